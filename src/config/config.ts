@@ -1,0 +1,156 @@
+/**
+ * The configuration as the program uses it: parsed, checked, every default filled in.
+ *
+ * Only `parse-config.ts` makes one. Units are in the names: bytes, milliseconds. Keys as the file spells
+ * them, with meaning and default, stand in `relay.toml.example` and docs/configuration.md.
+ */
+
+import type { Precision } from '../line-protocol/precision.ts'
+
+export interface Config {
+  readonly http: readonly HttpRelayConfig[]
+  readonly udp: readonly UdpRelayConfig[]
+  readonly admin: AdminConfig
+  readonly maxMemoryBytes: number
+  readonly shutdownTimeoutMs: number
+  readonly logLevel: LogLevel
+  readonly logFormat: LogFormat
+}
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+/** `auto`: for people on a terminal, JSON elsewhere. */
+export const LOG_FORMATS = ['auto', 'json', 'text'] as const
+export type LogFormat = (typeof LOG_FORMATS)[number]
+
+export interface BindAddress {
+  /** '' = every address of the machine. */
+  readonly host: string
+  /** 0 = any free port. */
+  readonly port: number
+}
+
+export interface AdminConfig {
+  /** `undefined` = off. */
+  readonly bindAddress: BindAddress | undefined
+  /** A taken address is a warning for the default one, an error for one that was asked for. */
+  readonly isConfigured: boolean
+}
+
+export const ACKNOWLEDGEMENTS = ['any', 'quorum', 'all', 'log'] as const
+export type AcknowledgementPolicy = (typeof ACKNOWLEDGEMENTS)[number]
+
+interface RelayConfigBase {
+  readonly name: string
+  readonly bindAddress: BindAddress
+  readonly logDir: string | undefined
+  readonly logMaxBytes: number
+  readonly acknowledgement: AcknowledgementPolicy
+  readonly ackTimeoutMs: number
+  readonly outputs: readonly OutputConfig[]
+}
+
+export interface HttpRelayConfig extends RelayConfigBase {
+  readonly kind: 'http'
+  /** PEM file with certificate chain and key; `undefined` = plain HTTP. */
+  readonly tlsPemPath: string | undefined
+  readonly defaultRetentionPolicy: string
+  readonly pingStatus: number
+  /** `undefined` = no limit. */
+  readonly rateLimit: RateLimit | undefined
+  /** Longest time `/health` waits for an output; 0 = the outputs' own timeout. */
+  readonly healthTimeoutMs: number
+  readonly maxBodyBytes: number
+  readonly maxConnections: number
+  readonly influxdbVersion: string
+  readonly unsignedIntegers: boolean
+}
+
+export interface RateLimit {
+  readonly perSecond: number
+  readonly burst: number
+}
+
+export interface UdpRelayConfig extends RelayConfigBase {
+  readonly kind: 'udp'
+  /** In and out. */
+  readonly precision: Precision
+  /** SO_RCVBUF; 0 = the operating system's default. */
+  readonly readBufferBytes: number
+  readonly database: string
+  readonly retentionPolicy: string
+}
+
+export type RelayConfig = HttpRelayConfig | UdpRelayConfig
+
+/** veepee's `[[filter]]`: an output takes a line only if every filter that names it matches the line. */
+export interface LineFilter {
+  /** Must match at least one tag key of the line. */
+  readonly tagExpression: RegExp | undefined
+  /** Must match the measurement. */
+  readonly measurementExpression: RegExp | undefined
+}
+
+interface OutputConfigBase {
+  readonly name: string
+  /** As configured, without credentials: for logs and listings. */
+  readonly location: string
+  /** Backlog bound; 0 = one attempt each. */
+  readonly bufferBytes: number
+  readonly batchMaxBytes: number
+  readonly timeoutMs: number
+  readonly delayMaxMs: number
+  readonly filters: readonly LineFilter[]
+}
+
+export interface HttpOutputConfig extends OutputConfigBase {
+  readonly kind: 'http'
+  /** `http://host:port` or `https://…`. */
+  readonly origin: string
+  /** Paths with the location's own query string, e.g. `/write` or `/write?node=a`. */
+  readonly paths: HttpOutputPaths
+  /** The output's own; `undefined` = pass the client's on. */
+  readonly credentials: OutputCredentials | undefined
+  readonly gzip: boolean
+  readonly missingDbGraceMs: number
+  readonly tls: OutputTls
+}
+
+export interface HttpOutputPaths {
+  readonly write: string
+  readonly prometheusWrite: string
+  readonly ping: string
+  readonly query: string
+}
+
+export type OutputCredentials =
+  | { readonly kind: 'basic'; readonly username: string; readonly password: string }
+  | { readonly kind: 'token'; readonly token: string }
+
+export interface OutputTls {
+  readonly skipVerification: boolean
+  /** PEM texts, already read. */
+  readonly ca: string | undefined
+  readonly cert: string | undefined
+  readonly key: string | undefined
+  readonly serverName: string | undefined
+}
+
+export interface UdpOutputConfig extends OutputConfigBase {
+  readonly kind: 'udp'
+  readonly host: string
+  readonly port: number
+  /** Largest payload of a datagram, bytes. */
+  readonly mtu: number
+}
+
+export interface FileOutputConfig extends OutputConfigBase {
+  readonly kind: 'file'
+  readonly path: string
+  /** A file that has reached this size is rotated. */
+  readonly rotateBytes: number
+  /** Files kept, the current one included. */
+  readonly keepFiles: number
+}
+
+export type OutputConfig = HttpOutputConfig | UdpOutputConfig | FileOutputConfig

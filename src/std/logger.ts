@@ -1,0 +1,15 @@
+/**
+ * What parts need of a logger, so that none of them depends on the library behind it.
+ *
+ * Fields are for machines, the message for people: it says what, where, how much, and what happens next.
+ * Credentials and full URLs never go in.
+ */
+
+export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>
+
+export interface Logger {
+  debug(fields: LogFields, message: string): void
+  info(fields: LogFields, message: string): void
+  warn(fields: LogFields, message: string): void
+  error(fields: LogFields, message: string): void
+}

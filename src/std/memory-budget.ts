@@ -1,0 +1,40 @@
+/**
+ * The bound on bodies held in memory by all relays together (`max-memory-mb`).
+ *
+ * Whoever takes bytes gives the same number back. At the bound `tryTake` says no and the caller answers
+ * 503 with Retry-After; nothing waits here.
+ *
+ * Invariant: 0 <= usedBytes. It may pass `limitBytes` only by what was taken with `take`.
+ */
+
+import assert from 'node:assert/strict'
+
+export class MemoryBudget {
+  readonly limitBytes: number
+  #usedBytes = 0
+
+  constructor(limitBytes: number) {
+    this.limitBytes = limitBytes
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes
+  }
+
+  /** @returns false, having taken nothing, when the bytes do not fit. */
+  tryTake(bytes: number): boolean {
+    if (this.#usedBytes + bytes > this.limitBytes) return false
+    this.#usedBytes += bytes
+    return true
+  }
+
+  /** Takes bytes that are already held and so cannot be refused any more. */
+  take(bytes: number): void {
+    this.#usedBytes += bytes
+  }
+
+  giveBack(bytes: number): void {
+    this.#usedBytes -= bytes
+    assert(this.#usedBytes >= 0, 'BUG: more memory given back than taken')
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * What became of one write at one output.
+ *
+ * A write is pending at an output until exactly one outcome is reported; then it is counted under it.
+ * This is what makes the sum of G10 exact: accepted = pending + the sum over all outcomes.
+ */
+
+import type { Reply } from './reply.ts'
+
+/** The final fates, in the order in which metrics show them. */
+export const OUTCOME_KINDS = [
+  'delivered',
+  'refused',
+  'dead-lettered',
+  'dropped',
+  'withdrawn',
+  'filtered',
+] as const
+export type OutcomeKind = (typeof OUTCOME_KINDS)[number]
+
+/** Why bytes were given up. Always counted, always logged. */
+export type DropReason =
+  /** The output's backlog bound was reached; another output has stored the write. */
+  | 'backlog-full'
+  /** `buffer-size-mb = 0`: the one attempt failed. */
+  | 'one-attempt'
+  /** A line does not fit into a datagram of the configured MTU. */
+  | 'over-mtu'
+  /** The operating system refused the datagram. */
+  | 'send-error'
+  /** Still owed when the process ended. */
+  | 'shutdown'
+
+export type Outcome =
+  /** Stored there. `body` is the destination's answer to a statement, else ''. */
+  | { readonly kind: 'delivered'; readonly body: string }
+  /** The destination refused the bytes for good. `lineCount` of the write's lines were refused. */
+  | { readonly kind: 'refused'; readonly reply: Reply; readonly lineCount: number }
+  | { readonly kind: 'dropped'; readonly reason: DropReason; readonly lineCount: number }
+  /** The client was told 503 before any output had begun it. */
+  | { readonly kind: 'withdrawn' }
+  /** The output's `[[filter]]` wants none of its lines. */
+  | { readonly kind: 'filtered' }
+
+export const DELIVERED: Outcome = { kind: 'delivered', body: '' }
