@@ -1,24 +1,51 @@
 /**
  * One relay: a log, the outputs that drain it, and the policy that tells the client.
+ *
+ *     accept ──▶ admitted? ──append──▶ log ──offer──▶ outputs ──outcomes──▶ ballot ──decided──▶ reply
+ *
+ * What was appended and not withdrawn is offered to all outputs, whether or not the client still listens.
+ *
+ * Promise: `accept` resolves within `ackTimeoutMs`. A write that is answered 503 and that no output has begun is
+ * withdrawn everywhere, so that the client's retry does not pile up copies.
  */
 
-import type { AcknowledgementPolicy } from './config/config.ts'
+import type { OutputConfig, RelayConfig } from './config/config.ts'
+import { type Entry, entryBytes } from './log/entry.ts'
+import { MemoryLog } from './log/memory-log.ts'
+import { OpenBallots } from './open-ballots.ts'
+import type { Destination } from './outputs/destination.ts'
+import { Output } from './outputs/output.ts'
 import type { OutputSnapshot } from './outputs/output-snapshot.ts'
-import type { Reply } from './write/reply.ts'
+import type { Clock } from './std/clock.ts'
+import { unreachable } from './std/errors.ts'
+import type { Logger } from './std/logger.ts'
+import type { MemoryBudget } from './std/memory-budget.ts'
+import {
+  type AcknowledgementPolicy,
+  type Decision,
+  strongerPolicy,
+} from './write/acknowledgement.ts'
+import { Ballot, type Vote } from './write/ballot.ts'
+import type { Outcome } from './write/outcome.ts'
+import { type Reply, STORED, unavailableReply } from './write/reply.ts'
 import type { Write } from './write/write.ts'
+
+/** What a client is asked to wait before it comes back with a write that may heal. */
+const RETRY_AFTER_S = 1
+
+/** Why a write was answered 503 before it was appended. */
+export type WriteRefusal = 'memory-full' | 'backlog-full' | 'no-output-up' | 'closing'
+
+const REFUSAL_TEXTS: Readonly<Record<WriteRefusal, string>> = {
+  'memory-full': "unable to write points: the relay's memory is full (max-memory-mb)",
+  'backlog-full': "unable to write points: an output's backlog is full (buffer-size-mb)",
+  'no-output-up': 'unable to write points: no output is up',
+  closing: 'unable to write points: the relay is stopping',
+}
 
 export interface AcceptOptions {
   /** The request's `consistency`: only ever strengthens the relay's own policy. */
   readonly policy: AcknowledgementPolicy | undefined
-}
-
-export interface Relay extends AsyncDisposable {
-  readonly name: string
-  /** Appends the write and resolves with the client's answer. Rejects only for a bug of ours. */
-  accept(write: Write, options?: AcceptOptions): Promise<Reply>
-  /** As `accept`, for a listener that has nobody to answer (UDP). Over a bound the write is dropped and counted. */
-  offer(write: Write): void
-  snapshot(): RelaySnapshot
 }
 
 /** What a relay tells of itself, as plain numbers. Cheap: read on every scrape. */
@@ -38,5 +65,215 @@ export interface RelaySnapshot {
   readonly outputs: readonly OutputSnapshot[]
 }
 
-/** Why a write was answered 503 before it was appended. */
-export type WriteRefusal = 'memory-full' | 'backlog-full' | 'no-output-up' | 'closing'
+export interface RelayOptions {
+  readonly config: RelayConfig
+  readonly openDestination: (config: OutputConfig) => Promise<Destination>
+  readonly memory: MemoryBudget
+  readonly clock: Clock
+  /** In [0, 1). */
+  readonly random: () => number
+  readonly logger: Logger
+}
+
+/** Opens the destinations in order; gives all back when one of them fails to open. */
+export async function openRelay(options: RelayOptions): Promise<Relay> {
+  await using opened = new AsyncDisposableStack()
+  const destinations: Destination[] = []
+  for (const outputConfig of options.config.outputs) {
+    destinations.push(opened.use(await options.openDestination(outputConfig)))
+  }
+  const relay = new Relay(options, destinations)
+  opened.move() // From here they are the relay's to close.
+  await relay.start()
+  return relay
+}
+
+export class Relay implements AsyncDisposable {
+  readonly name: string
+  readonly #config: RelayConfig
+  readonly #log: MemoryLog
+  readonly #outputs: readonly Output[]
+  /** Outputs whose word counts, by index: the HTTP ones, or all where there is none. */
+  readonly #electors: readonly boolean[]
+  readonly #ballots: OpenBallots
+  readonly #replies = new Map<number, (reply: Reply) => void>()
+  readonly #refusedWrites = { 'memory-full': 0, 'backlog-full': 0, 'no-output-up': 0, closing: 0 }
+  #acceptedWrites = 0
+  #acceptedLines = 0
+  #acceptedBytes = 0
+  #isClosing = false
+
+  constructor(options: RelayOptions, destinations: readonly Destination[]) {
+    const { config, memory, clock } = options
+    this.name = config.name
+    this.#config = config
+    this.#log = new MemoryLog({ memory, clock })
+    this.#outputs = destinations.map((destination, index) =>
+      this.#makeOutput(options, destination, index),
+    )
+    const hasHttp = config.outputs.some(({ kind }) => kind === 'http')
+    this.#electors = config.outputs.map(({ kind }) => !hasHttp || kind === 'http')
+    this.#ballots = new OpenBallots({
+      ackTimeoutMs: config.ackTimeoutMs,
+      clock,
+      onDecided: (entry, ballot, decision) => this.#answer(entry, ballot, decision),
+    })
+  }
+
+  /** Resolves when every output knows whether it is up. */
+  async start(): Promise<void> {
+    await Promise.all(this.#outputs.map((output) => output.start()))
+  }
+
+  /** Appends the write and resolves with the client's answer. Rejects only for a bug of ours. */
+  accept(write: Write, options?: AcceptOptions): Promise<Reply> {
+    const policy = strongerPolicy(this.#config.acknowledgement, options?.policy)
+    const ballot = new Ballot(policy, this.#firstVotes())
+    if (ballot.decision() === 'unavailable') return this.#refuse('no-output-up')
+    const entry = this.#append(write)
+    if (typeof entry === 'string') return this.#refuse(entry)
+    return new Promise((resolve) => {
+      this.#replies.set(entry.sequence, resolve)
+      this.#ballots.open(entry, ballot)
+      this.#ballots.count(entry, ballot)
+    })
+  }
+
+  /** As `accept`, for a listener that has nobody to answer. Over a bound the write is refused and counted. */
+  offer(write: Write): void {
+    const entry = this.#append(write)
+    if (typeof entry === 'string') this.#refusedWrites[entry]++
+  }
+
+  /** Takes nothing new; resolves when the outputs that are up have nothing pending, or `signal` is aborted. */
+  async drain(signal: AbortSignal): Promise<void> {
+    this.#isClosing = true
+    await Promise.all(this.#outputs.map((output) => output.drained(signal)))
+  }
+
+  snapshot(): RelaySnapshot {
+    return {
+      name: this.name,
+      kind: this.#config.kind,
+      acceptedWrites: this.#acceptedWrites,
+      acceptedLines: this.#acceptedLines,
+      acceptedBytes: this.#acceptedBytes,
+      refusedWrites: { ...this.#refusedWrites },
+      logWrites: this.#log.entryCount,
+      logBytes: this.#log.bytes,
+      streams: this.#log.streamCount,
+      outputs: this.#outputs.map((output) => output.snapshot()),
+    }
+  }
+
+  /** Stops at once; what is pending is dropped and counted, and waiting clients are answered 503. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosing = true
+    await Promise.all(this.#outputs.map((output) => output[Symbol.asyncDispose]()))
+  }
+
+  #makeOutput(options: RelayOptions, destination: Destination, index: number): Output {
+    const config = options.config.outputs[index]
+    if (config === undefined) throw new Error('BUG: a destination without an output')
+    const { clock, random, logger } = options
+    const events = {
+      onSettled: (entry: Entry, outcome: Outcome) => this.#settled(index, entry, outcome),
+      onFailed: (entry: Entry) => {
+        const ballot = this.#ballots.of(entry)
+        if (ballot === undefined) return
+        ballot.vote(index, 'failed')
+        this.#ballots.count(entry, ballot)
+      },
+      onDown: () => this.#ballots.giveUpOn(index),
+    }
+    return new Output({ config, destination, clock, random, logger, events })
+  }
+
+  /** An output that is down or behind has failed from the start: nobody waits for it. */
+  #firstVotes(): Vote[] {
+    const votes: Vote[] = []
+    for (let i = 0; i < this.#outputs.length; i++) {
+      if (!this.#electors[i]) votes.push('none')
+      else votes.push(this.#outputs[i]?.canVote ? 'open' : 'failed')
+    }
+    return votes
+  }
+
+  #append(write: Write): Entry | WriteRefusal {
+    if (this.#isClosing) return 'closing'
+    const bytes = entryBytes(write)
+    for (const output of this.#outputs) if (!output.makeRoom(bytes)) return 'backlog-full'
+    const entry = this.#log.append(write, this.#outputs.length)
+    if (entry === undefined) return 'memory-full'
+    this.#acceptedWrites++
+    this.#acceptedLines += write.lineCount
+    this.#acceptedBytes += write.body.length
+    const stream = this.#log.stream(write.target.database)
+    for (const output of this.#outputs) output.offer(entry, stream)
+    return entry
+  }
+
+  #refuse(refusal: WriteRefusal): Promise<Reply> {
+    this.#refusedWrites[refusal]++
+    return Promise.resolve(unavailableReply(REFUSAL_TEXTS[refusal], RETRY_AFTER_S))
+  }
+
+  #settled(index: number, entry: Entry, outcome: Outcome): void {
+    this.#log.release(entry)
+    const ballot = this.#ballots.of(entry)
+    if (ballot === undefined) return
+    castVote(ballot, index, outcome)
+    this.#ballots.count(entry, ballot)
+  }
+
+  #answer(entry: Entry, ballot: Ballot, decision: Decision): void {
+    const reply = this.#replies.get(entry.sequence)
+    this.#replies.delete(entry.sequence)
+    entry.isDisowned = decision !== 'stored'
+    reply?.(replyTo(decision, ballot))
+    if (decision === 'refused' || decision === 'stored') return
+    if (entry.begunCount > 0 || entry.storedCount > 0) return
+    for (const output of this.#outputs) output.withdraw(entry)
+  }
+}
+
+function castVote(ballot: Ballot, index: number, outcome: Outcome): void {
+  switch (outcome.kind) {
+    case 'delivered':
+      if (ballot.body === '') ballot.body = outcome.body
+      return ballot.vote(index, 'stored')
+    case 'refused':
+      return ballot.refuse(index, outcome.reply)
+    case 'filtered':
+      return ballot.vote(index, 'none')
+    case 'withdrawn':
+      return ballot.vote(index, 'failed')
+    case 'dropped':
+      // A datagram that could not leave whole was sent as far as it could be; nobody will try again.
+      return ballot.vote(index, isSent(outcome.reason) ? 'stored' : 'failed')
+    default:
+      return unreachable(outcome)
+  }
+}
+
+function isSent(reason: Extract<Outcome, { kind: 'dropped' }>['reason']): boolean {
+  return reason === 'over-mtu' || reason === 'send-error'
+}
+
+function replyTo(decision: Decision, ballot: Ballot): Reply {
+  switch (decision) {
+    case 'stored':
+      return ballot.body === '' ? STORED : { ...STORED, status: 200, body: ballot.body }
+    case 'refused':
+      return ballot.refusal()
+    case 'unavailable':
+      return unavailableReply('unable to write points: no output stored them', RETRY_AFTER_S)
+    case 'open':
+      return unavailableReply(
+        'unable to write points: not decided within ack-timeout',
+        RETRY_AFTER_S,
+      )
+    default:
+      return unreachable(decision)
+  }
+}

@@ -1,15 +1,21 @@
 /**
  * One write in the log, and what the outputs together know of it.
+ *
+ * The counts decide three things: an entry leaves the log when nobody owes it any more; it may be withdrawn
+ * while no output has begun it; an output over its bound may lose it only when it is stored elsewhere or the
+ * client was told no.
  */
 
 import type { Write } from '../write/write.ts'
 
-/** Bytes that an entry costs beside its body: the objects that describe it. An estimate, on the high side. */
+/** Bytes an entry costs beside its body: the objects that describe it. An estimate, on the high side. */
 const ENTRY_OVERHEAD_BYTES = 256
 
 export interface Entry {
   /** Rises by one with every append to this log; never reused. */
   readonly sequence: number
+  /** Place in its stream; rises by one with every append to that stream. */
+  readonly position: number
   readonly write: Write
   /** What it counts against bounds. */
   readonly bytes: number
@@ -17,14 +23,15 @@ export interface Entry {
   readonly appendedAtMs: number
   /** Outputs that have stored it. */
   storedCount: number
-  /** Attempts in which at least one byte may have left, at any output. */
+  /** Attempts under way or of unknown end, at any output. */
   begunCount: number
-  /** Outputs that still owe it. The entry leaves the log at zero. */
+  /** Outputs that still owe it. */
   owedCount: number
-  /** Told 503 and begun nowhere: outputs pass over it. */
-  isWithdrawn: boolean
+  /** The client was told anything but yes. */
+  isDisowned: boolean
 }
 
+/** What `write` will count against bounds once it is in the log. */
 export function entryBytes(write: Write): number {
   return write.body.length + ENTRY_OVERHEAD_BYTES
 }

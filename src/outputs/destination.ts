@@ -30,6 +30,8 @@ export type Verdict =
       readonly hasBegun: boolean
       /** The destination could not be reached or did not answer: it counts as down. */
       readonly isDown: boolean
+      /** The connection died under the request, as a kept one may at any time: the first is tried again at once. */
+      readonly isReset: boolean
     }
   /** A merged request was refused: send its writes one by one. */
   | { readonly kind: 'split'; readonly why: string }

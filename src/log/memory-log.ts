@@ -1,0 +1,100 @@
+/**
+ * Memory log: the writes of one relay that some output still owes, in the order in which they came.
+ *
+ * One order per database (`StreamLog`); the sequence numbers make one order of all. Each output keeps its own
+ * cursors (../outputs/drain.ts) and says `release` once for each entry it was to deliver. An entry that is
+ * owed by nobody leaves at once and its bytes go back to the budget; a stream without entries leaves too, so
+ * that database names made up by clients cost nothing.
+ *
+ * Limits: `MemoryBudget` over all relays; each output's own bound is kept by the output.
+ *
+ * Not here: who owes what (outputs), when the client is told (../relay.ts).
+ */
+
+import assert from 'node:assert/strict'
+import type { Clock } from '../std/clock.ts'
+import type { MemoryBudget } from '../std/memory-budget.ts'
+import type { Write } from '../write/write.ts'
+import { type Entry, entryBytes } from './entry.ts'
+import { StreamLog } from './stream-log.ts'
+
+export interface MemoryLogOptions {
+  readonly memory: MemoryBudget
+  readonly clock: Clock
+}
+
+export class MemoryLog {
+  readonly #memory: MemoryBudget
+  readonly #clock: Clock
+  readonly #streams = new Map<string, StreamLog>()
+  #nextSequence = 1
+  #entryCount = 0
+  #bytes = 0
+
+  constructor(options: MemoryLogOptions) {
+    this.#memory = options.memory
+    this.#clock = options.clock
+  }
+
+  get streamCount(): number {
+    return this.#streams.size
+  }
+
+  get entryCount(): number {
+    return this.#entryCount
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /**
+   * Appends a write that `owedCount` outputs are to deliver.
+   *
+   * @returns `undefined`, with nothing changed, when the memory budget is used up.
+   */
+  append(write: Write, owedCount: number): Entry | undefined {
+    const bytes = entryBytes(write)
+    if (!this.#memory.tryTake(bytes)) return undefined
+    const stream = this.stream(write.target.database)
+    const entry: Entry = {
+      sequence: this.#nextSequence++,
+      position: stream.end,
+      write,
+      bytes,
+      appendedAtMs: this.#clock.monotonicMs(),
+      storedCount: 0,
+      begunCount: 0,
+      owedCount,
+      isDisowned: false,
+    }
+    stream.push(entry)
+    this.#entryCount++
+    this.#bytes += bytes
+    return entry
+  }
+
+  /** The stream of a database; made when there is none. */
+  stream(database: string): StreamLog {
+    let stream = this.#streams.get(database)
+    if (stream === undefined) {
+      stream = new StreamLog(database)
+      this.#streams.set(database, stream)
+    }
+    return stream
+  }
+
+  /** One output is through with the entry. */
+  release(entry: Entry): void {
+    assert(entry.owedCount > 0, 'BUG: an entry was released more often than it was owed')
+    entry.owedCount--
+    if (entry.owedCount > 0) return
+    const { database } = entry.write.target
+    const stream = this.stream(database)
+    stream.remove(entry.position)
+    this.#entryCount--
+    this.#bytes -= entry.bytes
+    this.#memory.giveBack(entry.bytes)
+    if (stream.isEmpty) this.#streams.delete(database)
+  }
+}

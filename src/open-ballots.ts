@@ -1,0 +1,80 @@
+/**
+ * The clients that wait for an answer: ballots by log entry, decided by votes or by time.
+ *
+ * Promise: every ballot that was opened is decided exactly once, at the latest after `ackTimeoutMs`. One timer
+ * serves all, because all wait equally long and so expire in the order in which they were opened.
+ */
+
+import type { Entry } from './log/entry.ts'
+import type { Clock, Timer } from './std/clock.ts'
+import type { Decision } from './write/acknowledgement.ts'
+import type { Ballot } from './write/ballot.ts'
+
+export interface OpenBallotsOptions {
+  readonly ackTimeoutMs: number
+  readonly clock: Clock
+  /** Told once for each; `open` means that the time is up. */
+  readonly onDecided: (entry: Entry, ballot: Ballot, decision: Decision) => void
+}
+
+interface Waiting {
+  readonly entry: Entry
+  readonly ballot: Ballot
+}
+
+export class OpenBallots {
+  readonly #options: OpenBallotsOptions
+  /** By sequence number; in the order of opening, which is the order of expiry. */
+  readonly #waiting = new Map<number, Waiting>()
+  #timer: Timer | undefined
+
+  constructor(options: OpenBallotsOptions) {
+    this.#options = options
+  }
+
+  open(entry: Entry, ballot: Ballot): void {
+    this.#waiting.set(entry.sequence, { entry, ballot })
+    if (this.#timer === undefined) this.#startTimer(this.#options.ackTimeoutMs)
+  }
+
+  of(entry: Entry): Ballot | undefined {
+    return this.#waiting.get(entry.sequence)?.ballot
+  }
+
+  /** Looks whether the votes decide the entry's ballot. */
+  count(entry: Entry, ballot: Ballot): void {
+    const decision = ballot.decision()
+    if (decision !== 'open') this.#close(entry, ballot, decision)
+  }
+
+  /** Nothing will come soon from this output: no client waits for it. */
+  giveUpOn(outputIndex: number): void {
+    for (const { entry, ballot } of [...this.#waiting.values()]) {
+      ballot.giveUpOn(outputIndex)
+      this.count(entry, ballot)
+    }
+  }
+
+  #close(entry: Entry, ballot: Ballot, decision: Decision): void {
+    this.#waiting.delete(entry.sequence)
+    this.#options.onDecided(entry, ballot, decision)
+    if (this.#waiting.size > 0) return
+    this.#timer?.cancel()
+    this.#timer = undefined
+  }
+
+  #startTimer(delayMs: number): void {
+    this.#timer = this.#options.clock.startTimer(delayMs, () => this.#expire())
+  }
+
+  #expire(): void {
+    this.#timer = undefined
+    const { ackTimeoutMs, clock } = this.#options
+    const nowMs = clock.monotonicMs()
+    for (const { entry, ballot } of this.#waiting.values()) {
+      const leftMs = entry.appendedAtMs + ackTimeoutMs - nowMs
+      if (leftMs > 0) return this.#startTimer(leftMs)
+      this.#close(entry, ballot, 'open')
+    }
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * What one output owes: its cursor in every stream, its bound, and the books of G10.
+ *
+ * Promise: every entry that was offered is settled exactly once, and told so (`onSettled`).
+ *
+ * Limits: `boundBytes`. At the bound the oldest writes that another output has stored, or whose client was told
+ * no, are given up; when there is none, there is no room and the new write must be refused. A single write
+ * larger than the bound passes while nothing else is pending.
+ */
+
+import type { Entry } from '../log/entry.ts'
+import type { StreamLog } from '../log/stream-log.ts'
+import type { Outcome } from '../write/outcome.ts'
+import { OutputCounters } from './output-counters.ts'
+import { StreamDrain, type Taken } from './stream-drain.ts'
+
+export interface BacklogOptions {
+  /** 0 = nothing waits for long (one attempt each), so there is no bound to keep. */
+  readonly boundBytes: number
+  readonly onSettled: (entry: Entry, outcome: Outcome) => void
+  /** An entry was given up at the bound. */
+  readonly onGivenUp: (entry: Entry) => void
+}
+
+export class Backlog {
+  readonly counters = new OutputCounters()
+  readonly #options: BacklogOptions
+  readonly #streams = new Map<string, StreamDrain>()
+
+  constructor(options: BacklogOptions) {
+    this.#options = options
+  }
+
+  get streams(): Iterable<StreamDrain> {
+    return this.#streams.values()
+  }
+
+  /** Takes on an entry that was just appended to `log`. */
+  offer(entry: Entry, log: StreamLog): StreamDrain {
+    this.counters.accept(entry)
+    let stream = this.#streams.get(log.database)
+    // A stream that ran empty may have been made anew in the log while its last answer was being dealt with.
+    if (stream === undefined || stream.log !== log) {
+      stream = new StreamDrain(log, entry.position)
+      this.#streams.set(log.database, stream)
+    }
+    stream.pendingCount++
+    return stream
+  }
+
+  /** Makes `bytes` more fit. @returns false when what is in the way may not be given up. */
+  makeRoom(bytes: number): boolean {
+    const { boundBytes, onGivenUp } = this.#options
+    if (boundBytes === 0) return true
+    while (this.counters.pendingBytes > 0 && this.counters.pendingBytes + bytes > boundBytes) {
+      const stream = this.#oldestUntaken()
+      const entry = stream?.peek()
+      if (stream === undefined || entry === undefined) return false
+      if (entry.storedCount === 0 && !entry.isDisowned) return false
+      stream.next++
+      onGivenUp(entry)
+      const { lineCount } = entry.write
+      this.settle(stream, entry, { kind: 'dropped', reason: 'backlog-full', lineCount }, 0)
+    }
+    return true
+  }
+
+  /** Settles an entry that this output need not have any more, wherever it stands here. */
+  withdraw(entry: Entry): void {
+    const stream = this.#streams.get(entry.write.target.database)
+    if (stream === undefined || stream.log.at(entry.position) !== entry) return
+    const isTaken = entry.position < stream.next
+    const taken = isTaken ? stream.drop(entry) : undefined
+    if (isTaken && taken === undefined) return // Settled here before.
+    this.settle(stream, entry, { kind: 'withdrawn' }, taken?.filteredLineCount ?? 0)
+  }
+
+  settle(stream: StreamDrain, entry: Entry, outcome: Outcome, filteredLineCount: number): void {
+    stream.pendingCount--
+    this.counters.settle(entry, outcome, filteredLineCount)
+    this.forgetIfEmpty(stream)
+    this.#options.onSettled(entry, outcome)
+  }
+
+  /** Settles the entries at the head of the stream's batch. */
+  settleTaken(
+    stream: StreamDrain,
+    taken: readonly Taken[],
+    outcomeOf: (taken: Taken, index: number) => Outcome,
+  ): void {
+    stream.batch.splice(0, taken.length)
+    taken.forEach((each, index) => {
+      this.settle(stream, each.entry, outcomeOf(each, index), each.filteredLineCount)
+    })
+  }
+
+  /** Database names are made up by clients: a stream that owes nothing must cost nothing. */
+  forgetIfEmpty(stream: StreamDrain): void {
+    if (stream.pendingCount > 0 || stream.isBusy) return
+    const { database } = stream.log
+    if (this.#streams.get(database) === stream) this.#streams.delete(database)
+  }
+
+  /** The end of the process: whatever is pending is dropped, and counted so. */
+  abandon(): void {
+    for (const stream of [...this.#streams.values()]) {
+      stream.retryTimer?.cancel()
+      this.settleTaken(stream, [...stream.batch], ({ write }) => dropped(write.lineCount))
+      for (let entry = stream.peek(); entry !== undefined; entry = stream.peek()) {
+        stream.next++
+        this.settle(stream, entry, dropped(entry.write.lineCount), 0)
+      }
+    }
+  }
+
+  /** Milliseconds; 0 when nothing is pending. */
+  oldestAgeMs(nowMs: number): number {
+    let oldestAtMs = nowMs
+    for (const stream of this.#streams.values()) {
+      const entry = stream.batch[0]?.entry ?? stream.peek()
+      if (entry !== undefined) oldestAtMs = Math.min(oldestAtMs, entry.appendedAtMs)
+    }
+    return nowMs - oldestAtMs
+  }
+
+  #oldestUntaken(): StreamDrain | undefined {
+    let oldest: StreamDrain | undefined
+    let sequence = Number.POSITIVE_INFINITY
+    for (const stream of this.#streams.values()) {
+      const entry = stream.peek()
+      if (entry === undefined || entry.sequence >= sequence) continue
+      oldest = stream
+      sequence = entry.sequence
+    }
+    return oldest
+  }
+}
+
+function dropped(lineCount: number): Outcome {
+  return { kind: 'dropped', reason: 'shutdown', lineCount }
+}

@@ -1,0 +1,135 @@
+/**
+ * An HTTP server behind an output: one request per batch, judged by `verdict.ts`.
+ *
+ * A request that runs into `timeout` is not abandoned, because an abandoned request may be carried out after
+ * the next one and leave stale values. It is waited for on its own connection until that dies; or until a
+ * fresh `/ping` is answered and one more `timeout` has passed: then the server lives and this request does not.
+ *
+ * Limits: HTTP_CONNECTIONS_MAX connections, one request on each; more streams wait for a free one.
+ *
+ * Not here: when to try again (drain.ts), what an answer means (verdict.ts).
+ */
+
+import { Client, Pool } from 'undici'
+import type { HttpOutputConfig } from '../config/config.ts'
+import { type Clock, sleep } from '../std/clock.ts'
+import { errorCode, errorText } from '../std/errors.ts'
+import type { Batch, Destination, SendEvents, Verdict } from './destination.ts'
+import { type RunningExchange, startExchange } from './http-exchange.ts'
+import { HttpRequestRenderer } from './http-request.ts'
+import { judge } from './verdict.ts'
+
+const HTTP_CONNECTIONS_MAX = 64
+/** Idle connections are closed by us before most servers and load balancers do it under a request. */
+const KEEP_ALIVE_MS = 30_000
+/** Connections are made anew after this time, so that a name that moved is followed. */
+const CONNECTION_TTL_MS = 5 * 60_000
+/** Longest time a `/ping` may take. */
+const PROBE_TIMEOUT_MS = 5_000
+/** Between two `/ping`s while a request hangs. */
+const HUNG_PROBE_INTERVAL_MS = 1_000
+
+export interface HttpDestinationOptions {
+  readonly config: HttpOutputConfig
+  readonly clock: Clock
+  readonly userAgent: string
+}
+
+export function openHttpDestination(options: HttpDestinationOptions): Destination {
+  return new HttpDestination(options)
+}
+
+class HttpDestination implements Destination {
+  readonly #config: HttpOutputConfig
+  readonly #clock: Clock
+  readonly #renderer: HttpRequestRenderer
+  readonly #pool: Pool
+  readonly #connection: Client.Options
+  readonly #userAgent: string
+
+  constructor(options: HttpDestinationOptions) {
+    const { config } = options
+    this.#config = config
+    this.#clock = options.clock
+    this.#userAgent = options.userAgent
+    this.#renderer = new HttpRequestRenderer(config, options.userAgent)
+    this.#connection = connectionOptions(config)
+    this.#pool = new Pool(config.origin, {
+      ...this.#connection,
+      connections: HTTP_CONNECTIONS_MAX,
+      clientTtl: CONNECTION_TTL_MS,
+    })
+  }
+
+  async send(batch: Batch, events: SendEvents): Promise<Verdict> {
+    const request = await this.#renderer.render(batch)
+    const exchange = startExchange(this.#pool, request)
+    const ended = new AbortController()
+    const timer = this.#clock.startTimer(this.#config.timeoutMs, () => {
+      events.onTimeout()
+      // Ends with the request; its own failures are answers of `probe`.
+      void this.#giveUpOnceServerLives(exchange, ended.signal)
+    })
+    const result = await exchange.done
+    timer.cancel()
+    ended.abort()
+    if (result.kind === 'answer') return judge(result.answer, batch, this.#clock.wallMs())
+    return unreachableVerdict(result.error, result.hasBegun)
+  }
+
+  async #giveUpOnceServerLives(exchange: RunningExchange, ended: AbortSignal): Promise<void> {
+    while (!ended.aborted && !(await this.probe())) {
+      await sleep(this.#clock, HUNG_PROBE_INTERVAL_MS, ended)
+    }
+    await sleep(this.#clock, this.#config.timeoutMs, ended)
+    if (!ended.aborted) exchange.abort()
+  }
+
+  async probe(): Promise<boolean> {
+    // A connection of its own: one that was kept says nothing about whether the server takes new ones.
+    const client = new Client(this.#config.origin, {
+      ...this.#connection,
+      headersTimeout: PROBE_TIMEOUT_MS,
+      bodyTimeout: PROBE_TIMEOUT_MS,
+    })
+    const headers = ['user-agent', this.#userAgent]
+    const path = this.#config.paths.ping
+    const result = await startExchange(client, { method: 'GET', path, headers, body: null }).done
+    await client.destroy()
+    return result.kind === 'answer'
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pool.destroy()
+  }
+}
+
+function connectionOptions(config: HttpOutputConfig): Client.Options {
+  const { tls } = config
+  return {
+    allowH2: false,
+    pipelining: 1,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveMaxTimeout: KEEP_ALIVE_MS,
+    // The destination's own timer rules; undici's would abandon the request.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: {
+      timeout: config.timeoutMs,
+      rejectUnauthorized: !tls.skipVerification,
+      ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+      ...(tls.cert === undefined ? {} : { cert: tls.cert }),
+      ...(tls.key === undefined ? {} : { key: tls.key }),
+      ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
+    },
+  }
+}
+
+/** Codes of a connection that died under a request, as a kept one may at any time. */
+const RESET_CODES: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
+
+function unreachableVerdict(error: Error, hasBegun: boolean): Verdict {
+  const isReset = hasBegun && RESET_CODES.has(errorCode(error))
+  const why = errorText(error)
+  return { kind: 'retry', why, retryAfterMs: undefined, hasBegun, isDown: !hasBegun, isReset }
+}

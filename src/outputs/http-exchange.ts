@@ -1,0 +1,100 @@
+/**
+ * One request and its answer over undici, as values: nothing here throws, and nothing is retried.
+ *
+ * Costs half of `request()`: a handler on `dispatch` instead of a stream. The answer's body is read to a bound;
+ * beyond it the connection is given up, because an endless body must not hold us.
+ */
+
+import type { Dispatcher } from 'undici'
+import type { Answer } from './verdict.ts'
+
+/** More of an answer is never needed: error texts of the longest useful kind are far below it. */
+const ANSWER_BODY_MAX_BYTES = 64 * 1024
+
+export interface ExchangeRequest {
+  readonly method: 'GET' | 'POST'
+  readonly path: string
+  /** Names and values in turn. */
+  readonly headers: string[]
+  readonly body: Buffer | null
+}
+
+export type Exchange =
+  | { readonly kind: 'answer'; readonly answer: Answer }
+  /** `hasBegun`: the request was handed to a connection, so a byte may have arrived. */
+  | { readonly kind: 'failed'; readonly error: Error; readonly hasBegun: boolean }
+
+export interface RunningExchange {
+  readonly done: Promise<Exchange>
+  /** Gives the request up; `done` then resolves as failed. */
+  abort(): void
+}
+
+export function startExchange(dispatcher: Dispatcher, request: ExchangeRequest): RunningExchange {
+  const handler = new ExchangeHandler()
+  try {
+    dispatcher.dispatch({ ...request }, handler)
+  } catch (error) {
+    handler.onResponseError(undefined, error instanceof Error ? error : new Error(String(error)))
+  }
+  return handler
+}
+
+class ExchangeHandler implements Dispatcher.DispatchHandler, RunningExchange {
+  readonly done: Promise<Exchange>
+  #resolve!: (exchange: Exchange) => void
+  #controller: Dispatcher.DispatchController | undefined
+  #isAborted = false
+  #hasBegun = false
+  #status = 0
+  #headers: Record<string, string> = {}
+  #chunks: Buffer[] = []
+  #bytes = 0
+
+  constructor() {
+    this.done = new Promise((resolve) => {
+      this.#resolve = resolve
+    })
+  }
+
+  abort(): void {
+    this.#isAborted = true
+    this.#controller?.abort(new Error('given up'))
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#isAborted) controller.abort(new Error('given up'))
+    else this.#hasBegun = true
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Readonly<Record<string, string | string[] | undefined>>,
+  ): void {
+    this.#status = status
+    for (const name in headers) {
+      const value = headers[name]
+      if (value !== undefined) this.#headers[name] = Array.isArray(value) ? value.join(', ') : value
+    }
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#chunks.push(chunk)
+    this.#bytes += chunk.length
+    if (this.#bytes < ANSWER_BODY_MAX_BYTES) return
+    this.onResponseEnd()
+    controller.abort(new Error('the answer is longer than is read'))
+  }
+
+  onResponseEnd(): void {
+    const body = this.#bytes === 0 ? '' : Buffer.concat(this.#chunks).toString('utf8')
+    const answer = { status: this.#status, headers: this.#headers, body }
+    this.#resolve({ kind: 'answer', answer })
+  }
+
+  onResponseError(_controller: unknown, error: Error): void {
+    this.#resolve({ kind: 'failed', error, hasBegun: this.#hasBegun })
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * A batch as a request in the dialect of InfluxDB 1.x: path, headers, body.
+ *
+ * Path and headers depend on the target alone and are kept with it, so that a busy stream renders them once.
+ */
+
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import type { HttpOutputConfig, OutputCredentials } from '../config/config.ts'
+import { renderV1Precision } from '../line-protocol/precision.ts'
+import { unreachable } from '../std/errors.ts'
+import type { Credentials, WriteTarget } from '../write/write.ts'
+import type { Batch } from './destination.ts'
+import type { ExchangeRequest } from './http-exchange.ts'
+
+/** Below this size compressing costs more than it saves. */
+const GZIP_MIN_BYTES = 1024
+
+const gzipAsync = promisify(gzip)
+
+interface TargetParts {
+  readonly path: string
+  readonly headers: readonly string[]
+}
+
+export class HttpRequestRenderer {
+  readonly #config: HttpOutputConfig
+  readonly #userAgent: string
+  readonly #targets = new WeakMap<WriteTarget, TargetParts>()
+
+  constructor(config: HttpOutputConfig, userAgent: string) {
+    this.#config = config
+    this.#userAgent = userAgent
+  }
+
+  async render(batch: Batch): Promise<ExchangeRequest> {
+    const first = batch.writes[0]
+    if (first === undefined) throw new Error('BUG: a batch without writes')
+    switch (first.kind) {
+      case 'lines':
+        return await this.#renderLines(batch)
+      case 'statement':
+        return this.#renderStatement(batch.target, first.body)
+      case 'opaque':
+        return this.#renderOpaque(batch.target, first.body, first.headers)
+      default:
+        return unreachable(first)
+    }
+  }
+
+  async #renderLines(batch: Batch): Promise<ExchangeRequest> {
+    const { path, headers } = this.#targetParts(batch.target)
+    const bodies = batch.writes.map((write) => write.body)
+    const plain = bodies.length === 1 && bodies[0] ? bodies[0] : Buffer.concat(bodies, batch.bytes)
+    const isPacked = this.#config.gzip && plain.length >= GZIP_MIN_BYTES
+    const body = isPacked ? await gzipAsync(plain, { level: 1 }) : plain
+    const packing = isPacked ? ['content-encoding', 'gzip'] : []
+    return { method: 'POST', path, headers: [...headers, ...packing], body }
+  }
+
+  #targetParts(target: WriteTarget): TargetParts {
+    let parts = this.#targets.get(target)
+    if (parts === undefined) {
+      const { precision } = target
+      const query = [
+        `db=${encodeURIComponent(target.database)}`,
+        ...(precision === 'ns' ? [] : [`precision=${renderV1Precision(precision)}`]),
+        ...retentionPolicyQuery(target),
+        ...this.#credentialsQuery(target.credentials),
+      ]
+      const headers = this.#headers(target.credentials, 'text/plain; charset=utf-8')
+      parts = { path: withQuery(this.#config.paths.write, query), headers }
+      this.#targets.set(target, parts)
+    }
+    return parts
+  }
+
+  #renderStatement(target: WriteTarget, text: Buffer): ExchangeRequest {
+    const query = this.#credentialsQuery(target.credentials)
+    const headers = this.#headers(target.credentials, 'application/x-www-form-urlencoded')
+    const body = Buffer.from(`q=${encodeURIComponent(text.toString('utf8'))}`)
+    return { method: 'POST', path: withQuery(this.#config.paths.query, query), headers, body }
+  }
+
+  #renderOpaque(
+    target: WriteTarget,
+    body: Buffer,
+    bodyHeaders: Readonly<Record<string, string>>,
+  ): ExchangeRequest {
+    const query = [
+      `db=${encodeURIComponent(target.database)}`,
+      ...retentionPolicyQuery(target),
+      ...this.#credentialsQuery(target.credentials),
+    ]
+    const { 'content-type': contentType = 'application/octet-stream', ...others } = bodyHeaders
+    const headers = this.#headers(target.credentials, contentType)
+    for (const [name, value] of Object.entries(others)) headers.push(name, value)
+    return {
+      method: 'POST',
+      path: withQuery(this.#config.paths.prometheusWrite, query),
+      headers,
+      body,
+    }
+  }
+
+  #headers(credentials: Credentials, contentType: string): string[] {
+    const authorization = this.#config.credentials
+      ? ownAuthorization(this.#config.credentials)
+      : credentials.authorization
+    const headers = ['content-type', contentType, 'user-agent', this.#userAgent]
+    if (authorization !== '') headers.push('authorization', authorization)
+    return headers
+  }
+
+  /** The output's own credentials replace the client's altogether. */
+  #credentialsQuery(credentials: Credentials): string[] {
+    return this.#config.credentials || credentials.query === '' ? [] : [credentials.query]
+  }
+}
+
+function retentionPolicyQuery(target: WriteTarget): string[] {
+  return target.retentionPolicy === '' ? [] : [`rp=${encodeURIComponent(target.retentionPolicy)}`]
+}
+
+function ownAuthorization(credentials: OutputCredentials): string {
+  if (credentials.kind === 'token') return `Token ${credentials.token}`
+  const { username, password } = credentials
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
+}
+
+/** The location's own query string stays. */
+function withQuery(path: string, query: readonly string[]): string {
+  if (query.length === 0) return path
+  return `${path}${path.includes('?') ? '&' : '?'}${query.join('&')}`
+}

@@ -1,0 +1,157 @@
+/**
+ * Whether an output is up, and how we know: by its answers, and by probes while there are none.
+ *
+ *     up ──timeout, refused connection, unanswered probe──▶ down ──any answer──▶ up, behind ──caught up──▶ up
+ *
+ * Every change is one log line with cause, duration and backlog; changes that come faster than
+ * FLAP_LOG_INTERVAL_MS are counted and told with the next one. An idle output is probed, so that its state is
+ * known before a write needs it; a down one is probed with backoff, one probe at a time.
+ */
+
+import { backoffMs } from '../std/backoff.ts'
+import type { Clock, Timer } from '../std/clock.ts'
+import type { Logger } from '../std/logger.ts'
+import { LogThrottle } from '../std/throttle.ts'
+import { renderBytes, renderCount, renderWait } from '../std/units.ts'
+
+/** An output that has not answered for this long is asked whether it is there. */
+const IDLE_PROBE_INTERVAL_MS = 5_000
+const FLAP_LOG_INTERVAL_MS = 10_000
+
+export interface OutputHealthOptions {
+  readonly name: string
+  readonly delayMaxMs: number
+  readonly clock: Clock
+  readonly random: () => number
+  readonly logger: Logger
+  readonly probe: () => Promise<boolean>
+  readonly backlog: () => { readonly pendingWrites: number; readonly pendingBytes: number }
+  readonly onUp: () => void
+  readonly onDown: () => void
+}
+
+export class OutputHealth {
+  readonly #options: OutputHealthOptions
+  readonly #throttle: LogThrottle
+  #isUp = true
+  #isBehind = false
+  #cause = ''
+  #changedAtMs: number
+  #answeredAtMs: number
+  /** Probes that failed in a row, kept over a short recovery so that flapping backs off too. */
+  #failures = 0
+  #timer: Timer | undefined
+  #isProbing = false
+  #isClosed = false
+  #isDownLogged = false
+
+  constructor(options: OutputHealthOptions) {
+    this.#options = options
+    this.#throttle = new LogThrottle(options.clock, FLAP_LOG_INTERVAL_MS)
+    this.#changedAtMs = options.clock.monotonicMs()
+    this.#answeredAtMs = this.#changedAtMs
+  }
+
+  get isUp(): boolean {
+    return this.#isUp
+  }
+
+  get isBehind(): boolean {
+    return this.#isBehind
+  }
+
+  get cause(): string {
+    return this.#cause
+  }
+
+  get stateAgeMs(): number {
+    return this.#options.clock.monotonicMs() - this.#changedAtMs
+  }
+
+  /** Asks once, so that the first write finds the state known, and goes on asking while there is no traffic. */
+  async start(): Promise<void> {
+    await this.#probe()
+  }
+
+  /** An answer came, whatever it said. */
+  noteAnswer(): void {
+    this.#answeredAtMs = this.#options.clock.monotonicMs()
+    if (!this.#isUp) this.#markUp()
+  }
+
+  /** A write was stored: the trouble, if there was any, is over. */
+  noteDelivery(isCaughtUp: boolean): void {
+    this.#failures = 0
+    if (isCaughtUp) this.#isBehind = false
+  }
+
+  markDown(cause: string): void {
+    if (!this.#isUp || this.#isClosed) return
+    const { clock, logger, name, onDown } = this.#options
+    this.#isUp = false
+    this.#isBehind = true
+    this.#cause = cause
+    this.#changedAtMs = clock.monotonicMs()
+    this.#failures++
+    const suppressed = this.#throttle.hit()
+    this.#isDownLogged = suppressed !== undefined
+    if (suppressed !== undefined) {
+      const repeats = suppressed > 0 ? ` (${suppressed} changes since the last line)` : ''
+      const fields = { output: name, cause, suppressed }
+      logger.warn(fields, `output "${name}" is down: ${cause}; its writes wait${repeats}`)
+    }
+    this.#scheduleProbe()
+    onDown()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#timer?.cancel()
+  }
+
+  #markUp(): void {
+    const { clock, logger, name, backlog, onUp } = this.#options
+    const { pendingWrites: writes, pendingBytes: bytes } = backlog()
+    const downMs = Math.round(this.stateAgeMs)
+    this.#isUp = true
+    this.#isBehind = writes > 0
+    this.#changedAtMs = clock.monotonicMs()
+    const fields = { output: name, cause: this.#cause, downMs, writes, bytes }
+    this.#cause = ''
+    const waiting = `${renderCount(writes, 'write')} (${renderBytes(bytes)}) to catch up`
+    const text = `output "${name}" is up again after ${renderWait(downMs)}; ${waiting}`
+    // A line that said "down" must not be left without its "up again".
+    if (this.#isDownLogged) logger.info(fields, text)
+    else logger.debug(fields, text)
+    this.#scheduleProbe()
+    onUp()
+  }
+
+  #scheduleProbe(): void {
+    this.#timer?.cancel()
+    if (this.#isClosed) return
+    const { clock, delayMaxMs, random } = this.#options
+    const { isUp } = this
+    const failures = Math.max(this.#failures, 1)
+    const delayMs = isUp
+      ? IDLE_PROBE_INTERVAL_MS
+      : backoffMs({ failures, delayMaxMs, retryAfterMs: undefined, random: random() })
+    // `#probe` never rejects: it only asks and takes note.
+    this.#timer = clock.startTimer(delayMs, () => void this.#probe(), { isBackground: true })
+  }
+
+  async #probe(): Promise<void> {
+    const { clock, probe } = this.#options
+    const isIdle = clock.monotonicMs() - this.#answeredAtMs >= IDLE_PROBE_INTERVAL_MS
+    const isNeeded = !this.#isUp || isIdle || this.#timer === undefined
+    if (!isNeeded || this.#isProbing) return this.#scheduleProbe()
+    this.#isProbing = true
+    const isAnswered = await probe()
+    this.#isProbing = false
+    if (this.#isClosed) return
+    if (isAnswered) this.noteAnswer()
+    else if (this.#isUp) this.markDown('it does not answer a ping')
+    else this.#failures++
+    this.#scheduleProbe()
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * The votes on one write, until the client can be told.
+ *
+ * One vote per output, which may be corrected as long as the ballot is open (an attempt failed, the next one
+ * stored). Of several refusals the one of the first configured output is passed on, so that the client's answer
+ * does not depend on which output was faster.
+ */
+
+import { type AcknowledgementPolicy, type Decision, decide, type Tally } from './acknowledgement.ts'
+import type { Reply } from './reply.ts'
+
+/** `none`: this output's word does not count here. */
+export type Vote = 'none' | 'open' | 'stored' | 'refused' | 'failed'
+
+export class Ballot {
+  readonly #policy: AcknowledgementPolicy
+  /** By output, in the order of the configuration. */
+  readonly #votes: Vote[]
+  readonly #refusals: (Reply | undefined)[] = []
+  /** A destination's answer to a statement; '' = none. */
+  body = ''
+
+  constructor(policy: AcknowledgementPolicy, votes: Vote[]) {
+    this.#policy = policy
+    this.#votes = votes
+  }
+
+  vote(outputIndex: number, vote: Exclude<Vote, 'refused'>): void {
+    if (this.#votes[outputIndex] !== 'none') this.#votes[outputIndex] = vote
+  }
+
+  refuse(outputIndex: number, reply: Reply): void {
+    if (this.#votes[outputIndex] === 'none') return
+    this.#votes[outputIndex] = 'refused'
+    this.#refusals[outputIndex] = reply
+  }
+
+  /** A vote that is still out will not come soon. */
+  giveUpOn(outputIndex: number): void {
+    if (this.#votes[outputIndex] === 'open') this.#votes[outputIndex] = 'failed'
+  }
+
+  decision(): Decision {
+    return decide(this.#policy, this.#tally())
+  }
+
+  /** The refusal to pass on; only after the decision `refused`. */
+  refusal(): Reply {
+    const reply = this.#refusals.find((each) => each !== undefined)
+    if (reply === undefined) throw new Error('BUG: refused without a refusal')
+    return reply
+  }
+
+  #tally(): Tally {
+    let stored = 0
+    let refused = 0
+    let failed = 0
+    let open = 0
+    for (const vote of this.#votes) {
+      if (vote === 'stored') stored++
+      else if (vote === 'refused') refused++
+      else if (vote === 'failed') failed++
+      else if (vote === 'open') open++
+    }
+    return { electors: stored + refused + failed + open, stored, refused, failed }
+  }
+}
