@@ -1,0 +1,70 @@
+/**
+ * Addresses to listen on, and when two of them are the same place.
+ */
+
+import type { BindAddress } from './config.ts'
+
+export type ParsedAddress =
+  | { readonly kind: 'ok'; readonly address: BindAddress }
+  | { readonly kind: 'bad'; readonly message: string }
+
+const ADDRESS = /^(?:\[([\da-f:.%\w]*)\]|([^\s:/@[\]]*)):(\d{1,6})$/i
+
+/** `host:port`, `:port`, `[::1]:port`. */
+export function parseBindAddress(text: string, portMin = 0): ParsedAddress {
+  const match = ADDRESS.exec(text)
+  if (match === null) return { kind: 'bad', message: addressAdvice(text) }
+  const port = Number(match[3])
+  if (port < portMin || port > 65_535) {
+    return { kind: 'bad', message: `has port ${port}; ports go from ${portMin} to 65535` }
+  }
+  return { kind: 'ok', address: { host: match[1] ?? match[2] ?? '', port } }
+}
+
+function addressAdvice(text: string): string {
+  if (/^[a-z]+:\/\//i.test(text)) return 'must be "host:port" without a scheme and a path'
+  if (/^\d+$/.test(text)) return `must be "host:port", got "${text}"; write ":${text}"`
+  if (/^[^:\s]+$/.test(text)) return 'has no port; write "host:port"'
+  if (text.split(':').length > 2 && !text.includes('[')) {
+    return 'is no "host:port"; an IPv6 address stands in brackets, "[::1]:9096"'
+  }
+  return 'must be "host:port", e.g. "127.0.0.1:9096" or ":9096"'
+}
+
+/** `host:port` with IPv6 hosts in brackets. */
+export function renderAddress(address: BindAddress): string {
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host
+  return `${host}:${address.port}`
+}
+
+/** Whether the second of two listeners would find its address taken. */
+export function overlaps(a: BindAddress, b: BindAddress): boolean {
+  if (a.port !== b.port || a.port === 0) return false
+  return isWildcard(a.host) || isWildcard(b.host) || plainHost(a.host) === plainHost(b.host)
+}
+
+/** Whether something sent to `target` arrives at a listener on `listener`. */
+export function reaches(target: BindAddress, listener: BindAddress): boolean {
+  if (target.port !== listener.port || listener.port === 0) return false
+  const to = plainHost(target.host)
+  if (to === plainHost(listener.host)) return true
+  // Connecting to a wildcard address goes to this machine.
+  const isToSelf = isWildcard(to) || isLoopback(to)
+  return isToSelf && (isWildcard(listener.host) || isLoopback(listener.host))
+}
+
+function plainHost(host: string): string {
+  const plain = host.toLowerCase().replace(/^\[|\]$|\.$/g, '')
+  if (plain === 'localhost') return '127.0.0.1'
+  return /^(0*:)+0*1$/.test(plain) ? '::1' : plain
+}
+
+function isWildcard(host: string): boolean {
+  const plain = plainHost(host)
+  return plain === '' || plain === '0.0.0.0' || /^[0:]*::?[0:]*$/.test(plain)
+}
+
+function isLoopback(host: string): boolean {
+  const plain = plainHost(host)
+  return plain === '::1' || /^127\.\d+\.\d+\.\d+$/.test(plain)
+}

@@ -1,0 +1,125 @@
+/** What is wrong between keys that are each fine: names, addresses and files that are used twice. */
+
+import { resolve } from 'node:path'
+import { overlaps, reaches, renderAddress } from './addresses.ts'
+import type { AdminConfig, BindAddress } from './config.ts'
+import { OUTPUT_KEYS } from './output-keys.ts'
+import type { OutputDraft } from './parse-output.ts'
+import type { RelayDraft } from './parse-relay.ts'
+import { joinPath, type Reader } from './reader.ts'
+
+interface Named {
+  readonly path: string
+  readonly givenName: string
+}
+
+/** Reports all of it. */
+export function crossCheck(
+  reader: Reader,
+  relays: readonly RelayDraft[],
+  admin: AdminConfig,
+): void {
+  reportDuplicateNames(reader, relays)
+  for (const relay of relays) {
+    reportDuplicateNames(reader, relay.outputs)
+    reportLogDirConflicts(reader, relay)
+    for (const output of relay.outputs) reportOutputToSelf(reader, relay, output)
+  }
+  reportDuplicateAddresses(reader, relays, admin)
+  reportDuplicateFiles(reader, relays)
+}
+
+/**
+ * The name of each, in order: as given, else its default. Defaults that are taken get " (2)", " (3)" …:
+ * nobody chose them, so nobody has to resolve it.
+ */
+export function finalNames(
+  items: readonly { readonly givenName: string; readonly defaultName: string }[],
+): readonly string[] {
+  const taken = new Set(items.map((item) => item.givenName).filter((name) => name !== ''))
+  return items.map(({ givenName, defaultName }) => {
+    if (givenName !== '') return givenName
+    let name = defaultName
+    for (let count = 2; taken.has(name); count++) name = `${defaultName} (${count})`
+    taken.add(name)
+    return name
+  })
+}
+
+function reportDuplicateNames(reader: Reader, items: readonly Named[]): void {
+  const seen = new Map<string, string>()
+  for (const { path, givenName } of items) {
+    if (givenName === '') continue
+    const keyPath = joinPath(path, 'name')
+    const first = seen.get(givenName)
+    if (first === undefined) seen.set(givenName, keyPath)
+    else {
+      const where = `${first}${reader.lineNote(first)}`
+      reader.report(keyPath, `"${givenName}" is also ${where}; give each a name of its own`)
+    }
+  }
+}
+
+function reportDuplicateAddresses(
+  reader: Reader,
+  relays: readonly RelayDraft[],
+  admin: AdminConfig,
+): void {
+  const seen: { keyPath: string; transport: string; address: BindAddress }[] = []
+  const check = (keyPath: string, transport: string, address: BindAddress) => {
+    const first = seen.find(
+      (other) => other.transport === transport && overlaps(other.address, address),
+    )
+    if (first !== undefined) {
+      const where = `${first.keyPath}${reader.lineNote(first.keyPath)}`
+      const message = `${renderAddress(address)} is taken by ${where}; give each a port of its own`
+      reader.report(keyPath, message)
+    }
+    seen.push({ keyPath, transport, address })
+  }
+  for (const { path, config, hasAddress } of relays) {
+    const transport = config.kind === 'http' ? 'tcp' : 'udp'
+    if (hasAddress) check(joinPath(path, 'bind-addr'), transport, config.bindAddress)
+  }
+  // The default admin address gives way: whether it is free is seen when it is opened.
+  if (admin.isConfigured && admin.bindAddress !== undefined) {
+    check('admin.bind-addr', 'tcp', admin.bindAddress)
+  }
+}
+
+function reportOutputToSelf(reader: Reader, relay: RelayDraft, output: OutputDraft): void {
+  if (!relay.hasAddress || output.target === undefined) return
+  if (output.config.kind !== relay.config.kind) return
+  if (!reaches(output.target, relay.config.bindAddress)) return
+  const message = `is this relay itself (${relay.path} listens there); every write would go in circles`
+  reader.report(joinPath(output.path, OUTPUT_KEYS.location.name), message)
+}
+
+function reportDuplicateFiles(reader: Reader, relays: readonly RelayDraft[]): void {
+  const seen = new Map<string, string>()
+  for (const { path, config } of relays.flatMap((relay) => relay.outputs)) {
+    if (config.kind !== 'file') continue
+    const keyPath = joinPath(path, OUTPUT_KEYS.location.name)
+    const file = resolve(config.path)
+    const first = seen.get(file)
+    if (first === undefined) seen.set(file, keyPath)
+    else {
+      const where = `${first}${reader.lineNote(first)}`
+      reader.report(keyPath, `the same file as ${where}; give each output a file of its own`)
+    }
+  }
+}
+
+/** A log on disk finds each output's place in it by name, and has no use for "one attempt". */
+function reportLogDirConflicts(reader: Reader, relay: RelayDraft): void {
+  if (relay.config.logDir === undefined) return
+  for (const { path, givenName, config } of relay.outputs) {
+    if (givenName === '') {
+      reader.report(joinPath(path, 'name'), 'is missing; with log-dir each output needs a name')
+    }
+    if (config.bufferBytes === 0) {
+      const keyPath = joinPath(path, OUTPUT_KEYS.bufferSize.name)
+      reader.report(keyPath, '0 contradicts log-dir, which keeps a backlog; remove one of the two')
+    }
+  }
+}

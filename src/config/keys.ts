@@ -1,0 +1,226 @@
+/**
+ * Every key of the configuration file: name, kind, default, meaning, what happens at its limit.
+ *
+ * The one table that the parser reads by, `relay.toml.example` is rendered from, and docs/configuration.md
+ * is checked against. Keys are grouped by the table they stand in.
+ */
+
+import { PRECISIONS, type Precision } from '../line-protocol/precision.ts'
+import {
+  ACKNOWLEDGEMENTS,
+  LOG_FORMATS,
+  LOG_LEVELS,
+  type LogFormat,
+  type LogLevel,
+} from './config.ts'
+import { DISK_MAX_MB, type Key, key, MIB, SECOND_MS, WAIT_MAX_MS } from './key.ts'
+import { ENDPOINT_KEYS, FILTER_KEYS, OUTPUT_KEYS } from './output-keys.ts'
+import { choice, duration, flag, text, whole } from './values.ts'
+
+function words<T extends string>(list: readonly T[]): ReadonlyMap<string, T> {
+  return new Map(list.map((word) => [word, word]))
+}
+
+const PRECISION_WORDS: ReadonlyMap<string, Precision> = new Map([
+  ...PRECISIONS.map((precision): [string, Precision] => [precision, precision]),
+  ['n', 'ns'],
+  ['u', 'us'],
+  ['', 'ns'],
+])
+
+export const TOP_KEYS = {
+  maxMemory: key(
+    'max-memory-mb',
+    whole({ min: 1, max: DISK_MAX_MB, unit: MIB }),
+    [256 * MIB, '256'],
+    'memory for bodies in progress, backlogs and batches of all relays together',
+    { atLimit: 'writes are answered 503 with Retry-After' },
+  ),
+  shutdownTimeout: key(
+    'shutdown-timeout',
+    duration({ minMs: 0, maxMs: WAIT_MAX_MS }),
+    [8 * SECOND_MS, '"8s"'],
+    'how long a stop waits for outputs that are up to take what they are owed',
+    { atLimit: 'what is left is counted and logged, and the exit code is 1' },
+  ),
+  logLevel: key(
+    'log-level',
+    choice<LogLevel>(words(LOG_LEVELS)),
+    ['info', '"info"'],
+    'least severe messages that are logged: "debug", "info", "warn" or "error"',
+  ),
+  logFormat: key(
+    'log-format',
+    choice<LogFormat>(words(LOG_FORMATS)),
+    ['auto', '"auto"'],
+    '"text" for people, "json" for machines; "auto" is text on a terminal, JSON elsewhere',
+  ),
+}
+
+export const ADMIN_KEYS = {
+  bindAddress: key(
+    'bind-addr',
+    text('127.0.0.1:9097'),
+    ['127.0.0.1:9097', '"127.0.0.1:9097"'],
+    'address of metrics and health; "" = off',
+  ),
+}
+
+const RELAY_KEYS = {
+  name: key(
+    'name',
+    text(),
+    ['', '""'],
+    'name in logs and metrics, unique among all relays; default: the address it listens on',
+  ),
+  bindAddress: key(
+    'bind-addr',
+    text('127.0.0.1:9096'),
+    ['', '""'],
+    'address to listen on, "host:port"; without a host on every address; required',
+  ),
+  logDir: key(
+    'log-dir',
+    text(),
+    ['', '""'],
+    'folder of the durable log; not available in this version yet',
+  ),
+  logMax: key(
+    'log-max-mb',
+    whole({ min: 1, max: DISK_MAX_MB, unit: MIB }),
+    [10_240 * MIB, '10240'],
+    'disk for the durable log of this relay; not used in this version yet',
+  ),
+  acknowledgement: key(
+    'ack',
+    choice(words(ACKNOWLEDGEMENTS)),
+    ['any', '"any"'],
+    'outputs that must have a write before it is answered 204: "any", "quorum" or "all"',
+  ),
+  ackTimeout: key(
+    'ack-timeout',
+    duration({ minMs: 1, maxMs: WAIT_MAX_MS }),
+    [4 * SECOND_MS, '"4s"'],
+    'longest wait for that',
+    { atLimit: 'the write is answered 503 with Retry-After' },
+  ),
+}
+
+export const HTTP_KEYS = {
+  name: RELAY_KEYS.name,
+  bindAddress: RELAY_KEYS.bindAddress,
+  tlsPem: key(
+    'ssl-combined-pem',
+    text(),
+    ['', '""'],
+    'PEM file with certificate chain and key; with it the relay speaks HTTPS',
+  ),
+  defaultRetentionPolicy: key(
+    'default-retention-policy',
+    text(),
+    ['', '""'],
+    'retention policy of writes that name none',
+  ),
+  ack: RELAY_KEYS.acknowledgement,
+  ackTimeout: RELAY_KEYS.ackTimeout,
+  maxBody: key(
+    'max-body-mb',
+    whole({ min: 1, max: 1024, unit: MIB }),
+    [25 * MIB, '25'],
+    'largest request body, packed or unpacked',
+    { atLimit: 'the request is answered 413' },
+  ),
+  maxConnections: key(
+    'max-connections',
+    whole({ min: 1, max: 1_000_000 }),
+    [5000, '5000'],
+    'connections of clients at a time',
+    { atLimit: 'further connections are closed' },
+  ),
+  influxdbVersion: key(
+    'influxdb-version',
+    text('1.8.10'),
+    ['1.8.10', '"1.8.10"'],
+    'version that clients are told in the version headers',
+  ),
+  unsignedIntegers: key(
+    'unsigned-integers',
+    flag(),
+    [false, 'false'],
+    'accept the u suffix of integers, which InfluxDB 2 and 3 know and 1.x does not',
+  ),
+  pingStatus: key(
+    'default-ping-response',
+    whole({ min: 200, max: 599, zeroIsDefault: true }),
+    [204, '204'],
+    'status that /ping answers',
+  ),
+  rateLimit: key(
+    'rate-limit',
+    whole({ min: 0, max: 1_000_000_000 }),
+    [0, '0'],
+    'writes per second; 0 = no limit',
+    { atLimit: 'the write is answered 429 with Retry-After' },
+  ),
+  burstLimit: key(
+    'burst-limit',
+    whole({ min: 1, max: 1_000_000_000, zeroIsDefault: true }),
+    [1, '1'],
+    'writes that may come at once below rate-limit',
+  ),
+  healthTimeout: key(
+    'health-timeout-ms',
+    whole({ min: 0, max: WAIT_MAX_MS }),
+    [0, '0'],
+    "longest wait of /health for an output, milliseconds; 0 = the output's own timeout",
+    { atLimit: 'the output counts as down' },
+  ),
+  logDir: RELAY_KEYS.logDir,
+  logMax: RELAY_KEYS.logMax,
+}
+
+export const UDP_KEYS = {
+  name: RELAY_KEYS.name,
+  bindAddress: RELAY_KEYS.bindAddress,
+  precision: key(
+    'precision',
+    choice(PRECISION_WORDS),
+    ['ns', '"n"'],
+    'unit of timestamps, in and out: "n", "u", "ms", "s", "m" or "h"',
+  ),
+  readBuffer: key(
+    'read-buffer',
+    whole({ min: 0, max: 2_147_483_647 }),
+    [0, '0'],
+    "receive buffer of the socket, bytes; 0 = the operating system's default",
+    { atLimit: 'the system drops datagrams' },
+  ),
+  database: key('database', text(), ['udp', '"udp"'], 'database at outputs that are HTTP'),
+  retentionPolicy: key(
+    'retention-policy',
+    text(),
+    ['', '""'],
+    'retention policy at outputs that are HTTP',
+  ),
+  ack: RELAY_KEYS.acknowledgement,
+  ackTimeout: RELAY_KEYS.ackTimeout,
+  logDir: RELAY_KEYS.logDir,
+  logMax: RELAY_KEYS.logMax,
+}
+
+export interface KeySection {
+  /** As the file writes it; '' = above all tables. */
+  readonly header: string
+  readonly keys: readonly Key<unknown>[]
+}
+
+/** All sections, in the order of the file. */
+export const KEY_SECTIONS: readonly KeySection[] = [
+  { header: '', keys: Object.values(TOP_KEYS) },
+  { header: '[admin]', keys: Object.values(ADMIN_KEYS) },
+  { header: '[[http]]', keys: Object.values(HTTP_KEYS) },
+  { header: '[[udp]]', keys: Object.values(UDP_KEYS) },
+  { header: '[[http.output]]', keys: Object.values(OUTPUT_KEYS) },
+  { header: 'endpoints', keys: Object.values(ENDPOINT_KEYS) },
+  { header: '[[filter]]', keys: Object.values(FILTER_KEYS) },
+]

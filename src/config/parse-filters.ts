@@ -1,0 +1,66 @@
+/** veepee's `[[filter]]`: which lines go to which outputs. */
+
+import type { LineFilter } from './config.ts'
+import { translateGoRegExp } from './go-regexp.ts'
+import type { Key } from './key.ts'
+import { FILTER_KEYS } from './output-keys.ts'
+import { joinPath, type Reader, type Section } from './reader.ts'
+import { nearestKey } from './spelling.ts'
+import { tablesOf } from './tables.ts'
+
+export interface NamedFilter {
+  readonly path: string
+  readonly filter: LineFilter
+  readonly outputNames: readonly string[]
+}
+
+/** All filters of the file, with the names they apply to as given. */
+export function parseFilters(reader: Reader, top: Section): readonly NamedFilter[] {
+  return tablesOf(reader, top, 'filter').map(({ table, path }) => {
+    const section = reader.open(table, path, Object.values(FILTER_KEYS), [])
+    reader.get(section, FILTER_KEYS.type)
+    const outputNames = reader.get(section, FILTER_KEYS.outputs)
+    if (outputNames.length === 0) {
+      const message = 'names no output, so it would do nothing; write outputs = ["name"]'
+      reader.report(joinPath(path, FILTER_KEYS.outputs.name), message)
+    }
+    return {
+      path,
+      outputNames,
+      filter: {
+        tagExpression: parseExpression(reader, section, FILTER_KEYS.tagExpression),
+        measurementExpression: parseExpression(reader, section, FILTER_KEYS.measurementExpression),
+      },
+    }
+  })
+}
+
+/** A filter for an output that nobody has is a typing error, and would let everything through. */
+export function reportUnknownOutputs(
+  reader: Reader,
+  filters: readonly NamedFilter[],
+  outputNames: readonly string[],
+): void {
+  for (const { path, outputNames: named } of filters) {
+    for (const name of named) {
+      if (outputNames.includes(name)) continue
+      const nearest = nearestKey(name, outputNames)
+      const known = outputNames.map((known) => `"${known}"`).join(', ')
+      const hint = nearest === undefined ? `there are ${known}` : `did you mean "${nearest}"?`
+      reader.report(
+        joinPath(path, FILTER_KEYS.outputs.name),
+        `no output is named "${name}"; ${hint}`,
+      )
+    }
+  }
+}
+
+function parseExpression(reader: Reader, section: Section, key: Key<string>): RegExp | undefined {
+  const source = reader.get(section, key)
+  if (source === '') return undefined
+  const translated = translateGoRegExp(source)
+  if (translated.kind === 'ok') return translated.expression
+  const message = `is not a usable regular expression: ${translated.message}`
+  reader.report(joinPath(section.path, key.name), message)
+  return undefined
+}

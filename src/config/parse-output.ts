@@ -1,0 +1,125 @@
+/**
+ * One `output` table → one output, of the kind that its location names.
+ *
+ * The name is decided later, where all outputs of the relay are known.
+ */
+
+import type { FileOutputConfig, HttpOutputConfig, OutputConfig, UdpOutputConfig } from './config.ts'
+import { type Endpoints, type HttpLocation, outputPaths, parseLocation } from './location.ts'
+import { ENDPOINT_KEYS, OUTPUT_KEYS } from './output-keys.ts'
+import { parseCredentials, parseOutputTls, type ReadFile } from './parse-secrets.ts'
+import { joinPath, type Reader, type Section } from './reader.ts'
+import { isTable, type PlacedTable } from './tables.ts'
+import { showValue } from './values.ts'
+
+type Unnamed<T> = Omit<T, 'name' | 'filters'>
+export type UnnamedOutput =
+  | Unnamed<HttpOutputConfig>
+  | Unnamed<UdpOutputConfig>
+  | Unnamed<FileOutputConfig>
+
+export interface OutputDraft {
+  /** Where it stands: `http[0].output[1]`. */
+  readonly path: string
+  /** '' = not given. */
+  readonly givenName: string
+  readonly config: UnnamedOutput
+  /** Where data sent to it arrives; `undefined` for files. */
+  readonly target: { readonly host: string; readonly port: number } | undefined
+}
+
+/** @returns `undefined` where the location is no good; problems are in the reader. */
+export function parseOutput(
+  reader: Reader,
+  placed: PlacedTable,
+  relayKind: 'http' | 'udp',
+  readFile: ReadFile,
+): OutputDraft | undefined {
+  const section = reader.open(placed.table, placed.path, Object.values(OUTPUT_KEYS), [])
+  const locationPath = joinPath(section.path, OUTPUT_KEYS.location.name)
+  const given = reader.get(section, OUTPUT_KEYS.location)
+  const common = {
+    bufferBytes: reader.get(section, OUTPUT_KEYS.bufferSize),
+    batchMaxBytes: reader.get(section, OUTPUT_KEYS.maxBatch),
+    timeoutMs: reader.get(section, OUTPUT_KEYS.timeout),
+    delayMaxMs: reader.get(section, OUTPUT_KEYS.maxDelay),
+  }
+  const givenName = reader.get(section, OUTPUT_KEYS.name)
+  if (given === '') {
+    if (!reader.hasProblemAt(locationPath)) {
+      const example = relayKind === 'udp' ? '127.0.0.1:8089' : 'http://127.0.0.1:8086/write'
+      reader.report(locationPath, `is missing; say where to send, e.g. "${example}"`)
+    }
+    return undefined
+  }
+  const parsed = parseLocation(given, relayKind)
+  if (parsed.kind === 'bad') {
+    reader.report(locationPath, parsed.message)
+    return undefined
+  }
+  const { location } = parsed
+  reportForeignKeys(reader, section, location.kind)
+  const base = { ...common, location: location.shown }
+  const draft = { path: section.path, givenName }
+  switch (location.kind) {
+    case 'http': {
+      const config = { ...base, ...parseHttpPart(reader, section, location, readFile) }
+      return { ...draft, config, target: { host: location.host, port: location.port } }
+    }
+    case 'udp': {
+      const { host, port } = location
+      const mtu = reader.get(section, OUTPUT_KEYS.mtu)
+      return { ...draft, config: { ...base, kind: 'udp', host, port, mtu }, target: { host, port } }
+    }
+    case 'file': {
+      const rotateBytes = reader.get(section, OUTPUT_KEYS.maxFile)
+      const keepFiles = reader.get(section, OUTPUT_KEYS.maxFiles)
+      const config = { ...base, kind: 'file' as const, path: location.path, rotateBytes, keepFiles }
+      return { ...draft, config, target: undefined }
+    }
+  }
+}
+
+function parseHttpPart(
+  reader: Reader,
+  section: Section,
+  location: HttpLocation,
+  readFile: ReadFile,
+) {
+  return {
+    kind: 'http' as const,
+    origin: location.origin,
+    paths: outputPaths(location, parseEndpoints(reader, section)),
+    credentials: parseCredentials(reader, section, location.user, readFile),
+    gzip: reader.get(section, OUTPUT_KEYS.gzip),
+    missingDbGraceMs: reader.get(section, OUTPUT_KEYS.missingDbGrace),
+    tls: parseOutputTls(reader, section, readFile),
+  }
+}
+
+function parseEndpoints(reader: Reader, section: Section): Endpoints {
+  const path = joinPath(section.path, OUTPUT_KEYS.endpoints.name)
+  const raw = section.entries.get(OUTPUT_KEYS.endpoints.name) ?? {}
+  if (!isTable(raw)) {
+    reader.report(path, `must be a table such as { write = "/write" }, got ${showValue(raw)}`)
+  }
+  const table = isTable(raw) ? raw : {}
+  const endpoints = reader.open(table, path, Object.values(ENDPOINT_KEYS), [])
+  return {
+    write: reader.get(endpoints, ENDPOINT_KEYS.write),
+    prometheusWrite: reader.get(endpoints, ENDPOINT_KEYS.prometheusWrite),
+    ping: reader.get(endpoints, ENDPOINT_KEYS.ping),
+    query: reader.get(endpoints, ENDPOINT_KEYS.query),
+  }
+}
+
+/** A key that would be ignored is a misunderstanding: say so now. */
+function reportForeignKeys(reader: Reader, section: Section, kind: OutputConfig['kind']): void {
+  for (const key of Object.values(OUTPUT_KEYS)) {
+    const isForeign = key.outputKinds.length > 0 && !key.outputKinds.includes(kind)
+    if (!isForeign || !reader.isGiven(section, key)) continue
+    const kinds = key.outputKinds.join(' and ').toUpperCase()
+    const message = `has no meaning for a ${kind.toUpperCase()} output, only for ${kinds}; remove it`
+    reader.report(joinPath(section.path, key.name), message)
+  }
+}

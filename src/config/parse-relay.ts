@@ -1,0 +1,156 @@
+/** One `[[http]]` or `[[udp]]` table → one relay without its final name. */
+
+import { parseBindAddress, renderAddress } from './addresses.ts'
+import type { BindAddress, HttpRelayConfig, RateLimit, UdpRelayConfig } from './config.ts'
+import { HTTP_KEYS, UDP_KEYS } from './keys.ts'
+import { type OutputDraft, parseOutput } from './parse-output.ts'
+import { checkCombinedPem, type ReadFile } from './parse-secrets.ts'
+import { joinPath, type Reader, type Section } from './reader.ts'
+import { type PlacedTable, tablesOf } from './tables.ts'
+
+type Unnamed<T> = Omit<T, 'name' | 'outputs'>
+
+export interface RelayDraft {
+  /** Where it stands: `http[0]`. */
+  readonly path: string
+  /** '' = not given. */
+  readonly givenName: string
+  readonly defaultName: string
+  readonly config: Unnamed<HttpRelayConfig> | Unnamed<UdpRelayConfig>
+  /** Whether the address was readable; if not, comparing it makes no sense. */
+  readonly hasAddress: boolean
+  readonly outputs: readonly OutputDraft[]
+}
+
+/**
+ * The durable log is not built yet. When it is: set this to true, delete the two messages that it guards
+ * and the words "not available in this version yet" in keys.ts.
+ */
+const IS_DURABLE_LOG_AVAILABLE: boolean = false
+
+const NO_ADDRESS: BindAddress = { host: '', port: 0 }
+
+export function parseHttpRelay(
+  reader: Reader,
+  { table, path }: PlacedTable,
+  readFile: ReadFile,
+): RelayDraft {
+  const section = reader.open(table, path, Object.values(HTTP_KEYS), ['output'])
+  const address = parseAddress(reader, section)
+  const tlsPemPath = reader.get(section, HTTP_KEYS.tlsPem)
+  if (tlsPemPath !== '') {
+    checkCombinedPem(reader, joinPath(path, HTTP_KEYS.tlsPem.name), tlsPemPath, readFile)
+  }
+  const influxdbVersion = reader.get(section, HTTP_KEYS.influxdbVersion)
+  if (!/^[\w.+-]+$/.test(influxdbVersion)) {
+    const message = 'must be a version such as "1.8.10": letters, digits, dots, + and -'
+    reader.report(joinPath(path, HTTP_KEYS.influxdbVersion.name), message)
+  }
+  const bindAddress = address ?? NO_ADDRESS
+  const scheme = tlsPemPath === '' ? 'http' : 'https'
+  return {
+    path,
+    givenName: reader.get(section, HTTP_KEYS.name),
+    defaultName: `${scheme}://${renderAddress(bindAddress)}`,
+    hasAddress: address !== undefined,
+    outputs: parseOutputs(reader, section, 'http', readFile),
+    config: {
+      kind: 'http',
+      bindAddress,
+      ...parseDurability(reader, section),
+      tlsPemPath: tlsPemPath === '' ? undefined : tlsPemPath,
+      defaultRetentionPolicy: reader.get(section, HTTP_KEYS.defaultRetentionPolicy),
+      pingStatus: reader.get(section, HTTP_KEYS.pingStatus),
+      rateLimit: parseRateLimit(reader, section),
+      healthTimeoutMs: reader.get(section, HTTP_KEYS.healthTimeout),
+      maxBodyBytes: reader.get(section, HTTP_KEYS.maxBody),
+      maxConnections: reader.get(section, HTTP_KEYS.maxConnections),
+      influxdbVersion,
+      unsignedIntegers: reader.get(section, HTTP_KEYS.unsignedIntegers),
+    },
+  }
+}
+
+export function parseUdpRelay(
+  reader: Reader,
+  { table, path }: PlacedTable,
+  readFile: ReadFile,
+): RelayDraft {
+  const section = reader.open(table, path, Object.values(UDP_KEYS), ['output'])
+  const address = parseAddress(reader, section)
+  const bindAddress = address ?? NO_ADDRESS
+  return {
+    path,
+    givenName: reader.get(section, UDP_KEYS.name),
+    defaultName: renderAddress(bindAddress),
+    hasAddress: address !== undefined,
+    outputs: parseOutputs(reader, section, 'udp', readFile),
+    config: {
+      kind: 'udp',
+      bindAddress,
+      ...parseDurability(reader, section),
+      precision: reader.get(section, UDP_KEYS.precision),
+      readBufferBytes: reader.get(section, UDP_KEYS.readBuffer),
+      database: reader.get(section, UDP_KEYS.database),
+      retentionPolicy: reader.get(section, UDP_KEYS.retentionPolicy),
+    },
+  }
+}
+
+function parseAddress(reader: Reader, section: Section): BindAddress | undefined {
+  const keyPath = joinPath(section.path, HTTP_KEYS.bindAddress.name)
+  const text = reader.get(section, HTTP_KEYS.bindAddress)
+  if (text === '') {
+    if (!reader.hasProblemAt(keyPath)) {
+      reader.report(keyPath, 'is missing; say where to listen, e.g. "127.0.0.1:9096"')
+    }
+    return undefined
+  }
+  const parsed = parseBindAddress(text)
+  if (parsed.kind === 'ok') return parsed.address
+  reader.report(keyPath, parsed.message)
+  return undefined
+}
+
+function parseOutputs(
+  reader: Reader,
+  section: Section,
+  relayKind: 'http' | 'udp',
+  readFile: ReadFile,
+): readonly OutputDraft[] {
+  const raw = section.entries.get('output')
+  if (raw === undefined || (Array.isArray(raw) && raw.length === 0)) {
+    const message = `there is none, so every write would be lost; add [[${relayKind}.output]]`
+    reader.report(joinPath(section.path, 'output'), message)
+  }
+  return tablesOf(reader, section, 'output')
+    .map((placed) => parseOutput(reader, placed, relayKind, readFile))
+    .filter((draft) => draft !== undefined)
+}
+
+function parseRateLimit(reader: Reader, section: Section): RateLimit | undefined {
+  const perSecond = reader.get(section, HTTP_KEYS.rateLimit)
+  const burst = reader.get(section, HTTP_KEYS.burstLimit)
+  return perSecond === 0 ? undefined : { perSecond, burst }
+}
+
+function parseDurability(reader: Reader, section: Section) {
+  const logDir = reader.get(section, HTTP_KEYS.logDir)
+  const acknowledgement = reader.get(section, HTTP_KEYS.ack)
+  if (!IS_DURABLE_LOG_AVAILABLE && logDir !== '') {
+    const message = 'is not available in this version yet; remove it (backlogs are kept in memory)'
+    reader.report(joinPath(section.path, HTTP_KEYS.logDir.name), message)
+  }
+  if (acknowledgement === 'log' && (!IS_DURABLE_LOG_AVAILABLE || logDir === '')) {
+    const message = IS_DURABLE_LOG_AVAILABLE
+      ? '"log" needs log-dir; add it, or write "any", "quorum" or "all"'
+      : '"log" is not available in this version yet; write "any", "quorum" or "all"'
+    reader.report(joinPath(section.path, HTTP_KEYS.ack.name), message)
+  }
+  return {
+    logDir: logDir === '' ? undefined : logDir,
+    logMaxBytes: reader.get(section, HTTP_KEYS.logMax),
+    acknowledgement,
+    ackTimeoutMs: reader.get(section, HTTP_KEYS.ackTimeout),
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * Reads single keys out of the parsed file, with environment overrides, and collects every problem.
+ *
+ * A value that is no good is reported and its default is used, so that reading goes on and the operator
+ * gets all problems at once. Whoever used the reader looks at `problems` before using the result.
+ *
+ * Precedence: environment variable, file, default. `${NAME}` is replaced in values of the file only.
+ */
+
+import { expandVariables, overrideName } from './environment.ts'
+import type { Key } from './key.ts'
+import type { KeyLines } from './locate.ts'
+import type { ConfigProblem } from './problem.ts'
+import { nearestKey, normalizeKey, showKey } from './spelling.ts'
+import { showValue } from './values.ts'
+
+/** One table of the file: its keys in the form in which they are compared. */
+export interface Section {
+  /** '' = the top; `http[0].output[1]`. */
+  readonly path: string
+  readonly entries: ReadonlyMap<string, unknown>
+}
+
+export type Variables = Readonly<Record<string, string | undefined>>
+
+export class Reader {
+  readonly problems: ConfigProblem[] = []
+  readonly warnings: string[] = []
+  readonly #lines: KeyLines
+  readonly #variables: Variables
+  readonly #overrideNames = new Set<string>()
+
+  constructor(lines: KeyLines, variables: Variables) {
+    this.#lines = lines
+    this.#variables = variables
+  }
+
+  report(keyPath: string, message: string): void {
+    this.problems.push({ line: this.#lines.lineOf(keyPath), keyPath, message })
+  }
+
+  hasProblemAt(keyPath: string): boolean {
+    return this.problems.some((problem) => problem.keyPath === keyPath)
+  }
+
+  /** Where the key stands, for a message about another one: " (line 7)" or ''. */
+  lineNote(keyPath: string): string {
+    const line = this.#lines.lineOf(keyPath)
+    return line === 0 ? '' : ` (line ${line})`
+  }
+
+  /**
+   * Takes a table apart and reports what does not belong there.
+   *
+   * @param tables names of the tables that may stand in it beside the keys
+   */
+  open(
+    table: object,
+    path: string,
+    keys: readonly Key<unknown>[],
+    tables: readonly string[],
+  ): Section {
+    const canonical = new Map<string, string>(tables.map((name) => [normalizeKey(name), name]))
+    for (const key of keys) {
+      for (const name of [key.name, ...key.aliases]) canonical.set(normalizeKey(name), key.name)
+      this.#overrideNames.add(overrideName(path, key.name))
+    }
+    const entries = new Map<string, unknown>()
+    for (const [given, value] of Object.entries(table)) {
+      const name = canonical.get(normalizeKey(given))
+      if (name === undefined) {
+        const nearest = nearestKey(given, [...keys.map((key) => key.name), ...tables])
+        const hint = nearest === undefined ? 'remove it' : `did you mean "${nearest}"?`
+        this.report(joinPath(path, showKey(given)), `unknown key; ${hint}`)
+      } else if (entries.has(name)) {
+        this.report(joinPath(path, showKey(given)), `given twice; remove one of the two "${name}"`)
+      } else entries.set(name, value)
+    }
+    return { path, entries }
+  }
+
+  /** The value of a key, or its default when it is absent or no good. */
+  get<T>(section: Section, key: Key<T>): T {
+    const path = joinPath(section.path, key.name)
+    const variable = overrideName(section.path, key.name)
+    const override = this.#override(section, key)
+    const isOverride = override !== undefined
+    const given = isOverride ? override : section.entries.get(key.name)
+    if (given === undefined) return key.initial
+
+    const raw = isOverride ? given : this.#expand(given, path)
+    if (raw === undefined) return key.initial
+    const result = key.kind.read(raw, key.isSecret ? '(hidden)' : showValue(given))
+    if (result.kind === 'ok') return result.value
+    if (result.kind === 'bad') {
+      this.report(path, isOverride ? `${result.message} (in ${variable})` : result.message)
+    }
+    return key.initial
+  }
+
+  /** Whether the file or the environment has the key at all. */
+  isGiven(section: Section, key: Key<unknown>): boolean {
+    return section.entries.has(key.name) || this.#override(section, key) !== undefined
+  }
+
+  /** RELAY_… variables that no key of this file answers to. Call last. */
+  warnOfStrayVariables(): void {
+    for (const name of Object.keys(this.#variables).sort()) {
+      // RELAY_CONFIG names the file itself; the command line reads it.
+      if (!name.startsWith('RELAY_') || name === 'RELAY_CONFIG') continue
+      if (this.#variables[name] === undefined || this.#overrideNames.has(name)) continue
+      this.warnings.push(
+        `environment variable ${name} matches no key of the configuration; ignored`,
+      )
+    }
+  }
+
+  #override(section: Section, key: Key<unknown>): unknown {
+    const text = this.#variables[overrideName(section.path, key.name)]
+    return text === undefined ? undefined : key.kind.fromEnvironment(text)
+  }
+
+  /** @returns `undefined` after a problem was reported. */
+  #expand(given: unknown, path: string): unknown {
+    if (Array.isArray(given)) {
+      const items: unknown[] = given
+      return items.map((item, index) => this.#expand(item, `${path}[${index}]`) ?? '')
+    }
+    if (typeof given !== 'string') return given
+    const expanded = expandVariables(given, this.#variables)
+    if (expanded.kind === 'ok') return expanded.text
+    this.report(path, expanded.message)
+    return undefined
+  }
+}
+
+export function joinPath(path: string, key: string): string {
+  return path === '' ? key : `${path}.${key}`
+}

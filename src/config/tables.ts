@@ -1,0 +1,36 @@
+/** Arrays of tables (`[[http]]`, `output = [ { … } ]`), taken apart. */
+
+import { joinPath, type Reader, type Section } from './reader.ts'
+import { showValue } from './values.ts'
+
+export interface PlacedTable {
+  readonly table: object
+  /** For example `http[0].output[1]`. */
+  readonly path: string
+}
+
+/** The tables of one array; entries that are no tables are reported and left out. */
+export function tablesOf(reader: Reader, section: Section, name: string): readonly PlacedTable[] {
+  const raw = section.entries.get(name)
+  if (raw === undefined) return []
+  const path = joinPath(section.path, name)
+  const header = path.replace(/\[\d+\]/g, '')
+  if (!Array.isArray(raw)) {
+    const got = isTable(raw) ? `one table; write [[${header}]] in double brackets` : showValue(raw)
+    reader.report(path, `must be a list of tables, got ${got}`)
+    return []
+  }
+  const items: unknown[] = raw
+  const tables: PlacedTable[] = []
+  items.forEach((item, index) => {
+    const itemPath = `${path}[${index}]`
+    if (isTable(item)) tables.push({ table: item, path: itemPath })
+    else reader.report(itemPath, `must be a table { … }, got ${showValue(item)}`)
+  })
+  return tables
+}
+
+export function isTable(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false
+  return !Array.isArray(value) && !(value instanceof Date)
+}
