@@ -1,0 +1,65 @@
+/**
+ * One child process that cannot outlive its test: killed on dispose and when the test runner exits.
+ *
+ * Ends only the process that it started, by its own handle, never by name.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { withinLimit } from './wait.ts'
+
+export interface Exit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+export interface ChildOptions {
+  readonly command: string
+  readonly args: readonly string[]
+  readonly cwd?: string
+  readonly env?: Readonly<Record<string, string>>
+  /** Each line of its standard output and standard error, as it comes. */
+  readonly onLine: (line: string) => void
+}
+
+export interface Child extends AsyncDisposable {
+  readonly pid: number
+  /** Resolves when it has ended and all its lines have been read; never rejects. */
+  readonly exited: Promise<Exit>
+  /** Sends the signal; does nothing when it has ended already. */
+  signal(name: NodeJS.Signals): void
+}
+
+/** Resolves once it runs; rejects when the command cannot be started. */
+export async function startChild(options: ChildOptions): Promise<Child> {
+  const child = spawn(options.command, options.args, {
+    cwd: options.cwd,
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const exited = watchExit(child)
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream }).on('line', options.onLine)
+  }
+  await once(child, 'spawn')
+  const killWithUs = () => child.kill('SIGKILL')
+  process.once('exit', killWithUs)
+
+  return {
+    pid: child.pid ?? Number.NaN,
+    exited,
+    signal: (name) => child.kill(name),
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL')
+      await withinLimit(exited, { what: `process ${child.pid} ends after SIGKILL` })
+      process.off('exit', killWithUs)
+    },
+  }
+}
+
+function watchExit(child: ChildProcess): Promise<Exit> {
+  // 'close' comes after the last byte of its output was read, 'exit' may come before.
+  return new Promise((resolve) => {
+    child.once('close', (code, signal) => resolve({ code, signal }))
+  })
+}

@@ -1,0 +1,45 @@
+/**
+ * One HTTP request on one connection, with a limit: what a simple client does.
+ *
+ * Not `fetch`: its pool would keep connections to a server that the test has killed, and it knows no
+ * chunked body of known pieces. For bytes that no HTTP library would send see raw-http.ts.
+ */
+import { type IncomingHttpHeaders, request } from 'node:http'
+import { WAIT_LIMIT_MS } from './wait.ts'
+
+export interface HttpAnswer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
+export interface HttpRequestOptions {
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string | Uint8Array
+  readonly limitMs?: number
+}
+
+/** Resolves with any answer; rejects when there is none in time or the connection breaks. */
+export async function httpRequest(
+  url: string,
+  { method = 'GET', headers = {}, body, limitMs = WAIT_LIMIT_MS }: HttpRequestOptions = {},
+): Promise<HttpAnswer> {
+  const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>()
+  const signal = AbortSignal.timeout(limitMs)
+  const outgoing = request(url, { method, headers, agent: false, signal }, (response) => {
+    const chunks: Buffer[] = []
+    response.on('error', reject)
+    response.on('data', (chunk: Buffer) => chunks.push(chunk))
+    response.on('end', () =>
+      resolve({
+        status: response.statusCode ?? 0,
+        headers: response.headers,
+        body: Buffer.concat(chunks).toString(),
+      }),
+    )
+  })
+  outgoing.on('error', reject)
+  outgoing.end(body)
+  return await promise
+}

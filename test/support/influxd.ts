@@ -1,0 +1,275 @@
+/**
+ * A real InfluxDB 1.x on a throw-away folder with ports of its own.
+ *
+ *     if (!requireInfluxd(t)) return
+ *     const a = await openInfluxd(t)
+ *     await a.createDatabase('db')
+ *     …
+ *     assert.deepEqual(await a.points('db'), await b.points('db'))
+ *
+ * The folder and the process go when the test ends, however it ends. Ports and folder stay the same
+ * over `kill` and `start`. It writes through a WAL with sync, so that `kill('SIGKILL')` loses nothing
+ * that it has acknowledged.
+ */
+import { accessSync, constants } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { type Child, type Exit, startChild } from './child.ts'
+import { freePort } from './free-port.ts'
+import { decodeMsgpack } from './msgpack.ts'
+import { pointLines, quoted, type Row, rowsOf, type Series, seriesOf } from './series.ts'
+import { temporaryFolder } from './temporary-folder.ts'
+import { until } from './wait.ts'
+
+export interface InfluxdOptions {
+  /** Ask for credentials; the first user is admin / adminpw, and `query` uses it. */
+  readonly auth?: boolean
+  /** Default 25,000,000, as InfluxDB's. */
+  readonly maxBodyBytes?: number
+}
+
+/** What `/write` answered. */
+export interface WriteAnswer {
+  readonly status: number
+  readonly body: string
+}
+
+const ADMIN = { u: 'admin', p: 'adminpw' }
+const OUTPUT_LINES_KEPT = 200
+
+/**
+ * Whether the test can go on. Without `influxd` it is skipped, and says so where nobody overlooks
+ * it; under `CI=true` that is an error, so that a pipeline never passes by skipping.
+ */
+export function requireInfluxd(t: Pick<TestContext, 'skip'>): boolean {
+  if (onPath('influxd')) return true
+  const message =
+    'SKIPPED: no influxd on PATH, so nothing was tested against a real InfluxDB. ' +
+    'Install it: apt-get install influxdb'
+  const { CI } = process.env
+  if (CI === 'true') throw new Error(message)
+  console.error(`\n${'!'.repeat(80)}\n${message}\n${'!'.repeat(80)}\n`)
+  t.skip(message)
+  return false
+}
+
+/** Started and answering `/ping`. */
+export async function openInfluxd(
+  t: Pick<TestContext, 'after'>,
+  options: InfluxdOptions = {},
+): Promise<Influxd> {
+  const folder = await temporaryFolder(t)
+  const ports = { http: await freePort(), rpc: await freePort(), udp: await freePort() }
+  await writeFile(join(folder, 'influxdb.conf'), configuration(folder, ports, options))
+  const influxd = new Influxd(folder, ports, options.auth === true)
+  t.after(() => influxd[Symbol.asyncDispose]())
+  await influxd.start()
+  if (options.auth === true) {
+    await influxd.query(`CREATE USER ${ADMIN.u} WITH PASSWORD '${ADMIN.p}' WITH ALL PRIVILEGES`)
+  }
+  return influxd
+}
+
+interface Ports {
+  readonly http: number
+  readonly rpc: number
+  readonly udp: number
+}
+
+export class Influxd implements AsyncDisposable {
+  readonly folder: string
+  readonly #ports: Ports
+  readonly #auth: boolean
+  readonly #output: string[] = []
+  #child: Child | undefined
+
+  constructor(folder: string, ports: Ports, auth: boolean) {
+    this.folder = folder
+    this.#ports = ports
+    this.#auth = auth
+  }
+
+  get port(): number {
+    return this.#ports.http
+  }
+
+  /** Takes line protocol for the database "udp", which it creates by itself. */
+  get udpPort(): number {
+    return this.#ports.udp
+  }
+
+  /** Base URL without a path. */
+  get url(): string {
+    return `http://127.0.0.1:${this.#ports.http}`
+  }
+
+  get pid(): number {
+    if (this.#child === undefined) throw new Error('this influxd does not run')
+    return this.#child.pid
+  }
+
+  /** Starts it on its folder and ports; resolves when it answers. */
+  async start(): Promise<void> {
+    if (this.#child !== undefined) throw new Error('this influxd runs already')
+    const child = await startChild({
+      command: 'influxd',
+      args: ['-config', join(this.folder, 'influxdb.conf')],
+      onLine: (line) => {
+        this.#output.push(line)
+        if (this.#output.length > OUTPUT_LINES_KEPT) this.#output.shift()
+      },
+    })
+    this.#child = child
+    let ended: Exit | undefined
+    void child.exited.then((exit) => {
+      ended = exit
+    })
+    // Polled: at this log level influxd does not say that it is ready.
+    await until(async () => ended !== undefined || (await this.#answersPing()), {
+      what: `influxd on ${this.url} answers /ping`,
+      limitMs: 20_000,
+    })
+    if (ended !== undefined) {
+      this.#child = undefined
+      throw new Error(`influxd ended (${JSON.stringify(ended)}):\n${this.#output.join('\n')}`)
+    }
+  }
+
+  /** Sends the signal and resolves when it has ended. */
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const child = this.#child
+    if (child === undefined) return
+    child.signal(signal)
+    // A stopped process takes no signal but these two before it goes on.
+    if (signal !== 'SIGKILL') child.signal('SIGCONT')
+    await child.exited
+    await child[Symbol.asyncDispose]()
+    this.#child = undefined
+  }
+
+  /** Hangs: connections are accepted by the kernel, nothing is answered. */
+  pause(): void {
+    this.#child?.signal('SIGSTOP')
+  }
+
+  resume(): void {
+    this.#child?.signal('SIGCONT')
+  }
+
+  async createDatabase(name: string): Promise<void> {
+    await this.query(`CREATE DATABASE ${quoted(name)}`)
+  }
+
+  /** Writes directly, past any relay. */
+  async write(lines: string, query = 'db=db'): Promise<WriteAnswer> {
+    const credentials = this.#auth ? `&${new URLSearchParams(ADMIN)}` : ''
+    const url = `${this.url}/write?${query}${credentials}`
+    const response = await fetch(url, { method: 'POST', body: lines })
+    return { status: response.status, body: await response.text() }
+  }
+
+  /**
+   * The rows of all series of all statements. Integers and times (nanoseconds) are `bigint`, floats
+   * are `number`; tags stand beside the columns, the measurement is `name`.
+   *
+   * @throws Error when InfluxDB answers with an error
+   */
+  async query(statement: string, database?: string): Promise<Row[]> {
+    return (await this.#series(statement, database)).flatMap(rowsOf)
+  }
+
+  /**
+   * Every point of the database in every retention policy, one line each, sorted: equal lists mean
+   * equal databases, with tags, field types, values and nanosecond times.
+   *
+   *     cpu,host=a idle=1i,usage=0.5 1700000000000000000
+   *     "two_hours".cpu usage=1 1700000000000000000          (not in autogen)
+   *
+   * @param measurement only this one
+   */
+  async points(database: string, measurement?: string): Promise<string[]> {
+    const policies = await this.query(`SHOW RETENTION POLICIES ON ${quoted(database)}`)
+    const from = measurement === undefined ? '/^/' : quoted(measurement)
+    const lines: string[] = []
+    for (const policy of policies.map(({ name }) => String(name))) {
+      const source = `${quoted(database)}.${quoted(policy)}.${from}`
+      const series = await this.#series(`SELECT * FROM ${source} GROUP BY *`, database)
+      const prefix = policy === 'autogen' ? '' : `${quoted(policy)}.`
+      lines.push(...series.flatMap(pointLines).map((line) => prefix + line))
+    }
+    return lines.sort()
+  }
+
+  /** How many points the database holds, as `points` counts them. */
+  async countPoints(database: string): Promise<number> {
+    return (await this.points(database)).length
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill('SIGKILL')
+  }
+
+  async #series(statement: string, database: string | undefined): Promise<Series[]> {
+    const form = new URLSearchParams({ q: statement, epoch: 'ns' })
+    if (database !== undefined) form.set('db', database)
+    const credentials = this.#auth ? `?${new URLSearchParams(ADMIN)}` : ''
+    const response = await fetch(`${this.url}/query${credentials}`, {
+      method: 'POST',
+      headers: { Accept: 'application/x-msgpack' },
+      body: form,
+    })
+    const bytes = Buffer.from(await response.arrayBuffer())
+    return seriesOf(decodeMsgpack(bytes), statement)
+  }
+
+  async #answersPing(): Promise<boolean> {
+    return (await fetch(`${this.url}/ping`, { signal: AbortSignal.timeout(1000) })).status === 204
+  }
+}
+
+function onPath(name: string): boolean {
+  const { PATH = '' } = process.env
+  return PATH.split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, name), constants.X_OK)
+      return true
+    } catch {
+      return false // Not in this folder, or not for us: the next one.
+    }
+  })
+}
+
+function configuration(folder: string, ports: Ports, options: InfluxdOptions): string {
+  return `
+reporting-disabled = true
+bind-address = "127.0.0.1:${ports.rpc}"
+[meta]
+  dir = "${folder}/meta"
+  logging-enabled = false
+[data]
+  dir = "${folder}/data"
+  wal-dir = "${folder}/wal"
+  query-log-enabled = false
+[monitor]
+  store-enabled = false
+[shard-precreation]
+  enabled = false
+[continuous_queries]
+  enabled = false
+[subscriber]
+  enabled = false
+[http]
+  bind-address = "127.0.0.1:${ports.http}"
+  auth-enabled = ${options.auth === true}
+  log-enabled = false
+  max-body-size = ${options.maxBodyBytes ?? 25_000_000}
+[[udp]]
+  enabled = true
+  bind-address = "127.0.0.1:${ports.udp}"
+  database = "udp"
+  batch-timeout = "100ms"
+[logging]
+  level = "warn"
+`
+}

@@ -1,0 +1,14 @@
+/**
+ * A folder of its own for one test, removed when the test ends, however it ends.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+
+export async function temporaryFolder(t: Pick<TestContext, 'after'>): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'line-relay-test-'))
+  // Retried: a process that was just killed may still be closing its files in there.
+  t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }))
+  return folder
+}

@@ -1,0 +1,63 @@
+/**
+ * Waiting in tests: every wait has a limit and says in words what did not come.
+ *
+ * Wait for an event first: a promise of the part under test, `Arrivals` (arrivals.ts), `once`.
+ * `until` polls and is the last resort, for what cannot tell us that it changed, such as a foreign
+ * server that is still starting.
+ */
+
+/** Longer than anything here takes on a busy machine, shorter than a test runner's patience. */
+export const WAIT_LIMIT_MS = 10_000
+
+const POLL_EVERY_MS = 20
+
+export interface UntilOptions {
+  /** What is waited for, as it stands in the failure: "influxd answers /ping". */
+  readonly what: string
+  readonly limitMs?: number
+}
+
+/**
+ * Last resort: asks every 20 ms until `condition` gives something true, and returns that.
+ *
+ * A condition that throws counts as "not yet"; its last error is the cause of the failure.
+ */
+export async function until<T>(
+  condition: () => T | Promise<T>,
+  { what, limitMs = WAIT_LIMIT_MS }: UntilOptions,
+): Promise<T> {
+  const endsAt = performance.now() + limitMs
+  let cause: unknown
+  for (;;) {
+    try {
+      const value = await condition()
+      if (value) return value
+      cause = undefined
+    } catch (error) {
+      cause = error
+    }
+    if (performance.now() > endsAt) {
+      throw new Error(`waited ${limitMs} ms in vain: ${what}`, { cause })
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_EVERY_MS))
+  }
+}
+
+/** The promise itself, or a failure that says what did not come in time. */
+export async function withinLimit<T>(
+  promise: Promise<T>,
+  { what, limitMs = WAIT_LIMIT_MS }: UntilOptions | { what: () => string; limitMs?: number },
+): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const words = typeof what === 'string' ? what : what()
+      reject(new Error(`waited ${limitMs} ms in vain: ${words}`))
+    }, limitMs)
+  })
+  try {
+    return await Promise.race([promise, limit])
+  } finally {
+    clearTimeout(timer)
+  }
+}
