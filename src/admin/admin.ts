@@ -1,0 +1,118 @@
+/**
+ * The operator's HTTP server: /metrics, /health, /ready.
+ *
+ * It only reads snapshots, so that whatever happens here cannot reach the data path. Every answer is given at
+ * once and closes its connection: scrapers come seldom, and nothing is left open that closing would wait for.
+ *
+ * Life: `openAdmin` returns it listening, or nothing when the default address was taken (a second relay on
+ * the machine must start all the same); an address that was asked for and cannot be had is an error.
+ *
+ * Limits: CONNECTIONS_MAX at a time, further ones are closed; REQUEST_MAX_MS for a request to arrive.
+ */
+
+import fastify, { type FastifyInstance } from 'fastify'
+import { renderAddress } from '../config/addresses.ts'
+import type { BindAddress } from '../config/config.ts'
+import { errorCode, errorText, RelayError } from '../std/errors.ts'
+import type { Logger } from '../std/logger.ts'
+import { renderHealth } from './health.ts'
+import { renderMetrics } from './metrics.ts'
+import { type ProcessWatch, watchProcess } from './process-stats.ts'
+import { PROMETHEUS_CONTENT_TYPE } from './prometheus-text.ts'
+import type { ServiceSnapshot } from './snapshot.ts'
+
+const CONNECTIONS_MAX = 64
+const REQUEST_MAX_MS = 10_000
+
+export interface AdminOptions {
+  readonly bindAddress: BindAddress
+  /** Whether the operator asked for this address. */
+  readonly isConfigured: boolean
+  readonly snapshot: () => ServiceSnapshot
+  readonly logger: Logger
+}
+
+export interface Admin extends AsyncDisposable {
+  /** Where it listens, with the real port. */
+  readonly address: BindAddress
+}
+
+/** @throws RelayError RELAY_ADDRESS_IN_USE or RELAY_ADDRESS_UNUSABLE, for an address that was asked for */
+export async function openAdmin(options: AdminOptions): Promise<Admin | undefined> {
+  const watch = watchProcess()
+  const server = createServer(options.snapshot, watch)
+  const close = async () => {
+    watch[Symbol.dispose]()
+    await server.close()
+  }
+  try {
+    await listen(server, options.bindAddress)
+  } catch (error) {
+    await close()
+    const problem = bindError(options.bindAddress, error)
+    if (options.isConfigured) throw problem
+    options.logger.warn({}, `${problem.message}; running without metrics and health`)
+    return undefined
+  }
+  const bound = server.server.address()
+  // A string only for unix sockets, which a bind address cannot name.
+  const port = typeof bound === 'object' && bound !== null ? bound.port : options.bindAddress.port
+  return {
+    address: { host: options.bindAddress.host, port },
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+function createServer(snapshot: () => ServiceSnapshot, watch: ProcessWatch): FastifyInstance {
+  const server = fastify({
+    logger: false,
+    // Answers are immediate: who is cut off here has not finished asking.
+    forceCloseConnections: true,
+    requestTimeout: REQUEST_MAX_MS,
+    connectionTimeout: REQUEST_MAX_MS,
+    bodyLimit: 1024,
+  })
+  server.server.maxConnections = CONNECTIONS_MAX
+  server.addHook('onRequest', async (_request, reply) => {
+    reply.headers({ connection: 'close', 'cache-control': 'no-store' })
+  })
+  server.get('/metrics', (_request, reply) => {
+    return reply.type(PROMETHEUS_CONTENT_TYPE).send(renderMetrics(snapshot(), watch.read()))
+  })
+  server.get('/health', (_request, reply) => {
+    const { status, body } = renderHealth(snapshot())
+    return reply.code(status).send(body)
+  })
+  server.get('/ready', (_request, reply) => {
+    const isStopping = snapshot().isStopping === true
+    return reply.code(isStopping ? 503 : 200).send({ status: isStopping ? 'stopping' : 'ready' })
+  })
+  server.setNotFoundHandler((_request, reply) => {
+    return reply.code(404).send({ error: 'not found; there are /metrics, /health and /ready' })
+  })
+  return server
+}
+
+async function listen(server: FastifyInstance, { host, port }: BindAddress): Promise<void> {
+  if (host !== '') {
+    await server.listen({ host, port })
+    return
+  }
+  try {
+    await server.listen({ host: '::', port })
+  } catch (error) {
+    // Machines and containers without IPv6.
+    if (errorCode(error) !== 'EAFNOSUPPORT') throw error
+    await server.listen({ host: '0.0.0.0', port })
+  }
+}
+
+function bindError(address: BindAddress, cause: unknown): RelayError {
+  const shown = renderAddress(address)
+  if (errorCode(cause) === 'EADDRINUSE') {
+    const message = `[admin] bind-addr ${shown} is in use by another program`
+    return new RelayError('RELAY_ADDRESS_IN_USE', message, { cause })
+  }
+  const message = `[admin] cannot listen on ${shown}: ${errorText(cause)}`
+  return new RelayError('RELAY_ADDRESS_UNUSABLE', message, { cause })
+}

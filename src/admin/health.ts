@@ -1,0 +1,76 @@
+/**
+ * Snapshot → the answer of /health, in the form of InfluxDB 2's own, with the state of every output.
+ *
+ * Pass means that a write sent now has somewhere to go: every HTTP relay has an output that is up. A single
+ * output that is down is what the relay is there for, and no reason to have it restarted.
+ */
+
+import type { OutputSnapshot } from '../outputs/output-snapshot.ts'
+import type { RelaySnapshot } from '../relay.ts'
+import { renderCount } from '../std/units.ts'
+import type { ServiceSnapshot } from './snapshot.ts'
+
+const MS_PER_S = 1000
+
+export interface HealthAnswer {
+  readonly status: 200 | 503
+  readonly body: HealthBody
+}
+
+/** Field names are part of the interface, hence not camelCase. */
+interface HealthBody {
+  readonly name: string
+  readonly status: 'pass' | 'fail'
+  readonly message: string
+  readonly version: string
+  readonly relays: readonly {
+    readonly name: string
+    readonly outputs: readonly ReturnType<typeof outputHealth>[]
+  }[]
+}
+
+export function renderHealth(service: ServiceSnapshot): HealthAnswer {
+  const failing = service.relays.filter(isFailing)
+  const isPass = failing.length === 0
+  return {
+    status: isPass ? 200 : 503,
+    body: {
+      name: 'line-relay',
+      status: isPass ? 'pass' : 'fail',
+      message: isPass ? passMessage(service.relays) : failMessage(failing),
+      version: service.version,
+      relays: service.relays.map(({ name, outputs }) => ({
+        name,
+        outputs: outputs.map(outputHealth),
+      })),
+    },
+  }
+}
+
+function isFailing({ kind, outputs }: RelaySnapshot): boolean {
+  return kind === 'http' && !outputs.some(({ isUp }) => isUp)
+}
+
+function outputHealth(output: OutputSnapshot) {
+  return {
+    name: output.name,
+    up: output.isUp,
+    behind: output.isBehind,
+    cause: output.downCause,
+    down_for_s: output.isUp ? 0 : output.stateAgeMs / MS_PER_S,
+    pending_lines: output.pendingLines,
+    oldest_pending_s: output.oldestPendingAgeMs / MS_PER_S,
+  }
+}
+
+function passMessage(relays: readonly RelaySnapshot[]): string {
+  const outputs = relays.flatMap((relay) => relay.outputs)
+  const down = outputs.filter(({ isUp }) => !isUp).map(({ name }) => JSON.stringify(name))
+  if (down.length === 0) return `ready for writes; ${renderCount(outputs.length, 'output')} up`
+  return `ready for writes; ${down.length} of ${outputs.length} outputs down: ${down.join(', ')}`
+}
+
+function failMessage(failing: readonly RelaySnapshot[]): string {
+  const names = failing.map(({ name }) => JSON.stringify(name)).join(', ')
+  return `no output is up at relay ${names}; writes are answered 503`
+}

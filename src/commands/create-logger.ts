@@ -1,0 +1,65 @@
+/**
+ * The logger of the running program: JSON lines for machines, text for people.
+ *
+ * `time` is ISO 8601, `level` a word, `msg` the message; the fields of the call stand beside them. The only
+ * file that knows the libraries behind it.
+ */
+
+import { pino, stdTimeFunctions } from 'pino'
+import { prettyFactory } from 'pino-pretty'
+import type { LogFormat, LogLevel } from '../config/config.ts'
+import { systemClock } from '../std/clock.ts'
+import type { Logger } from '../std/logger.ts'
+import { LogSink } from './log-sink.ts'
+
+export interface LoggerOptions {
+  readonly level: LogLevel
+  readonly format: LogFormat
+  /** Of the open file to write to; 1 = standard output. */
+  readonly descriptor: number
+  readonly isTerminal: boolean
+}
+
+export interface OpenLogger {
+  readonly logger: Logger
+  /** Waits, half a second at the most, until what was logged is written. Call before the process ends. */
+  flush(): Promise<void>
+}
+
+/** Never throws and never rejects for what happens to the destination; see log-sink.ts. */
+export function createLogger(options: LoggerOptions): OpenLogger {
+  const { level, format, descriptor, isTerminal } = options
+  const isText = format === 'text' || (format === 'auto' && isTerminal)
+  const render = isText ? textRenderer(isTerminal) : (line: string) => line
+  const sink = new LogSink({
+    descriptor,
+    clock: systemClock,
+    renderDropped: (count) => render(droppedLine(count)),
+  })
+  const logger = pino(
+    {
+      level,
+      base: null, // Process id and host name are the supervisor's to add.
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    { write: (line: string) => sink.write(render(line)) },
+  )
+  return { logger, flush: () => sink.flush() }
+}
+
+function textRenderer(isTerminal: boolean): (line: string) => string {
+  // As a function, not as a stream or a worker: nothing is left in between when the process ends.
+  const prettify = prettyFactory({
+    colorize: isTerminal,
+    singleLine: true,
+    translateTime: 'SYS:yyyy-mm-dd HH:MM:ss.l',
+  })
+  return (line) => prettify(line) ?? line
+}
+
+function droppedLine(count: number): string {
+  const time = new Date(systemClock.wallMs()).toISOString()
+  const msg = `${count} log lines were dropped: whoever reads the log did not keep up`
+  return `${JSON.stringify({ level: 'warn', time, droppedLines: count, msg })}\n`
+}

@@ -1,0 +1,61 @@
+/**
+ * `relay -healthcheck`: asks the relay on this machine how it is; for HEALTHCHECK of a container image,
+ * which has neither curl nor a reason to have it.
+ */
+
+import { renderAddress } from '../config/addresses.ts'
+import type { BindAddress } from '../config/config.ts'
+import { errorText } from '../std/errors.ts'
+import { type CommandIo, EXIT_FAILURE, EXIT_OK } from './io.ts'
+import { loadConfig } from './load-config.ts'
+
+/** Longest wait for the whole answer. */
+const ANSWER_MAX_MS = 5000
+/** Where a relay without an [admin] section answers. */
+const DEFAULT_ADDRESS: BindAddress = { host: '127.0.0.1', port: 9097 }
+
+/** @throws RelayError RELAY_CONFIG_INVALID */
+export async function healthcheck(configPath: string | undefined, io: CommandIo): Promise<number> {
+  const address =
+    configPath === undefined
+      ? DEFAULT_ADDRESS
+      : loadConfig(configPath, io.variables).config.admin.bindAddress
+  if (address === undefined || address.port === 0) {
+    io.stderr.write('unknown: [admin] bind-addr names no fixed port, so there is nobody to ask\n')
+    return EXIT_FAILURE
+  }
+  const url = `http://${renderAddress(reachable(address))}/health`
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MAX_MS) })
+    io.stdout.write(`${oneLine(await answer.text(), answer.status)}\n`)
+    return answer.ok ? EXIT_OK : EXIT_FAILURE
+  } catch (error) {
+    io.stderr.write(`fail: ${url} did not answer: ${errorText(deepestCause(error))}\n`)
+    return EXIT_FAILURE
+  }
+}
+
+/** A listener on every address is asked by way of the loopback one. */
+function reachable(address: BindAddress): BindAddress {
+  if (address.host === '::') return { ...address, host: '::1' }
+  const isWildcard = address.host === '' || address.host === '0.0.0.0'
+  return isWildcard ? { ...address, host: '127.0.0.1' } : address
+}
+
+function oneLine(body: string, status: number): string {
+  try {
+    const parsed: unknown = JSON.parse(body)
+    if (typeof parsed === 'object' && parsed !== null && 'status' in parsed) {
+      const message = 'message' in parsed ? `: ${parsed.message}` : ''
+      return `${parsed.status}${message}`
+    }
+  } catch {
+    // Someone else listens there; what it said is not ours to explain.
+  }
+  return `fail: HTTP ${status}, and the answer is not a relay's`
+}
+
+/** `fetch` says only "fetch failed"; why stands in the cause. */
+function deepestCause(error: unknown): unknown {
+  return error instanceof Error && error.cause !== undefined ? error.cause : error
+}

@@ -1,0 +1,40 @@
+/** `relay help`, and the usage that a wrong command line is answered with. */
+
+import { type CommandIo, EXIT_FAILURE, EXIT_OK, EXIT_USAGE } from './io.ts'
+
+const USAGE = `Usage: relay -config FILE
+
+Takes line-protocol writes over HTTP and UDP and forwards each of them to every output.
+
+  relay -config FILE              run (also: relay run -config FILE)
+  relay -check -config FILE       say what is wrong with FILE, or what it does (also: relay check)
+  relay config                    print a configuration with every key, its meaning and default
+  relay quick-start               run at once, with two files as outputs, to try it
+  relay -healthcheck              ask the relay that runs here; exit code 0 or 1
+  relay -version                  print the version (also: relay version)
+
+Flags, with one dash or two, as "-name value" or "-name=value":
+
+  -config FILE                    configuration in TOML; also as RELAY_CONFIG
+  -log-level LEVEL                debug, info, warn or error
+  -log-format FORMAT              text for people, json for machines, auto
+  -v                              the same as -log-level debug
+  -h, -help                       print this
+`
+
+export function help(io: CommandIo): number {
+  io.stdout.write(USAGE)
+  return EXIT_OK
+}
+
+/** The first line is the original's own; scripts look for it. */
+export function missingConfig(io: CommandIo): number {
+  io.stderr.write(`Missing configuration file\n\n${USAGE}`)
+  return EXIT_FAILURE
+}
+
+/** @param message what is wrong with the command line */
+export function badUsage(message: string, io: CommandIo): number {
+  io.stderr.write(`relay: ${message}\nTry "relay -help".\n`)
+  return EXIT_USAGE
+}

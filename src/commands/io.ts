@@ -1,0 +1,31 @@
+/**
+ * What a command may know of the world around it: all of it comes in as an argument.
+ *
+ * Commands return their exit code and never touch the process; only `main.ts` does. That is what lets a test
+ * call a command as a function.
+ */
+
+import type { VersionInfo } from './version.ts'
+
+export interface CommandIo {
+  /** Environment variables. */
+  readonly variables: Readonly<Record<string, string | undefined>>
+  readonly stdout: TextSink
+  readonly stderr: TextSink
+  readonly version: VersionInfo
+  /** Where log lines go: a file descriptor (1 = standard output). */
+  readonly logDescriptor: number
+}
+
+export interface TextSink {
+  /** Whether a person is looking at it. */
+  readonly isTerminal: boolean
+  write(text: string): void
+}
+
+/** Worked. */
+export const EXIT_OK = 0
+/** Could not do what was asked: configuration, addresses, health. */
+export const EXIT_FAILURE = 1
+/** The command line itself was wrong, as Go's flag package has it. */
+export const EXIT_USAGE = 2

@@ -1,0 +1,59 @@
+/**
+ * A configuration file by its path → Config, or one error that says everything that is wrong with it.
+ */
+
+import { readFileSync } from 'node:fs'
+import type { Config } from '../config/config.ts'
+import { parseConfig, renderProblem } from '../config/parse-config.ts'
+import { errorCode, errorText, RelayError } from '../std/errors.ts'
+import { renderCount } from '../std/units.ts'
+
+export interface LoadedConfig {
+  readonly config: Config
+  /** What the operator should know, though it does not keep the relay from starting. */
+  readonly warnings: readonly string[]
+}
+
+type Variables = Readonly<Record<string, string | undefined>>
+
+/** @throws RelayError RELAY_CONFIG_INVALID, one line per problem and one that says where to look */
+export function loadConfig(path: string, variables: Variables): LoadedConfig {
+  const text = readConfigText(path)
+  const parsed = parseConfig({ path, text }, { variables, readFile: readText })
+  if (parsed.kind === 'config') return parsed
+  const count = renderCount(parsed.problems.length, 'problem')
+  throw invalid([
+    ...parsed.problems.map((problem) => renderProblem(path, problem)),
+    `${count} in ${path}; run "relay config" for a commented example`,
+  ])
+}
+
+function readConfigText(path: string): string {
+  try {
+    return readText(path)
+  } catch (error) {
+    throw invalid([`cannot read the configuration ${path}: ${whyUnreadable(error)}`], error)
+  }
+}
+
+function readText(path: string): string {
+  return readFileSync(path, 'utf8')
+}
+
+function whyUnreadable(error: unknown): string {
+  switch (errorCode(error)) {
+    case 'ENOENT':
+      return 'there is no such file; "relay config" prints one to begin with'
+    case 'EISDIR':
+      return 'it is a folder; name the file in it'
+    case 'EACCES':
+    case 'EPERM':
+      return 'this user may not read it; check its owner and mode'
+    default:
+      return errorText(error)
+  }
+}
+
+function invalid(lines: readonly string[], cause?: unknown): RelayError {
+  return new RelayError('RELAY_CONFIG_INVALID', lines.join('\n'), { cause })
+}

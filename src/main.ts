@@ -1,0 +1,92 @@
+/**
+ * The process: command line in, exit code out.
+ *
+ * The only file that ends the process or writes to its streams; everything it calls could as well be called
+ * by a test.
+ */
+
+import { check } from './commands/check.ts'
+import { healthcheck } from './commands/healthcheck.ts'
+import { badUsage, help, missingConfig } from './commands/help.ts'
+import { type CommandIo, EXIT_FAILURE, type TextSink } from './commands/io.ts'
+import { type Invocation, parseArguments } from './commands/parse-arguments.ts'
+import { printExample } from './commands/print-example.ts'
+import { readVersion, version } from './commands/version.ts'
+import { sleep, systemClock } from './std/clock.ts'
+import { RelayError, unreachable } from './std/errors.ts'
+
+/** Longest wait, at the end, for someone to read what was printed. */
+const OUTPUT_MAX_MS = 2000
+
+const io: CommandIo = {
+  variables: process.env,
+  stdout: sink(process.stdout),
+  stderr: sink(process.stderr),
+  version: readVersion(),
+  logDescriptor: process.stdout.fd,
+}
+
+await leave(await main())
+
+/** Not only `exitCode`: a log that cannot be written, or a client that will not let go, must not hold us. */
+async function leave(exitCode: number): Promise<never> {
+  // To a pipe, Node writes in the background what does not fit at once; `exit` would cut it off.
+  await Promise.all([process.stdout, process.stderr].map(written))
+  process.exit(exitCode)
+}
+
+function written(stream: NodeJS.WriteStream): Promise<void> {
+  const limit = sleep(systemClock, OUTPUT_MAX_MS)
+  const done = new Promise<void>((resolve) => stream.write('', () => resolve()))
+  return Promise.race([done, limit])
+}
+
+async function main(): Promise<number> {
+  try {
+    return await dispatch(parseArguments(process.argv.slice(2), process.env))
+  } catch (error) {
+    if (!(error instanceof RelayError)) throw error
+    for (const line of error.message.split('\n')) io.stderr.write(`relay: ${line}\n`)
+    return EXIT_FAILURE
+  }
+}
+
+async function dispatch(invocation: Invocation): Promise<number> {
+  switch (invocation.kind) {
+    case 'run': {
+      // Loaded only now: a version or a health check has no use for the servers.
+      const { run } = await import('./commands/run.ts')
+      return run(invocation, io)
+    }
+    case 'quick-start': {
+      const { quickStart } = await import('./commands/quick-start.ts')
+      return quickStart(io)
+    }
+    case 'check':
+      return check(invocation.configPath, io)
+    case 'healthcheck':
+      return healthcheck(invocation.configPath, io)
+    case 'config':
+      return printExample(io)
+    case 'version':
+      return version(io)
+    case 'help':
+      return help(io)
+    case 'missing-config':
+      return missingConfig(io)
+    case 'bad-usage':
+      return badUsage(invocation.message, io)
+    default:
+      return unreachable(invocation)
+  }
+}
+
+/**
+ * Takes hold of the stream at once, though only few commands write to it: that makes a pipe non-blocking, and a
+ * log writer that blocks on a pipe which nobody reads would keep the process from ever ending.
+ */
+function sink(stream: NodeJS.WriteStream): TextSink {
+  // A reader that has gone (`relay config | head -1`) is no failure of ours.
+  stream.on('error', () => {})
+  return { isTerminal: stream.isTTY === true, write: (text) => void stream.write(text) }
+}
