@@ -21,8 +21,8 @@ const DEPTH_MAX = 64
 export interface KeyLines {
   /** 1-based line of the key, else of the nearest table around it, else 0. */
   lineOf(keyPath: string): number
-  /** Every key segment of the text, as spelt. */
-  readonly segments: ReadonlySet<string>
+  /** Every key segment of the text, as spelt, with the line of its first appearance. */
+  readonly segments: ReadonlyMap<string, number>
 }
 
 /** Walks `text` once and answers from the notes taken. */
@@ -49,7 +49,7 @@ function normalizePath(keyPath: string): string {
 
 class Walker {
   readonly lines = new Map<string, number>()
-  readonly segments = new Set<string>()
+  readonly segments = new Map<string, number>()
   readonly #text: string
   readonly #tableCounts = new Map<string, number>()
   #at = 0
@@ -159,7 +159,8 @@ class Walker {
       if (this.#at === start || this.#peek() !== '.') break
       this.#at += 1
     }
-    for (const key of keys) this.segments.add(key)
+    const line = this.#lineHere()
+    for (const key of keys) if (!this.segments.has(key)) this.segments.set(key, line)
     return keys
   }
 

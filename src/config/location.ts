@@ -44,12 +44,17 @@ export function parseLocation(text: string, relayKind: 'http' | 'udp'): ParsedLo
     return bad(`has the unknown scheme "${scheme}:"; write http://, https://, udp:// or file:`)
   }
   if (relayKind === 'udp') return parseUdp(text, text)
+  if (/^https?:/i.test(text))
+    return bad(`is not a URL: ${show(text)}; write "http://host:8086/write"`)
   return bad(`has no scheme: ${show(text)}; write "http://${hideCredentials(text)}"`)
 }
 
 function parseUdp(address: string, text: string): ParsedLocation {
   const parsed = parseBindAddress(address, 1)
-  if (parsed.kind === 'bad') return bad(`${parsed.message}; got ${show(text)}`)
+  if (parsed.kind === 'bad') {
+    const isPort = parsed.message.startsWith('has port')
+    return bad(isPort ? parsed.message : `is no "host:port": ${show(text)}; write "127.0.0.1:8089"`)
+  }
   const { host, port } = parsed.address
   if (host === '') return bad(`has no host: ${show(text)}; write "127.0.0.1:${port}"`)
   return { kind: 'ok', location: { kind: 'udp', host, port, shown: text } }

@@ -68,7 +68,7 @@ function readConfig(reader: Reader, table: object, environment: ConfigEnvironmen
   const http = tablesOf(reader, top, 'http').map((t) => parseHttpRelay(reader, t, readFile))
   const udp = tablesOf(reader, top, 'udp').map((t) => parseUdpRelay(reader, t, readFile))
   const drafts = [...http, ...udp]
-  if (drafts.length === 0 && reader.problems.length === 0) {
+  if (drafts.length === 0 && !reader.hasProblemAt('http') && !reader.hasProblemAt('udp')) {
     reader.report('', 'there is no relay; add [[http]] or [[udp]] with bind-addr and output')
   }
   crossCheck(reader, drafts, admin)

@@ -20,9 +20,10 @@ export function parseFilters(reader: Reader, top: Section): readonly NamedFilter
     const section = reader.open(table, path, Object.values(FILTER_KEYS), [])
     reader.get(section, FILTER_KEYS.type)
     const outputNames = reader.get(section, FILTER_KEYS.outputs)
-    if (outputNames.length === 0) {
+    const outputsPath = joinPath(path, FILTER_KEYS.outputs.name)
+    if (outputNames.length === 0 && !reader.hasProblemAt(outputsPath)) {
       const message = 'names no output, so it would do nothing; write outputs = ["name"]'
-      reader.report(joinPath(path, FILTER_KEYS.outputs.name), message)
+      reader.report(outputsPath, message)
     }
     return {
       path,

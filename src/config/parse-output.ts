@@ -113,13 +113,19 @@ function parseEndpoints(reader: Reader, section: Section): Endpoints {
   }
 }
 
+const KIND_NAMES: Readonly<Record<OutputConfig['kind'], string>> = {
+  http: 'an HTTP output',
+  udp: 'a UDP output',
+  file: 'a file output',
+}
+
 /** A key that would be ignored is a misunderstanding: say so now. */
 function reportForeignKeys(reader: Reader, section: Section, kind: OutputConfig['kind']): void {
   for (const key of Object.values(OUTPUT_KEYS)) {
     const isForeign = key.outputKinds.length > 0 && !key.outputKinds.includes(kind)
     if (!isForeign || !reader.isGiven(section, key)) continue
-    const kinds = key.outputKinds.join(' and ').toUpperCase()
-    const message = `has no meaning for a ${kind.toUpperCase()} output, only for ${kinds}; remove it`
+    const kinds = key.outputKinds.map((kind) => KIND_NAMES[kind]).join(' and ')
+    const message = `has no meaning for ${KIND_NAMES[kind]}, only for ${kinds}; remove it`
     reader.report(joinPath(section.path, key.name), message)
   }
 }

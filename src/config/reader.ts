@@ -81,20 +81,25 @@ export class Reader {
 
   /** The value of a key, or its default when it is absent or no good. */
   get<T>(section: Section, key: Key<T>): T {
-    const path = joinPath(section.path, key.name)
-    const variable = overrideName(section.path, key.name)
     const override = this.#override(section, key)
-    const isOverride = override !== undefined
-    const given = isOverride ? override : section.entries.get(key.name)
-    if (given === undefined) return key.initial
-
-    const raw = isOverride ? given : this.#expand(given, path)
+    if (override !== undefined) {
+      const shown = key.isSecret ? '(hidden)' : showValue(override.text)
+      const result = key.kind.read(override.value, shown)
+      if (result.kind === 'ok') return result.value
+      if (result.kind === 'bad') {
+        const message = `${result.message} (in ${override.variable})`
+        this.problems.push({ line: 0, keyPath: joinPath(section.path, key.name), message })
+      }
+      return key.initial
+    }
+    const given = section.entries.get(key.name)
+    const path = joinPath(section.path, key.name)
+    const raw = this.#expand(given, path)
     if (raw === undefined) return key.initial
+    // Shown as the file has it: what a variable holds may be secret.
     const result = key.kind.read(raw, key.isSecret ? '(hidden)' : showValue(given))
     if (result.kind === 'ok') return result.value
-    if (result.kind === 'bad') {
-      this.report(path, isOverride ? `${result.message} (in ${variable})` : result.message)
-    }
+    if (result.kind === 'bad') this.report(path, result.message)
     return key.initial
   }
 
@@ -115,9 +120,12 @@ export class Reader {
     }
   }
 
-  #override(section: Section, key: Key<unknown>): unknown {
-    const text = this.#variables[overrideName(section.path, key.name)]
-    return text === undefined ? undefined : key.kind.fromEnvironment(text)
+  #override(section: Section, key: Key<unknown>) {
+    const variable = overrideName(section.path, key.name)
+    const text = Object.hasOwn(this.#variables, variable) ? this.#variables[variable] : undefined
+    if (text === undefined) return undefined
+    const value = key.kind.fromEnvironment(text)
+    return value === undefined ? undefined : { variable, text, value }
   }
 
   /** @returns `undefined` after a problem was reported. */

@@ -35,9 +35,9 @@ export function parseToml(fileText: string): ParsedToml {
     return { kind: 'broken', line: 0, column: 0, why }
   }
   const lines = locateKeys(text)
-  for (const segment of lines.segments) {
+  for (const [segment, line] of lines.segments) {
     if (segment in Object.prototype) {
-      return { kind: 'broken', line: 0, column: 0, why: `there is no key "${segment}"; remove it` }
+      return { kind: 'broken', line, column: 0, why: `there is no key "${segment}"; remove it` }
     }
   }
   try {
@@ -76,9 +76,13 @@ function hintFor(said: string, lineText: string): string | undefined {
   if (said.startsWith('Trailing commas in inline tables')) {
     return 'there must be no comma before the closing }'
   }
+  if (said.startsWith("Can't redefine")) return 'the key or table is given a second time'
+  if (said.startsWith('Key ended without value')) return 'the line ends too early'
   if (/Invalid character, expected whitespace, comma|Unterminated string/.test(said))
     return undefined
-  const bareText = /=\s*(?!true\b|false\b|inf\b|nan\b)[A-Za-z/]/.exec(lineText)
+  const bareText = /=\s*(?!true\b|false\b|inf\b|nan\b)(?:[A-Za-z/]|[\d.]+:|\d+\.\d+\.)/.exec(
+    lineText,
+  )
   if (bareText !== null) return 'text is quoted: key = "value"'
   return undefined
 }

@@ -25,13 +25,13 @@ export interface ValueKind<T> {
 const NS_PER_MS = 1_000_000n
 
 /** Text; line breaks and control characters are never meant. */
-export function text(example = 'text'): ValueKind<string> {
+export function text(example?: string): ValueKind<string> {
+  const advice = example === undefined ? '' : `; write "${example}"`
   return {
     label: 'text',
     fromEnvironment: (given) => given,
     read(raw, shown) {
-      if (typeof raw !== 'string')
-        return bad(`must be text in quotes, got ${shown}; write "${example}"`)
+      if (typeof raw !== 'string') return bad(`must be text in quotes, got ${shown}${advice}`)
       const hasControl = [...raw].some((character) => character < ' ' || character === '\u007F')
       return hasControl ? bad('must not hold line breaks or control characters') : ok(raw)
     },
@@ -45,7 +45,8 @@ export function flag(): ValueKind<boolean> {
     fromEnvironment: (given) => ({ true: true, false: false })[given] ?? (given || undefined),
     read(raw, shown) {
       if (typeof raw === 'boolean') return ok(raw)
-      return bad(`must be true or false without quotes, got ${shown}`)
+      const quotes = raw === 'true' || raw === 'false' ? ' without quotes' : ''
+      return bad(`must be true or false${quotes}, got ${shown}`)
     },
   }
 }
@@ -65,7 +66,7 @@ export function whole(limits: NumberLimits): ValueKind<number> {
   return {
     label: 'whole number',
     fromEnvironment: (given) =>
-      /^[-+]?\d{1,19}$/.test(given) ? exactNumber(given) : given || undefined,
+      /^[-+]?\d{1,400}$/.test(given) ? exactNumber(given) : given === '' ? undefined : Number.NaN,
     read(raw, shown) {
       const range = `from ${min} to ${max}`
       if (typeof raw === 'bigint') return bad(`must be a whole number ${range}, got ${shown}`)
@@ -117,6 +118,7 @@ export function duration(limits: DurationLimits): ValueKind<number> {
 }
 
 function durationAdvice(raw: string): string {
+  if (/^(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+$/.test(raw)) return 'it is too long'
   if (/^\d+(\.\d+)?$/.test(raw)) return `a unit is missing, write "${raw}s"`
   const tight = raw.replace(/\s+/g, '')
   if (tight !== raw && parseDurationNs(tight) !== undefined) return `write "${tight}"`
@@ -173,7 +175,7 @@ function showNonFinite(raw: number): string {
 /** A location without user, password and the query values that InfluxDB reads credentials from. */
 export function hideCredentials(location: string): string {
   return location
-    .replace(/^((?:[a-z][a-z0-9+.-]*:)?(?:\/\/)?).*@/is, '$1(hidden)@')
+    .replace(/^((?:(?:[a-z][a-z0-9+.-]*:)?\/\/)?).*@/is, '$1(hidden)@')
     .replace(/([?&](?:u|p|q|password|token)=)[^&#]*/gi, '$1(hidden)')
 }
 
