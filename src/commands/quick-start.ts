@@ -1,0 +1,31 @@
+/**
+ * `relay quick-start`: the first minute. Runs the packaged quick-start.toml (HTTP and UDP in, files out) and says
+ * what to paste and where to look.
+ */
+
+import { join, relative } from 'node:path'
+import type { Service } from '../service.ts'
+import type { CommandIo } from './io.ts'
+import { run } from './run.ts'
+
+/** `src/commands` and `dist/commands` lie equally deep in the package. */
+const CONFIG_PATH = join(import.meta.dirname, '../../quick-start.toml')
+
+export async function quickStart(io: CommandIo): Promise<number> {
+  const configPath = relative(process.cwd(), CONFIG_PATH) || CONFIG_PATH
+  const options = { configPath, logLevel: undefined, logFormat: undefined }
+  return await run(options, io, (service) => io.stdout.write(renderHint(service, configPath)))
+}
+
+function renderHint(service: Service, configPath: string): string {
+  const http = service.addresses.find(({ kind }) => kind === 'http')
+  const outputs = service.snapshot().relays.flatMap((relay) => relay.outputs)
+  const files = outputs.map(({ location }) => location.replace(/^file:/, ''))
+  return `
+  Write a line:   curl -i 'http://${http?.host}:${http?.port}/write?db=demo' --data-binary 'room,floor=1 temperature=21.5'
+  Look at it:     tail ${files.join(' ')}
+  Configuration:  ${configPath}   (a commented one: npx relay config)
+  Stop:           Ctrl-C
+
+`
+}

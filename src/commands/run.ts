@@ -1,0 +1,113 @@
+/**
+ * `relay -config relay.toml`: opens the service, runs it until a signal, stops it clean.
+ *
+ * Exit codes: 0 stopped with nothing left to deliver; 1 the configuration or an address is unusable, a listener
+ * died, or accepted writes were left undelivered; 130 a second signal cut the stop short.
+ */
+
+import type { Config, LogFormat, LogLevel } from '../config/config.ts'
+import { openService, type Service } from '../service.ts'
+import { systemClock } from '../std/clock.ts'
+import { errorText } from '../std/errors.ts'
+import type { Logger } from '../std/logger.ts'
+import { renderCount, renderWait } from '../std/units.ts'
+import { createLogger } from './create-logger.ts'
+import { type CommandIo, EXIT_FAILURE, EXIT_OK } from './io.ts'
+import { loadConfig } from './load-config.ts'
+import { type StopSignals, watchStopSignals } from './stop-signals.ts'
+import { renderVersion } from './version.ts'
+
+/** As a shell reports a process that an interrupt has ended. */
+const EXIT_CUT_SHORT = 130
+
+export interface RunOptions {
+  readonly configPath: string
+  /** The command line's word comes before the file's. */
+  readonly logLevel: LogLevel | undefined
+  readonly logFormat: LogFormat | undefined
+}
+
+/** @param onReady told once everything is open */
+export async function run(
+  options: RunOptions,
+  io: CommandIo,
+  onReady?: (service: Service) => void,
+): Promise<number> {
+  const { config, warnings } = loadConfig(options.configPath, io.variables)
+  const { logger, flush } = createLogger({
+    level: options.logLevel ?? config.logLevel,
+    format: options.logFormat ?? config.logFormat,
+    descriptor: io.logDescriptor,
+    isTerminal: io.stdout.isTerminal,
+  })
+  logger.info({ ...io.version, config: options.configPath }, renderVersion(io.version))
+  for (const warning of warnings) logger.warn({}, warning)
+  // A stop that is asked for while the service opens is carried out as soon as it is open.
+  using signals = watchStopSignals(logger, () => process.exit(EXIT_CUT_SHORT))
+  try {
+    return await serve(config, { io, logger, signals, onReady })
+  } finally {
+    await flush()
+  }
+}
+
+async function serve(
+  config: Config,
+  parts: {
+    readonly io: CommandIo
+    readonly logger: Logger
+    readonly signals: StopSignals
+    readonly onReady: ((service: Service) => void) | undefined
+  },
+): Promise<number> {
+  const { io, logger, signals, onReady } = parts
+  const service = await openService({
+    config,
+    version: io.version.version,
+    clock: systemClock,
+    random: Math.random,
+    logger,
+  })
+  logAddresses(service, logger)
+  onReady?.(service)
+  const cause = await Promise.race([signals.stopRequested, failure(service)])
+  if (cause instanceof Error) {
+    logger.error({ error: errorText(cause) }, `stopping: a listener died: ${errorText(cause)}`)
+  } else {
+    const bound = renderWait(config.shutdownTimeoutMs)
+    logger.info({ signal: cause }, `${cause}: stopping; outputs drain for at most ${bound}`)
+  }
+  const isClean = await stop(service, logger)
+  return isClean && !(cause instanceof Error) ? EXIT_OK : EXIT_FAILURE
+}
+
+async function failure(service: Service): Promise<Error> {
+  try {
+    return await service.failed
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error))
+  }
+}
+
+function logAddresses(service: Service, logger: Logger): void {
+  for (const { relay, kind, host, port } of service.addresses) {
+    const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+    const what = relay === '' ? 'metrics and health' : `relay "${relay}"`
+    logger.info({ relay, kind, host, port }, `${what} on ${kind} ${address}`)
+  }
+  logger.info({}, 'ready')
+}
+
+/** @returns whether everything that was accepted has been delivered. */
+async function stop(service: Service, logger: Logger): Promise<boolean> {
+  const leftover = await service.stop()
+  for (const { relay, output, lines, writes } of leftover) {
+    const amount = `${renderCount(lines, 'line')} in ${renderCount(writes, 'write')}`
+    logger.error(
+      { relay, output, lines, writes },
+      `output "${output}" of relay "${relay}" did not get ${amount}: lost with this process`,
+    )
+  }
+  logger.info({}, leftover.length === 0 ? 'stopped; everything was delivered' : 'stopped')
+  return leftover.length === 0
+}

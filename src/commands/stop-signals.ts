@@ -1,0 +1,46 @@
+/**
+ * The signals of the process: two of them stop it, the others must not end it by accident.
+ *
+ * The first SIGINT or SIGTERM asks for a clean stop; the second one ends the process at once. SIGHUP (a closed
+ * terminal), SIGPIPE (a closed pipe) and SIGUSR1, SIGUSR2 (which Node would take for a debugger or for the end)
+ * are noted and change nothing.
+ */
+
+import type { Logger } from '../std/logger.ts'
+
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const
+const HARMLESS_SIGNALS = ['SIGHUP', 'SIGPIPE', 'SIGUSR1', 'SIGUSR2'] as const
+
+export interface StopSignals extends Disposable {
+  /** Resolves with the first signal that asks for a stop. */
+  readonly stopRequested: Promise<NodeJS.Signals>
+}
+
+/** @param exitNow ends the process without further ado */
+export function watchStopSignals(logger: Logger, exitNow: () => void): StopSignals {
+  let requested = false
+  let resolve: (signal: NodeJS.Signals) => void = () => {}
+  const stopRequested = new Promise<NodeJS.Signals>((settle) => {
+    resolve = settle
+  })
+  const onStop = (signal: NodeJS.Signals) => {
+    if (requested) {
+      logger.warn({ signal }, `${signal} again: ending at once, without draining`)
+      exitNow()
+    }
+    requested = true
+    resolve(signal)
+  }
+  const onHarmless = (signal: NodeJS.Signals) => {
+    if (signal !== 'SIGPIPE') logger.info({ signal }, `${signal} received; it changes nothing`)
+  }
+  for (const signal of STOP_SIGNALS) process.on(signal, onStop)
+  for (const signal of HARMLESS_SIGNALS) process.on(signal, onHarmless)
+  return {
+    stopRequested,
+    [Symbol.dispose]() {
+      for (const signal of STOP_SIGNALS) process.off(signal, onStop)
+      for (const signal of HARMLESS_SIGNALS) process.off(signal, onHarmless)
+    },
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * The running program: the only file that names concrete parts.
+ *
+ *     Config → per relay: destinations → outputs → relay → listener; then the admin server
+ *
+ * Opens in that order and closes in reverse: listeners first, so that nothing new comes in while outputs drain.
+ */
+
+import { openAdmin } from './admin/admin.ts'
+import type { ServiceSnapshot } from './admin/snapshot.ts'
+import type { Config, OutputConfig, RelayConfig } from './config/config.ts'
+import type { Precision } from './line-protocol/precision.ts'
+import { openHttpListener } from './listeners/http-listener.ts'
+import { openUdpListener } from './listeners/udp-listener.ts'
+import type { Destination } from './outputs/destination.ts'
+import { openFileDestination } from './outputs/file-destination.ts'
+import { openHttpDestination } from './outputs/http-destination.ts'
+import { openUdpDestination } from './outputs/udp-destination.ts'
+import { openRelay, type Relay } from './relay.ts'
+import { type Clock, sleep } from './std/clock.ts'
+import { unreachable } from './std/errors.ts'
+import type { Logger } from './std/logger.ts'
+import { MemoryBudget } from './std/memory-budget.ts'
+import { RisingClock } from './write/rising-clock.ts'
+
+export interface ServiceOptions {
+  readonly config: Config
+  readonly version: string
+  readonly clock: Clock
+  /** In [0, 1). */
+  readonly random: () => number
+  readonly logger: Logger
+}
+
+/** What is left when the service has stopped; lines, by output. */
+export interface Leftover {
+  readonly relay: string
+  readonly output: string
+  readonly lines: number
+  readonly writes: number
+}
+
+export interface Service {
+  readonly addresses: readonly ServiceAddress[]
+  /** Rejects when a part dies that the service cannot do without. Never resolves before `stop`. */
+  readonly failed: Promise<never>
+  snapshot(): ServiceSnapshot
+  /**
+   * Closes the listeners, answers what is in flight, drains outputs that are up, gives all back.
+   *
+   * Takes `shutdownTimeoutMs` at the most. @returns what could not be delivered.
+   */
+  stop(): Promise<readonly Leftover[]>
+}
+
+export interface ServiceAddress {
+  readonly relay: string
+  readonly kind: 'http' | 'https' | 'udp' | 'admin'
+  readonly host: string
+  readonly port: number
+}
+
+interface Listener extends AsyncDisposable {
+  readonly address: { readonly host: string; readonly port: number }
+  readonly closed: Promise<void>
+  snapshot(): ServiceSnapshot['listeners'][number]
+}
+
+interface OpenRelay {
+  readonly config: RelayConfig
+  readonly relay: Relay
+  readonly listener: Listener
+}
+
+/** Opens everything that `config` names, or rejects with nothing left open. */
+export async function openService(options: ServiceOptions): Promise<Service> {
+  await using opened = new AsyncDisposableStack()
+  const memory = new MemoryBudget(options.config.maxMemoryBytes)
+  const startedAtMs = options.clock.wallMs()
+  const relays: OpenRelay[] = []
+  const snapshot = (): ServiceSnapshot => ({
+    version: options.version,
+    startedAtMs,
+    memoryUsedBytes: memory.usedBytes,
+    memoryLimitBytes: memory.limitBytes,
+    relays: relays.map(({ relay }) => relay.snapshot()),
+    listeners: relays.map(({ listener }) => listener.snapshot()),
+  })
+  for (const config of [...options.config.http, ...options.config.udp]) {
+    const relay = opened.use(await openRelayOf(config, options, memory))
+    const listener = opened.use(await openListener(config, relay, options, memory))
+    relays.push({ config, relay, listener })
+  }
+  const { bindAddress, isConfigured } = options.config.admin
+  const { logger } = options
+  const admin =
+    bindAddress && opened.use(await openAdmin({ bindAddress, isConfigured, snapshot, logger }))
+  const parts = opened.move() // All open: from here they are the service's to close.
+  const addresses = relays.map(addressOf)
+  if (admin) addresses.push({ relay: '', kind: 'admin', ...admin.address })
+  return {
+    addresses,
+    failed: firstFailure(relays),
+    snapshot,
+    stop: () => stopService(relays, parts, options),
+  }
+}
+
+async function openRelayOf(
+  config: RelayConfig,
+  options: ServiceOptions,
+  memory: MemoryBudget,
+): Promise<Relay> {
+  const { clock, random, logger, version } = options
+  const precision = config.kind === 'udp' ? config.precision : 'ns'
+  const openDestination = (output: OutputConfig) =>
+    openDestinationOf(output, { clock, logger, userAgent: `line-relay/${version}`, precision })
+  return await openRelay({ config, openDestination, memory, clock, random, logger })
+}
+
+async function openDestinationOf(
+  config: OutputConfig,
+  options: {
+    readonly clock: Clock
+    readonly logger: Logger
+    readonly userAgent: string
+    /** What a UDP receiver expects. */
+    readonly precision: Precision
+  },
+): Promise<Destination> {
+  const { clock, logger, userAgent, precision } = options
+  switch (config.kind) {
+    case 'http':
+      return openHttpDestination({ config, clock, userAgent })
+    case 'udp':
+      return await openUdpDestination({ config, clock, logger, precision })
+    case 'file':
+      return await openFileDestination({ config, clock, logger })
+    default:
+      return unreachable(config)
+  }
+}
+
+async function openListener(
+  config: RelayConfig,
+  relay: Relay,
+  options: ServiceOptions,
+  memory: MemoryBudget,
+): Promise<Listener> {
+  const { clock, logger } = options
+  const stampClock = new RisingClock(clock)
+  switch (config.kind) {
+    case 'http':
+      return await openHttpListener({ config, relay, memory, clock, logger, stampClock })
+    case 'udp':
+      return await openUdpListener({ config, relay, clock, logger, stampClock })
+    default:
+      return unreachable(config)
+  }
+}
+
+function addressOf({ config, listener }: OpenRelay): ServiceAddress {
+  const isTls = config.kind === 'http' && config.tlsPemPath !== undefined
+  const kind = isTls ? 'https' : config.kind
+  return { relay: config.name, kind, ...listener.address }
+}
+
+/** A listener that closes by itself has died, and with it the reason to run. */
+async function firstFailure(relays: readonly OpenRelay[]): Promise<never> {
+  await Promise.race(relays.map(({ listener }) => listener.closed))
+  return await new Promise<never>(() => {}) // Closed by `stop`: nothing has failed.
+}
+
+async function stopService(
+  relays: readonly OpenRelay[],
+  parts: AsyncDisposableStack,
+  options: ServiceOptions,
+): Promise<readonly Leftover[]> {
+  const deadline = new AbortController()
+  const { shutdownTimeoutMs } = options.config
+  const timer = options.clock.startTimer(shutdownTimeoutMs, () => deadline.abort())
+  // Requests in flight are answered while their writes drain, so both go on side by side.
+  const closing = Promise.all(relays.map(({ listener }) => listener[Symbol.asyncDispose]()))
+  await Promise.race([closing, sleep(options.clock, shutdownTimeoutMs, deadline.signal)])
+  await Promise.all(relays.map(({ relay }) => relay.drain(deadline.signal)))
+  const leftover = relays.flatMap(leftoverOf)
+  await parts.disposeAsync()
+  timer.cancel()
+  deadline.abort()
+  return leftover
+}
+
+function leftoverOf({ relay }: OpenRelay): Leftover[] {
+  return relay
+    .snapshot()
+    .outputs.filter(({ pendingWrites }) => pendingWrites > 0)
+    .map(({ name, pendingLines, pendingWrites }) => {
+      return { relay: relay.name, output: name, lines: pendingLines, writes: pendingWrites }
+    })
+}

@@ -1,0 +1,58 @@
+/**
+ * A destination that keeps what it is sent and answers as the test says, for tests of what stands before it.
+ *
+ *     const destination = new ScriptedDestination()
+ *     destination.verdict = (batch) => batch.writes.length > 1 ? SPLIT : DELIVERED
+ */
+import type { Batch, Destination, SendEvents, Verdict } from '../../src/outputs/destination.ts'
+import { refusedReply } from '../../src/write/reply.ts'
+import { Arrivals } from './arrivals.ts'
+
+export const DELIVERED: Verdict = { kind: 'delivered', body: '', lost: [] }
+export const SPLIT: Verdict = { kind: 'split', why: 'scripted' }
+export const REFUSED: Verdict = {
+  kind: 'refused',
+  reply: refusedReply(400, 'scripted'),
+  lineCount: 1,
+}
+const FAILED = { kind: 'retry', why: 'scripted', retryAfterMs: undefined } as const
+/** Answered with something that may heal. */
+export const BUSY: Verdict = { ...FAILED, hasBegun: true, isDown: false, isReset: false }
+export const UNREACHABLE: Verdict = { ...FAILED, hasBegun: false, isDown: true, isReset: false }
+export const RESET: Verdict = { ...FAILED, hasBegun: true, isDown: false, isReset: true }
+
+type Script = (batch: Batch, attempt: number) => Verdict | Promise<Verdict>
+
+export class ScriptedDestination implements Destination {
+  verdict: Script = () => DELIVERED
+  isUp = true
+  /** Bodies of each attempt, joined as they would be sent. */
+  readonly attempts = new Arrivals<string>((body) => JSON.stringify(body))
+  #held: (() => void)[] = []
+  #isHolding = false
+
+  async send(batch: Batch, _events: SendEvents): Promise<Verdict> {
+    this.attempts.push(batch.writes.map(({ body }) => body.toString()).join(''))
+    const attempt = this.attempts.items.length
+    if (this.#isHolding) await new Promise<void>((resolve) => this.#held.push(resolve))
+    return await this.verdict(batch, attempt)
+  }
+
+  /** Attempts wait from now on. */
+  hold(): void {
+    this.#isHolding = true
+  }
+
+  release(): void {
+    this.#isHolding = false
+    for (const resume of this.#held.splice(0)) resume()
+  }
+
+  async probe(): Promise<boolean> {
+    return this.isUp
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.release()
+  }
+}
