@@ -1,8 +1,8 @@
 /**
  * The configuration as the program uses it: parsed, checked, every default filled in.
  *
- * Only `parse-config.ts` makes one. Units are in the names: bytes, milliseconds. Keys as the file spells
- * them, with meaning and default, stand in `relay.toml.example` and docs/configuration.md.
+ * Only `parse-config.ts` makes one. Units are in the names: bytes, milliseconds. Keys as the file
+ * spells them, with meaning and default, stand in `relay.toml.example` and docs/configuration.md.
  */
 
 import type { Precision } from '../line-protocol/precision.ts'
@@ -83,7 +83,10 @@ export interface UdpRelayConfig extends RelayConfigBase {
 
 export type RelayConfig = HttpRelayConfig | UdpRelayConfig
 
-/** veepee's `[[filter]]`: an output takes a line only if every filter that names it matches the line. */
+/**
+ * veepee's `[[filter]]`: an output takes a line only if every filter that names it matches the
+ * line.
+ */
 export interface LineFilter {
   /** Must match at least one tag key of the line. */
   readonly tagExpression: RegExp | undefined

@@ -1,4 +1,6 @@
-/** What is wrong between keys that are each fine: names, addresses and files that are used twice. */
+/**
+ * What is wrong between keys that are each fine: names, addresses and files that are used twice.
+ */
 
 import { resolve } from 'node:path'
 import { overlaps, reaches, renderAddress } from './addresses.ts'
@@ -30,8 +32,8 @@ export function crossCheck(
 }
 
 /**
- * The name of each, in order: as given, else its default. Defaults that are taken get " (2)", " (3)" …:
- * nobody chose them, so nobody has to resolve it.
+ * The name of each, in order: as given, else its default. Defaults that are taken get " (2)", "
+ * (3)" …: nobody chose them, so nobody has to resolve it.
  */
 export function finalNames(
   items: readonly { readonly givenName: string; readonly defaultName: string }[],
@@ -91,7 +93,7 @@ function reportOutputToSelf(reader: Reader, relay: RelayDraft, output: OutputDra
   if (!relay.hasAddress || output.target === undefined) return
   if (output.config.kind !== relay.config.kind) return
   if (!reaches(output.target, relay.config.bindAddress)) return
-  const message = `is this relay itself (${relay.path} listens there); every write would go in circles`
+  const message = `is this relay itself (${relay.path}); its writes would go in circles`
   reader.report(joinPath(output.path, OUTPUT_KEYS.location.name), message)
 }
 

@@ -1,16 +1,20 @@
 /**
- * What the environment adds to the file: `${NAME}` inside values, and RELAY_… variables in place of keys.
+ * What the environment adds to the file: `${NAME}` inside values, and RELAY_… variables in place of
+ * keys.
  *
  * Values never appear in messages: they are often secrets.
  */
+
+const FORMS = `\${NAME} or \${NAME:-default}`
+const MALFORMED = `has a "\${" that is not ${FORMS}; for the characters write "$\${"`
 
 export type Expanded =
   | { readonly kind: 'ok'; readonly text: string }
   | { readonly kind: 'bad'; readonly message: string }
 
 /**
- * Replaces `${NAME}` and `${NAME:-default}`; the default also stands in for an empty variable, as in a
- * shell. `$${` gives a plain `${`. What a variable holds is not looked at again.
+ * Replaces `${NAME}` and `${NAME:-default}`; the default also stands in for an empty variable, as
+ * in a shell. `$${` gives a plain `${`. What a variable holds is not looked at again.
  */
 export function expandVariables(
   text: string,
@@ -23,7 +27,7 @@ export function expandVariables(
       if (inner === undefined) return '${'
       const parts = /^([A-Za-z_]\w*)(?::-(.*))?$/s.exec(inner)
       if (parts === null || end === '') {
-        problem ??= `has a "\${" that is not \${NAME} or \${NAME:-default}; for the characters write "$\${"`
+        problem ??= MALFORMED
         return whole
       }
       const [, name = '', fallback] = parts

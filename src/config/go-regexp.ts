@@ -1,11 +1,12 @@
 /**
  * Go's regular expressions (RE2 syntax) as JavaScript ones, for `[[filter]]`.
  *
- * Only "does it match anywhere" is asked, so greediness plays no part. What JavaScript cannot say is
- * refused with the reason, and so is what Go refuses (look-around, back references): a filter that the
- * original would not have started with must not quietly mean something here.
+ * Only "does it match anywhere" is asked, so greediness plays no part. What JavaScript cannot say
+ * is refused with the reason, and so is what Go refuses (look-around, back references): a filter
+ * that the original would not have started with must not quietly mean something here.
  *
- * Not as in Go: matching may take long for expressions with nested repetition; they are the operator's own.
+ * Not as in Go: matching may take long for expressions with nested repetition; they are the
+ * operator's own.
  */
 
 export type TranslatedRegExp =

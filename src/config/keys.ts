@@ -1,8 +1,8 @@
 /**
  * Every key of the configuration file: name, kind, default, meaning, what happens at its limit.
  *
- * The one table that the parser reads by, `relay.toml.example` is rendered from, and docs/configuration.md
- * is checked against. Keys are grouped by the table they stand in.
+ * The one table that the parser reads by, `relay.toml.example` is rendered from, and
+ * docs/configuration.md is checked against. Keys are grouped by the table they stand in.
  */
 
 import { PRECISIONS, type Precision } from '../line-protocol/precision.ts'

@@ -1,9 +1,10 @@
 /**
  * Finds the line on which each key of a TOML text stands.
  *
- * The TOML parser gives values without positions, and "line 12" is what an operator needs. So this walks
- * the text a second time and notes lines only: it decides nothing about values and accepts anything. On a
- * text that the parser accepts the lines are exact; keys with escapes in quotes fall back to their table.
+ * The TOML parser gives values without positions, and "line 12" is what an operator needs. So this
+ * walks the text a second time and notes lines only: it decides nothing about values and accepts
+ * anything. On a text that the parser accepts the lines are exact; keys with escapes in quotes fall
+ * back to their table.
  *
  *     [[http]]                         http[0]
  *     output = [                       http[0].output

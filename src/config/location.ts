@@ -1,8 +1,8 @@
 /**
  * The `location` of an output: what kind of output it is, and where it leads.
  *
- * Two styles of HTTP location exist: influxdb-relay gives the full URL of `/write`, the veepee fork a base
- * URL and `endpoints`. Both lead to the same four paths.
+ * Two styles of HTTP location exist: influxdb-relay gives the full URL of `/write`, the veepee fork
+ * a base URL and `endpoints`. Both lead to the same four paths.
  */
 
 import { parseBindAddress } from './addresses.ts'
@@ -32,7 +32,10 @@ export type ParsedLocation =
   | { readonly kind: 'ok'; readonly location: Location }
   | { readonly kind: 'bad'; readonly message: string }
 
-/** @param relayKind a location without a scheme is a UDP address in `[[udp]]`, and a mistake in `[[http]]` */
+/**
+ * @param relayKind a location without a scheme is a UDP address in `[[udp]]`, and a mistake in
+ * `[[http]]`
+ */
 export function parseLocation(text: string, relayKind: 'http' | 'udp'): ParsedLocation {
   const scheme = (/^(?:([a-z][a-z\d+.-]*):\/\/|(file):)/i.exec(text)?.slice(1) ?? [])
     .find((part) => part !== undefined)

@@ -116,7 +116,10 @@ export const OUTPUT_KEYS = {
     whole({ min: 64, max: DATAGRAM_MAX, zeroIsDefault: true }),
     [1024, '1024'],
     'largest payload of a datagram, bytes',
-    { atLimit: 'the next datagram begins; a longer single line goes alone', outputKinds: ['udp'] },
+    {
+      atLimit: 'the next datagram begins; a single line that is longer is left out and counted',
+      outputKinds: ['udp'],
+    },
   ),
   maxFile: key(
     'max-file-mb',

@@ -1,7 +1,8 @@
 /**
  * Configuration text → `Config`, or everything that is wrong with it at once.
  *
- *     toml.ts → reader.ts (one key at a time, by keys.ts) → parse-relay.ts, parse-output.ts → cross-checks.ts
+ *     toml.ts → reader.ts (one key at a time, by keys.ts)
+ *             → parse-relay.ts, parse-output.ts, parse-filters.ts → cross-checks.ts
  *
  * Nothing is opened or created; the files that it names (certificates, passwords) are read through
  * `environment`. What a key means and its default stand in keys.ts.
@@ -128,7 +129,9 @@ function parseAdmin(reader: Reader, top: Section): AdminConfig {
   return { bindAddress: undefined, isConfigured }
 }
 
-/** By line; those without one (from the environment) last. Equal lines keep the order of finding. */
+/**
+ * By line; those without one (from the environment) last. Equal lines keep the order of finding.
+ */
 function inFileOrder(problems: readonly ConfigProblem[]): readonly ConfigProblem[] {
   const place = (problem: ConfigProblem) => problem.line || Number.POSITIVE_INFINITY
   return problems.toSorted((a, b) => (place(a) === place(b) ? 0 : place(a) - place(b)))

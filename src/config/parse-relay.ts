@@ -23,8 +23,8 @@ export interface RelayDraft {
 }
 
 /**
- * The durable log is not built yet. When it is: set this to true, delete the two messages that it guards
- * and the words "not available in this version yet" in keys.ts.
+ * The durable log is not built yet. When it is: set this to true, delete the two messages that it
+ * guards and the words "not available in this version yet" in keys.ts.
  */
 const IS_DURABLE_LOG_AVAILABLE: boolean = false
 

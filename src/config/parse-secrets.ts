@@ -1,5 +1,6 @@
 /**
- * What an output shows of itself and wants to see: credentials, certificates. Reads the files named for it.
+ * What an output shows of itself and wants to see: credentials, certificates. Reads the files named
+ * for it.
  */
 
 import { createSecureContext } from 'node:tls'

@@ -1,10 +1,12 @@
 /**
  * Reads single keys out of the parsed file, with environment overrides, and collects every problem.
  *
- * A value that is no good is reported and its default is used, so that reading goes on and the operator
- * gets all problems at once. Whoever used the reader looks at `problems` before using the result.
+ * A value that is no good is reported and its default is used, so that reading goes on and the
+ * operator gets all problems at once. Whoever used the reader looks at `problems` before using the
+ * result.
  *
- * Precedence: environment variable, file, default. `${NAME}` is replaced in values of the file only.
+ * Precedence: environment variable, file, default. `${NAME}` is replaced in values of the file
+ * only.
  */
 
 import { expandVariables, overrideName } from './environment.ts'

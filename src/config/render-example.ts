@@ -1,8 +1,8 @@
 /**
  * The commented example, `relay.toml.example`, rendered from the table of keys.
  *
- * It parses and runs as it is: two InfluxDB servers on this machine, a relay over HTTP and one over UDP.
- * Keys that stand at their default are commented out.
+ * It parses and runs as it is: two InfluxDB servers on this machine, a relay over HTTP and one over
+ * UDP. Keys that stand at their default are commented out.
  */
 
 import type { OutputConfig } from './config.ts'

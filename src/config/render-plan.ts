@@ -1,5 +1,6 @@
 /**
- * The effective plan for `-check`: what would listen where, and every value with which data goes out.
+ * The effective plan for `-check`: what would listen where, and every value with which data goes
+ * out.
  *
  * Secrets never appear, not even their length.
  */

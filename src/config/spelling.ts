@@ -14,7 +14,9 @@ export function showKey(key: string): string {
   return /^[\w-]{1,80}$/.test(key) ? key : JSON.stringify(key.slice(0, 80))
 }
 
-/** @returns the known word nearest to `given`, or `undefined` when none is near enough to suggest. */
+/**
+ * @returns the known word nearest to `given`, or `undefined` when none is near enough to suggest.
+ */
 export function nearestKey(given: string, known: readonly string[]): string | undefined {
   const wanted = normalizeKey(given)
   // A long key costs a table of its length squared and is no typing error anyway.

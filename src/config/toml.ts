@@ -1,16 +1,19 @@
 /**
  * TOML text → plain values, or the place where it stops being TOML.
  *
- * The only file that knows the library. Its habits are dealt with here: it trips over a byte order mark,
- * counts lines from 0 and columns from 1 on the first line but from 0 on all others, and looks up table
- * names on the prototype, so that `[constructor]` would write into the program itself.
+ * The only file that knows the library. Its habits are dealt with here: it trips over a byte order
+ * mark, counts lines from 0 and columns from 1 on the first line but from 0 on all others, and
+ * looks up table names on the prototype, so that `[constructor]` would write into the program
+ * itself.
  */
 
 import { parse } from '@iarna/toml'
 import { errorText } from '../std/errors.ts'
 import { type KeyLines, locateKeys } from './locate.ts'
 
-/** Far beyond any configuration; the library needs some hundred bytes of memory per byte of text. */
+/**
+ * Far beyond any configuration; the library needs some hundred bytes of memory per byte of text.
+ */
 export const CONFIG_TEXT_MAX = 1_048_576
 
 export type ParsedToml =
@@ -71,7 +74,7 @@ function hintFor(said: string, lineText: string): string | undefined {
   )
   if (duration !== null) return `durations are quoted: "${duration[1]}"`
   if (said === 'Unterminated inline array' && lineText.includes('{')) {
-    return 'a table in { } must end on the line where it begins, without a comma or comment before its }'
+    return 'a table in { } must end on its first line, without a comma or comment before the }'
   }
   if (said.startsWith('Trailing commas in inline tables')) {
     return 'there must be no comma before the closing }'

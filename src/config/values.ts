@@ -1,8 +1,8 @@
 /**
  * The kinds of values a key can have: what is accepted, and what is said about everything else.
  *
- * A kind turns what the TOML library produced (or the text of an environment variable) into the unit that
- * the program uses: bytes, milliseconds. All messages read "… got X; what to do".
+ * A kind turns what the TOML library produced (or the text of an environment variable) into the
+ * unit that the program uses: bytes, milliseconds. All messages read "… got X; what to do".
  */
 
 import { parseDurationNs, renderDurationMs } from '../std/durations.ts'
@@ -88,7 +88,9 @@ function exactNumber(given: string): number | bigint {
 export interface DurationLimits {
   readonly minMs: number
   readonly maxMs: number
-  /** The originals take "0s" for "no limit"; there is always one here: the longest that is accepted. */
+  /**
+   * The originals take "0s" for "no limit"; there is always one here: the longest that is accepted.
+   */
   readonly zeroIsMax?: boolean
 }
 

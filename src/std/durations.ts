@@ -1,9 +1,9 @@
 /**
  * Durations as Go writes them: "10s", "1m30s", "1.5h", "500ms".
  *
- * Configuration files of the originals are read with Go's time.ParseDuration, so this accepts what that
- * accepts, with the same value to the nanosecond, and nothing else. Whether a negative or a very long
- * duration makes sense is the caller's question.
+ * Configuration files of the originals are read with Go's time.ParseDuration, so this accepts what
+ * that accepts, with the same value to the nanosecond, and nothing else. Whether a negative or a
+ * very long duration makes sense is the caller's question.
  */
 
 const NS_PER_UNIT: ReadonlyMap<string, bigint> = new Map([
@@ -58,7 +58,10 @@ function parsePartNs(whole: string, pointAndFraction: string, unit = ''): bigint
   return ns > INT64_LIMIT ? undefined : ns
 }
 
-/** Go computes the fraction in float64 from the digits that fit an int64, and cuts the rest. So do we. */
+/**
+ * Go computes the fraction in float64 from the digits that fit an int64, and cuts the rest. So do
+ * we.
+ */
 function fractionNs(digits: string, unitNs: bigint): bigint {
   let value = 0n
   let scale = 1
@@ -73,7 +76,8 @@ function fractionNs(digits: string, unitNs: bigint): bigint {
 }
 
 /**
- * Writes a duration so that `parseDurationNs` reads the same value back: "1h30m", "1.5s", "250ms", "0s".
+ * Writes a duration so that `parseDurationNs` reads the same value back: "1h30m", "1.5s", "250ms",
+ * "0s".
  *
  * As Go's Duration.String, but without the zero parts at the end ("1h" where Go has "1h0m0s").
  */

@@ -58,7 +58,7 @@ test('text that is not TOML is placed by line and column, and the likely cause n
     'relay.toml:2: column 30: there must be no comma before the closing }',
   ])
   check('[[http]]\noutput = [ { location = "x",\n name = "b" } ]', [
-    'relay.toml:2: column 29: a table in { } must end on the line where it begins, without a comma or comment before its }',
+    'relay.toml:2: column 29: a table in { } must end on its first line, without a comma or comment before the }',
   ])
   check('[[http]]\nname = relay', ['relay.toml:2: column 8: text is quoted: key = "value"'])
   check('[http]\n[http]', ['relay.toml:2: column 6: the key or table is given a second time'])
@@ -360,28 +360,28 @@ test('a relay needs outputs', () => {
 
 test('an output must not be the relay itself', () => {
   check(location('http://localhost:9096/write'), [
-    'relay.toml:4: http[0].output[0].location: is this relay itself (http[0] listens there); every write would go in circles',
+    'relay.toml:4: http[0].output[0].location: is this relay itself (http[0]); its writes would go in circles',
   ])
   check(location('http://127.0.0.1:9096/write'), [
-    'relay.toml:4: http[0].output[0].location: is this relay itself (http[0] listens there); every write would go in circles',
+    'relay.toml:4: http[0].output[0].location: is this relay itself (http[0]); its writes would go in circles',
   ])
   check(location('http://0.0.0.0:9096/write'), [
-    'relay.toml:4: http[0].output[0].location: is this relay itself (http[0] listens there); every write would go in circles',
+    'relay.toml:4: http[0].output[0].location: is this relay itself (http[0]); its writes would go in circles',
   ])
   check(location('http://[::1]:9096/write'), [
-    'relay.toml:4: http[0].output[0].location: is this relay itself (http[0] listens there); every write would go in circles',
+    'relay.toml:4: http[0].output[0].location: is this relay itself (http[0]); its writes would go in circles',
   ])
   check(location('http://127.1:9096/write'), [
-    'relay.toml:4: http[0].output[0].location: is this relay itself (http[0] listens there); every write would go in circles',
+    'relay.toml:4: http[0].output[0].location: is this relay itself (http[0]); its writes would go in circles',
   ])
   check(location('localhost:9096', 'udp'), [
-    'relay.toml:4: udp[0].output[0].location: is this relay itself (udp[0] listens there); every write would go in circles',
+    'relay.toml:4: udp[0].output[0].location: is this relay itself (udp[0]); its writes would go in circles',
   ])
   check(location('http://localhost:9096/write').replace(':9096"\n', '127.0.0.1:9096"\n'), [
-    'relay.toml:4: http[0].output[0].location: is this relay itself (http[0] listens there); every write would go in circles',
+    'relay.toml:4: http[0].output[0].location: is this relay itself (http[0]); its writes would go in circles',
   ])
   check(location('http://relay.example:9096/write').replace('":9096"', '"relay.example:9096"'), [
-    'relay.toml:4: http[0].output[0].location: is this relay itself (http[0] listens there); every write would go in circles',
+    'relay.toml:4: http[0].output[0].location: is this relay itself (http[0]); its writes would go in circles',
   ])
 })
 

@@ -1,0 +1,95 @@
+// The table of keys is the one truth: the example, the documentation and the defaults agree with it.
+
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { KEY_SECTIONS } from '../../src/config/keys.ts'
+import { parseConfig, renderProblem } from '../../src/config/parse-config.ts'
+import { renderExample } from '../../src/config/render-example.ts'
+
+const textOf = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8')
+
+function configOf(path: string, text: string) {
+  const readFile = () => assert.fail('no file is named in it')
+  const parsed = parseConfig({ path, text }, { variables: {}, readFile })
+  if (parsed.kind === 'config') return parsed.config
+  return assert.fail(parsed.problems.map((problem) => renderProblem(path, problem)).join('\n'))
+}
+
+test('relay.toml.example is what the table of keys renders to', () => {
+  assert.equal(textOf('relay.toml.example'), renderExample())
+})
+
+test('relay.toml.example has every key with its default', () => {
+  const lines = renderExample()
+    .split('\n')
+    .map((line) => line.replace(/^# /, ''))
+  for (const { header, keys } of KEY_SECTIONS) {
+    for (const { name, defaultText } of keys) {
+      // Endpoints stand in one line, as a table within the output.
+      const wanted = header === 'endpoints' ? `${name} = ${defaultText}` : `${name} = `
+      assert(
+        lines.some((line) => line.includes(wanted)),
+        `${header} ${wanted}`,
+      )
+    }
+  }
+})
+
+test('relay.toml.example runs as it is, and uncommenting a default changes nothing', () => {
+  const example = renderExample()
+  const config = configOf('relay.toml.example', example)
+  assert.equal(config.http[0]?.outputs.length, 2)
+  assert.equal(config.udp[0]?.outputs.length, 2)
+  // All but the durable log, which is not there yet, and what a comment block begins.
+  const commentedTables = /^# \[\[[\s\S]*?(?=\n\n|$(?![\s\S]))/gm
+  const uncommented = example
+    .replace(commentedTables, '')
+    .replace(/^# (?!log-dir)(?=[\w-]+ = )/gm, '')
+  assert.notEqual(uncommented, example)
+  const { admin, ...others } = configOf('relay.toml.example', uncommented)
+  assert.deepEqual({ ...others, admin: { ...admin, isConfigured: false } }, config)
+})
+
+test('every commented table of the example is one that parses', () => {
+  const text = renderExample().replace(/^# (?=\[\[|[\w-]+ = )(?!log-dir)/gm, '')
+  const config = configOf('relay.toml.example', text)
+  assert.equal(config.http[0]?.outputs[2]?.kind, 'file')
+  assert.equal(config.udp[0]?.outputs[1]?.filters.length, 1)
+})
+
+test('quick-start.toml runs without a database', () => {
+  const config = configOf('quick-start.toml', textOf('quick-start.toml'))
+  const address = { host: '127.0.0.1', port: 9096 }
+  assert.deepEqual(
+    [...config.http, ...config.udp].map((relay) => [relay.kind, relay.bindAddress]),
+    [
+      ['http', address],
+      ['udp', address],
+    ],
+  )
+  const paths = [...config.http, ...config.udp].flatMap((relay) =>
+    relay.outputs.map((output) => (output.kind === 'file' ? output.path : output.kind)),
+  )
+  assert.deepEqual(paths, [
+    'quick-start-data/a.lp',
+    'quick-start-data/b.lp',
+    'quick-start-data/udp-a.lp',
+    'quick-start-data/udp-b.lp',
+  ])
+})
+
+test('docs/configuration.md has a row for every key with its default', () => {
+  const rows = textOf('docs/configuration.md')
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+  for (const { header, keys } of KEY_SECTIONS) {
+    for (const { name, defaultText, kind } of keys) {
+      const beginning = `| \`${name}\` | ${kind.label} | ${defaultText === '""' ? '' : `\`${defaultText}\``}`
+      assert(
+        rows.some((row) => row.startsWith(beginning)),
+        `${header}: ${beginning}`,
+      )
+    }
+  }
+})
