@@ -1,8 +1,8 @@
 /**
  * The process: command line in, exit code out.
  *
- * The only file that ends the process or writes to its streams; everything it calls could as well be called
- * by a test.
+ * The only file that ends the process or writes to its streams; everything it calls could as well
+ * be called by a test.
  */
 
 import { check } from './commands/check.ts'
@@ -28,7 +28,10 @@ const io: CommandIo = {
 
 await leave(await main())
 
-/** Not only `exitCode`: a log that cannot be written, or a client that will not let go, must not hold us. */
+/**
+ * Not only `exitCode`: a log that cannot be written, or a client that will not let go, must not
+ * hold us.
+ */
 async function leave(exitCode: number): Promise<never> {
   // To a pipe, Node writes in the background what does not fit at once; `exit` would cut it off.
   await Promise.all([process.stdout, process.stderr].map(written))
@@ -82,8 +85,9 @@ async function dispatch(invocation: Invocation): Promise<number> {
 }
 
 /**
- * Takes hold of the stream at once, though only few commands write to it: that makes a pipe non-blocking, and a
- * log writer that blocks on a pipe which nobody reads would keep the process from ever ending.
+ * Takes hold of the stream at once, though only few commands write to it: that makes a pipe
+ * non-blocking, and a log writer that blocks on a pipe which nobody reads would keep the process
+ * from ever ending.
  */
 function sink(stream: NodeJS.WriteStream): TextSink {
   // A reader that has gone (`relay config | head -1`) is no failure of ours.

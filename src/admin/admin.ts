@@ -1,13 +1,16 @@
 /**
  * The operator's HTTP server: /metrics, /health, /ready.
  *
- * It only reads snapshots, so that whatever happens here cannot reach the data path. Every answer is given at
- * once and closes its connection: scrapers come seldom, and nothing is left open that closing would wait for.
+ * It only reads snapshots, so that whatever happens here cannot reach the data path. Every answer
+ * is given at once and closes its connection: scrapers come seldom, and nothing is left open that
+ * closing would wait for.
  *
- * Life: `openAdmin` returns it listening, or nothing when the default address was taken (a second relay on
- * the machine must start all the same); an address that was asked for and cannot be had is an error.
+ * Life: `openAdmin` returns it listening, or nothing when the default address was taken (a second
+ * relay on the machine must start all the same); an address that was asked for and cannot be had is
+ * an error.
  *
- * Limits: CONNECTIONS_MAX at a time, further ones are closed; REQUEST_MAX_MS for a request to arrive.
+ * Limits: CONNECTIONS_MAX at a time, further ones are closed; REQUEST_MAX_MS for a request to
+ * arrive.
  */
 
 import fastify, { type FastifyInstance } from 'fastify'
@@ -37,7 +40,10 @@ export interface Admin extends AsyncDisposable {
   readonly address: BindAddress
 }
 
-/** @throws RelayError RELAY_ADDRESS_IN_USE or RELAY_ADDRESS_UNUSABLE, for an address that was asked for */
+/**
+ * @throws RelayError RELAY_ADDRESS_IN_USE or RELAY_ADDRESS_UNUSABLE, for an address that was asked
+ * for
+ */
 export async function openAdmin(options: AdminOptions): Promise<Admin | undefined> {
   const watch = watchProcess()
   const server = createServer(options.snapshot, watch)

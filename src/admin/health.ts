@@ -1,8 +1,9 @@
 /**
- * Snapshot → the answer of /health, in the form of InfluxDB 2's own, with the state of every output.
+ * Snapshot → the answer of /health, in the form of InfluxDB 2's own, with the state of every
+ * output.
  *
- * Pass means that a write sent now has somewhere to go: every HTTP relay has an output that is up. A single
- * output that is down is what the relay is there for, and no reason to have it restarted.
+ * Pass means that a write sent now has somewhere to go: every HTTP relay has an output that is up.
+ * A single output that is down is what the relay is there for, and no reason to have it restarted.
  */
 
 import type { OutputSnapshot } from '../outputs/output-snapshot.ts'

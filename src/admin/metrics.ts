@@ -1,8 +1,8 @@
 /**
  * Snapshot → metrics: every number under its name, with unit and meaning.
  *
- * Names are `relay_<noun>_<unit>_total`; the process's own numbers keep the names that ready-made dashboards
- * look for. G10 can be checked from outside:
+ * Names are `relay_<noun>_<unit>_total`; the process's own numbers keep the names that ready-made
+ * dashboards look for. G10 can be checked from outside:
  *
  *     relay_output_accepted_lines_total
  *       = sum of relay_output_lines_total over all outcomes + relay_output_pending_lines
@@ -257,7 +257,10 @@ function eachOutput(relays: readonly RelaySnapshot[]) {
     outputsOf(relays).map(({ labels, output }) => ({ labels, value: read(output) }))
 }
 
-/** One sample for each entry of a record, its key in the label `name`. Underscores, as in metric names. */
+/**
+ * One sample for each entry of a record, its key in the label `name`. Underscores, as in metric
+ * names.
+ */
 function spread(
   labels: Readonly<Record<string, string>>,
   name: string,

@@ -1,4 +1,7 @@
-/** What the running program tells of itself: plain numbers, read on every scrape and rendered by pure functions. */
+/**
+ * What the running program tells of itself: plain numbers, read on every scrape and rendered by
+ * pure functions.
+ */
 
 import type { RelaySnapshot } from '../relay.ts'
 
@@ -15,7 +18,9 @@ export interface ServiceSnapshot {
   readonly listeners: readonly ListenerSnapshot[]
 }
 
-/** Listeners count different things; each counter becomes a metric `relay_listener_<name>_total`. */
+/**
+ * Listeners count different things; each counter becomes a metric `relay_listener_<name>_total`.
+ */
 export interface ListenerSnapshot {
   readonly relay: string
   /** By name in camelCase, as in `refusedConnections`. */

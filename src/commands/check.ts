@@ -1,4 +1,7 @@
-/** `relay -check`: what is wrong with a configuration, or what the relay would do with it. Opens nothing. */
+/**
+ * `relay -check`: what is wrong with a configuration, or what the relay would do with it. Opens
+ * nothing.
+ */
 
 import { renderPlan } from '../config/render-plan.ts'
 import { type CommandIo, EXIT_OK } from './io.ts'

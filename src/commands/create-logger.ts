@@ -1,8 +1,8 @@
 /**
  * The logger of the running program: JSON lines for machines, text for people.
  *
- * `time` is ISO 8601, `level` a word, `msg` the message; the fields of the call stand beside them. The only
- * file that knows the libraries behind it.
+ * `time` is ISO 8601, `level` a word, `msg` the message; the fields of the call stand beside them.
+ * The only file that knows the libraries behind it.
  */
 
 import { pino, stdTimeFunctions } from 'pino'
@@ -22,7 +22,10 @@ export interface LoggerOptions {
 
 export interface OpenLogger {
   readonly logger: Logger
-  /** Waits, half a second at the most, until what was logged is written. Call before the process ends. */
+  /**
+   * Waits, half a second at the most, until what was logged is written. Call before the process
+   * ends.
+   */
   flush(): Promise<void>
 }
 

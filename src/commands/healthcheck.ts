@@ -1,6 +1,6 @@
 /**
- * `relay -healthcheck`: asks the relay on this machine how it is; for HEALTHCHECK of a container image,
- * which has neither curl nor a reason to have it.
+ * `relay -healthcheck`: asks the relay on this machine how it is; for HEALTHCHECK of a container
+ * image, which has neither curl nor a reason to have it.
  */
 
 import { renderAddress } from '../config/addresses.ts'

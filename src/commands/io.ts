@@ -1,11 +1,9 @@
 /**
  * What a command may know of the world around it: all of it comes in as an argument.
  *
- * Commands return their exit code and never touch the process; only `main.ts` does. That is what lets a test
- * call a command as a function.
+ * Commands return their exit code and never touch the process; only `main.ts` does. That is what
+ * lets a test call a command as a function.
  */
-
-import type { VersionInfo } from './version.ts'
 
 export interface CommandIo {
   /** Environment variables. */
@@ -21,6 +19,14 @@ export interface TextSink {
   /** Whether a person is looking at it. */
   readonly isTerminal: boolean
   write(text: string): void
+}
+
+export interface VersionInfo {
+  readonly version: string
+  /** Short hash, or "unknown". */
+  readonly commit: string
+  /** Of Node.js, without the v. */
+  readonly node: string
 }
 
 /** Worked. */

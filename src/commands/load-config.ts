@@ -1,5 +1,6 @@
 /**
- * A configuration file by its path → Config, or one error that says everything that is wrong with it.
+ * A configuration file by its path → Config, or one error that says everything that is wrong with
+ * it.
  */
 
 import { readFileSync } from 'node:fs'

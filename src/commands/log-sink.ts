@@ -2,12 +2,12 @@
  * Where log lines go: a file descriptor that may be closed, full, or read by nobody.
  *
  * Nothing that happens to the log may stop writes from being relayed. So `write` only queues; one
- * asynchronous write is out at a time; a failure is kept in mind and the same bytes are tried again together
- * with the next line. A line that does not fit any more is dropped and counted, and a line that says how many
- * were comes first when there is room again.
+ * asynchronous write is out at a time; a failure is kept in mind and the same bytes are tried again
+ * together with the next line. A line that does not fit any more is dropped and counted, and a line
+ * that says how many were comes first when there is room again.
  *
- * The destinations of pino do not do: measured with a reader that has stopped reading and with /dev/full,
- * they hang the process when it wants to exit.
+ * The destinations of pino do not do: measured with a reader that has stopped reading and with
+ * /dev/full, they hang the process when it wants to exit.
  *
  * Limits: QUEUE_MAX_BYTES in memory; `flush` waits FLUSH_MAX_MS at the most.
  */

@@ -1,9 +1,9 @@
 /**
  * Command line → what to do, or what is wrong with it.
  *
- * The originals use Go's flag package: `-config x`, `--config x`, `-config=x` and `--config=x` are the same.
- * Those spellings stand in unit files and compose files everywhere, so all of them work here; commands
- * (`relay check`) and flags (`relay -check`) are two names for one thing.
+ * The originals use Go's flag package: `-config x`, `--config x`, `-config=x` and `--config=x` are
+ * the same. Those spellings stand in unit files and compose files everywhere, so all of them work
+ * here; commands (`relay check`) and flags (`relay -check`) are two names for one thing.
  */
 
 import { parseArgs } from 'node:util'
@@ -52,7 +52,9 @@ const OPTIONS = {
   verbose: { type: 'boolean', short: 'v' },
 } as const
 
-const FLAG_NAMES = Object.keys(OPTIONS)
+const FLAG_TYPES: ReadonlyMap<string, 'string' | 'boolean'> = new Map(
+  Object.entries(OPTIONS).map(([name, { type }]) => [name, type]),
+)
 
 type Variables = Readonly<Record<string, string | undefined>>
 
@@ -99,7 +101,7 @@ function invocationOf(command: Command, options: RunOptions): Invocation {
 
 /** `-config` → `--config`; `-v`, `-` and `--` stay as they are. */
 function withTwoDashes(argument: string): string {
-  return /^-[a-z][\w-]/i.test(argument) ? `-${argument}` : argument
+  return /^-\w[\w-]/.test(argument) ? `-${argument}` : argument
 }
 
 interface OptionToken {
@@ -110,16 +112,16 @@ interface OptionToken {
 
 function optionProblem(token: OptionToken): string | undefined {
   const { name, value } = token
-  if (!FLAG_NAMES.includes(name)) return unknownFlag(name)
-  const takesValue = OPTIONS[name as keyof typeof OPTIONS].type === 'string' // Looked up just above.
-  if (!takesValue) return value === undefined ? undefined : `flag -${name} takes no value`
+  const type = FLAG_TYPES.get(name)
+  if (type === undefined) return unknownFlag(name)
+  if (type === 'boolean') return value === undefined ? undefined : `flag -${name} takes no value`
   // The next flag in place of a forgotten value would be taken for a file name.
   const isForgotten = value === undefined || (value.startsWith('-') && token.inlineValue !== true)
   return isForgotten ? `flag needs an argument: -${name}` : undefined
 }
 
 function unknownFlag(name: string): string {
-  const nearest = nearestKey(name, FLAG_NAMES)
+  const nearest = nearestKey(name, [...FLAG_TYPES.keys()])
   const hint = nearest === undefined ? '' : `; did you mean -${nearest}?`
   return `flag provided but not defined: -${name}${hint}`
 }
@@ -141,7 +143,7 @@ function badChoice(flag: string, given: string, choices: readonly string[]): str
 }
 
 function isOneOf<T extends string>(list: readonly T[], given: unknown): given is T {
-  return (list as readonly unknown[]).includes(given) // Widened: `includes` asks for a T.
+  return list.some((item) => item === given)
 }
 
 function badUsage(message: string): Invocation {

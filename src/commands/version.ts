@@ -1,22 +1,14 @@
 /**
  * Which build this is: version of the package, commit, Node.
  *
- * The commit is written into `dist/commit` when the package is built; run from a checkout, git is asked.
- * Where neither knows, it is "unknown": a guess would be worse in a bug report.
+ * The commit is written into `dist/commit` when the package is built; run from a checkout, git is
+ * asked. Where neither knows, it is "unknown": a guess would be worse in a bug report.
  */
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type CommandIo, EXIT_OK } from './io.ts'
-
-export interface VersionInfo {
-  readonly version: string
-  /** Short hash, or "unknown". */
-  readonly commit: string
-  /** Of Node.js, without the v. */
-  readonly node: string
-}
+import { type CommandIo, EXIT_OK, type VersionInfo } from './io.ts'
 
 const UNKNOWN = 'unknown'
 
@@ -46,7 +38,8 @@ function readPackageVersion(): string {
 function readCommit(): string {
   const builtCommitPath = join(import.meta.dirname, '../commit')
   if (existsSync(builtCommitPath)) return readFileSync(builtCommitPath, 'utf8').trim() || UNKNOWN
-  // Asked only in a checkout of our own: git would answer for any repository that we were copied into.
+  // Asked only in a checkout of our own: git would answer for any repository that we were copied
+  // into.
   if (!existsSync(join(PACKAGE_ROOT, '.git'))) return UNKNOWN
   try {
     return execFileSync('git', ['rev-parse', '--short', 'HEAD'], {

@@ -1,0 +1,34 @@
+/** What a command is given in tests: a world that only remembers what was printed. */
+import type { CommandIo } from '../../src/commands/io.ts'
+
+export interface CapturedIo extends CommandIo {
+  /** Everything printed so far. */
+  readonly out: () => string
+  readonly err: () => string
+}
+
+export function capturedIo(
+  variables: Readonly<Record<string, string | undefined>> = {},
+): CapturedIo {
+  let out = ''
+  let err = ''
+  return {
+    variables,
+    stdout: {
+      isTerminal: false,
+      write: (text) => {
+        out += text
+      },
+    },
+    stderr: {
+      isTerminal: false,
+      write: (text) => {
+        err += text
+      },
+    },
+    version: { version: '1.2.3', commit: 'abc1234', node: '26.10.0' },
+    logDescriptor: 1,
+    out: () => out,
+    err: () => err,
+  }
+}
