@@ -1,0 +1,251 @@
+/**
+ * The fast lane: decides on an ordinary line in one pass, without allocating.
+ *
+ * Ordinary is what clients send: no escapes outside of strings, no blanks but the two separators,
+ * numbers in range by their length alone. Such a line InfluxDB accepts, splits where we split it, and
+ * reads alike wherever it stands. For any other line the answer is "not ordinary", never "refused":
+ * then point.ts decides.
+ *
+ * Limits: 64 tags, and 65,000 bytes a line; beyond, a line is not ordinary.
+ */
+
+import { isUtf8 } from 'node:buffer'
+
+import {
+  BACKSLASH,
+  byteAt,
+  COMMA,
+  DOT,
+  EQUALS,
+  HASH,
+  isDigit,
+  isExponent,
+  latin1,
+  MINUS,
+  NEWLINE,
+  NINE,
+  NUL,
+  PLUS,
+  QUOTE,
+  SPACE,
+  TAB,
+} from './bytes.ts'
+import { isBoolean } from './number.ts'
+import type { Precision } from './precision.ts'
+import { type PlainTimestamps, plainTimestamps } from './timestamp.ts'
+
+const TAGS_MAX = 64
+const LINE_MAX_BYTES = 65_000
+/** Of this length a float without exponent, or with one of two digits, is in range. */
+const FLOAT_PLAIN_MAX_BYTES = 200
+const INTEGER_PLAIN_MAX_DIGITS = 18
+
+const HIGH = 2
+const NAME_STOPS = byteTable([COMMA, SPACE, BACKSLASH, NEWLINE])
+const FIELD_STOPS = byteTable([COMMA, SPACE, BACKSLASH, NEWLINE, EQUALS, QUOTE])
+const TAG_STOPS = byteTable([COMMA, SPACE, BACKSLASH, NEWLINE, EQUALS])
+NAME_STOPS.fill(HIGH, 0x80)
+FIELD_STOPS.fill(HIGH, 0x80)
+
+function byteTable(stops: readonly number[]): Uint8Array {
+  const table = new Uint8Array(256)
+  for (const byte of stops) table[byte] = 1
+  return table
+}
+
+/** Not an ordinary line. */
+const ODD = 0
+
+/** Reads the ordinary lines of one body. */
+export class OrdinaryLines {
+  readonly #bytes: Buffer
+  readonly #timestamps: PlainTimestamps
+  readonly #tagFroms = new Int32Array(TAGS_MAX)
+  readonly #tagEnds = new Int32Array(TAGS_MAX)
+  #isUtf8: boolean | undefined
+
+  /** @param bytes ends in a newline, on which every loop here relies to stop. */
+  constructor(bytes: Buffer, precision: Precision) {
+    this.#bytes = bytes
+    this.#timestamps = plainTimestamps(precision)
+  }
+
+  /**
+   * Reads the line at `from`.
+   *
+   * @returns where the next line begins; negative if this one lacks a timestamp; 0 if it is not ordinary
+   */
+  read(from: number): number {
+    const keyEnd = this.#keyEnd(from)
+    if (keyEnd === ODD) return ODD
+    const fieldsEnd = this.#fieldsEnd(keyEnd + 1)
+    if (fieldsEnd === ODD || fieldsEnd - from > LINE_MAX_BYTES) return ODD
+    if (byteAt(this.#bytes, fieldsEnd) === NEWLINE) return -(fieldsEnd + 1)
+    return this.#timestampEnd(fieldsEnd + 1)
+  }
+
+  #keyEnd(from: number): number {
+    const bytes = this.#bytes
+    const first = byteAt(bytes, from)
+    if (first === HASH || first === TAB || first === NUL) return ODD
+    const nameEnd = this.#nameEnd(from, NAME_STOPS)
+    if (nameEnd === from) return ODD
+    let i = nameEnd
+    let tagCount = 0
+    let sorted = true
+    while (byteAt(bytes, i) === COMMA) {
+      const tagFrom = i + 1
+      const tagEnd = tagStop(bytes, tagFrom)
+      if (byteAt(bytes, tagEnd) !== EQUALS || tagEnd === tagFrom || tagCount === TAGS_MAX)
+        return ODD
+      this.#tagFroms[tagCount] = tagFrom
+      this.#tagEnds[tagCount] = tagEnd
+      if (tagCount > 0) {
+        const order = this.#compareTags(tagCount - 1, tagCount)
+        if (order === 0) return ODD
+        if (order > 0) sorted = false
+      }
+      tagCount++
+      i = tagStop(bytes, tagEnd + 1)
+      if (i === tagEnd + 1) return ODD
+    }
+    if (byteAt(bytes, i) !== SPACE) return ODD
+    return sorted || !this.#hasDuplicateTag(tagCount) ? i : ODD
+  }
+
+  /** The first byte at or after `from` that ends a name. */
+  #nameEnd(from: number, stops: Uint8Array): number {
+    const bytes = this.#bytes
+    let i = from
+    for (;;) {
+      const stop = byteAt(stops, byteAt(bytes, i))
+      if (stop === 1) return i
+      // A body that is UTF-8 as a whole has only UTF-8 names, since they are cut at ASCII bytes.
+      if (stop === HIGH && !this.#isUtf8Body()) return from
+      i++
+    }
+  }
+
+  #isUtf8Body(): boolean {
+    this.#isUtf8 ??= isUtf8(this.#bytes)
+    return this.#isUtf8
+  }
+
+  #compareTags(left: number, right: number): number {
+    const bytes = this.#bytes
+    const leftEnd = byteAtInt(this.#tagEnds, left)
+    const rightEnd = byteAtInt(this.#tagEnds, right)
+    let i = byteAtInt(this.#tagFroms, left)
+    let j = byteAtInt(this.#tagFroms, right)
+    while (i < leftEnd && j < rightEnd) {
+      const difference = byteAt(bytes, i) - byteAt(bytes, j)
+      if (difference !== 0) return difference
+      i++
+      j++
+    }
+    return leftEnd - i - (rightEnd - j)
+  }
+
+  #hasDuplicateTag(tagCount: number): boolean {
+    for (let left = 0; left < tagCount; left++) {
+      for (let right = left + 1; right < tagCount; right++) {
+        if (this.#compareTags(left, right) === 0) return true
+      }
+    }
+    return false
+  }
+
+  /** @returns the index of the space or newline behind the fields */
+  #fieldsEnd(from: number): number {
+    const bytes = this.#bytes
+    let i = from
+    for (;;) {
+      const equalsAt = this.#nameEnd(i, FIELD_STOPS)
+      if (equalsAt === i || byteAt(bytes, equalsAt) !== EQUALS) return ODD
+      i = valueEnd(bytes, equalsAt + 1)
+      if (i === ODD) return ODD
+      const behind = byteAt(bytes, i)
+      if (behind === SPACE || behind === NEWLINE) return i
+      if (behind !== COMMA) return ODD
+      i++
+    }
+  }
+
+  /** @returns the index behind the newline */
+  #timestampEnd(from: number): number {
+    const bytes = this.#bytes
+    const { digitsMax, firstMax } = this.#timestamps
+    const digitsFrom = byteAt(bytes, from) === MINUS ? from + 1 : from
+    const end = digitsEnd(bytes, digitsFrom)
+    const digits = end - digitsFrom
+    if (byteAt(bytes, end) !== NEWLINE || digits === 0 || digits > digitsMax) return ODD
+    if (digits === digitsMax && byteAt(bytes, digitsFrom) > firstMax) return ODD
+    return end + 1
+  }
+}
+
+function byteAtInt(values: Int32Array, index: number): number {
+  return values[index] as number
+}
+
+function tagStop(bytes: Uint8Array, from: number): number {
+  let i = from
+  while (byteAt(TAG_STOPS, byteAt(bytes, i)) === 0) i++
+  return i
+}
+
+function digitsEnd(bytes: Uint8Array, from: number): number {
+  let i = from
+  while (isDigit(byteAt(bytes, i))) i++
+  return i
+}
+
+function valueEnd(bytes: Buffer, from: number): number {
+  const first = byteAt(bytes, from)
+  if (first === QUOTE) return stringEnd(bytes, from + 1)
+  if (isDigit(first) || first === MINUS || first === DOT) return numberEnd(bytes, from)
+  return booleanEnd(bytes, from)
+}
+
+/** A string may hold newlines, and a backslash there is skipped with the byte behind it. */
+function stringEnd(bytes: Uint8Array, from: number): number {
+  const end = bytes.length
+  let i = from
+  while (i < end) {
+    const byte = byteAt(bytes, i)
+    if (byte === QUOTE) return i + 1 < end ? i + 1 : ODD
+    i += byte === BACKSLASH ? 2 : 1
+  }
+  return ODD
+}
+
+function numberEnd(bytes: Uint8Array, from: number): number {
+  const digitsFrom = byteAt(bytes, from) === MINUS ? from + 1 : from
+  let i = digitsEnd(bytes, digitsFrom)
+  let digits = i - digitsFrom
+  if (byteAt(bytes, i) === 0x69) {
+    return digits > 0 && digits <= INTEGER_PLAIN_MAX_DIGITS ? i + 1 : ODD
+  }
+  if (byteAt(bytes, i) === DOT) {
+    const fractionFrom = i + 1
+    i = digitsEnd(bytes, fractionFrom)
+    digits += i - fractionFrom
+  }
+  if (digits === 0 || digits > FLOAT_PLAIN_MAX_BYTES) return ODD
+  return isExponent(byteAt(bytes, i)) ? exponentEnd(bytes, i + 1) : i
+}
+
+function exponentEnd(bytes: Uint8Array, from: number): number {
+  const sign = byteAt(bytes, from)
+  const digitsFrom = sign === MINUS || sign === PLUS ? from + 1 : from
+  const end = digitsEnd(bytes, digitsFrom)
+  const digits = end - digitsFrom
+  return digits === 1 || digits === 2 ? end : ODD
+}
+
+function booleanEnd(bytes: Buffer, from: number): number {
+  let end = from
+  while (byteAt(bytes, end) > NINE) end++
+  // The longest is "false".
+  return end - from <= 5 && isBoolean(latin1(bytes, from, end)) ? end : ODD
+}

@@ -1,0 +1,76 @@
+/**
+ * One line, read with all of InfluxDB's care: escapes, quotes, and every reason to refuse it.
+ *
+ * It also refuses what InfluxDB accepts and then fails on: names that are not UTF-8 (500, or a shard
+ * that does not open after a restart: influxdb#10583, #10584), and values that it cannot store.
+ *
+ * Reasons are latin1 strings of the bytes InfluxDB would write; see refusals.ts.
+ */
+
+import { isUtf8 } from 'node:buffer'
+
+import { latin1, skipBlanks } from './bytes.ts'
+import { type Field, isStorable, readFieldsEnd, walkFields } from './fields.ts'
+import { KEY_MAX_BYTES, readKey, type SeriesKey, type Span } from './key.ts'
+import type { Precision } from './precision.ts'
+import { readTimestamp } from './timestamp.ts'
+
+/** Between series key and field name in InfluxDB's storage; counts towards the key's limit. */
+const FIELD_SEPARATOR_BYTES = 4
+
+export interface PointOptions {
+  readonly precision: Precision
+  readonly unsignedIntegers: boolean
+}
+
+/** An accepted line, as slices of its buffer. */
+export interface Point {
+  readonly bytes: Buffer
+  readonly key: SeriesKey
+  readonly fieldsSpan: Span
+  readonly fields: readonly Field[]
+  /** Empty when the line has no timestamp. */
+  readonly timestamp: Span
+}
+
+/** Reads the line in `span`, without its newline. @returns the reason when it is refused */
+export function readPoint(bytes: Buffer, span: Span, options: PointOptions): Point | string {
+  const { end } = span
+  const { unsignedIntegers, precision } = options
+  const key = readKey(bytes, span.from, end)
+  if (typeof key === 'string') return key
+
+  const from = skipBlanks(bytes, key.end, end)
+  const fieldsEnd = readFieldsEnd(bytes, { from, end, unsignedIntegers })
+  if (typeof fieldsEnd === 'string') return fieldsEnd
+  if (fieldsEnd === from) return 'missing fields'
+
+  const { fields, problem } = walkFields(bytes, from, fieldsEnd)
+  const fieldsProblem = keyLengthProblem(key, fields) || problem
+  if (fieldsProblem !== '') return fieldsProblem
+
+  const timestamp = readTimestamp(bytes, { from: fieldsEnd, end }, precision)
+  if (typeof timestamp === 'string') return timestamp
+  const point = { bytes, key, fieldsSpan: { from, end: fieldsEnd }, fields, timestamp }
+  return storageProblem(point) || point
+}
+
+function keyLengthProblem(key: SeriesKey, fields: readonly Field[]): string {
+  for (const { key: name } of fields) {
+    const size = key.end - key.from + FIELD_SEPARATOR_BYTES + name.end - name.from
+    if (size > KEY_MAX_BYTES) return `max key length exceeded: ${size} > ${KEY_MAX_BYTES}`
+  }
+  return ''
+}
+
+/** What InfluxDB would accept, and then answer with 500, a broken shard, or its own end. */
+function storageProblem({ bytes, key, fields }: Point): string {
+  if (!isUtf8(bytes.subarray(key.from, key.measurementEnd))) return 'measurement is not valid UTF-8'
+  for (const { key: name, value } of fields) {
+    if (!isUtf8(bytes.subarray(name.from, name.end))) return 'field key is not valid UTF-8'
+    // InfluxDB drops a field of this name unread.
+    if (latin1(bytes, name.from, name.end) === 'time') continue
+    if (!isStorable(bytes, value)) return 'invalid field value'
+  }
+  return ''
+}

@@ -1,0 +1,68 @@
+/**
+ * The refused lines of one body, in InfluxDB's words.
+ *
+ * Limits: 1 MiB of text. InfluxDB has no limit; beyond ours the echo of a line is cut short, and the
+ * lines after that are counted without being named.
+ */
+
+import { isUtf8 } from 'node:buffer'
+
+import { byteAt, latin1 } from './bytes.ts'
+
+/** More than any client shows; so that a large body of garbage is not held a second time. */
+export const ERRORS_MAX_BYTES = 1024 * 1024
+
+/** Collects refusals. */
+export class Refusals {
+  #count = 0
+  #size = 0
+  readonly #texts: string[] = []
+
+  get count(): number {
+    return this.#count
+  }
+
+  /**
+   * @param line the line without its newline
+   * @param reason latin1, as the bytes InfluxDB would write
+   */
+  add(line: Buffer, reason: string): void {
+    this.#count++
+    const room = ERRORS_MAX_BYTES - this.#size
+    if (room <= 0) return
+    const echo = `unable to parse '${latin1(line, 0, room)}': ${reason.slice(0, room)}`
+    this.#size += echo.length
+    this.#texts.push(decodeLikeGo(Buffer.from(echo, 'latin1')))
+  }
+
+  /** All refusals in InfluxDB's form, one a line; '' when there are none. */
+  render(): string {
+    return this.#texts.join('\n')
+  }
+}
+
+/**
+ * Bytes as text, with U+FFFD for *each* byte that is not UTF-8.
+ *
+ * Go's JSON encoder does so; JavaScript's decoder puts one U+FFFD for a whole cut-off character.
+ */
+export function decodeLikeGo(bytes: Buffer): string {
+  if (isUtf8(bytes)) return bytes.toString('utf8')
+  let text = ''
+  let i = 0
+  while (i < bytes.length) {
+    const size = characterSize(bytes, i)
+    text += size === 0 ? '\uFFFD' : bytes.toString('utf8', i, i + size)
+    i += size === 0 ? 1 : size
+  }
+  return text
+}
+
+/** Bytes of the UTF-8 character at `index`; 0 when there is none. */
+function characterSize(bytes: Buffer, index: number): number {
+  const lead = byteAt(bytes, index)
+  if (lead < 0x80) return 1
+  const size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2
+  const character = bytes.subarray(index, index + size)
+  return character.length === size && isUtf8(character) ? size : 0
+}

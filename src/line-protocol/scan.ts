@@ -1,0 +1,145 @@
+/**
+ * The scanner: decides on every line of a body as InfluxDB 1.x does, before any database is asked.
+ *
+ * What it lets through may be joined with other bodies of the same precision: each line is accepted by
+ * InfluxDB, has a timestamp, ends in a newline, and means the same wherever it stands. Comments and
+ * blank lines are dropped, because a backslash or a quote in them could swallow a neighbour.
+ *
+ * Stricter than InfluxDB on purpose, where it would fail on what it accepts: see point.ts.
+ *
+ * Not here: the status and the JSON of the answer (../listeners).
+ */
+
+import { byteAt, HASH, NEWLINE, skipBlanks } from './bytes.ts'
+import { Edits } from './edits.ts'
+import { lineEnd } from './line-end.ts'
+import { OrdinaryLines } from './ordinary-line.ts'
+import { readPoint } from './point.ts'
+import type { Precision } from './precision.ts'
+import { Refusals } from './refusals.ts'
+import { isSettled, settle } from './settle.ts'
+
+export interface ScanOptions {
+  /** Unit of the timestamps in the body. */
+  readonly precision: Precision
+  /** Called at most once, only if a line lacks a timestamp: decimal digits in `precision`. */
+  readonly stamp: () => string
+  /** Accept `42u`: InfluxDB 2.x and 3.x do, 1.x does not. */
+  readonly unsignedIntegers: boolean
+}
+
+export interface ScannedLines {
+  /** The accepted lines; the very buffer that was given when nothing had to change. */
+  readonly lines: Buffer
+  readonly lineCount: number
+  readonly refusedCount: number
+  /** InfluxDB's text: `unable to parse '…': reason`, one a line; '' when nothing was refused. */
+  readonly errors: string
+}
+
+/** Decides on every line of `body`. Never throws: whatever a client sends has an answer. */
+export function scanLines(body: Buffer, options: ScanOptions): ScannedLines {
+  if (body.length === 0) return { lines: body, lineCount: 0, refusedCount: 0, errors: '' }
+  return new BodyScan(body, options).run()
+}
+
+const NOTHING = Buffer.alloc(0)
+const NEWLINE_BYTES = Buffer.from('\n')
+
+/** The state of one scan. */
+class BodyScan {
+  /** The body, with a newline at its end. */
+  readonly #bytes: Buffer
+  /** Length of the body as received: InfluxDB's rules for the last line depend on it. */
+  readonly #bodyEnd: number
+  readonly #options: ScanOptions
+  readonly #edits: Edits
+  readonly #refusals = new Refusals()
+  #lineCount = 0
+  #stamp: string | undefined
+  #stampBytes = NOTHING
+
+  constructor(body: Buffer, options: ScanOptions) {
+    const isEnded = byteAt(body, body.length - 1) === NEWLINE
+    this.#bytes = isEnded ? body : Buffer.concat([body, NEWLINE_BYTES])
+    this.#bodyEnd = body.length
+    this.#options = options
+    this.#edits = new Edits(this.#bytes)
+  }
+
+  run(): ScannedLines {
+    const bytes = this.#bytes
+    const ordinary = new OrdinaryLines(bytes, this.#options.precision)
+    let from = 0
+    while (from < bytes.length) {
+      const next = ordinary.read(from)
+      if (next > 0) {
+        this.#lineCount++
+        from = next
+      } else if (next < 0) {
+        this.#lineCount++
+        from = -next
+        this.#stampOrdinary(from - 1)
+      } else {
+        from = this.#readOdd(from)
+      }
+    }
+    return {
+      lines: this.#edits.apply(),
+      lineCount: this.#lineCount,
+      refusedCount: this.#refusals.count,
+      errors: this.#refusals.render(),
+    }
+  }
+
+  #stampOrdinary(newlineAt: number): void {
+    if (this.#stampBytes.length === 0) this.#stampBytes = Buffer.from(` ${this.#stampDigits()}`)
+    this.#edits.replace(newlineAt, newlineAt, this.#stampBytes)
+  }
+
+  #stampDigits(): string {
+    this.#stamp ??= this.#options.stamp()
+    return this.#stamp
+  }
+
+  /** @returns where the next line begins */
+  #readOdd(from: number): number {
+    const bytes = this.#bytes
+    const newlineAt = lineEnd(bytes, from, this.#bodyEnd)
+    const next = Math.min(newlineAt + 1, bytes.length)
+    const start = skipBlanks(bytes, from, newlineAt)
+    if (start >= newlineAt || byteAt(bytes, start) === HASH) {
+      this.#edits.replace(from, next, NOTHING)
+      return next
+    }
+    // A string that is open at the end of the body has swallowed the last newline.
+    const end = byteAt(bytes, newlineAt - 1) === NEWLINE ? newlineAt - 1 : newlineAt
+    const point = readPoint(bytes, { from: start, end }, this.#options)
+    if (typeof point === 'string') {
+      this.#refuse({ from, start, end, next }, point)
+      return next
+    }
+    const hasTimestamp = point.timestamp.from < point.timestamp.end
+    if (hasTimestamp && end === next - 1 && isSettled(bytes, from, next)) {
+      this.#lineCount++
+      return next
+    }
+    const settled = settle(point, {
+      line: { from, end },
+      stamp: () => this.#stampDigits(),
+      options: this.#options,
+    })
+    if (settled === undefined) {
+      this.#refuse({ from, start, end, next }, 'line would swallow the next one')
+      return next
+    }
+    this.#lineCount++
+    this.#edits.replace(from, next, settled)
+    return next
+  }
+
+  #refuse(line: { from: number; start: number; end: number; next: number }, reason: string): void {
+    this.#refusals.add(this.#bytes.subarray(line.start, line.end), reason)
+    this.#edits.replace(line.from, line.next, NOTHING)
+  }
+}
