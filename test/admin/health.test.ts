@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { renderHealth } from '../../src/admin/health.ts'
+import type { RelaySnapshot } from '../../src/relay.ts'
+import { outputSnapshot, relaySnapshot, serviceSnapshot } from '../support/service-snapshot.ts'
+
+const UP = outputSnapshot()
+const DOWN = outputSnapshot({
+  name: 'b',
+  isUp: false,
+  downCause: 'connect ECONNREFUSED',
+  stateAgeMs: 90_000,
+  pendingLines: 70,
+  oldestPendingAgeMs: 89_000,
+})
+
+function statusOf(...relays: readonly RelaySnapshot[]): number {
+  return renderHealth(serviceSnapshot({ relays })).status
+}
+
+test('health passes while every HTTP relay has an output that is up', () => {
+  assert.equal(statusOf(), 200)
+  assert.equal(statusOf(relaySnapshot({ outputs: [UP] })), 200)
+  assert.equal(statusOf(relaySnapshot({ outputs: [UP, DOWN] })), 200)
+  assert.equal(statusOf(relaySnapshot({ outputs: [DOWN] })), 503)
+  assert.equal(statusOf(relaySnapshot({ outputs: [] })), 503)
+  assert.equal(
+    statusOf(relaySnapshot({ outputs: [UP] }), relaySnapshot({ outputs: [DOWN, DOWN] })),
+    503,
+  )
+  // A UDP relay has nobody to answer: restarting it for an output that is down would only lose data.
+  assert.equal(statusOf(relaySnapshot({ kind: 'udp', outputs: [DOWN] })), 200)
+})
+
+test('health tells of every output whether it is up, since when not, why, and what it owes', () => {
+  const relays = [relaySnapshot({ outputs: [UP, DOWN] })]
+  assert.deepEqual(renderHealth(serviceSnapshot({ relays })).body, {
+    name: 'line-relay',
+    status: 'pass',
+    message: 'ready for writes; 1 of 2 outputs down: "b"',
+    version: '1.2.3',
+    relays: [
+      {
+        name: 'main',
+        outputs: [
+          {
+            name: 'a',
+            up: true,
+            behind: false,
+            cause: '',
+            down_for_s: 0,
+            pending_lines: 10,
+            oldest_pending_s: 0.25,
+          },
+          {
+            name: 'b',
+            up: false,
+            behind: false,
+            cause: 'connect ECONNREFUSED',
+            down_for_s: 90,
+            pending_lines: 70,
+            oldest_pending_s: 89,
+          },
+        ],
+      },
+    ],
+  })
+})
+
+test('failing health names the relays that answer 503', () => {
+  const relays = [relaySnapshot(), relaySnapshot({ name: 'dark', outputs: [DOWN] })]
+  const { message, status } = renderHealth(serviceSnapshot({ relays })).body
+  assert.equal(message, 'no output is up at relay "dark"; writes are answered 503')
+  assert.equal(status, 'fail')
+})

@@ -1,0 +1,72 @@
+/** Snapshots with made-up numbers, for tests of what renders them. */
+import type { ServiceSnapshot } from '../../src/admin/snapshot.ts'
+import type { OutputSnapshot } from '../../src/outputs/output-snapshot.ts'
+import type { RelaySnapshot } from '../../src/relay.ts'
+
+/** Up and idle, with 100 lines accounted for. */
+export function outputSnapshot(parts: Partial<OutputSnapshot> = {}): OutputSnapshot {
+  return {
+    name: 'a',
+    location: 'http://127.0.0.1:8086/write',
+    kind: 'http',
+    isUp: true,
+    isBehind: false,
+    downCause: '',
+    stateAgeMs: 1500,
+    acceptedLines: 100,
+    pendingLines: 10,
+    pendingWrites: 2,
+    pendingBytes: 4096,
+    boundBytes: 67_108_864,
+    oldestPendingAgeMs: 250,
+    outcomeLines: {
+      delivered: 60,
+      refused: 5,
+      'dead-lettered': 0,
+      dropped: 15,
+      withdrawn: 6,
+      filtered: 4,
+    },
+    droppedLines: {
+      'backlog-full': 10,
+      'one-attempt': 5,
+      'over-mtu': 0,
+      'send-error': 0,
+      shutdown: 0,
+    },
+    attempts: 30,
+    failedAttempts: 3,
+    timedOutAttempts: 2,
+    splitBatches: 1,
+    sentBytes: 123_456,
+    ...parts,
+  }
+}
+
+export function relaySnapshot(parts: Partial<RelaySnapshot> = {}): RelaySnapshot {
+  return {
+    name: 'main',
+    kind: 'http',
+    acceptedWrites: 12,
+    acceptedLines: 100,
+    acceptedBytes: 5000,
+    refusedWrites: { 'memory-full': 1, 'backlog-full': 2, 'no-output-up': 3, closing: 0 },
+    logWrites: 2,
+    logBytes: 4096,
+    streams: 1,
+    outputs: [outputSnapshot()],
+    ...parts,
+  }
+}
+
+export function serviceSnapshot(parts: Partial<ServiceSnapshot> = {}): ServiceSnapshot {
+  return {
+    version: '1.2.3',
+    startedAtMs: 1_790_000_000_500,
+    memoryUsedBytes: 8192,
+    memoryLimitBytes: 268_435_456,
+    relays: [relaySnapshot()],
+    listeners: [],
+    ...parts,
+  }
+}
