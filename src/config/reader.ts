@@ -65,7 +65,9 @@ export class Reader {
     const canonical = new Map<string, string>(tables.map((name) => [normalizeKey(name), name]))
     for (const key of keys) {
       for (const name of [key.name, ...key.aliases]) canonical.set(normalizeKey(name), key.name)
-      this.#overrideNames.add(overrideName(path, key.name))
+      // Lists and tables cannot be had from a variable, so one for them is a stray.
+      const isScalar = key.kind.fromEnvironment('x') !== undefined
+      if (isScalar) this.#overrideNames.add(overrideName(path, key.name))
     }
     const entries = new Map<string, unknown>()
     for (const [given, value] of Object.entries(table)) {

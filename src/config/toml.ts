@@ -14,7 +14,7 @@ import { type KeyLines, locateKeys } from './locate.ts'
 /**
  * Far beyond any configuration; the library needs some hundred bytes of memory per byte of text.
  */
-export const CONFIG_TEXT_MAX = 1_048_576
+const CONFIG_TEXT_MAX = 1_048_576
 
 export type ParsedToml =
   | {

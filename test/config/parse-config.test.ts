@@ -496,6 +496,7 @@ test('a RELAY_ variable takes the place of its key, and stray ones are warned of
     RELAY_HTTP_0_MAX_CONNECTIONS: '',
     RELAY_ADMIN_BIND_ADDR: '',
     RELAY_MAX_MEMORY_MB: '512',
+    RELAY_HTTP_0_OUTPUT_0_ENDPOINTS: '{}',
     RELAY_HTTP_1_NAME: 'nobody',
     RELAY_PORT: 'tcp://10.0.0.1:9096',
     RELAYS: 'not ours',
@@ -512,6 +513,7 @@ test('a RELAY_ variable takes the place of its key, and stray ones are warned of
   assert.deepEqual(config.admin, { bindAddress: undefined, isConfigured: true })
   assert.equal(config.maxMemoryBytes, 536_870_912)
   assert.deepEqual(warnings, [
+    'environment variable RELAY_HTTP_0_OUTPUT_0_ENDPOINTS matches no key of the configuration; ignored',
     'environment variable RELAY_HTTP_1_NAME matches no key of the configuration; ignored',
     'environment variable RELAY_PORT matches no key of the configuration; ignored',
   ])
