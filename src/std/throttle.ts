@@ -1,8 +1,9 @@
 /**
- * Repeated log lines, made rare: one at once, then at most one an interval, which tells how many were kept back.
+ * Repeated log lines, made rare: one at once, then at most one an interval, which tells how many
+ * were kept back.
  *
- * What a stranger can cause a thousand times a second (bad datagrams, refused sends) would otherwise fill the
- * disk with log lines. Nothing is lost but text: whoever logs counts as well.
+ * What a stranger can cause a thousand times a second (bad datagrams, refused sends) would
+ * otherwise fill the disk with log lines. Nothing is lost but text: whoever logs counts as well.
  */
 
 import type { Clock } from './clock.ts'
@@ -21,7 +22,8 @@ export class LogThrottle {
   /**
    * To be called whenever there is something to log.
    *
-   * @returns how many were kept back since the last line that was permitted, or `undefined`: stay silent
+   * @returns how many were kept back since the last line that was permitted, or `undefined`: stay
+   * silent
    */
   hit(): number | undefined {
     const nowMs = this.#clock.monotonicMs()

@@ -1,0 +1,120 @@
+/**
+ * Packing: the lines of a batch into datagrams of at most `mtu` bytes. Pure.
+ *
+ *     writes      [ a b ] [ c ] [ d e f ……………… ] [ g ]
+ *     datagrams   [ a b c ] [ d e ] [ f … ] [ … g ]        in order, cut at line ends only
+ *
+ * Small neighbours leave together. A write above half of `mtu` that fits goes alone and uncopied:
+ * there is little to be gained by filling its datagram up. A longer write is cut, uncopied as well.
+ *
+ * The newline at the very end of a datagram says nothing, so it is left out when it alone is too
+ * much: a line of exactly `mtu` bytes fits. A line that is longer still is left out by itself, and
+ * told.
+ *
+ * Invariant: what is open never exceeds `mtu` bytes, its last newline not counted.
+ */
+
+import { forEachLine } from '../line-protocol/split.ts'
+
+/** Whole lines, each ended by a newline. */
+export interface Lines {
+  readonly body: Buffer
+  readonly lineCount: number
+}
+
+export interface Datagram {
+  /** Not empty, at most `mtu` bytes. */
+  readonly bytes: Buffer
+  readonly parts: readonly DatagramPart[]
+}
+
+/** How many lines of which write a datagram carries. */
+export interface DatagramPart {
+  readonly writeIndex: number
+  lineCount: number
+}
+
+export interface Packed {
+  readonly datagrams: readonly Datagram[]
+  /** Lines over `mtu`, by write. Empty when all fit. */
+  readonly tooLong: readonly DatagramPart[]
+}
+
+export function packDatagrams(writes: readonly Lines[], mtu: number): Packed {
+  const packer = new Packer(mtu)
+  const tooLong: DatagramPart[] = []
+  for (const [writeIndex, { body, lineCount }] of writes.entries()) {
+    if (body.length - 1 <= mtu) {
+      const isLarge = body.length > mtu / 2
+      if (isLarge) packer.flush()
+      packer.add({ body, start: 0, end: body.length }, { writeIndex, lineCount })
+      if (isLarge) packer.flush()
+      continue
+    }
+    let lost = 0
+    forEachLine(body, (start, end) => {
+      if (end - start - 1 > mtu) lost++
+      else packer.add({ body, start, end }, { writeIndex, lineCount: 1 })
+    })
+    if (lost > 0) tooLong.push({ writeIndex, lineCount: lost })
+  }
+  packer.flush()
+  return { datagrams: packer.datagrams, tooLong }
+}
+
+/** Neighbouring lines of one body. */
+interface Piece {
+  readonly body: Buffer
+  readonly start: number
+  end: number
+}
+
+class Packer {
+  readonly datagrams: Datagram[] = []
+  readonly #mtu: number
+  #pieces: Piece[] = []
+  #parts: DatagramPart[] = []
+  #openBytes = 0
+
+  constructor(mtu: number) {
+    this.#mtu = mtu
+  }
+
+  add(piece: Piece, part: DatagramPart): void {
+    const bytes = piece.end - piece.start
+    if (bytes === 0) return // A write without lines: an empty datagram would only puzzle the receiver.
+    if (this.#openBytes + bytes - 1 > this.#mtu) this.flush()
+    const before = this.#pieces.at(-1)
+    if (before !== undefined && before.body === piece.body && before.end === piece.start) {
+      before.end = piece.end
+    } else {
+      this.#pieces.push(piece)
+    }
+    const partBefore = this.#parts.at(-1)
+    if (partBefore !== undefined && partBefore.writeIndex === part.writeIndex) {
+      partBefore.lineCount += part.lineCount
+    } else {
+      this.#parts.push(part)
+    }
+    this.#openBytes += bytes
+  }
+
+  flush(): void {
+    if (this.#openBytes === 0) return
+    const whole = joined(this.#pieces, this.#openBytes)
+    const bytes = whole.length > this.#mtu ? whole.subarray(0, this.#mtu) : whole
+    this.datagrams.push({ bytes, parts: this.#parts })
+    this.#pieces = []
+    this.#parts = []
+    this.#openBytes = 0
+  }
+}
+
+function joined(pieces: readonly Piece[], bytes: number): Buffer {
+  const [first] = pieces
+  if (first !== undefined && pieces.length === 1) return first.body.subarray(first.start, first.end)
+  const whole = Buffer.allocUnsafe(bytes)
+  let at = 0
+  for (const { body, start, end } of pieces) at += body.copy(whole, at, start, end)
+  return whole
+}

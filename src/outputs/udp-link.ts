@@ -1,0 +1,256 @@
+/**
+ * A way to a named UDP receiver: the socket connected to its present address, and datagrams in
+ * flight.
+ *
+ * The name is looked up on opening, every REFRESH_INTERVAL_MS, and after trouble; when the address
+ * has moved, a new socket takes over and the old one is closed once nothing of it is in flight.
+ * Without an address `ready` says why and looks again, so whoever waits decides how often.
+ *
+ * Limits: IN_FLIGHT_MAX datagrams are out at a time; then `room` waits. That is what a full send
+ * buffer comes to: the system holds on to datagrams, and nothing is dropped here.
+ *
+ * A refusal (ICMP) belongs to an earlier datagram, the system does not tell to which: the datagram
+ * that met it was not sent and is sent again, the refusal is counted and logged.
+ */
+
+import type { Clock, Timer } from '../std/clock.ts'
+import { errorCode, errorText } from '../std/errors.ts'
+import type { Logger } from '../std/logger.ts'
+import { LogThrottle } from '../std/throttle.ts'
+import { type HostAddress, knownAddresses, type ResolveHost } from './udp-host.ts'
+import { connectUdpSocket, type UdpSocket } from './udp-socket.ts'
+
+const REFRESH_INTERVAL_MS = 30_000
+/** After trouble the name is looked up again, but not more often than this. */
+const TROUBLE_REFRESH_MS = 1_000
+const IN_FLIGHT_MAX = 256
+/** The system is short of memory for datagrams: let it send some. */
+const SHORTAGE_WAIT_MS = 5
+const SHORTAGE_TRIES = 40
+const LOG_INTERVAL_MS = 10_000
+
+/** What the network reported about a datagram sent before. */
+const REPORTED = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ECONNRESET'])
+const SHORTAGE = new Set(['EAGAIN', 'ENOBUFS', 'ENOMEM'])
+
+export interface UdpLinkOptions {
+  /** Output name, for logs. */
+  readonly name: string
+  readonly host: string
+  readonly port: number
+  readonly resolve: ResolveHost
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** Called once; `error` when the datagram never left the machine. */
+export type SendDone = (error: Error | undefined) => void
+
+export class UdpLink implements AsyncDisposable {
+  readonly #options: UdpLinkOptions
+  readonly #refusalLog: LogThrottle
+  readonly #lookupLog: LogThrottle
+  readonly #isName: boolean
+  #socket: UdpSocket | undefined
+  #address = ''
+  /** The socket cannot send any more, as after its own address was taken away. */
+  #isBroken = false
+  #connecting: Promise<string> | undefined
+  #connectedAtMs = Number.NEGATIVE_INFINITY
+  #timer: Timer | undefined
+  #retired: UdpSocket[] = []
+  #inFlight = 0
+  #waiting: (() => void)[] = []
+  #refusals = 0
+  #isClosed = false
+
+  constructor(options: UdpLinkOptions) {
+    this.#options = options
+    this.#refusalLog = new LogThrottle(options.clock, LOG_INTERVAL_MS)
+    this.#lookupLog = new LogThrottle(options.clock, LOG_INTERVAL_MS)
+    this.#isName = knownAddresses(options.host, '').length === 0
+    this.#scheduleRefresh()
+  }
+
+  /** A datagram may be sent without calling `ready` first. */
+  get isReady(): boolean {
+    return this.#socket !== undefined && !this.#isBroken
+  }
+
+  /** Datagrams that the receiver's machine or a router has refused, as far as we were told. */
+  get refusals(): number {
+    return this.#refusals
+  }
+
+  get hasRoom(): boolean {
+    return this.#inFlight < IN_FLIGHT_MAX
+  }
+
+  /** Never rejects. @returns '' once there is a socket to send on, otherwise why there is none */
+  async ready(): Promise<string> {
+    if (this.isReady) return ''
+    return this.#connect()
+  }
+
+  /** Resolves when a datagram has left. Others may be woken too: ask `hasRoom` again. */
+  room(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.hasRoom) resolve()
+      else this.#waiting.push(resolve)
+    })
+  }
+
+  send(bytes: Buffer, done: SendDone): void {
+    this.#inFlight++
+    this.#attempt(bytes, done, 1)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true
+    this.#timer?.cancel()
+    await this.#connecting
+    const sockets = [...this.#retired, ...(this.#socket === undefined ? [] : [this.#socket])]
+    this.#socket = undefined
+    this.#retired = []
+    await Promise.all(sockets.map((socket) => socket.close()))
+  }
+
+  #attempt(bytes: Buffer, done: SendDone, tries: number): void {
+    const socket = this.#socket
+    if (socket === undefined) return this.#finish(done, new Error('the output is closed'))
+    socket.inner.send(bytes, (error) => {
+      if (error === null || error === undefined) return this.#finish(done, undefined)
+      const code = errorCode(error)
+      if (REPORTED.has(code)) this.#noteRefusal(error)
+      if (this.#isClosed) return this.#finish(done, error)
+      // Tried once more at once: by telling us the system has forgotten the refusal.
+      if (REPORTED.has(code) && tries === 1) return this.#attempt(bytes, done, 2)
+      if (SHORTAGE.has(code) && tries < SHORTAGE_TRIES) {
+        const again = () => this.#attempt(bytes, done, tries + 1)
+        this.#options.clock.startTimer(SHORTAGE_WAIT_MS, again)
+        return
+      }
+      if (code !== 'EMSGSIZE') this.#noteBroken()
+      this.#finish(done, error)
+    })
+  }
+
+  #finish(done: SendDone, error: Error | undefined): void {
+    this.#inFlight--
+    if (this.#waiting.length > 0) {
+      const waiting = this.#waiting
+      this.#waiting = []
+      for (const wake of waiting) wake()
+    }
+    if (this.#inFlight === 0 && this.#retired.length > 0) this.#closeRetired()
+    done(error)
+  }
+
+  #connect(): Promise<string> {
+    this.#connecting ??= this.#lookUpAndConnect().finally(() => {
+      this.#connecting = undefined
+    })
+    return this.#connecting
+  }
+
+  /**
+   * Keeps the present socket when the name still has its address, and when nothing better is found.
+   */
+  async #lookUpAndConnect(): Promise<string> {
+    const { host, port, resolve } = this.#options
+    this.#connectedAtMs = this.#options.clock.monotonicMs()
+    let failure: unknown
+    try {
+      const addresses = await resolve(host)
+      const isKept = addresses.some((each) => each.address === this.#address)
+      if (isKept && this.isReady) return ''
+      // IPv6 addresses of a name are no use on a machine that has no IPv6: the first that works.
+      for (const address of addresses) {
+        try {
+          return this.#take(await connectUdpSocket({ ...address, port }), address)
+        } catch (error) {
+          failure = error
+        }
+      }
+    } catch (error) {
+      failure = error
+    }
+    const why = `no way to ${host}: ${errorText(failure)}`
+    if (this.isReady) this.#noteLookupFailed(why)
+    return this.isReady ? '' : why
+  }
+
+  #take(socket: UdpSocket, { address }: HostAddress): string {
+    const { name, host, logger } = this.#options
+    if (this.#isClosed) {
+      this.#retired.push(socket) // Closed by whoever closes us, who waits for this.
+      return 'the output is closed'
+    }
+    socket.inner.on('error', (error) => this.#noteRefusal(error))
+    // What is sent back to us is nobody's business, and must not wake the process at its end.
+    socket.inner.unref()
+    if (this.#socket !== undefined) this.#retired.push(this.#socket)
+    if (this.#inFlight === 0) this.#closeRetired()
+    if (address !== this.#address) {
+      const from = this.#address === '' ? '' : ` (before: ${this.#address})`
+      logger.info({ output: name, address }, `output "${name}": ${host} is ${address}${from}`)
+    }
+    this.#socket = socket
+    this.#address = address
+    this.#isBroken = false
+    return ''
+  }
+
+  #closeRetired(): void {
+    // Closing never rejects, and nobody has to wait for it.
+    for (const socket of this.#retired) void socket.close()
+    this.#retired = []
+  }
+
+  #noteRefusal(error: Error): void {
+    this.#refusals++
+    const { name, host, port, logger } = this.#options
+    const suppressed = this.#refusalLog.hit()
+    if (suppressed !== undefined) {
+      const cause = errorCode(error)
+      logger.warn(
+        { output: name, cause, refusals: this.#refusals, suppressed },
+        `output "${name}": ${host}:${port} refuses datagrams (${cause}), ` +
+          `${this.#refusals} so far; what it refused is lost, sending goes on`,
+      )
+    }
+    this.#refreshAfterTrouble()
+  }
+
+  #noteBroken(): void {
+    const ageMs = this.#options.clock.monotonicMs() - this.#connectedAtMs
+    // A new socket that fails at once as well is no remedy: do not make one for every datagram.
+    if (ageMs >= TROUBLE_REFRESH_MS) this.#isBroken = true
+  }
+
+  #noteLookupFailed(why: string): void {
+    const { name, logger } = this.#options
+    const suppressed = this.#lookupLog.hit()
+    if (suppressed === undefined) return
+    const text = `output "${name}": ${why}; sending goes on to ${this.#address}`
+    logger.warn({ output: name, address: this.#address, suppressed }, text)
+  }
+
+  #refreshAfterTrouble(): void {
+    const ageMs = this.#options.clock.monotonicMs() - this.#connectedAtMs
+    if (!this.#isName || this.#isClosed || ageMs < TROUBLE_REFRESH_MS) return
+    // Never rejects; a failure is logged there.
+    void this.#connect()
+  }
+
+  #scheduleRefresh(): void {
+    if (!this.#isName) return
+    const refresh = () => {
+      if (this.#isClosed) return
+      this.#scheduleRefresh()
+      if (this.isReady) void this.#connect() // Never rejects; a failure is logged there.
+    }
+    const { clock } = this.#options
+    this.#timer = clock.startTimer(REFRESH_INTERVAL_MS, refresh, { isBackground: true })
+  }
+}

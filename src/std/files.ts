@@ -1,0 +1,46 @@
+/**
+ * What node:fs leaves to its callers: writes that must be whole, and the end of what is whole.
+ */
+
+import type { FileHandle } from 'node:fs/promises'
+
+const NEWLINE = 0x0a
+const READ_BYTES = 64 * 1024
+
+/**
+ * Writes all of `buffers` at the file's present position (its end, when opened for appending).
+ *
+ * One system call as a rule; a short write, as before a disk is full, is continued.
+ */
+export async function writeAll(handle: FileHandle, buffers: readonly Buffer[]): Promise<void> {
+  let left = buffers.filter(({ length }) => length > 0)
+  while (left.length > 0) {
+    const { bytesWritten } = await handle.writev(left)
+    left = withoutFirst(left, bytesWritten)
+  }
+}
+
+/**
+ * The byte behind the last newline among the first `size` bytes of the file; 0 when there is none.
+ */
+export async function endOfLastLine(handle: FileHandle, size: number): Promise<number> {
+  const buffer = Buffer.allocUnsafe(READ_BYTES)
+  for (let end = size; end > 0; ) {
+    const start = Math.max(0, end - READ_BYTES)
+    const { bytesRead } = await handle.read(buffer, 0, end - start, start)
+    const newlineAt = buffer.subarray(0, bytesRead).lastIndexOf(NEWLINE)
+    if (newlineAt >= 0) return start + newlineAt + 1
+    end = start
+  }
+  return 0
+}
+
+function withoutFirst(buffers: readonly Buffer[], bytes: number): Buffer[] {
+  let skip = bytes
+  const left: Buffer[] = []
+  for (const buffer of buffers) {
+    if (skip < buffer.length) left.push(buffer.subarray(skip))
+    skip = Math.max(0, skip - buffer.length)
+  }
+  return left
+}
