@@ -6,6 +6,7 @@
  */
 
 import type { Precision } from '../line-protocol/precision.ts'
+import type { AcknowledgementPolicy } from '../write/acknowledgement.ts'
 
 export interface Config {
   readonly http: readonly HttpRelayConfig[]
@@ -36,9 +37,6 @@ export interface AdminConfig {
   /** A taken address is a warning for the default one, an error for one that was asked for. */
   readonly isConfigured: boolean
 }
-
-export const ACKNOWLEDGEMENTS = ['any', 'quorum', 'all', 'log'] as const
-export type AcknowledgementPolicy = (typeof ACKNOWLEDGEMENTS)[number]
 
 interface RelayConfigBase {
   readonly name: string

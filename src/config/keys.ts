@@ -6,13 +6,8 @@
  */
 
 import { PRECISIONS, type Precision } from '../line-protocol/precision.ts'
-import {
-  ACKNOWLEDGEMENTS,
-  LOG_FORMATS,
-  LOG_LEVELS,
-  type LogFormat,
-  type LogLevel,
-} from './config.ts'
+import { ACKNOWLEDGEMENTS } from '../write/acknowledgement.ts'
+import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from './config.ts'
 import { DISK_MAX_MB, type Key, key, MIB, SECOND_MS, WAIT_MAX_MS } from './key.ts'
 import { ENDPOINT_KEYS, FILTER_KEYS, OUTPUT_KEYS } from './output-keys.ts'
 import { choice, duration, flag, text, whole } from './values.ts'
@@ -160,7 +155,7 @@ export const HTTP_KEYS = {
     whole({ min: 0, max: 1_000_000_000 }),
     [0, '0'],
     'writes per second; 0 = no limit',
-    { atLimit: 'the write is answered 429 with Retry-After' },
+    { atLimit: 'the write is answered 503 with Retry-After; /ping and /health never are' },
   ),
   burstLimit: key(
     'burst-limit',
