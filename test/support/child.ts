@@ -8,6 +8,12 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { withinLimit } from './wait.ts'
 
+/** All that run now. One listener for all of them: Node warns of more than ten. */
+const running = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 export interface Exit {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
@@ -42,8 +48,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
     createInterface({ input: stream }).on('line', options.onLine)
   }
   await once(child, 'spawn')
-  const killWithUs = () => child.kill('SIGKILL')
-  process.once('exit', killWithUs)
+  running.add(child)
 
   return {
     pid: child.pid ?? Number.NaN,
@@ -52,7 +57,6 @@ export async function startChild(options: ChildOptions): Promise<Child> {
     async [Symbol.asyncDispose]() {
       child.kill('SIGKILL')
       await withinLimit(exited, { what: `process ${child.pid} ends after SIGKILL` })
-      process.off('exit', killWithUs)
     },
   }
 }
@@ -60,6 +64,9 @@ export async function startChild(options: ChildOptions): Promise<Child> {
 function watchExit(child: ChildProcess): Promise<Exit> {
   // 'close' comes after the last byte of its output was read, 'exit' may come before.
   return new Promise((resolve) => {
-    child.once('close', (code, signal) => resolve({ code, signal }))
+    child.once('close', (code, signal) => {
+      running.delete(child)
+      resolve({ code, signal })
+    })
   })
 }

@@ -7,7 +7,7 @@
  *     none                  bytes pass
  *     delay ms              every chunk waits so long
  *     rate bytesPerSecond   slow line, both directions, per connection and direction
- *     cut afterBytes        after so many bytes in `direction` since it was set: TCP reset, per connection
+ *     cut afterBytes        TCP reset after so many bytes in `direction`, per connection
  *     stall                 half-open: connections stay, nothing is read, nothing is sent
  *     garbage               what comes down is replaced by bytes that mean nothing
  *

@@ -1,8 +1,8 @@
 /**
  * One HTTP request on one connection, with a limit: what a simple client does.
  *
- * Not `fetch`: its pool would keep connections to a server that the test has killed, and it knows no
- * chunked body of known pieces. For bytes that no HTTP library would send see raw-http.ts.
+ * Not `fetch`: its pool would keep connections to a server that the test has killed. For bytes that
+ * no HTTP library would send see raw-http.ts.
  */
 import { type IncomingHttpHeaders, request } from 'node:http'
 import { WAIT_LIMIT_MS } from './wait.ts'

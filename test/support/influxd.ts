@@ -8,8 +8,8 @@
  *     assert.deepEqual(await a.points('db'), await b.points('db'))
  *
  * The folder and the process go when the test ends, however it ends. Ports and folder stay the same
- * over `kill` and `start`. It writes through a WAL with sync, so that `kill('SIGKILL')` loses nothing
- * that it has acknowledged.
+ * over `kill` and `start`. It syncs its WAL before it answers, so that `kill('SIGKILL')` loses
+ * nothing that it has acknowledged.
  */
 import { accessSync, constants } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
@@ -127,7 +127,7 @@ export class Influxd implements AsyncDisposable {
     })
     // Polled: at this log level influxd does not say that it is ready.
     await until(async () => ended !== undefined || (await this.#answersPing()), {
-      what: `influxd on ${this.url} answers /ping`,
+      what: () => `influxd on ${this.url} answers /ping; it said:\n${this.#output.join('\n')}`,
       limitMs: 20_000,
     })
     if (ended !== undefined) {

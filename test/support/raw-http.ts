@@ -5,7 +5,8 @@
  * byte by byte, and for seeing exactly what came back and on which connection.
  *
  *     await using connection = await openRawConnection(relay.url)
- *     await connection.send('POST /write?db=db HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nm v')
+ *     await connection.send('POST /write?db=db HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n')
+ *     await connection.send('m v=1')
  *     const { status } = await connection.response()
  */
 import { once } from 'node:events'

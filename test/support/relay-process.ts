@@ -10,8 +10,8 @@
  *     assert.equal((await relay.exited).code, 0)
  *
  * It runs from source with the Node of the test. Standard output is no terminal, so it logs JSON
- * lines; lines that are not JSON are kept as `{ msg: line, raw: true }`. Disposing kills it at once:
- * a test that is about stopping sends the signal itself.
+ * lines; lines that are not JSON are kept as `{ msg: line, raw: true }`. Disposing kills it at
+ * once: a test that is about stopping sends the signal itself.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -11,9 +11,9 @@ export const WAIT_LIMIT_MS = 10_000
 
 const POLL_EVERY_MS = 20
 
-export interface UntilOptions {
+export interface WaitOptions {
   /** What is waited for, as it stands in the failure: "influxd answers /ping". */
-  readonly what: string
+  readonly what: string | (() => string)
   readonly limitMs?: number
 }
 
@@ -24,7 +24,7 @@ export interface UntilOptions {
  */
 export async function until<T>(
   condition: () => T | Promise<T>,
-  { what, limitMs = WAIT_LIMIT_MS }: UntilOptions,
+  { what, limitMs = WAIT_LIMIT_MS }: WaitOptions,
 ): Promise<T> {
   const endsAt = performance.now() + limitMs
   let cause: unknown
@@ -37,7 +37,7 @@ export async function until<T>(
       cause = error
     }
     if (performance.now() > endsAt) {
-      throw new Error(`waited ${limitMs} ms in vain: ${what}`, { cause })
+      throw new Error(inVain(what, limitMs), { cause })
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_EVERY_MS))
   }
@@ -46,13 +46,12 @@ export async function until<T>(
 /** The promise itself, or a failure that says what did not come in time. */
 export async function withinLimit<T>(
   promise: Promise<T>,
-  { what, limitMs = WAIT_LIMIT_MS }: UntilOptions | { what: () => string; limitMs?: number },
+  { what, limitMs = WAIT_LIMIT_MS }: WaitOptions,
 ): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const limit = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      const words = typeof what === 'string' ? what : what()
-      reject(new Error(`waited ${limitMs} ms in vain: ${words}`))
+      reject(new Error(inVain(what, limitMs)))
     }, limitMs)
   })
   try {
@@ -60,4 +59,8 @@ export async function withinLimit<T>(
   } finally {
     clearTimeout(timer)
   }
+}
+
+function inVain(what: WaitOptions['what'], limitMs: number): string {
+  return `waited ${limitMs} ms in vain: ${typeof what === 'string' ? what : what()}`
 }
