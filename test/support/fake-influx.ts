@@ -2,9 +2,9 @@
  * A scripted fake InfluxDB on a free port: keeps every request, answers as the test says.
  *
  * It knows nothing of line protocol: `partial write`, field types and the like are answers that
- * the test scripts. `answer` may be changed at any time; it is looked at when a request is answered,
- * so after `hold()` the answer of the moment of `release()` counts. `/ping` is apart: it is answered
- * by `ping` (204), counted, and neither held nor kept in `requests`.
+ * the test scripts. `answer` may be changed at any time; it is looked at when a request is
+ * answered, so after `hold()` the answer of the moment of `release()` counts. `/ping` is apart: it
+ * is answered by `ping` (204), counted, and neither held nor kept in `requests`.
  *
  *     await using influx = await openFakeInflux({ answer: 503 })
  *     …
