@@ -71,13 +71,12 @@ function numberShape(bytes: Uint8Array, from: number, end: number): NumberShape 
     const byte = byteAt(bytes, i)
     if (isDigit(byte)) continue
     if (byte === DOT) dotCount++
-    else if (i > from && suffix === 0 && isSuffix(byte)) suffix = byte
     else if (i > from && isExponent(byte)) scientific = true
+    else if (i > from && i === end - 1 && isSuffix(byte)) suffix = byte
     else if (!isExponentSign(bytes, i, digitsFrom)) return undefined
   }
   const isFloatOnly = dotCount > 0 || scientific
   if (dotCount > 1 || (suffix !== 0 && isFloatOnly)) return undefined
-  if (suffix !== 0 && byteAt(bytes, end - 1) !== suffix) return undefined
   // InfluxDB counts an exponent's characters, and the `u`, as digits here.
   const digitCount = end - digitsFrom - dotCount - (suffix === SMALL_I ? 1 : 0)
   return digitCount > 0 ? { suffix, scientific } : undefined

@@ -118,7 +118,7 @@ export class OrdinaryLines {
     const bytes = this.#bytes
     let i = from
     for (;;) {
-      const stop = byteAt(stops, byteAt(bytes, i))
+      const stop = entryAt(stops, byteAt(bytes, i))
       if (stop === 1) return i
       // A body that is UTF-8 as a whole has only UTF-8 names, since they are cut at ASCII bytes.
       if (stop === HIGH && !this.#isUtf8Body()) return from
@@ -133,10 +133,10 @@ export class OrdinaryLines {
 
   #compareTags(left: number, right: number): number {
     const bytes = this.#bytes
-    const leftEnd = byteAtInt(this.#tagEnds, left)
-    const rightEnd = byteAtInt(this.#tagEnds, right)
-    let i = byteAtInt(this.#tagFroms, left)
-    let j = byteAtInt(this.#tagFroms, right)
+    const leftEnd = offsetAt(this.#tagEnds, left)
+    const rightEnd = offsetAt(this.#tagEnds, right)
+    let i = offsetAt(this.#tagFroms, left)
+    let j = offsetAt(this.#tagFroms, right)
     while (i < leftEnd && j < rightEnd) {
       const difference = byteAt(bytes, i) - byteAt(bytes, j)
       if (difference !== 0) return difference
@@ -184,13 +184,18 @@ export class OrdinaryLines {
   }
 }
 
-function byteAtInt(values: Int32Array, index: number): number {
+// Not `byteAt`: that would then see two kinds of array, and be slow for both.
+function entryAt(table: Uint8Array, byte: number): number {
+  return table[byte] as number
+}
+
+function offsetAt(values: Int32Array, index: number): number {
   return values[index] as number
 }
 
 function tagStop(bytes: Uint8Array, from: number): number {
   let i = from
-  while (byteAt(TAG_STOPS, byteAt(bytes, i)) === 0) i++
+  while (entryAt(TAG_STOPS, byteAt(bytes, i)) === 0) i++
   return i
 }
 
