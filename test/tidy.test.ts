@@ -35,7 +35,7 @@ const LAYERS: readonly (readonly string[])[] = [
 
 /** Which files may import which package. Others go through them. */
 const PACKAGE_USERS: Readonly<Record<string, RegExp>> = {
-  fastify: /^src\/(listeners\/http-listener|admin\/.*)\.ts$/,
+  fastify: /^src\/(listeners\/http-(listener|routes)|admin\/admin)\.ts$/,
   undici: /^src\/outputs\/http-[\w-]+\.ts$/,
   '@iarna/toml': /^src\/config\/toml\.ts$/,
   'dgram-as-promised': /^src\/outputs\/udp-socket\.ts$/,
