@@ -284,6 +284,10 @@ function gauge(name: string, help: string, samples: readonly Sample[]): Family {
   return { name, type: 'gauge', help, samples }
 }
 
+/** `tooLargeRequests` → `too_large_requests`, `answers5xx` → `answers_5xx`. */
 function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`).replace(/\W/g, '_')
+  return name
+    .replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+    .replace(/([a-z])(\d)/g, '$1_$2')
+    .replace(/\W/g, '_')
 }

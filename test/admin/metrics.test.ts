@@ -47,7 +47,7 @@ test('the metrics are valid text format 0.0.4: each family once, with help and t
     relaySnapshot({ name: 'other', outputs: [outputSnapshot(), outputSnapshot({ name: 'b' })] }),
   ]
   const listeners = [
-    { relay: 'main', counters: { requests: 7, refusedConnections: 1 } },
+    { relay: 'main', counters: { requests: 7, refusedConnections: 1, answers5xx: 4 } },
     { relay: 'other', counters: { requests: 8, datagrams: 9 } },
   ]
   const series = parse(renderMetrics(serviceSnapshot({ relays, listeners }), STATS))
@@ -57,6 +57,7 @@ test('the metrics are valid text format 0.0.4: each family once, with help and t
   assert.equal(series.get('relay_output_up{relay="other",output="b"}'), 1)
   assert.equal(series.get('relay_output_oldest_pending_seconds{relay="main",output="a"}'), 0.25)
   assert.equal(series.get('relay_listener_refused_connections_total{relay="main"}'), 1)
+  assert.equal(series.get('relay_listener_answers_5xx_total{relay="main"}'), 4)
   assert.equal(series.get('relay_listener_requests_total{relay="other"}'), 8)
   assert.equal(series.get('relay_listener_datagrams_total{relay="other"}'), 9)
   assert.equal(series.get('relay_build_info{version="1.2.3"}'), 1)
