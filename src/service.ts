@@ -3,13 +3,15 @@
  *
  *     Config → per relay: destinations → outputs → relay → listener; then the admin server
  *
- * Opens in that order and closes in reverse: listeners first, so that nothing new comes in while outputs drain.
+ * Opens in that order and closes in reverse: listeners first, so that nothing new comes in while
+ * outputs drain.
  */
 
 import { openAdmin } from './admin/admin.ts'
 import type { ServiceSnapshot } from './admin/snapshot.ts'
 import type { Config, OutputConfig, RelayConfig } from './config/config.ts'
 import type { Precision } from './line-protocol/precision.ts'
+import { healthOfOutputs } from './listeners/http-health.ts'
 import { openHttpListener } from './listeners/http-listener.ts'
 import { openUdpListener } from './listeners/udp-listener.ts'
 import type { Destination } from './outputs/destination.ts'
@@ -151,7 +153,10 @@ async function openListener(
   const stampClock = new RisingClock(clock)
   switch (config.kind) {
     case 'http':
-      return await openHttpListener({ config, relay, memory, clock, logger, stampClock })
+      return await openHttpListener({
+        ...{ config, relay, memory, clock, logger, stampClock },
+        health: () => healthOfOutputs(relay.snapshot().outputs),
+      })
     case 'udp':
       return await openUdpListener({ config, relay, clock, logger, stampClock })
     default:
