@@ -16,7 +16,8 @@ const TABLE_PATHS = ['/proc/net/udp', '/proc/net/udp6'] as const
  */
 export async function readUdpDrops(port: number): Promise<number> {
   const tables = await Promise.all(
-    TABLE_PATHS.map((path) => readFile(path, 'latin1').catch(() => '')), // Not a Linux, no such file.
+    // Where there is no Linux there is no such file.
+    TABLE_PATHS.map((path) => readFile(path, 'latin1').catch(() => '')),
   )
   return tables.reduce((sum, table) => sum + parseUdpDrops(table, port), 0)
 }

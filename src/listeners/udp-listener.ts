@@ -181,8 +181,8 @@ class DatagramListener implements UdpListener {
     const { config, logger } = this.#options
     const firstError = errors.slice(0, LOGGED_ERROR_CHARS).split('\n', 1)[0]
     const text =
-      `udp relay "${config.name}": ${renderCount(lineCount, 'bad line')} dropped from a datagram: ` +
-      `${firstError}${suppressed > 0 ? ` (and from ${suppressed} more since the last line)` : ''}`
+      `udp relay "${config.name}": ${renderCount(lineCount, 'bad line')} dropped ` +
+      `from a datagram: ${firstError}${suppressed > 0 ? ` (and from ${suppressed} more since the last line)` : ''}`
     logger.warn({ relay: config.name, lines: lineCount, suppressed }, text)
   }
 

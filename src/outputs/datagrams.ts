@@ -82,7 +82,7 @@ class Packer {
 
   add(piece: Piece, part: DatagramPart): void {
     const bytes = piece.end - piece.start
-    if (bytes === 0) return // A write without lines: an empty datagram would only puzzle the receiver.
+    if (bytes === 0) return // An empty datagram would only puzzle the receiver.
     if (this.#openBytes + bytes - 1 > this.#mtu) this.flush()
     const before = this.#pieces.at(-1)
     if (before !== undefined && before.body === piece.body && before.end === piece.start) {

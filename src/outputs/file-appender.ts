@@ -182,8 +182,8 @@ async function cutTornTail(
   await handle.truncate(end)
   const bytes = size - end
   const text =
-    `output "${output}": ${path} ended within a line; its last ${renderBytes(bytes)} are cut off, ` +
-    'they come again if they are still owed'
+    `output "${output}": ${path} ended within a line; ` +
+    `its last ${renderBytes(bytes)} are cut off and come again if they are still owed`
   logger.warn({ output, path, bytes }, text)
   return end
 }

@@ -11,6 +11,7 @@
  * (udp-link.ts).
  */
 
+import { setImmediate } from 'node:timers/promises'
 import type { UdpOutputConfig } from '../config/config.ts'
 import type { Precision } from '../line-protocol/precision.ts'
 import { rescaleToNanoseconds } from '../line-protocol/rescale.ts'
@@ -26,6 +27,8 @@ import { type ResolveHost, resolveHost } from './udp-host.ts'
 import { UdpLink } from './udp-link.ts'
 
 const LOG_INTERVAL_MS = 10_000
+/** Datagrams sent before others get a turn: about 2 ms. */
+const BURST_MAX = 256
 const NOTHING_LOST: Verdict = { kind: 'delivered', body: '', lost: [] }
 
 export interface UdpDestinationOptions {
@@ -122,7 +125,9 @@ class LinkedDestination implements UdpDestination {
       open--
       if (open === 0) sent.resolve()
     }
-    for (const { bytes, parts } of datagrams) {
+    for (const [index, { bytes, parts }] of datagrams.entries()) {
+      // Sending is a system call, made at once: a large batch must not hold up everything else.
+      if (index % BURST_MAX === BURST_MAX - 1) await setImmediate()
       while (!this.#link.hasRoom) await this.#link.room()
       open++
       this.#link.send(bytes, (error) => {
@@ -155,8 +160,8 @@ class LinkedDestination implements UdpDestination {
     const { config, logger } = this.#options
     const cause = errorCode(error) || error.message
     const text =
-      `output "${config.name}": the system does not send a datagram of ${bytes} bytes (${cause}); ` +
-      `its lines are dropped${repeats(suppressed)}`
+      `output "${config.name}": the system does not send a datagram of ${bytes} bytes ` +
+      `(${cause}); its lines are dropped${repeats(suppressed)}`
     logger.warn({ output: config.name, cause, bytes, suppressed }, text)
   }
 }

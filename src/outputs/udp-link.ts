@@ -187,8 +187,6 @@ export class UdpLink implements AsyncDisposable {
       return 'the output is closed'
     }
     socket.inner.on('error', (error) => this.#noteRefusal(error))
-    // What is sent back to us is nobody's business, and must not wake the process at its end.
-    socket.inner.unref()
     if (this.#socket !== undefined) this.#retired.push(this.#socket)
     if (this.#inFlight === 0) this.#closeRetired()
     if (address !== this.#address) {
