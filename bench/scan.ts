@@ -23,7 +23,8 @@ const bodies: Record<string, Line> = {
   integers: (i) => `net,${tags(i)} sent=${i * 1_000_003}i,received=${i}i,errors=0i ${T0}`,
   'strings with escapes': (i) => `log,${tags(i)} message="say \\"hi\\", line ${i}",level=3i ${T0}`,
   'unsorted tags': (i) => `cpu,region=eu-west-1,host=a${i % 9} usage=1.5 ${T0}`,
-  'escaped tags (odd lines)': (i) => `cpu,host=my\\ server,region=eu usage=1.5,n=${i}i ${T0}`,
+  'escaped tags': (i) => `cpu,host=my\\ server,region=eu usage=1.5,n=${i}i ${T0}`,
+  'odd lines: two spaces': (i) => `cpu,host=a${i % 9},region=eu  usage=1.5,n=${i}i ${T0}`,
   'all refused': (i) => `cpu,host=a usage=${i}x ${T0}`,
 }
 

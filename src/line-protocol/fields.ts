@@ -89,29 +89,34 @@ function startsNumber(byte: number): boolean {
   return isDigit(byte) || byte === DOT || byte === MINUS || byte === 0x6e || byte === 0x4e
 }
 
-/** What the iterator finds. */
-export interface WalkedFields {
-  readonly fields: readonly Field[]
-  /** InfluxDB's reason, as latin1 bytes, when the fields end in a key without a value; else ''. */
+/** What is left of the fields when they end in a key without a value. */
+export interface Leftover {
+  /** InfluxDB's reason, as latin1 bytes. */
   readonly problem: string
 }
 
-/** The fields in `[from, end)` by the iterator's rules, in order. */
-export function walkFields(bytes: Buffer, from: number, end: number): WalkedFields {
-  const fields: Field[] = []
+/**
+ * The field at `from` by the iterator's rules, of a section that ends at `end`. The next one begins
+ * behind the comma that follows.
+ */
+export function fieldAt(bytes: Buffer, from: number, end: number): Field | Leftover {
+  const equalsAt = stopAt(bytes, from, end)
+  if (equalsAt > end - 2) {
+    return { problem: `invalid value: field-key=${latin1(bytes, from, equalsAt)}` }
+  }
+  const valueEnd = storedValueEnd(bytes, equalsAt + 1, end)
+  return { key: { from, end: equalsAt }, value: { from: equalsAt + 1, end: valueEnd } }
+}
+
+/** The fields of an accepted section, in order, one at a time: a line may hold millions. */
+export function* eachField(bytes: Buffer, { from, end }: Span): Generator<Field> {
   let start = from
   while (start < end) {
-    const equalsAt = stopAt(bytes, start, end)
-    if (equalsAt > end - 2) {
-      const problem = `invalid value: field-key=${latin1(bytes, start, equalsAt)}`
-      return { fields, problem }
-    }
-    const valueEnd = storedValueEnd(bytes, equalsAt + 1, end)
-    const key = { from: start, end: equalsAt }
-    fields.push({ key, value: { from: equalsAt + 1, end: valueEnd } })
-    start = valueEnd + 1
+    const field = fieldAt(bytes, start, end)
+    if ('problem' in field) return
+    yield field
+    start = field.value.end + 1
   }
-  return { fields, problem: '' }
 }
 
 /** The first `=` that begins the section or does not follow a backslash. */

@@ -1,7 +1,8 @@
 /**
  * The series key of a line: measurement and tags, up to the first unescaped space.
  *
- * Limits: 65,535 bytes, InfluxDB's own.
+ * Limits: 65,535 bytes, InfluxDB's own. Tags beyond that are not looked at for duplicates, so that a
+ * key of many megabytes, which is refused either way, does not cost many times its size in memory.
  *
  * Not refused: exactly 100, 200, 400 … tags. InfluxDB 1.6 answers 500 to those, because it writes past
  * the end of a table, but 1.8 and later store them.
@@ -32,7 +33,7 @@ export function readKey(bytes: Buffer, from: number, end: number): SeriesKey | s
   while (byteAt(bytes, i) === COMMA) {
     const key = readTagKey(bytes, i + 1, end)
     if (typeof key === 'string') return key
-    tagKeys.push(key)
+    if (i - from <= KEY_MAX_BYTES) tagKeys.push(key)
     const valueEnd = readTagValue(bytes, key.end + 1, end)
     if (typeof valueEnd === 'string') return valueEnd
     i = valueEnd

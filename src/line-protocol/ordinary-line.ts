@@ -1,12 +1,12 @@
 /**
  * The fast lane: decides on an ordinary line in one pass, without allocating.
  *
- * Ordinary is what clients send: no escapes outside of strings, no blanks but the two separators,
- * numbers in range by their length alone. Such a line InfluxDB accepts, splits where we split it, and
- * reads alike wherever it stands. For any other line the answer is "not ordinary", never "refused":
+ * Ordinary is what clients send: no blanks but the two separators, no two backslashes in a row outside
+ * of strings, numbers in range by their length alone. Such a line InfluxDB accepts, splits where we
+ * split it, and reads alike wherever it stands. For any other line the answer is "not ordinary", never "refused":
  * then point.ts decides.
  *
- * Limits: 64 tags, and 65,000 bytes a line; beyond, a line is not ordinary.
+ * Limits: 64 tags, 32,000 bytes of key or field name; beyond, a line is not ordinary.
  */
 
 import { isUtf8 } from 'node:buffer'
@@ -35,21 +35,24 @@ import type { Precision } from './precision.ts'
 import { type PlainTimestamps, plainTimestamps } from './timestamp.ts'
 
 const TAGS_MAX = 64
-const LINE_MAX_BYTES = 65_000
+/** A key and a field name of this length together are below InfluxDB's limit. */
+const NAME_MAX_BYTES = 32_000
 /** Of this length a float without exponent, or with one of two digits, is in range. */
 const FLOAT_PLAIN_MAX_BYTES = 200
 const INTEGER_PLAIN_MAX_DIGITS = 18
 
 const HIGH = 2
-const NAME_STOPS = byteTable([COMMA, SPACE, BACKSLASH, NEWLINE])
-const FIELD_STOPS = byteTable([COMMA, SPACE, BACKSLASH, NEWLINE, EQUALS, QUOTE])
-const TAG_STOPS = byteTable([COMMA, SPACE, BACKSLASH, NEWLINE, EQUALS])
+const ESCAPE = 3
+const NAME_STOPS = byteTable([COMMA, SPACE, NEWLINE])
+const FIELD_STOPS = byteTable([COMMA, SPACE, NEWLINE, EQUALS, QUOTE])
+const TAG_STOPS = byteTable([COMMA, SPACE, NEWLINE, EQUALS])
 NAME_STOPS.fill(HIGH, 0x80)
 FIELD_STOPS.fill(HIGH, 0x80)
 
 function byteTable(stops: readonly number[]): Uint8Array {
   const table = new Uint8Array(256)
   for (const byte of stops) table[byte] = 1
+  table[BACKSLASH] = ESCAPE
   return table
 }
 
@@ -60,8 +63,8 @@ const ODD = 0
 export class OrdinaryLines {
   readonly #bytes: Buffer
   readonly #timestamps: PlainTimestamps
-  readonly #tagFroms = new Int32Array(TAGS_MAX)
-  readonly #tagEnds = new Int32Array(TAGS_MAX)
+  readonly #tagFroms: number[] = []
+  readonly #tagEnds: number[] = []
   #isUtf8: boolean | undefined
 
   /** @param bytes ends in a newline, on which every loop here relies to stop. */
@@ -79,7 +82,7 @@ export class OrdinaryLines {
     const keyEnd = this.#keyEnd(from)
     if (keyEnd === ODD) return ODD
     const fieldsEnd = this.#fieldsEnd(keyEnd + 1)
-    if (fieldsEnd === ODD || fieldsEnd - from > LINE_MAX_BYTES) return ODD
+    if (fieldsEnd === ODD) return ODD
     if (byteAt(this.#bytes, fieldsEnd) === NEWLINE) return -(fieldsEnd + 1)
     return this.#timestampEnd(fieldsEnd + 1)
   }
@@ -88,28 +91,21 @@ export class OrdinaryLines {
     const bytes = this.#bytes
     const first = byteAt(bytes, from)
     if (first === HASH || first === TAB || first === NUL) return ODD
-    const nameEnd = this.#nameEnd(from, NAME_STOPS)
-    if (nameEnd === from) return ODD
-    let i = nameEnd
+    let i = this.#nameEnd(from, NAME_STOPS)
+    if (i === from) return ODD
     let tagCount = 0
     let sorted = true
     while (byteAt(bytes, i) === COMMA) {
-      const tagFrom = i + 1
-      const tagEnd = tagStop(bytes, tagFrom)
-      if (byteAt(bytes, tagEnd) !== EQUALS || tagEnd === tagFrom || tagCount === TAGS_MAX)
-        return ODD
-      this.#tagFroms[tagCount] = tagFrom
+      const tagEnd = tagStop(bytes, i + 1)
+      if (byteAt(bytes, tagEnd) !== EQUALS || tagEnd === i + 1 || tagCount === TAGS_MAX) return ODD
+      this.#tagFroms[tagCount] = i + 1
       this.#tagEnds[tagCount] = tagEnd
-      if (tagCount > 0) {
-        const order = this.#compareTags(tagCount - 1, tagCount)
-        if (order === 0) return ODD
-        if (order > 0) sorted = false
-      }
+      sorted = sorted && (tagCount === 0 || this.#compareTags(tagCount - 1, tagCount) < 0)
       tagCount++
       i = tagStop(bytes, tagEnd + 1)
       if (i === tagEnd + 1) return ODD
     }
-    if (byteAt(bytes, i) !== SPACE) return ODD
+    if (byteAt(bytes, i) !== SPACE || i - from > NAME_MAX_BYTES) return ODD
     return sorted || !this.#hasDuplicateTag(tagCount) ? i : ODD
   }
 
@@ -122,7 +118,8 @@ export class OrdinaryLines {
       if (stop === 1) return i
       // A body that is UTF-8 as a whole has only UTF-8 names, since they are cut at ASCII bytes.
       if (stop === HIGH && !this.#isUtf8Body()) return from
-      i++
+      i = stop === ESCAPE ? escapeEnd(bytes, i) : i + 1
+      if (i === ODD) return from
     }
   }
 
@@ -162,6 +159,7 @@ export class OrdinaryLines {
     for (;;) {
       const equalsAt = this.#nameEnd(i, FIELD_STOPS)
       if (equalsAt === i || byteAt(bytes, equalsAt) !== EQUALS) return ODD
+      if (equalsAt - i > NAME_MAX_BYTES) return ODD
       i = valueEnd(bytes, equalsAt + 1)
       if (i === ODD) return ODD
       const behind = byteAt(bytes, i)
@@ -189,14 +187,30 @@ function entryAt(table: Uint8Array, byte: number): number {
   return table[byte] as number
 }
 
-function offsetAt(values: Int32Array, index: number): number {
+function offsetAt(values: readonly number[], index: number): number {
   return values[index] as number
 }
 
 function tagStop(bytes: Uint8Array, from: number): number {
   let i = from
-  while (entryAt(TAG_STOPS, byteAt(bytes, i)) === 0) i++
-  return i
+  for (;;) {
+    const stop = entryAt(TAG_STOPS, byteAt(bytes, i))
+    if (stop === 1) return i
+    i = stop === ESCAPE ? escapeEnd(bytes, i) : i + 1
+    if (i === ODD) return from
+  }
+}
+
+/**
+ * The index behind the backslash at `index`, and behind the byte that it escapes.
+ *
+ * InfluxDB's scanners all read one backslash alike. Two in a row they do not: for some the second is
+ * escaped, for others it escapes.
+ */
+function escapeEnd(bytes: Uint8Array, index: number): number {
+  const next = byteAt(bytes, index + 1)
+  if (next === BACKSLASH || next === NEWLINE) return ODD
+  return next === COMMA || next === SPACE || next === EQUALS ? index + 2 : index + 1
 }
 
 function digitsEnd(bytes: Uint8Array, from: number): number {

@@ -10,7 +10,7 @@
 import { isUtf8 } from 'node:buffer'
 
 import { latin1, skipBlanks } from './bytes.ts'
-import { type Field, isStorable, readFieldsEnd, walkFields } from './fields.ts'
+import { eachField, fieldAt, isStorable, readFieldsEnd } from './fields.ts'
 import { KEY_MAX_BYTES, readKey, type SeriesKey, type Span } from './key.ts'
 import type { Precision } from './precision.ts'
 import { readTimestamp } from './timestamp.ts'
@@ -27,8 +27,7 @@ export interface PointOptions {
 export interface Point {
   readonly bytes: Buffer
   readonly key: SeriesKey
-  readonly fieldsSpan: Span
-  readonly fields: readonly Field[]
+  readonly fields: Span
   /** Empty when the line has no timestamp. */
   readonly timestamp: Span
 }
@@ -45,20 +44,24 @@ export function readPoint(bytes: Buffer, span: Span, options: PointOptions): Poi
   if (typeof fieldsEnd === 'string') return fieldsEnd
   if (fieldsEnd === from) return 'missing fields'
 
-  const { fields, problem } = walkFields(bytes, from, fieldsEnd)
-  const fieldsProblem = keyLengthProblem(key, fields) || problem
+  const fieldsProblem = lengthProblem(bytes, key, { from, end: fieldsEnd })
   if (fieldsProblem !== '') return fieldsProblem
 
   const timestamp = readTimestamp(bytes, { from: fieldsEnd, end }, precision)
   if (typeof timestamp === 'string') return timestamp
-  const point = { bytes, key, fieldsSpan: { from, end: fieldsEnd }, fields, timestamp }
+  const point = { bytes, key, fields: { from, end: fieldsEnd }, timestamp }
   return storageProblem(point) || point
 }
 
-function keyLengthProblem(key: SeriesKey, fields: readonly Field[]): string {
-  for (const { key: name } of fields) {
-    const size = key.end - key.from + FIELD_SEPARATOR_BYTES + name.end - name.from
+/** InfluxDB's reason when a name is too long, or has no value by the iterator's rules; else ''. */
+function lengthProblem(bytes: Buffer, key: SeriesKey, { from, end }: Span): string {
+  let start = from
+  while (start < end) {
+    const field = fieldAt(bytes, start, end)
+    if ('problem' in field) return field.problem
+    const size = key.end - key.from + FIELD_SEPARATOR_BYTES + field.key.end - field.key.from
     if (size > KEY_MAX_BYTES) return `max key length exceeded: ${size} > ${KEY_MAX_BYTES}`
+    start = field.value.end + 1
   }
   return ''
 }
@@ -66,7 +69,7 @@ function keyLengthProblem(key: SeriesKey, fields: readonly Field[]): string {
 /** What InfluxDB would accept, and then answer with 500, a broken shard, or its own end. */
 function storageProblem({ bytes, key, fields }: Point): string {
   if (!isUtf8(bytes.subarray(key.from, key.measurementEnd))) return 'measurement is not valid UTF-8'
-  for (const { key: name, value } of fields) {
+  for (const { key: name, value } of eachField(bytes, fields)) {
     if (!isUtf8(bytes.subarray(name.from, name.end))) return 'field key is not valid UTF-8'
     // InfluxDB drops a field of this name unread.
     if (latin1(bytes, name.from, name.end) === 'time') continue

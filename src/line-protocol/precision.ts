@@ -1,8 +1,9 @@
 /**
  * The unit of a request's timestamps, and how each server spells it.
  *
- * Tokens do not travel: v1 knows `u` but not `us`, v2 the reverse, and v2's `/write` takes `u`, `m` and `h`
- * silently for nanoseconds. So a token is parsed once at the edge, and written in the output's own spelling.
+ * Tokens do not travel: v1 knows `u` but not `us`, v2 the reverse, and v2's `/write` takes `u`, `m`
+ * and `h` silently for nanoseconds. So a token is parsed once at the edge, and written in the
+ * output's own spelling.
  */
 
 export const PRECISIONS = ['ns', 'us', 'ms', 's', 'm', 'h'] as const

@@ -11,7 +11,7 @@
  */
 
 import { byteAt, HASH, NEWLINE, skipBlanks } from './bytes.ts'
-import { Edits } from './edits.ts'
+import { Edits, NOTHING } from './edits.ts'
 import { lineEnd } from './line-end.ts'
 import { OrdinaryLines } from './ordinary-line.ts'
 import { readPoint } from './point.ts'
@@ -43,7 +43,6 @@ export function scanLines(body: Buffer, options: ScanOptions): ScannedLines {
   return new BodyScan(body, options).run()
 }
 
-const NOTHING = Buffer.alloc(0)
 const NEWLINE_BYTES = Buffer.from('\n')
 
 /** The state of one scan. */

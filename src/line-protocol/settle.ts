@@ -8,6 +8,7 @@
  */
 
 import { BACKSLASH, byteAt, latin1, NEWLINE, QUOTE, skipBlanks } from './bytes.ts'
+import { eachField } from './fields.ts'
 import type { Span } from './key.ts'
 import { settledLineEnd } from './line-end.ts'
 import { type Point, type PointOptions, readPoint } from './point.ts'
@@ -28,36 +29,46 @@ export function settle(
   point: Point,
   { line, stamp, options }: { line: Span; stamp: () => string; options: PointOptions },
 ): Buffer | undefined {
-  const { bytes, key, fieldsSpan, timestamp } = point
+  const { bytes, key, fields, timestamp } = point
   const time = slice(bytes, timestamp) || stamp()
-  const keyText = slice(bytes, key)
   const received = slice(bytes, line)
   const forms = [
-    timestamp.from < timestamp.end ? received : `${received} ${time}`,
-    `${keyText} ${slice(bytes, fieldsSpan)} ${time}`,
-    `${keyText} ${renderFields(point)} ${time}`,
+    () => (timestamp.from < timestamp.end ? received : `${received} ${time}`),
+    () => `${slice(bytes, key)} ${slice(bytes, fields)} ${time}`,
+    () => `${slice(bytes, key)} ${renderFields(point)} ${time}`,
   ]
   for (const form of forms) {
-    const candidate = Buffer.from(`${form}\n`, 'latin1')
+    const candidate = Buffer.from(`${form()}\n`, 'latin1')
     if (!isSettled(candidate, 0, candidate.length)) continue
     const from = skipBlanks(candidate, 0, candidate.length)
     const read = readPoint(candidate, { from, end: candidate.length - 1 }, options)
-    if (typeof read !== 'string' && meaning(read, '') === meaning(point, time)) return candidate
+    if (typeof read !== 'string' && isSame(read, point, time)) return candidate
   }
   return undefined
 }
 
-/** What InfluxDB stores for a point, in a form to compare. */
-function meaning({ bytes, key, fields, timestamp }: Point, stamp: string): string {
-  const names = fields.map((field) => slice(bytes, field.key))
-  const values = fields.map((field) => storedValue(slice(bytes, field.value)))
-  return JSON.stringify([slice(bytes, key), names, values, slice(bytes, timestamp) || stamp])
+/** Whether InfluxDB stores the same for both, when `stamp` stands for a missing timestamp. */
+function isSame(left: Point, right: Point, stamp: string): boolean {
+  if (slice(left.bytes, left.key) !== slice(right.bytes, right.key)) return false
+  const time = slice(left.bytes, left.timestamp) || stamp
+  if (time !== (slice(right.bytes, right.timestamp) || stamp)) return false
+  const others = eachField(right.bytes, right.fields)
+  for (const field of eachField(left.bytes, left.fields)) {
+    const other = others.next()
+    if (other.done === true) return false
+    if (slice(left.bytes, field.key) !== slice(right.bytes, other.value.key)) return false
+    const value = storedValue(slice(left.bytes, field.value))
+    if (value !== storedValue(slice(right.bytes, other.value.value))) return false
+  }
+  return others.next().done === true
 }
 
 function renderFields({ bytes, fields }: Point): string {
-  return fields
-    .map((field) => `${slice(bytes, field.key)}=${renderValue(slice(bytes, field.value))}`)
-    .join()
+  let text = ''
+  for (const { key, value } of eachField(bytes, fields)) {
+    text += `${text === '' ? '' : ','}${slice(bytes, key)}=${renderValue(slice(bytes, value))}`
+  }
+  return text
 }
 
 function renderValue(value: string): string {
