@@ -1,0 +1,58 @@
+/**
+ * What an HTTP listener counts, in plain numbers. Every answer and every refusal shows up
+ * somewhere.
+ */
+
+export interface HttpCounters {
+  acceptedConnections: number
+  /** Closed at once: `max-connections`. */
+  refusedConnections: number
+  writeRequests: number
+  otherRequests: number
+  /** Body bytes of writes, as sent. */
+  receivedBytes: number
+  /** Body bytes of writes, unpacked. */
+  unpackedBytes: number
+  /** Lines that InfluxDB would refuse, or that would harm it. Never forwarded. */
+  refusedLines: number
+  /** Answers by class. */
+  answers2xx: number
+  answers4xx: number
+  answers5xx: number
+  /** 413. */
+  tooLargeRequests: number
+  /** 503: `rate-limit`. */
+  rateLimitedRequests: number
+  /** 503: `max-memory-mb`. */
+  memoryFullRequests: number
+  /** 503: too many requests in flight. */
+  tooManyRequests: number
+  /** The client went away before the whole body was here; nothing of it was used. */
+  abortedRequests: number
+  /** Not HTTP, or against its rules, or too slow. */
+  malformedRequests: number
+  /** The operating system would not let us accept a connection. */
+  acceptErrors: number
+}
+
+export function newHttpCounters(): HttpCounters {
+  return {
+    acceptedConnections: 0,
+    refusedConnections: 0,
+    writeRequests: 0,
+    otherRequests: 0,
+    receivedBytes: 0,
+    unpackedBytes: 0,
+    refusedLines: 0,
+    answers2xx: 0,
+    answers4xx: 0,
+    answers5xx: 0,
+    tooLargeRequests: 0,
+    rateLimitedRequests: 0,
+    memoryFullRequests: 0,
+    tooManyRequests: 0,
+    abortedRequests: 0,
+    malformedRequests: 0,
+    acceptErrors: 0,
+  }
+}

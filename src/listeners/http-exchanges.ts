@@ -1,0 +1,54 @@
+/**
+ * The requests of one listener that are not answered yet.
+ *
+ * A connection with a request that is here in full is never cut for silence: it is we who keep it
+ * waiting. And whatever else comes on that connection, nothing may be said before that request has
+ * its answer.
+ */
+
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+
+export class HttpExchanges {
+  readonly #open = new Set<IncomingMessage>()
+  readonly #condemned = new Set<Socket>()
+  /** The listener is closing: every answer from now on closes its connection. */
+  isDraining = false
+
+  get count(): number {
+    return this.#open.size
+  }
+
+  begin(request: IncomingMessage): void {
+    this.#open.add(request)
+  }
+
+  /** To be called before the answer is written. */
+  end(request: IncomingMessage): void {
+    this.#open.delete(request)
+  }
+
+  /** Rarely asked (on silence, on bad bytes), so looked for rather than kept by connection. */
+  isAnsweringOn(socket: Socket): boolean {
+    for (const request of this.#open) {
+      if (request.socket === socket && request.complete) return true
+    }
+    return false
+  }
+
+  /**
+   * Nothing readable will come on this connection any more: the last answer that it is owed closes
+   * it.
+   */
+  condemn(socket: Socket): void {
+    if (this.#condemned.has(socket)) return
+    this.#condemned.add(socket)
+    socket.once('close', () => this.#condemned.delete(socket))
+  }
+
+  /** Whether the answer that is about to be written to `socket` has to be the last one. */
+  isLastOn(socket: Socket): boolean {
+    if (this.isDraining) return true
+    return this.#condemned.size > 0 && this.#condemned.has(socket) && !this.isAnsweringOn(socket)
+  }
+}

@@ -1,0 +1,232 @@
+/**
+ * The HTTP listener of a relay: to its clients, an InfluxDB 1.x.
+ *
+ *     socket ─▶ node's parser ─┬─ POST /write ──▶ write lane ──▶ relay
+ *                              └─ all else ─────▶ fastify ─────▶ /ping, /health, /query, prom write, 404, 405
+ *
+ * Life: `openHttpListener` returns it listening, or rejects with nothing left open. Closing stops
+ * accepting first, then answers what is in flight with `Connection: close`, then ends idle
+ * connections; what is left at the deadline is cut.
+ *
+ * Limits: http-limits.ts. Never logs a URL or a header: credentials are in both.
+ */
+
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { renderAddress } from '../config/addresses.ts'
+import type { HttpRelayConfig } from '../config/config.ts'
+import type { Relay } from '../relay.ts'
+import type { Clock } from '../std/clock.ts'
+import { errorCode, errorText, RelayError } from '../std/errors.ts'
+import type { Logger } from '../std/logger.ts'
+import type { MemoryBudget } from '../std/memory-budget.ts'
+import { LogThrottle } from '../std/throttle.ts'
+import type { RisingClock } from '../write/rising-clock.ts'
+import { type HttpCounters, newHttpCounters } from './http-counters.ts'
+import { HttpExchanges } from './http-exchanges.ts'
+import type { HealthAnswer } from './http-health.ts'
+import { HTTP_LIMITS, type HttpLimits, LISTEN_BACKLOG_CONNECTIONS } from './http-limits.ts'
+import { HttpResponder } from './http-responder.ts'
+import { openRoutes } from './http-routes.ts'
+import { createHttpServer } from './http-server.ts'
+import { WriteLane } from './http-write-lane.ts'
+import { readCertificate } from './tls.ts'
+
+export interface HttpListenerOptions {
+  readonly config: HttpRelayConfig
+  readonly relay: Pick<Relay, 'accept'>
+  /** Asked by `/health`; must not take longer than `healthTimeoutMs`. */
+  readonly health: () => Promise<HealthAnswer> | HealthAnswer
+  readonly memory: MemoryBudget
+  readonly clock: Clock
+  readonly logger: Logger
+  /** One for each relay: see G3. */
+  readonly stampClock: RisingClock
+  /** For tests that do not want to wait. */
+  readonly limits?: Partial<HttpLimits>
+}
+
+export interface HttpListenerSnapshot {
+  readonly relay: string
+  readonly connections: number
+  readonly requestsInFlight: number
+  readonly counters: Readonly<Record<keyof HttpCounters, number>>
+}
+
+export interface HttpListener extends AsyncDisposable {
+  readonly address: { readonly host: string; readonly port: number }
+  /** Resolves when closed on request; rejects when the listener has died at run time. */
+  readonly closed: Promise<void>
+  snapshot(): HttpListenerSnapshot
+  /**
+   * Closes the listening socket; requests on open connections are answered with `Connection:
+   * close`.
+   */
+  stopAccepting(): void
+  /** As disposing, with a deadline of the caller's. At it, what is left is cut. */
+  close(deadline: AbortSignal): Promise<void>
+}
+
+/** @throws RelayError RELAY_ADDRESS_IN_USE, RELAY_ADDRESS_UNUSABLE, RELAY_CERTIFICATE_UNREADABLE */
+export async function openHttpListener(options: HttpListenerOptions): Promise<HttpListener> {
+  const { config } = options
+  const certificate =
+    config.tlsPemPath === undefined ? undefined : await readCertificate(config.tlsPemPath)
+  const limits = { ...HTTP_LIMITS, ...options.limits }
+  const exchanges = new HttpExchanges()
+  const counters = newHttpCounters()
+  const failure = Promise.withResolvers<never>()
+  const version = config.influxdbVersion
+  const responder = new HttpResponder({
+    version,
+    clock: options.clock,
+    exchanges,
+    counters,
+    lingerMs: limits.lingerMs,
+  })
+  const parts = { ...options, limits, exchanges, counters, responder, onBug: failure.reject }
+  const writes = new WriteLane(parts)
+  const { maxConnections } = config
+  const serverOptions = {
+    certificate,
+    limits,
+    maxConnections,
+    version,
+    exchanges,
+    counters,
+    writes,
+  }
+  const app = await openRoutes({
+    ...parts,
+    writes,
+    serverFactory: (route) => createHttpServer(serverOptions, route),
+  })
+  await listen(app.server, config)
+  return new ServingListener({
+    ...options,
+    limits,
+    exchanges,
+    counters,
+    failure,
+    server: app.server,
+  })
+}
+
+async function listen(server: Server, config: HttpRelayConfig): Promise<void> {
+  const { host, port } = config.bindAddress
+  const address = host === '' ? { port } : { host, port }
+  server.listen({ ...address, backlog: LISTEN_BACKLOG_CONNECTIONS })
+  try {
+    await once(server, 'listening')
+  } catch (error) {
+    throw listenError(config, error)
+  }
+}
+
+function listenError({ name, bindAddress }: HttpRelayConfig, cause: unknown): RelayError {
+  const isInUse = errorCode(cause) === 'EADDRINUSE'
+  const code = isInUse ? 'RELAY_ADDRESS_IN_USE' : 'RELAY_ADDRESS_UNUSABLE'
+  const why = isInUse ? 'another program is listening there' : errorText(cause)
+  const message = `relay "${name}" cannot listen on ${renderAddress(bindAddress)}: ${why}`
+  return new RelayError(code, message, { cause })
+}
+
+const LOG_INTERVAL_MS = 10_000
+/**
+ * Connections become idle without telling; fastify/fastify#7044 is what happens if nobody looks
+ * again.
+ */
+const IDLE_CHECK_MS = 50
+
+interface ServingOptions extends Omit<HttpListenerOptions, 'limits'> {
+  readonly limits: HttpLimits
+  readonly exchanges: HttpExchanges
+  readonly counters: HttpCounters
+  readonly failure: PromiseWithResolvers<never>
+  readonly server: Server
+}
+
+class ServingListener implements HttpListener {
+  readonly address: { readonly host: string; readonly port: number }
+  readonly closed: Promise<void>
+  readonly #options: ServingOptions
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  readonly #serverClosed: Promise<void>
+  #closing: Promise<void> | undefined
+
+  constructor(options: ServingOptions) {
+    const { server, failure, counters } = options
+    this.#options = options
+    this.#server = server
+    // An address of a pipe would be a string; ours has a port.
+    const { address, port } = server.address() as AddressInfo
+    this.address = { host: address, port }
+    this.#serverClosed = new Promise((resolve) => server.once('close', resolve))
+    this.closed = Promise.race([this.#serverClosed, failure.promise])
+    this.closed.catch(() => {}) // Whoever wants to know asks `closed`; nobody has to.
+    server.on('connection', (socket: Socket) => {
+      counters.acceptedConnections++
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+    })
+    const throttle = new LogThrottle(options.clock, LOG_INTERVAL_MS)
+    server.on('error', (error) => this.#onServerError(error, throttle))
+  }
+
+  snapshot(): HttpListenerSnapshot {
+    return {
+      relay: this.#options.config.name,
+      connections: this.#sockets.size,
+      requestsInFlight: this.#options.exchanges.count,
+      counters: { ...this.#options.counters },
+    }
+  }
+
+  stopAccepting(): void {
+    if (this.#options.exchanges.isDraining) return
+    this.#options.exchanges.isDraining = true
+    this.#server.close()
+  }
+
+  close(deadline: AbortSignal): Promise<void> {
+    this.#closing ??= this.#close()
+    const cut = (): void => {
+      for (const socket of this.#sockets) socket.destroy()
+    }
+    if (deadline.aborted) cut()
+    else deadline.addEventListener('abort', cut)
+    return this.#closing.finally(() => deadline.removeEventListener('abort', cut))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const deadline = new AbortController()
+    const { clock, limits } = this.#options
+    const timer = clock.startTimer(limits.closeTimeoutMs, () => deadline.abort())
+    await this.close(deadline.signal)
+    timer.cancel()
+  }
+
+  async #close(): Promise<void> {
+    const { clock } = this.#options
+    this.stopAccepting()
+    const closeIdle = (): void => {
+      this.#server.closeIdleConnections()
+      timer = clock.startTimer(IDLE_CHECK_MS, closeIdle)
+    }
+    let timer = clock.startTimer(0, closeIdle)
+    await this.#serverClosed
+    timer.cancel()
+  }
+
+  /** Of `accept`, mostly for want of file descriptors: the server goes on listening. */
+  #onServerError(error: Error, throttle: LogThrottle): void {
+    const { counters, logger, config } = this.#options
+    counters.acceptErrors++
+    const suppressed = throttle.hit()
+    if (suppressed === undefined) return
+    const fields = { relay: config.name, code: errorCode(error), suppressed }
+    logger.error(fields, `cannot accept connections: ${errorText(error)}; going on`)
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * Writes answers, with the headers that InfluxDB puts on all of them.
+ *
+ * Request ids are the client's where it sent one. While the listener is closing every answer says
+ * `Connection: close`.
+ */
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Clock } from '../std/clock.ts'
+import { errorCode } from '../std/errors.ts'
+import type { HttpAnswer } from './dialects/v1.ts'
+import type { HttpCounters } from './http-counters.ts'
+import type { HttpExchanges } from './http-exchanges.ts'
+import { firstHeader } from './request-headers.ts'
+import { RequestIds } from './request-id.ts'
+
+export interface HttpResponderOptions {
+  readonly version: string
+  readonly clock: Clock
+  readonly exchanges: HttpExchanges
+  readonly counters: HttpCounters
+  readonly lingerMs: number
+}
+
+const CORS_HEADERS = [
+  'Access-Control-Allow-Methods',
+  'DELETE, GET, OPTIONS, POST, PUT',
+  'Access-Control-Allow-Headers',
+  'Accept, Accept-Encoding, Authorization, Content-Length, Content-Type, X-CSRF-Token, ' +
+    'X-HTTP-Method-Override',
+  'Access-Control-Expose-Headers',
+  'Date, X-InfluxDB-Version, X-InfluxDB-Build',
+] as const
+
+export class HttpResponder {
+  readonly #options: HttpResponderOptions
+  readonly #requestIds: RequestIds
+
+  constructor(options: HttpResponderOptions) {
+    this.#options = options
+    this.#requestIds = new RequestIds(options.clock)
+  }
+
+  /** An answer of a handler: with request ids, and CORS headers where the client is a web page. */
+  answer(request: IncomingMessage, response: ServerResponse, answer: HttpAnswer): void {
+    this.#write(response, answer, this.#handlerHeaders(request))
+  }
+
+  /** An answer of the router, which knows nothing of request ids. */
+  answerUnrouted(response: ServerResponse, answer: HttpAnswer): void {
+    this.#write(response, answer, [])
+  }
+
+  /**
+   * Refuses a body that is still coming, and closes the connection.
+   *
+   * Closing at once would reset it, and the client would never see the answer. So what still comes
+   * is thrown away for `lingerMs`, with the answer already sent.
+   */
+  answerEarly(request: IncomingMessage, response: ServerResponse, answer: HttpAnswer): void {
+    const headers = [...this.#handlerHeaders(request), 'Connection', 'close']
+    if (request.complete) return this.#write(response, answer, headers)
+    this.#writeHead(response, answer, headers)
+    response.write(answer.body)
+    const end = (): void => {
+      timer.cancel()
+      response.end()
+    }
+    const timer = this.#options.clock.startTimer(this.#options.lingerMs, end, {
+      isBackground: true,
+    })
+    request.once('end', end)
+    response.once('close', () => timer.cancel())
+    request.resume()
+  }
+
+  #handlerHeaders(request: IncomingMessage): string[] {
+    const { headers: incoming } = request
+    const hasOwnId = incoming['x-request-id'] !== undefined || incoming['request-id'] !== undefined
+    const id =
+      (hasOwnId && (firstHeader(request, 'x-request-id') || firstHeader(request, 'request-id'))) ||
+      this.#requestIds.next()
+    const headers = ['Request-Id', id, 'X-Request-Id', id]
+    const origin = incoming.origin
+    if (origin) headers.push('Access-Control-Allow-Origin', origin, ...CORS_HEADERS)
+    return headers
+  }
+
+  #write(response: ServerResponse, answer: HttpAnswer, headers: readonly string[]): void {
+    this.#writeHead(response, answer, headers)
+    response.end(answer.body)
+  }
+
+  #writeHead(response: ServerResponse, answer: HttpAnswer, more: readonly string[]): void {
+    const { status, body } = answer
+    const headers = [
+      ...answer.headers,
+      'X-Influxdb-Build',
+      'OSS',
+      'X-Influxdb-Version',
+      this.#options.version,
+      ...more,
+    ]
+    if (status !== 204) headers.push('Content-Length', String(Buffer.byteLength(body)))
+    // The request's socket: a pipelined response is given its own only when its turn comes.
+    if (this.#options.exchanges.isLastOn(response.req.socket)) headers.push('Connection', 'close')
+    this.#count(status)
+    try {
+      response.writeHead(status, headers)
+    } catch (error) {
+      if (errorCode(error) !== 'ERR_INVALID_CHAR') throw error
+      response.writeHead(status, headers.map(withoutControls)) // Before Node 26; see http-server.ts.
+    }
+  }
+
+  #count(status: number): void {
+    const { counters } = this.#options
+    if (status < 400) counters.answers2xx++
+    else if (status < 500) counters.answers4xx++
+    else counters.answers5xx++
+  }
+}
+
+function withoutControls(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what has to go.
+  return text.replaceAll(/[\u0000-\u001f\u007f]/g, ' ')
+}
