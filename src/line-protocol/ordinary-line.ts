@@ -41,6 +41,7 @@ const NAME_MAX_BYTES = 32_000
 const FLOAT_PLAIN_MAX_BYTES = 200
 const INTEGER_PLAIN_MAX_DIGITS = 18
 
+const STOP = 1
 const HIGH = 2
 const ESCAPE = 3
 const NAME_STOPS = byteTable([COMMA, SPACE, NEWLINE])
@@ -51,7 +52,7 @@ FIELD_STOPS.fill(HIGH, 0x80)
 
 function byteTable(stops: readonly number[]): Uint8Array {
   const table = new Uint8Array(256)
-  for (const byte of stops) table[byte] = 1
+  for (const byte of stops) table[byte] = STOP
   table[BACKSLASH] = ESCAPE
   return table
 }
@@ -114,8 +115,9 @@ export class OrdinaryLines {
     const bytes = this.#bytes
     let i = from
     for (;;) {
+      while (entryAt(stops, byteAt(bytes, i)) === 0) i++
       const stop = entryAt(stops, byteAt(bytes, i))
-      if (stop === 1) return i
+      if (stop === STOP) return i
       // A body that is UTF-8 as a whole has only UTF-8 names, since they are cut at ASCII bytes.
       if (stop === HIGH && !this.#isUtf8Body()) return from
       i = stop === ESCAPE ? escapeEnd(bytes, i) : i + 1
@@ -194,9 +196,9 @@ function offsetAt(values: readonly number[], index: number): number {
 function tagStop(bytes: Uint8Array, from: number): number {
   let i = from
   for (;;) {
-    const stop = entryAt(TAG_STOPS, byteAt(bytes, i))
-    if (stop === 1) return i
-    i = stop === ESCAPE ? escapeEnd(bytes, i) : i + 1
+    while (entryAt(TAG_STOPS, byteAt(bytes, i)) === 0) i++
+    if (byteAt(bytes, i) !== BACKSLASH) return i
+    i = escapeEnd(bytes, i)
     if (i === ODD) return from
   }
 }
