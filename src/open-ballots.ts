@@ -1,8 +1,9 @@
 /**
  * The clients that wait for an answer: ballots by log entry, decided by votes or by time.
  *
- * Promise: every ballot that was opened is decided exactly once, at the latest after `ackTimeoutMs`. One timer
- * serves all, because all wait equally long and so expire in the order in which they were opened.
+ * Promise: every ballot that was opened is decided exactly once, at the latest after
+ * `ackTimeoutMs`. One timer serves all, because all wait equally long and so expire in the order in
+ * which they were opened.
  */
 
 import type { Entry } from './log/entry.ts'
@@ -47,9 +48,10 @@ export class OpenBallots {
     if (decision !== 'open') this.#close(entry, ballot, decision)
   }
 
-  /** Nothing will come soon from this output: no client waits for it. */
-  giveUpOn(outputIndex: number): void {
+  /** Nothing will come soon from this output, in this stream or at all: no client waits for it. */
+  giveUpOn(outputIndex: number, database?: string): void {
     for (const { entry, ballot } of [...this.#waiting.values()]) {
+      if (database !== undefined && entry.write.target.database !== database) continue
       ballot.giveUpOn(outputIndex)
       this.count(entry, ballot)
     }

@@ -1,12 +1,13 @@
 /**
  * One relay: a log, the outputs that drain it, and the policy that tells the client.
  *
- *     accept ──▶ admitted? ──append──▶ log ──offer──▶ outputs ──outcomes──▶ ballot ──decided──▶ reply
+ *     accept ──append──▶ log ──offer──▶ outputs ──outcomes──▶ ballot ──decided──▶ reply
  *
- * What was appended and not withdrawn is offered to all outputs, whether or not the client still listens.
+ * What was appended and not withdrawn is offered to all outputs, whether or not the client still
+ * listens.
  *
- * Promise: `accept` resolves within `ackTimeoutMs`. A write that is answered 503 and that no output has begun is
- * withdrawn everywhere, so that the client's retry does not pile up copies.
+ * Promise: `accept` resolves within `ackTimeoutMs`. A write that is answered 503 and that no output
+ * has begun is withdrawn everywhere, so that the client's retry does not pile up copies.
  */
 
 import type { OutputConfig, RelayConfig } from './config/config.ts'
@@ -128,7 +129,7 @@ export class Relay implements AsyncDisposable {
   /** Appends the write and resolves with the client's answer. Rejects only for a bug of ours. */
   accept(write: Write, options?: AcceptOptions): Promise<Reply> {
     const policy = strongerPolicy(this.#config.acknowledgement, options?.policy)
-    const ballot = new Ballot(policy, this.#firstVotes())
+    const ballot = new Ballot(policy, this.#firstVotes(write.target.database))
     if (ballot.decision() === 'unavailable') return this.#refuse('no-output-up')
     const entry = this.#append(write)
     if (typeof entry === 'string') return this.#refuse(entry)
@@ -139,13 +140,19 @@ export class Relay implements AsyncDisposable {
     })
   }
 
-  /** As `accept`, for a listener that has nobody to answer. Over a bound the write is refused and counted. */
+  /**
+   * As `accept`, for a listener that has nobody to answer. Over a bound the write is refused and
+   * counted.
+   */
   offer(write: Write): void {
     const entry = this.#append(write)
     if (typeof entry === 'string') this.#refusedWrites[entry]++
   }
 
-  /** Takes nothing new; resolves when the outputs that are up have nothing pending, or `signal` is aborted. */
+  /**
+   * Takes nothing new; resolves when the outputs that are up have nothing pending, or `signal` is
+   * aborted.
+   */
   async drain(signal: AbortSignal): Promise<void> {
     this.#isClosing = true
     await Promise.all(this.#outputs.map((output) => output.drained(signal)))
@@ -166,7 +173,9 @@ export class Relay implements AsyncDisposable {
     }
   }
 
-  /** Stops at once; what is pending is dropped and counted, and waiting clients are answered 503. */
+  /**
+   * Stops at once; what is pending is dropped and counted, and waiting clients are answered 503.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosing = true
     await Promise.all(this.#outputs.map((output) => output[Symbol.asyncDispose]()))
@@ -178,23 +187,18 @@ export class Relay implements AsyncDisposable {
     const { clock, random, logger } = options
     const events = {
       onSettled: (entry: Entry, outcome: Outcome) => this.#settled(index, entry, outcome),
-      onFailed: (entry: Entry) => {
-        const ballot = this.#ballots.of(entry)
-        if (ballot === undefined) return
-        ballot.vote(index, 'failed')
-        this.#ballots.count(entry, ballot)
-      },
+      onFailed: (database: string) => this.#ballots.giveUpOn(index, database),
       onDown: () => this.#ballots.giveUpOn(index),
     }
     return new Output({ config, destination, clock, random, logger, events })
   }
 
   /** An output that is down or behind has failed from the start: nobody waits for it. */
-  #firstVotes(): Vote[] {
+  #firstVotes(database: string): Vote[] {
     const votes: Vote[] = []
     for (let i = 0; i < this.#outputs.length; i++) {
       if (!this.#electors[i]) votes.push('none')
-      else votes.push(this.#outputs[i]?.canVote ? 'open' : 'failed')
+      else votes.push(this.#outputs[i]?.canVote(database) ? 'open' : 'failed')
     }
     return votes
   }
@@ -249,7 +253,8 @@ function castVote(ballot: Ballot, index: number, outcome: Outcome): void {
     case 'withdrawn':
       return ballot.vote(index, 'failed')
     case 'dropped':
-      // A datagram that could not leave whole was sent as far as it could be; nobody will try again.
+      // A datagram that could not leave whole was sent as far as it could be; nobody will try
+      // again.
       return ballot.vote(index, isSent(outcome.reason) ? 'stored' : 'failed')
     default:
       return unreachable(outcome)

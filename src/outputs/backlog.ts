@@ -3,9 +3,9 @@
  *
  * Promise: every entry that was offered is settled exactly once, and told so (`onSettled`).
  *
- * Limits: `boundBytes`. At the bound the oldest writes that another output has stored, or whose client was told
- * no, are given up; when there is none, there is no room and the new write must be refused. A single write
- * larger than the bound passes while nothing else is pending.
+ * Limits: `boundBytes`. At the bound the oldest writes that another output has stored, or whose
+ * client was told no, are given up; when there is none, there is no room and the new write must be
+ * refused. A single write larger than the bound passes while nothing else is pending.
  */
 
 import type { Entry } from '../log/entry.ts'
@@ -35,11 +35,17 @@ export class Backlog {
     return this.#streams.values()
   }
 
+  /** Whether the stream fails, or still works off what it missed. */
+  isBehind(database: string): boolean {
+    return this.#streams.get(database)?.isBehind === true
+  }
+
   /** Takes on an entry that was just appended to `log`. */
   offer(entry: Entry, log: StreamLog): StreamDrain {
     this.counters.accept(entry)
     let stream = this.#streams.get(log.database)
-    // A stream that ran empty may have been made anew in the log while its last answer was being dealt with.
+    // A stream that ran empty may have been made anew in the log while its last answer was being
+    // dealt with.
     if (stream === undefined || stream.log !== log) {
       stream = new StreamDrain(log, entry.position)
       this.#streams.set(log.database, stream)

@@ -1,19 +1,18 @@
 /**
  * The drain loop of one output: read from the cursor, merge, send, judge, advance.
  *
- *     pending ──take──▶ batch ──send──▶ verdict ──▶ delivered, refused: settled, the cursor advances
+ *     pending ──take──▶ batch ──send──▶ verdict ──▶ delivered, refused: settled, cursor advances
  *                         ▲                    ├──▶ retry: stays, after a backoff
  *                         └────────────────────┴──▶ split: stays, goes write by write
  *
- * One request is in flight per stream, which keeps the order; throughput comes from merging everything that
- * arrived meanwhile. A stream that waits (backoff) holds up no other; an output that is down holds up all of its
- * streams until it answers.
+ * One request is in flight per stream, which keeps the order; throughput comes from merging
+ * everything that arrived meanwhile. A stream that waits (backoff) holds up no other; an output
+ * that is down holds up all of its streams until it answers.
  *
  * Never rejects: a destination that throws is a bug of ours, and ends the process.
  */
 
 import type { OutputConfig } from '../config/config.ts'
-import type { Entry } from '../log/entry.ts'
 import { backoffMs } from '../std/backoff.ts'
 import type { Clock } from '../std/clock.ts'
 import { unreachable } from '../std/errors.ts'
@@ -33,8 +32,8 @@ export interface DrainOptions {
   readonly log: OutputLog
   readonly clock: Clock
   readonly random: () => number
-  /** An attempt at the entry failed; it stays pending. */
-  readonly onFailed: (entry: Entry) => void
+  /** An attempt in this stream failed; what is pending there stays pending. */
+  readonly onFailed: (database: string) => void
   /** A stream came to rest: nothing to send, or nothing that can be sent now. */
   readonly onRest: () => void
 }
@@ -55,7 +54,8 @@ export class Drain {
   wake(stream: StreamDrain): void {
     if (stream.isBusy || stream.retryTimer !== undefined || !this.#options.health.isUp) return
     if (this.#woken.push(stream) > 1) return
-    // Not at once: what else is read from sockets in this turn of the event loop goes into the same request.
+    // Not at once: what else is read from sockets in this turn of the event loop goes into the same
+    // request.
     setImmediate(() => {
       const woken = this.#woken
       this.#woken = []
@@ -147,6 +147,7 @@ export class Drain {
   ): void {
     const { backlog, config, health } = this.#options
     for (const { entry } of taken) entry.storedCount++
+    if (stream.hasReadAll && taken.length === stream.batch.length) stream.isBehind = false
     const outcome: Outcome = body === '' ? DELIVERED : { kind: 'delivered', body }
     backlog.settleTaken(stream, taken, (_, index) => {
       const part = lost.find((each) => each.writeIndex === index)
@@ -156,7 +157,10 @@ export class Drain {
     health.noteDelivery(backlog.counters.pendingBytes <= config.batchMaxBytes)
   }
 
-  /** Several writes are refused together only for what they have in common: then each is, with all its lines. */
+  /**
+   * Several writes are refused together only for what they have in common: then each is, with all
+   * its lines.
+   */
   #refuse(
     stream: StreamDrain,
     taken: readonly Taken[],
@@ -177,9 +181,10 @@ export class Drain {
     // A kept connection that died under the request: nothing has been said about the server yet.
     if (verdict.isReset && stream.failures === 1) return
     if (config.bufferBytes === 0) return this.#giveUp(stream, taken, verdict.why)
+    stream.isBehind = true
     if (verdict.isDown) health.markDown(verdict.why)
     else this.#backOff(stream, verdict)
-    for (const { entry } of taken) onFailed(entry)
+    onFailed(stream.log.database)
   }
 
   #backOff(stream: StreamDrain, verdict: RetryVerdict): void {
@@ -200,10 +205,9 @@ export class Drain {
 
   /** `buffer-size-mb = 0`: no second attempt, as the original had it. */
   #giveUp(stream: StreamDrain, taken: readonly Taken[], why: string): void {
-    const { backlog, log, onFailed } = this.#options
+    const { backlog, log } = this.#options
     stream.failures = 0
     log.oneAttemptFailed(taken, why)
-    for (const { entry } of taken) onFailed(entry)
     backlog.settleTaken(stream, taken, ({ write }) => {
       return { kind: 'dropped', reason: 'one-attempt', lineCount: write.lineCount }
     })

@@ -1,8 +1,9 @@
 /**
  * The lines of a write that an output's `[[filter]]`s let through.
  *
- * As veepee's relay had it, but line by line: a line goes when every filter that names the output matches it, on
- * its measurement and on at least one of its tag keys. What is not line protocol is never filtered.
+ * As veepee's relay had it, but line by line: a line goes when every filter that names the output
+ * matches it, on its measurement and on at least one of its tag keys. What is not line protocol is
+ * never filtered.
  */
 
 import type { LineFilter } from '../config/config.ts'

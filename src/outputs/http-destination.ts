@@ -1,9 +1,10 @@
 /**
  * An HTTP server behind an output: one request per batch, judged by `verdict.ts`.
  *
- * A request that runs into `timeout` is not abandoned, because an abandoned request may be carried out after
- * the next one and leave stale values. It is waited for on its own connection until that dies; or until a
- * fresh `/ping` is answered and one more `timeout` has passed: then the server lives and this request does not.
+ * A request that runs into `timeout` is not abandoned, because an abandoned request may be carried
+ * out after the next one and leave stale values. It is waited for on its own connection until that
+ * dies; or until a fresh `/ping` is answered and one more `timeout` has passed: then the server
+ * lives and this request does not.
  *
  * Limits: HTTP_CONNECTIONS_MAX connections, one request on each; more streams wait for a free one.
  *
@@ -20,7 +21,9 @@ import { HttpRequestRenderer } from './http-request.ts'
 import { judge } from './verdict.ts'
 
 const HTTP_CONNECTIONS_MAX = 64
-/** Idle connections are closed by us before most servers and load balancers do it under a request. */
+/**
+ * Idle connections are closed by us before most servers and load balancers do it under a request.
+ */
 const KEEP_ALIVE_MS = 30_000
 /** Connections are made anew after this time, so that a name that moved is followed. */
 const CONNECTION_TTL_MS = 5 * 60_000
@@ -86,7 +89,8 @@ class HttpDestination implements Destination {
   }
 
   async probe(): Promise<boolean> {
-    // A connection of its own: one that was kept says nothing about whether the server takes new ones.
+    // A connection of its own: one that was kept says nothing about whether the server takes new
+    // ones.
     const client = new Client(this.#config.origin, {
       ...this.#connection,
       headersTimeout: PROBE_TIMEOUT_MS,

@@ -1,8 +1,8 @@
 /**
  * One request and its answer over undici, as values: nothing here throws, and nothing is retried.
  *
- * Costs half of `request()`: a handler on `dispatch` instead of a stream. The answer's body is read to a bound;
- * beyond it the connection is given up, because an endless body must not hold us.
+ * Costs half of `request()`: a handler on `dispatch` instead of a stream. The answer's body is read
+ * to a bound; beyond it the connection is given up, because an endless body must not hold us.
  */
 
 import type { Dispatcher } from 'undici'

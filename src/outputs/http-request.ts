@@ -1,7 +1,8 @@
 /**
  * A batch as a request in the dialect of InfluxDB 1.x: path, headers, body.
  *
- * Path and headers depend on the target alone and are kept with it, so that a busy stream renders them once.
+ * Path and headers depend on the target alone and are kept with it, so that a busy stream renders
+ * them once.
  */
 
 import { promisify } from 'node:util'

@@ -40,7 +40,9 @@ export class OutputCounters {
     this.pendingBytes += entry.bytes
   }
 
-  /** @param filteredLineCount lines that the output's filters held back, already in no other count */
+  /**
+   * @param filteredLineCount lines that the output's filters held back, already in no other count
+   */
   settle(entry: Entry, outcome: Outcome, filteredLineCount: number): void {
     const sentLines = entry.write.lineCount - filteredLineCount
     this.outcomeLines.filtered += filteredLineCount

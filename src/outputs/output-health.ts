@@ -1,11 +1,12 @@
 /**
  * Whether an output is up, and how we know: by its answers, and by probes while there are none.
  *
- *     up ──timeout, refused connection, unanswered probe──▶ down ──any answer──▶ up, behind ──caught up──▶ up
+ *     up ──timeout, refused, unanswered probe──▶ down ──any answer──▶ behind ──caught up──▶ up
  *
  * Every change is one log line with cause, duration and backlog; changes that come faster than
- * FLAP_LOG_INTERVAL_MS are counted and told with the next one. An idle output is probed, so that its state is
- * known before a write needs it; a down one is probed with backoff, one probe at a time.
+ * FLAP_LOG_INTERVAL_MS are counted and told with the next one. An idle output is probed, so that
+ * its state is known before a write needs it; a down one is probed with backoff, one probe at a
+ * time.
  */
 
 import { backoffMs } from '../std/backoff.ts'
@@ -68,7 +69,10 @@ export class OutputHealth {
     return this.#options.clock.monotonicMs() - this.#changedAtMs
   }
 
-  /** Asks once, so that the first write finds the state known, and goes on asking while there is no traffic. */
+  /**
+   * Asks once, so that the first write finds the state known, and goes on asking while there is no
+   * traffic.
+   */
   async start(): Promise<void> {
     await this.#probe()
   }

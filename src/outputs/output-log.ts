@@ -1,5 +1,6 @@
 /**
- * The log lines of one output: each says what, why, how much, and what happens next; repeats are limited.
+ * The log lines of one output: each says what, why, how much, and what happens next; repeats are
+ * limited.
  *
  * At most one line of a kind in REPEAT_INTERVAL_MS; the next one says how many were left out.
  */
@@ -49,8 +50,10 @@ export class OutputLog {
   }): void {
     const { failures, delayMs, counters } = attempt
     const why = shorten(attempt.why)
-    const waiting = `${renderCount(counters.pendingWrites, 'write')} (${renderBytes(counters.pendingBytes)})`
-    const text = `attempt ${failures} failed (${why}); ${waiting} waiting; next attempt in ${renderWait(delayMs)}`
+    const { pendingWrites, pendingBytes } = counters
+    const waiting = `${renderCount(pendingWrites, 'write')} (${renderBytes(pendingBytes)}) waiting`
+    const next = `next attempt in ${renderWait(delayMs)}`
+    const text = `attempt ${failures} failed (${why}); ${waiting}; ${next}`
     this.#warn('failed', { failures, why, delayMs }, text)
   }
 
@@ -69,12 +72,14 @@ export class OutputLog {
 
   gaveUp(entry: Entry, boundBytes: number): void {
     const { database } = entry.write.target
-    const text = `backlog of ${renderBytes(boundBytes)} is full: gave up its oldest write to "${database}", which is stored elsewhere or was refused`
+    const what = `its oldest write to "${database}", which is stored elsewhere or was refused`
+    const text = `backlog of ${renderBytes(boundBytes)} is full: gave up ${what}`
     this.#warn('gave-up', { database, boundBytes }, text)
   }
 
   oneAttemptFailed(taken: readonly Taken[], why: string): void {
-    const text = `the one attempt failed (${shorten(why)}); ${renderCount(taken.length, 'write')} lost here, because buffer-size-mb is 0`
+    const lost = `${renderCount(taken.length, 'write')} lost here, because buffer-size-mb is 0`
+    const text = `the one attempt failed (${shorten(why)}); ${lost}`
     this.#warn('one-attempt', { why: shorten(why), writes: taken.length }, text)
   }
 

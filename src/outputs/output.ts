@@ -1,8 +1,9 @@
 /**
- * One output: a destination, what it is owed, whether it is up, and the loop that drains the one into the other.
+ * One output: a destination, what it is owed, whether it is up, and the loop that drains the one
+ * into the other.
  *
- * Life: made around an open destination; `start` tells whether it is up; disposing stops at once and settles
- * what is left as dropped (`drained` is the patient way before that).
+ * Life: made around an open destination; `start` tells whether it is up; disposing stops at once
+ * and settles what is left as dropped (`drained` is the patient way before that).
  */
 
 import type { OutputConfig } from '../config/config.ts'
@@ -21,8 +22,8 @@ import type { OutputSnapshot } from './output-snapshot.ts'
 export interface OutputEvents {
   /** The entry's one and final fate here. */
   onSettled(entry: Entry, outcome: Outcome): void
-  /** An attempt at it failed; it stays pending, or is about to be settled as dropped. */
-  onFailed(entry: Entry): void
+  /** An attempt in this stream failed: nothing pending there is worth waiting for. */
+  onFailed(database: string): void
   /** Down: nothing pending here is worth waiting for. */
   onDown(): void
 }
@@ -79,9 +80,10 @@ export class Output implements AsyncDisposable {
     this.#health = health
   }
 
-  /** Up and at the tail: its word on a write counts. */
-  get canVote(): boolean {
-    return this.#health.isUp && !this.#health.isBehind
+  /** Up and at the tail: its word on a write to this database can be waited for. */
+  canVote(database: string): boolean {
+    const { isUp, isBehind } = this.#health
+    return isUp && !isBehind && !this.#backlog.isBehind(database)
   }
 
   get pendingWrites(): number {

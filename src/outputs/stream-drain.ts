@@ -5,8 +5,9 @@
  *             │  [ e4  e5  e6 ]           │  e7  e8  e9
  *                                         └ next
  *
- * Neighbours of one target are taken together up to `batchMaxBytes`; a larger write goes alone. What was taken
- * stays in `batch` until it is settled, over as many attempts as that needs, so order is kept by construction.
+ * Neighbours of one target are taken together up to `batchMaxBytes`; a larger write goes alone.
+ * What was taken stays in `batch` until it is settled, over as many attempts as that needs, so
+ * order is kept by construction.
  *
  * Invariant: every entry of `batch` has a position below `next`, and they are in order.
  */
@@ -41,6 +42,10 @@ export class StreamDrain {
   pendingCount = 0
   /** After a merged request was refused: its writes go one by one. */
   isSplit = false
+  /** Attempts fail, or what they left waiting is still being worked off: no client waits for this. */
+  isBehind = false
+  /** The last `take` left nothing unread. */
+  hasReadAll = false
 
   constructor(log: StreamLog, next: number) {
     this.log = log
@@ -57,14 +62,16 @@ export class StreamDrain {
     return undefined
   }
 
-  /** Appends entries to an empty `batch`: the first, and its neighbours that may be merged with it. */
+  /**
+   * Appends entries to an empty `batch`: the first, and its neighbours that may be merged with it.
+   */
   take(batchMaxBytes: number, view: (entry: Entry) => Taken | undefined): void {
     let bytes = 0
     for (let entry = this.peek(); entry !== undefined; entry = this.peek()) {
       const first = this.batch[0]
       if (first !== undefined) {
-        if (!isMergeable(first.write, entry.write)) return
-        if (bytes + entry.write.body.length > batchMaxBytes) return
+        if (!isMergeable(first.write, entry.write)) break
+        if (bytes + entry.write.body.length > batchMaxBytes) break
       }
       this.next++
       const taken = view(entry)
@@ -72,6 +79,7 @@ export class StreamDrain {
       bytes += taken.write.body.length
       this.batch.push(taken)
     }
+    this.hasReadAll = this.next === this.log.end
   }
 
   /** How many entries at the head of `batch` the next attempt carries. */

@@ -4,7 +4,8 @@
  * Judged by the text as well as by the status: InfluxDB answers 500 for some refusals for good
  * (`retention policy not found`), and 400 for writes that it has stored in part.
  *
- * Sources: InfluxDB 1.x services/httpd and coordinator, measured on 1.6.7; docs/outputs.md has the table.
+ * Sources: InfluxDB 1.x services/httpd and coordinator, measured on 1.6.7; docs/outputs.md has the
+ * table.
  */
 
 import { retryAfterMs } from '../std/backoff.ts'
@@ -18,13 +19,15 @@ export interface Answer {
   readonly body: string
 }
 
-/** Statuses that say something about where the write goes or on whose word, whatever its lines are. */
+/**
+ * Statuses that say something about where the write goes or on whose word, whatever its lines are.
+ */
 const TARGET_STATUSES: ReadonlySet<number> = new Set([401, 403, 404])
 /** Statuses below 500 that may heal. */
 const PASSING_STATUSES: ReadonlySet<number> = new Set([408, 425, 429])
 /** Texts of a 5xx that will not heal: InfluxDB 1.x says them of the write, not of itself. */
 const REFUSING_5XX =
-  /retention policy not found|partial write|points beyond retention policy|unable to parse|invalid UTF-8/
+  /retention policy not found|unable to parse|partial write|beyond retention policy|invalid UTF-8/
 const RETENTION_POLICY_MISSING = /retention policy not found/
 
 export function judge(answer: Answer, batch: Batch, nowMs: number): Verdict {
@@ -97,7 +100,9 @@ function retryLater(why: string, askedMs: number | undefined): Verdict {
   }
 }
 
-/** The server's own words: `error` (v1, v3) or `message` (v2) of a JSON body, else the body itself. */
+/**
+ * The server's own words: `error` (v1, v3) or `message` (v2) of a JSON body, else the body itself.
+ */
 export function errorOf(answer: Answer): string {
   const fields = parseObject(answer.body)
   for (const name of ['error', 'message']) {

@@ -1,8 +1,8 @@
 /**
  * G10: every line is accounted for.
  *
- * Per output: accepted = delivered + pending + refused + dead-lettered + dropped + withdrawn + filtered,
- * exactly, in the metrics, while outputs refuse, fail, vanish and filter.
+ * Per output: accepted = delivered + pending + refused + dead-lettered + dropped + withdrawn +
+ * filtered, exactly, in the metrics, while outputs refuse, fail, vanish and filter.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -30,13 +30,11 @@ test('every accepted line is pending or has exactly one fate, whatever the outpu
   b.answer = 503
   c.answer = ({ body }) => (body.includes('kept2') ? 500 : 204)
 
-  const answers = await Promise.all([
-    relay.write('kept v=1 1\nother v=1 1\n'),
-    relay.write('kept v=2 2\nbad v=1 1\ngood v=1 1\n'),
-    relay.write('kept2 v=3 3\n'),
-    relay.write('kept v=4 4\nthis is no line\n'),
-  ])
-  assert.deepEqual(answers.map(({ status }) => status).sort(), [204, 204, 204, 400])
+  const statusOf = async (lines: string) => (await relay.write(lines)).status
+  assert.equal(await statusOf('kept v=1 1\nother v=1 1\n'), 204)
+  assert.equal(await statusOf('kept v=2 2\nbad v=1 1\ngood v=1 1\n'), 204) // c has its part.
+  assert.equal(await statusOf('kept2 v=3 3\n'), 204)
+  assert.equal(await statusOf('kept v=4 4\nthis is no line\n'), 400)
   const accepted = 2 + 3 + 1 + 1
   for (const output of ['a', 'b', 'c']) {
     const books = booksOf(await readMetrics(config.adminUrl), output)

@@ -1,8 +1,9 @@
 /**
  * G8: bounded.
  *
- * Request size, unpacked size, memory in all, the backlog of an output, connections: each has a limit, and what
- * happens at it is what the configuration says. Nothing that was stored nowhere is given up.
+ * Request size, unpacked size, memory in all, the backlog of an output, connections: each has a
+ * limit, and what happens at it is what the configuration says. Nothing that was stored nowhere is
+ * given up.
  */
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'

@@ -1,8 +1,8 @@
 /**
  * G1: drop-in.
  *
- * What the originals ran starts and means the same: both ways to write outputs, both styles of location, buffering,
- * TLS keys, UDP relays, veepee's endpoints, filters and rate limits.
+ * What the originals ran starts and means the same: both ways to write outputs, both styles of
+ * location, buffering, TLS keys, UDP relays, veepee's endpoints, filters and rate limits.
  */
 import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'

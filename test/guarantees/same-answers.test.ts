@@ -1,8 +1,9 @@
 /**
  * G2: a client cannot tell it from InfluxDB.
  *
- * The same requests go to a real InfluxDB 1.x and to the relay before two others; status, headers and error texts
- * must be the same. What changes from request to request (dates, request ids, versions) is compared by presence.
+ * The same requests go to a real InfluxDB 1.x and to the relay before two others; status, headers
+ * and error texts must be the same. What changes from request to request (dates, request ids,
+ * versions) is compared by presence.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,8 +1,8 @@
 /**
  * G3: same points everywhere.
  *
- * A line without a timestamp gets one, once, before fan-out; all lines of a request get the same one; no two
- * requests get the same nanosecond.
+ * A line without a timestamp gets one, once, before fan-out; all lines of a request get the same
+ * one; no two requests get the same nanosecond.
  */
 import assert from 'node:assert/strict'
 import { Agent, request } from 'node:http'

@@ -1,9 +1,9 @@
 /**
  * G9: stops clean.
  *
- * SIGINT and SIGTERM: listeners close first, requests in flight are answered, outputs that are up drain until
- * `shutdown-timeout`; what is left is told, and exit 1. A second signal ends it at once. No other signal, and no
- * closed or full stdout, ends it at all.
+ * SIGINT and SIGTERM: listeners close first, requests in flight are answered, outputs that are up
+ * drain until `shutdown-timeout`; what is left is told, and exit 1. A second signal ends it at
+ * once. No other signal, and no closed or full stdout, ends it at all.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -50,13 +50,13 @@ test('a second signal ends it at once', async () => {
   const config = await relayConfig({ outputs: [a.url] })
   await using relay = await startRelayProcess({ config: config.toml })
   a.hold()
-  const answer = relay.write('m v=1 1\n')
+  const unanswered = assert.rejects(relay.write('m v=1 1\n'))
   await a.nextRequest()
   relay.signal('SIGINT')
   await relay.line(({ msg }) => msg.includes('stopping'))
   relay.signal('SIGINT')
   assert.deepEqual(await relay.exited, { code: 130, signal: null })
-  await assert.rejects(answer)
+  await unanswered
 })
 
 test('SIGHUP, SIGPIPE, SIGUSR1 and SIGUSR2 change nothing', async () => {
