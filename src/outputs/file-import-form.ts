@@ -36,15 +36,13 @@ export function renderDdl(statements: readonly string[]): string {
   return statements.length === 0 ? '' : `${DDL}${statements.map((each) => `${each}\n`).join('')}`
 }
 
-/**
- * A statement that may be carried over from file to file, on one line; `undefined` for any other.
- */
+/** A single statement that may be carried over from file to file, on one line; else `undefined`. */
 export function parseStatement(text: string): string | undefined {
-  // A comment would swallow what follows it on the one line.
-  if (!/^\s*CREATE\s+(DATABASE|RETENTION\s+POLICY)\s/i.test(text) || text.includes('--')) {
-    return undefined
-  }
-  return text.trim().replace(/\s+/g, ' ')
+  const statement = text.trim().replace(/\s*;$/, '')
+  const isCreate = /^CREATE\s+(DATABASE|RETENTION\s+POLICY)\s/i.test(statement)
+  // A comment would swallow what follows it on the one line; behind a `;` anything may stand.
+  if (!isCreate || statement.includes('--') || statement.includes(';')) return undefined
+  return statement.replace(/\s*[\r\n]\s*/g, ' ')
 }
 
 export interface Head {
