@@ -47,11 +47,10 @@ export function settle(
   return undefined
 }
 
-/** Whether InfluxDB stores the same for both, when `stamp` stands for a missing timestamp. */
-function isSame(left: Point, right: Point, stamp: string): boolean {
+/** Whether InfluxDB stores for `left` what it stores for `right` at `time`. */
+function isSame(left: Point, right: Point, time: string): boolean {
   if (slice(left.bytes, left.key) !== slice(right.bytes, right.key)) return false
-  const time = slice(left.bytes, left.timestamp) || stamp
-  if (time !== (slice(right.bytes, right.timestamp) || stamp)) return false
+  if (slice(left.bytes, left.timestamp) !== time) return false
   const others = eachField(right.bytes, right.fields)
   for (const field of eachField(left.bytes, left.fields)) {
     const other = others.next()
