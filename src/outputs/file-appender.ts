@@ -109,6 +109,8 @@ export class FileAppender implements AsyncDisposable {
   /** The file becomes `name.1`, of all together `keepFiles` stay, and an empty one is begun. */
   async rotate(keepFiles: number): Promise<void> {
     const { path } = this.#options
+    // Should it fail half-way, the next `check` finds out what has become of the name.
+    this.#checkedAtMs = Number.NEGATIVE_INFINITY
     const nameOf = (age: number) => (age === 0 ? path : `${path}.${age}`)
     for (let age = keepFiles; age < keepFiles + STALE_FILES_MAX; age++) {
       if (!(await isDone(unlink(nameOf(age))))) break
@@ -116,8 +118,8 @@ export class FileAppender implements AsyncDisposable {
     for (let age = keepFiles - 1; age > 0; age--) {
       await isDone(rename(nameOf(age - 1), nameOf(age)))
     }
-    if (keepFiles === 1) await unlink(path)
-    await this.#openAgain()
+    if (keepFiles > 1) await this.#openAgain()
+    else await this.#beginAnew()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -127,6 +129,13 @@ export class FileAppender implements AsyncDisposable {
   async #cut(): Promise<void> {
     await this.#file.handle.truncate(this.#length)
     this.#mustCut = false
+  }
+
+  async #beginAnew(): Promise<void> {
+    await this.#file.handle.truncate(0)
+    this.#file = { ...this.#file, head: '' }
+    this.#length = 0
+    this.#generation++
   }
 
   async #isOurs(): Promise<boolean> {

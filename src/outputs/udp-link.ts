@@ -41,6 +41,8 @@ export interface UdpLinkOptions {
   readonly resolve: ResolveHost
   readonly clock: Clock
   readonly logger: Logger
+  /** Default: a real socket. */
+  readonly connect?: typeof connectUdpSocket
 }
 
 /** Called once; `error` when the datagram never left the machine. */
@@ -157,7 +159,7 @@ export class UdpLink implements AsyncDisposable {
    * Keeps the present socket when the name still has its address, and when nothing better is found.
    */
   async #lookUpAndConnect(): Promise<string> {
-    const { host, port, resolve } = this.#options
+    const { host, port, resolve, connect = connectUdpSocket } = this.#options
     this.#connectedAtMs = this.#options.clock.monotonicMs()
     let failure: unknown
     try {
@@ -167,7 +169,7 @@ export class UdpLink implements AsyncDisposable {
       // IPv6 addresses of a name are no use on a machine that has no IPv6: the first that works.
       for (const address of addresses) {
         try {
-          return this.#take(await connectUdpSocket({ ...address, port }), address)
+          return this.#take(await connect({ ...address, port }), address)
         } catch (error) {
           failure = error
         }
@@ -189,7 +191,7 @@ export class UdpLink implements AsyncDisposable {
     socket.inner.on('error', (error) => this.#noteRefusal(error))
     if (this.#socket !== undefined) this.#retired.push(this.#socket)
     if (this.#inFlight === 0) this.#closeRetired()
-    if (address !== this.#address) {
+    if (this.#isName && address !== this.#address) {
       const from = this.#address === '' ? '' : ` (before: ${this.#address})`
       logger.info({ output: name, address }, `output "${name}": ${host} is ${address}${from}`)
     }

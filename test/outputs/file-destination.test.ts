@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import {
   type FileHandle,
   mkdir,
@@ -13,6 +14,7 @@ import {
 } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { promisify } from 'node:util'
 import type { FileOutputConfig } from '../../src/config/config.ts'
 import type { Precision } from '../../src/line-protocol/precision.ts'
 import type { Batch, Destination } from '../../src/outputs/destination.ts'
@@ -360,6 +362,9 @@ test('a place that cannot be written to is told on opening', async (t) => {
   await check(folder)
   await writeFile(join(folder, 'file'), '')
   await check(join(folder, 'file', 'below'))
+  // Nobody reads it: a write would wait for ever.
+  await promisify(execFile)('mkfifo', [join(folder, 'pipe')])
+  await check(join(folder, 'pipe'))
 })
 
 test('it is always there, and closing waits for what was sent', async (t) => {

@@ -146,12 +146,13 @@ test('statements, other bodies and batches without lines send nothing', async (t
   assert.deepEqual(await receiver.datagrams.atLeast(1), ['a v=1 1\n'])
 })
 
-test('a batch of 3,000 datagrams arrives whole and in order', async (t) => {
+test('a batch of more datagrams than may be in flight arrives whole and in order', async (t) => {
   const receiver = await openReceiver(t)
   const { output } = await openOutput(t, receiver.port)
-  const lines = Array.from({ length: 3000 }, (_, index) => `a v="${'x'.repeat(60)}" ${index}\n`)
+  // No more than a receive buffer of the usual size holds: the receiver is as busy as we are.
+  const lines = Array.from({ length: 400 }, (_, index) => `a v="${'x'.repeat(60)}" ${index}\n`)
   assert.deepEqual(await output.send(batch([lines.join('')]), events), DELIVERED)
-  assert.deepEqual(await receiver.datagrams.atLeast(3000), lines)
+  assert.deepEqual(await receiver.datagrams.atLeast(400), lines)
 })
 
 test('a name that cannot be looked up yet is down, and up once it can', async (t) => {
