@@ -14,7 +14,7 @@ export const PLUS = 0x2b
 export const COMMA = 0x2c
 export const MINUS = 0x2d
 export const DOT = 0x2e
-export const ZERO = 0x30
+const ZERO = 0x30
 export const EIGHT = 0x38
 export const NINE = 0x39
 export const EQUALS = 0x3d
@@ -24,7 +24,8 @@ export const BACKSLASH = 0x5c
  * The byte at `index`, which the caller knows to be inside.
  *
  * The one place that drops the `undefined` of an index out of range: a test for it in every step of
- * the inner loops costs a third of their speed. Only for buffers: with a second kind of array it would be slow.
+ * the inner loops costs a third of their speed. Only for buffers: with a second kind of array it
+ * would be slow.
  */
 export function byteAt(bytes: Uint8Array, index: number): number {
   return bytes[index] as number
@@ -51,7 +52,9 @@ export function skipBlanks(bytes: Uint8Array, from: number, end: number): number
   return i
 }
 
-/** Whether the byte at `index` follows a backslash, which is InfluxDB's test for an escaped byte. */
+/**
+ * Whether the byte at `index` follows a backslash, which is InfluxDB's test for an escaped byte.
+ */
 export function isEscaped(bytes: Uint8Array, index: number): boolean {
   return byteAt(bytes, index - 1) === BACKSLASH
 }

@@ -1,8 +1,8 @@
 /**
  * What must change in a body before it can be passed on: ranges replaced from front to back.
  *
- * Most bodies need nothing, and are passed on without a byte copied. Nothing is kept per change, so that
- * a body of a million blank lines costs no more memory than its bytes.
+ * Most bodies need nothing, and are passed on without a byte copied. Nothing is kept per change, so
+ * that a body of a million blank lines costs no more memory than its bytes.
  */
 
 import { byteAt } from './bytes.ts'

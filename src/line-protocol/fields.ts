@@ -1,13 +1,13 @@
 /**
  * The fields of a line, as InfluxDB reads them: twice, by two different rules.
  *
- * On receipt it checks them with a scanner that skips a backslash together with the byte behind it, and
- * heeds a quote only in a value. When it stores them it walks them with an iterator that takes a byte
- * for escaped when the one before is a backslash, and heeds every quote behind the first `=`. They
- * disagree on `a\\="="`: the scanner sees the field `a\\` and accepts, the iterator sees the field
- * `a\\="` with the value `"`, and the process ends in a panic while it cuts the quotes off;
- * `a=",b"=1,"="` does the same. A value that the iterator cannot read at all costs the whole request
- * instead (500). So both are followed here, and what the second cannot read is refused.
+ * On receipt it checks them with a scanner that skips a backslash together with the byte behind it,
+ * and heeds a quote only in a value. When it stores them it walks them with an iterator that takes
+ * a byte for escaped when the one before is a backslash, and heeds every quote behind the first
+ * `=`. They disagree on `a\\="="`: the scanner sees the field `a\\` and accepts, the iterator sees
+ * the field `a\\="` with the value `"`, and the process ends in a panic while it cuts the quotes
+ * off; `a=",b"=1,"="` does the same. A value that the iterator cannot read at all costs the whole
+ * request instead (500). So both are followed here, and what the second cannot read is refused.
  */
 
 import {
@@ -63,7 +63,10 @@ export function readFieldsEnd(bytes: Buffer, section: Section): number | string 
   return isPaired ? i : 'invalid field format'
 }
 
-/** @returns the end of the bare value behind the `=` at `equalsAt`; a quoted one is left to the caller */
+/**
+ * @returns the end of the bare value behind the `=` at `equalsAt`; a quoted one is left to the
+ * caller
+ */
 function readValueEnd(
   bytes: Buffer,
   equalsAt: number,

@@ -1,11 +1,12 @@
 /**
  * The series key of a line: measurement and tags, up to the first unescaped space.
  *
- * Limits: 65,535 bytes, InfluxDB's own. Tags beyond that are not looked at for duplicates, so that a
- * key of many megabytes, which is refused either way, does not cost many times its size in memory.
+ * Limits: 65,535 bytes, InfluxDB's own. Tags beyond that are not looked at for duplicates, so that
+ * a key of many megabytes, which is refused either way, does not cost many times its size in
+ * memory.
  *
- * Not refused: exactly 100, 200, 400 … tags. InfluxDB 1.6 answers 500 to those, because it writes past
- * the end of a table, but 1.8 and later store them.
+ * Not refused: exactly 100, 200, 400 … tags. InfluxDB 1.6 answers 500 to those, because it writes
+ * past the end of a table, but 1.8 and later store them.
  */
 
 import { byteAt, COMMA, EQUALS, isEscaped, latin1, SPACE } from './bytes.ts'

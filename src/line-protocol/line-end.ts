@@ -1,9 +1,9 @@
 /**
  * Where a line ends: at a newline that is neither escaped nor inside a quoted string.
  *
- * InfluxDB splits a body into lines before it looks at any of them, and does so by rules of its own:
- * it counts the `=` and `,` after the first space, and heeds quotes and backslashes in comments too.
- * Whoever splits otherwise sees other lines than the database.
+ * InfluxDB splits a body into lines before it looks at any of them, and does so by rules of its
+ * own: it counts the `=` and `,` after the first space, and heeds quotes and backslashes in
+ * comments too. Whoever splits otherwise sees other lines than the database.
  */
 
 import { BACKSLASH, byteAt, COMMA, EQUALS, NEWLINE, QUOTE, SPACE } from './bytes.ts'

@@ -1,8 +1,9 @@
 /**
  * Numbers and booleans: what InfluxDB takes for a field value, and its reasons for refusing one.
  *
- * InfluxDB reads the value of a number only where it might be out of range, so `1.5` is judged by its
- * characters and `1e400` by its value. The reasons must be the same, hence so is that distinction.
+ * InfluxDB reads the value of a number only where it might be out of range, so `1.5` is judged by
+ * its characters and `1e400` by its value. The reasons must be the same, hence so is that
+ * distinction.
  */
 
 import { byteAt, COMMA, DOT, isDigit, isExponent, latin1, MINUS, PLUS, SPACE } from './bytes.ts'

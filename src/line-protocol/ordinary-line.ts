@@ -1,10 +1,10 @@
 /**
  * The fast lane: decides on an ordinary line in one pass, without allocating.
  *
- * Ordinary is what clients send: no blanks but the two separators, no two backslashes in a row outside
- * of strings, numbers in range by their length alone. Such a line InfluxDB accepts, splits where we
- * split it, and reads alike wherever it stands. For any other line the answer is "not ordinary", never "refused":
- * then point.ts decides.
+ * Ordinary is what clients send: no blanks but the two separators, no two backslashes in a row
+ * outside of strings, numbers in range by their length alone. Such a line InfluxDB accepts, splits
+ * where we split it, and reads alike wherever it stands. For any other line the answer is "not
+ * ordinary", never "refused": then point.ts decides.
  *
  * Limits: 64 tags, 32,000 bytes of key or field name; beyond, a line is not ordinary.
  */
@@ -77,7 +77,8 @@ export class OrdinaryLines {
   /**
    * Reads the line at `from`.
    *
-   * @returns where the next line begins; negative if this one lacks a timestamp; 0 if it is not ordinary
+   * @returns where the next line begins; negative if this one lacks a timestamp; 0 if it is not
+   * ordinary
    */
   read(from: number): number {
     const keyEnd = this.#keyEnd(from)
@@ -206,8 +207,8 @@ function tagStop(bytes: Uint8Array, from: number): number {
 /**
  * The index behind the backslash at `index`, and behind the byte that it escapes.
  *
- * InfluxDB's scanners all read one backslash alike. Two in a row they do not: for some the second is
- * escaped, for others it escapes.
+ * InfluxDB's scanners all read one backslash alike. Two in a row they do not: for some the second
+ * is escaped, for others it escapes.
  */
 function escapeEnd(bytes: Uint8Array, index: number): number {
   const next = byteAt(bytes, index + 1)

@@ -1,8 +1,9 @@
 /**
  * One line, read with all of InfluxDB's care: escapes, quotes, and every reason to refuse it.
  *
- * It also refuses what InfluxDB accepts and then fails on: names that are not UTF-8 (500, or a shard
- * that does not open after a restart: influxdb#10583, #10584), and values that it cannot store.
+ * It also refuses what InfluxDB accepts and then fails on: names that are not UTF-8 (500, or a
+ * shard that does not open after a restart: influxdb#10583, #10584), and values that it cannot
+ * store.
  *
  * Reasons are latin1 strings of the bytes InfluxDB would write; see refusals.ts.
  */

@@ -34,7 +34,7 @@ const V1_TOKENS: ReadonlyMap<string, Precision> = new Map([
   ['h', 'h'],
 ])
 
-/** @returns the precision that InfluxDB 1.x means by `token`, or `undefined` where it refuses the token. */
+/** @returns what InfluxDB 1.x means by `token`, or `undefined` where it refuses the token */
 export function parseV1Precision(token: string): Precision | undefined {
   return V1_TOKENS.get(token)
 }

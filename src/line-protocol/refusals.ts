@@ -1,8 +1,8 @@
 /**
  * The refused lines of one body, in InfluxDB's words.
  *
- * Limits: 1 MiB of text. InfluxDB has no limit; beyond ours the echo of a line is cut short, and the
- * lines after that are counted without being named.
+ * Limits: 1 MiB of text. InfluxDB has no limit; beyond ours the echo of a line is cut short, and
+ * the lines after that are counted without being named.
  */
 
 import { isUtf8 } from 'node:buffer'
@@ -10,7 +10,7 @@ import { isUtf8 } from 'node:buffer'
 import { byteAt, latin1 } from './bytes.ts'
 
 /** More than any client shows; so that a large body of garbage is not held a second time. */
-export const ERRORS_MAX_BYTES = 1024 * 1024
+const ERRORS_MAX_BYTES = 1024 * 1024
 
 /** Collects refusals. */
 export class Refusals {
@@ -30,7 +30,9 @@ export class Refusals {
     this.#count++
     const room = ERRORS_MAX_BYTES - this.#size
     if (room <= 0) return
-    const echo = `unable to parse '${latin1(line, 0, room)}': ${reason.slice(0, room)}`
+    // A reason may hold as many digits as the line.
+    const why = reason.slice(0, Math.ceil(room / 2))
+    const echo = `unable to parse '${latin1(line, 0, room - why.length)}': ${why}`
     this.#size += echo.length
     this.#texts.push(decodeLikeGo(Buffer.from(echo, 'latin1')))
   }
@@ -46,7 +48,7 @@ export class Refusals {
  *
  * Go's JSON encoder does so; JavaScript's decoder puts one U+FFFD for a whole cut-off character.
  */
-export function decodeLikeGo(bytes: Buffer): string {
+function decodeLikeGo(bytes: Buffer): string {
   if (isUtf8(bytes)) return bytes.toString('utf8')
   let text = ''
   let i = 0

@@ -1,5 +1,6 @@
 /**
- * Rewrites timestamps in nanoseconds, for readers that know no other unit: files for `influx -import`.
+ * Rewrites timestamps in nanoseconds, for readers that know no other unit: files for `influx
+ * -import`.
  */
 
 import { byteAt, isDigit, latin1, MINUS, NEWLINE, SPACE } from './bytes.ts'

@@ -1,9 +1,9 @@
 /**
  * The scanner: decides on every line of a body as InfluxDB 1.x does, before any database is asked.
  *
- * What it lets through may be joined with other bodies of the same precision: each line is accepted by
- * InfluxDB, has a timestamp, ends in a newline, and means the same wherever it stands. Comments and
- * blank lines are dropped, because a backslash or a quote in them could swallow a neighbour.
+ * What it lets through may be joined with other bodies of the same precision: each line is accepted
+ * by InfluxDB, has a timestamp, ends in a newline, and means the same wherever it stands. Comments
+ * and blank lines are dropped, because a backslash or a quote in them could swallow a neighbour.
  *
  * Stricter than InfluxDB on purpose, where it would fail on what it accepts: see point.ts.
  *

@@ -1,10 +1,12 @@
 /**
- * Makes an accepted line safe among strangers: with a timestamp, and with an end that stays its end.
+ * Makes an accepted line safe among strangers: with a timestamp, and with an end that stays its
+ * end.
  *
- * Bodies are joined before InfluxDB sees them. A line may be accepted only because nothing follows it:
- * `m v="a"\` at the end of a body is a point, but joined with the next line its backslash escapes the
- * newline, and one of the two is lost. Nor can a timestamp be put behind such a line. So each form
- * that might do is read again, and the first that InfluxDB would store identically is taken.
+ * Bodies are joined before InfluxDB sees them. A line may be accepted only because nothing follows
+ * it: `m v="a"\` at the end of a body is a point, but joined with the next line its backslash
+ * escapes the newline, and one of the two is lost. Nor can a timestamp be put behind such a line.
+ * So each form that might do is read again, and the first that InfluxDB would store identically is
+ * taken.
  */
 
 import { BACKSLASH, byteAt, latin1, NEWLINE, QUOTE, skipBlanks } from './bytes.ts'
@@ -78,8 +80,7 @@ function renderValue(value: string): string {
 /** A string is cut of its first and last byte, whatever they are, and unescaped; `"` marks it. */
 function storedValue(value: string): string {
   if (value.charCodeAt(0) !== QUOTE) return value
-  const inner = value.slice(1, -1)
-  return `"${inner.includes(String.fromCharCode(BACKSLASH)) ? inner.replace(/\\(["\\])/g, '$1') : inner}`
+  return `"${value.slice(1, -1).replace(/\\(["\\])/g, '$1')}`
 }
 
 /** Bytes as latin1: one character a byte, nothing lost. */

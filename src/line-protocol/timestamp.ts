@@ -13,8 +13,8 @@ const TIME_MAX_NS = 9_223_372_036_854_775_806n
 const OUT_OF_RANGE = `time outside range -${TIME_MAX_NS} - ${TIME_MAX_NS}`
 
 /**
- * Reads the rest of a line from the end of its fields. An empty span: the line has no timestamp, and
- * what follows it is never looked at.
+ * Reads the rest of a line from the end of its fields. An empty span: the line has no timestamp,
+ * and what follows it is never looked at.
  *
  * @returns InfluxDB's reason when it refuses the rest
  */

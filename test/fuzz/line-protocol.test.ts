@@ -102,8 +102,8 @@ test('bodies joined after scanning have the lines that they had alone', () => {
   )
 })
 
-// The fast lane may say "not ordinary" as it likes; a line it takes, the careful reader must take too,
-// with the same end and the same timestamp.
+// The fast lane may say "not ordinary" as it likes; a line it takes, the careful reader must take
+// too, with the same end and the same timestamp.
 test('the fast lane takes no line that the careful reader would treat otherwise', () => {
   fc.assert(
     fc.property(body, (received) => {

@@ -52,7 +52,7 @@ test('a line without a timestamp gets one, and all of a request the same, asked 
   check('m v="a"\r\n', `m v="a"\r ${STAMP}\n`)
 })
 
-test('comments and blank lines are dropped, with all that a quote or backslash in them swallows', () => {
+test('comments and blank lines are dropped, with whatever a quote in them swallows', () => {
   const check = (body: string, lines: string) => assert.equal(linesOf(scan(body)), lines, body)
   check('# c\nm v=1 1\n\n \t\nm v=2 2\n', 'm v=1 1\nm v=2 2\n')
   check('# c\\\nm v=1 1\nm v=2 2\n', 'm v=2 2\n')
