@@ -9,7 +9,7 @@
  * taken.
  */
 
-import { BACKSLASH, byteAt, latin1, NEWLINE, QUOTE, skipBlanks } from './bytes.ts'
+import { byteAt, latin1, NEWLINE, QUOTE, skipBlanks } from './bytes.ts'
 import { eachField } from './fields.ts'
 import type { Span } from './key.ts'
 import { settledLineEnd } from './line-end.ts'
