@@ -1,8 +1,9 @@
 /**
  * Time as an argument: wall time for timestamps, monotonic time for waits, and timers.
  *
- * The only file that reads the machine's clock or starts timers, so that tests can do without sleeping.
- * Wall time may jump (NTP, operators); nothing but timestamps and file names may be derived from it.
+ * The only file that reads the machine's clock or starts timers, so that tests can do without
+ * sleeping. Wall time may jump (NTP, operators); nothing but timestamps and file names may be
+ * derived from it.
  */
 
 /** A running timer. */
@@ -16,28 +17,34 @@ export interface Clock {
   monotonicMs(): number
   /** Milliseconds since the Unix epoch. */
   wallMs(): number
-  /** Nanoseconds since the Unix epoch; microsecond resolution at best. */
+  /** Nanoseconds since the Unix epoch. */
   wallNs(): bigint
   /** Calls `fire` once after `delayMs`. Keeps the process alive unless `isBackground`. */
   startTimer(delayMs: number, fire: () => void, options?: { isBackground: boolean }): Timer
 }
 
-/** Wall time of `performance.now() === 0`, refreshed below when the wall clock was set. */
-let originWallMs = performance.timeOrigin
-/** Beyond this difference the wall clock was set and the origin is taken anew. */
+/** Beyond this difference the wall clock was set, and its origin is taken anew. */
 const WALL_DRIFT_MAX_MS = 2
+const NS_PER_MS = 1_000_000
+
+/** Wall time of monotonic zero, whole milliseconds and the rest: one number would be too coarse. */
+let originMs = Math.floor(performance.timeOrigin)
+let originNsOfMs = Math.floor((performance.timeOrigin % 1) * NS_PER_MS)
 
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
   wallNs() {
-    // `Date.now()` has milliseconds only; the monotonic clock fills in the microseconds.
+    // `Date.now()` has milliseconds only; the monotonic clock fills in the rest.
     const monotonicMs = performance.now()
     const wallMs = Date.now()
-    if (Math.abs(originWallMs + monotonicMs - wallMs) > WALL_DRIFT_MAX_MS) {
-      originWallMs = wallMs - monotonicMs
+    if (Math.abs(originMs + monotonicMs - wallMs) > WALL_DRIFT_MAX_MS) {
+      originMs = wallMs - Math.floor(monotonicMs)
+      originNsOfMs = 0
     }
-    return BigInt(Math.floor((originWallMs + monotonicMs) * 1000)) * 1000n
+    const wholeMs = Math.floor(monotonicMs)
+    const nsOfMs = Math.floor((monotonicMs - wholeMs) * NS_PER_MS) + originNsOfMs
+    return BigInt(originMs + wholeMs) * 1_000_000n + BigInt(nsOfMs)
   },
   startTimer(delayMs, fire, options) {
     const handle = setTimeout(fire, delayMs)
