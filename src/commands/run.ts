@@ -1,14 +1,16 @@
 /**
  * `relay -config relay.toml`: opens the service, runs it until a signal, stops it clean.
  *
- * Exit codes: 0 stopped with nothing left to deliver; 1 the configuration or an address is unusable, a listener
- * died, or accepted writes were left undelivered; 130 a second signal cut the stop short.
+ * Exit codes: 0 stopped with nothing left to deliver; 1 the configuration or an address is
+ * unusable, a listener died, or accepted writes were left undelivered; 130 a second signal cut the
+ * stop short.
  */
 
 import type { Config, LogFormat, LogLevel } from '../config/config.ts'
 import { openService, type Service } from '../service.ts'
 import { systemClock } from '../std/clock.ts'
 import { errorText } from '../std/errors.ts'
+import { tuneGarbageCollection } from '../std/garbage-collection.ts'
 import type { Logger } from '../std/logger.ts'
 import { renderCount, renderWait } from '../std/units.ts'
 import { createLogger } from './create-logger.ts'
@@ -33,6 +35,7 @@ export async function run(
   io: CommandIo,
   onReady?: (service: Service) => void,
 ): Promise<number> {
+  tuneGarbageCollection()
   const { config, warnings } = loadConfig(options.configPath, io.variables)
   const { logger, flush } = createLogger({
     level: options.logLevel ?? config.logLevel,
@@ -45,7 +48,7 @@ export async function run(
   // A stop that is asked for while the service opens is carried out as soon as it is open.
   using signals = watchStopSignals(logger, () => process.exit(EXIT_CUT_SHORT))
   try {
-    return await serve(config, { io, logger, signals, onReady })
+    return await serve(config, { io, logger, flush, signals, onReady })
   } finally {
     await flush()
   }
@@ -57,10 +60,11 @@ async function serve(
     readonly io: CommandIo
     readonly logger: Logger
     readonly signals: StopSignals
+    readonly flush: () => Promise<void>
     readonly onReady: ((service: Service) => void) | undefined
   },
 ): Promise<number> {
-  const { io, logger, signals, onReady } = parts
+  const { io, logger, flush, signals, onReady } = parts
   const service = await openService({
     config,
     version: io.version.version,
@@ -69,6 +73,7 @@ async function serve(
     logger,
   })
   logAddresses(service, logger)
+  await flush() // What `onReady` prints comes after these lines.
   onReady?.(service)
   const cause = await Promise.race([signals.stopRequested, failure(service)])
   if (cause instanceof Error) {

@@ -67,15 +67,17 @@ class HttpDestination implements Destination {
   async send(batch: Batch, events: SendEvents): Promise<Verdict> {
     const request = await this.#renderer.render(batch)
     const exchange = startExchange(this.#pool, request)
-    const ended = new AbortController()
+    // Made only when it is needed: aborting one costs as much as a small request.
+    let hanging: AbortController | undefined
     const timer = this.#clock.startTimer(this.#config.timeoutMs, () => {
       events.onTimeout()
+      hanging = new AbortController()
       // Ends with the request; its own failures are answers of `probe`.
-      void this.#giveUpOnceServerLives(exchange, ended.signal)
+      void this.#giveUpOnceServerLives(exchange, hanging.signal)
     })
     const result = await exchange.done
     timer.cancel()
-    ended.abort()
+    hanging?.abort()
     if (result.kind === 'answer') return judge(result.answer, batch, this.#clock.wallMs())
     return unreachableVerdict(result.error, result.hasBegun)
   }

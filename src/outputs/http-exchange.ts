@@ -5,6 +5,7 @@
  * to a bound; beyond it the connection is given up, because an endless body must not hold us.
  */
 
+import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Answer } from './verdict.ts'
 
@@ -16,7 +17,8 @@ export interface ExchangeRequest {
   readonly path: string
   /** Names and values in turn. */
   readonly headers: string[]
-  readonly body: Buffer | null
+  /** Parts are sent one after the other and not joined: copying large ones costs more than it saves. */
+  readonly body: Buffer | readonly Buffer[] | null
 }
 
 export type Exchange =
@@ -33,7 +35,9 @@ export interface RunningExchange {
 export function startExchange(dispatcher: Dispatcher, request: ExchangeRequest): RunningExchange {
   const handler = new ExchangeHandler()
   try {
-    dispatcher.dispatch({ ...request }, handler)
+    const { body } = request
+    const isBuffer = body === null || Buffer.isBuffer(body)
+    dispatcher.dispatch({ ...request, body: isBuffer ? body : Readable.from(body) }, handler)
   } catch (error) {
     handler.onResponseError(undefined, error instanceof Error ? error : new Error(String(error)))
   }

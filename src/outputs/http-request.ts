@@ -16,6 +16,8 @@ import type { ExchangeRequest } from './http-exchange.ts'
 
 /** Below this size compressing costs more than it saves. */
 const GZIP_MIN_BYTES = 1024
+/** Bodies of this size on average are sent as they are; smaller ones are joined into one. */
+const PART_MIN_BYTES = 32 * 1024
 
 const gzipAsync = promisify(gzip)
 
@@ -52,11 +54,16 @@ export class HttpRequestRenderer {
   async #renderLines(batch: Batch): Promise<ExchangeRequest> {
     const { path, headers } = this.#targetParts(batch.target)
     const bodies = batch.writes.map((write) => write.body)
-    const plain = bodies.length === 1 && bodies[0] ? bodies[0] : Buffer.concat(bodies, batch.bytes)
-    const isPacked = this.#config.gzip && plain.length >= GZIP_MIN_BYTES
-    const body = isPacked ? await gzipAsync(plain, { level: 1 }) : plain
-    const packing = isPacked ? ['content-encoding', 'gzip'] : []
-    return { method: 'POST', path, headers: [...headers, ...packing], body }
+    if (this.#config.gzip && batch.bytes >= GZIP_MIN_BYTES) {
+      const body = await gzipAsync(Buffer.concat(bodies, batch.bytes), { level: 1 })
+      return { method: 'POST', path, headers: [...headers, 'content-encoding', 'gzip'], body }
+    }
+    if (bodies.length > 1 && batch.bytes >= bodies.length * PART_MIN_BYTES) {
+      const length = ['content-length', String(batch.bytes)]
+      return { method: 'POST', path, headers: [...headers, ...length], body: bodies }
+    }
+    const body = bodies.length === 1 && bodies[0] ? bodies[0] : Buffer.concat(bodies, batch.bytes)
+    return { method: 'POST', path, headers: [...headers], body }
   }
 
   #targetParts(target: WriteTarget): TargetParts {
