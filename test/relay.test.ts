@@ -1,5 +1,6 @@
 /**
- * One relay before scripted destinations: order, merging, votes, bounds and books, without a network.
+ * One relay before scripted destinations: order, merging, votes, bounds and books, without a
+ * network.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,6 +1,6 @@
 /**
- * `relay quick-start`: the first minute. Runs the packaged quick-start.toml (HTTP and UDP in, files out) and says
- * what to paste and where to look.
+ * `relay quick-start`: the first minute. Runs the packaged quick-start.toml (HTTP and UDP in, files
+ * out) and says what to paste and where to look.
  */
 
 import { join, relative } from 'node:path'
@@ -21,8 +21,9 @@ function renderHint(service: Service, configPath: string): string {
   const http = service.addresses.find(({ kind }) => kind === 'http')
   const outputs = service.snapshot().relays.flatMap((relay) => relay.outputs)
   const files = outputs.map(({ location }) => location.replace(/^file:/, ''))
+  const url = `http://${http?.host}:${http?.port}/write?db=demo`
   return `
-  Write a line:   curl -i 'http://${http?.host}:${http?.port}/write?db=demo' --data-binary 'room,floor=1 temperature=21.5'
+  Write a line:   curl -i '${url}' --data-binary 'room,floor=1 temperature=21.5'
   Look at it:     tail ${files.join(' ')}
   Configuration:  ${configPath}   (a commented one: npx relay config)
   Stop:           Ctrl-C

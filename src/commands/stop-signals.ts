@@ -1,9 +1,9 @@
 /**
  * The signals of the process: two of them stop it, the others must not end it by accident.
  *
- * The first SIGINT or SIGTERM asks for a clean stop; the second one ends the process at once. SIGHUP (a closed
- * terminal), SIGPIPE (a closed pipe) and SIGUSR1, SIGUSR2 (which Node would take for a debugger or for the end)
- * are noted and change nothing.
+ * The first SIGINT or SIGTERM asks for a clean stop; the second one ends the process at once.
+ * SIGHUP (a closed terminal), SIGPIPE (a closed pipe) and SIGUSR1, SIGUSR2 (which Node would take
+ * for a debugger or for the end) are noted and change nothing.
  */
 
 import type { Logger } from '../std/logger.ts'

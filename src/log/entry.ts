@@ -1,14 +1,17 @@
 /**
  * One write in the log, and what the outputs together know of it.
  *
- * The counts decide three things: an entry leaves the log when nobody owes it any more; it may be withdrawn
- * while no output has begun it; an output over its bound may lose it only when it is stored elsewhere or the
- * client was told no.
+ * The counts decide three things: an entry leaves the log when nobody owes it any more; it may be
+ * withdrawn while no output has begun it; an output over its bound may lose it only when it is
+ * stored elsewhere or the client was told no.
  */
 
 import type { Write } from '../write/write.ts'
 
-/** Bytes an entry costs beside its body: the objects that describe it. An estimate, on the high side. */
+/**
+ * Bytes an entry costs beside its body: the objects that describe it. An estimate, on the high
+ * side.
+ */
 const ENTRY_OVERHEAD_BYTES = 256
 
 export interface Entry {

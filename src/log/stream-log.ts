@@ -12,7 +12,9 @@
 
 import type { Entry } from './entry.ts'
 
-/** Trimmed slots are given back in lots: one copy of the array for at least as many trimmed entries. */
+/**
+ * Trimmed slots are given back in lots: one copy of the array for at least as many trimmed entries.
+ */
 const COMPACT_AT_SLOTS = 1024
 
 export class StreamLog {

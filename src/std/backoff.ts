@@ -1,10 +1,14 @@
 /**
- * Wait between attempts: exponential, with full jitter, so that many waiters do not come back at once.
+ * Wait between attempts: exponential, with full jitter, so that many waiters do not come back at
+ * once.
  */
 
 /** Upper end of the first wait. */
 export const BACKOFF_FIRST_MS = 500
-/** Longest wait we grant a destination that names one. Beyond it we would rather ask than trust its clock. */
+/**
+ * Longest wait we grant a destination that names one. Beyond it we would rather ask than trust its
+ * clock.
+ */
 export const RETRY_AFTER_MAX_MS = 10 * 60_000
 
 export interface BackoffOptions {
@@ -17,7 +21,10 @@ export interface BackoffOptions {
   readonly random: number
 }
 
-/** Milliseconds to wait before the next attempt: never less than the destination asked for, within its bound. */
+/**
+ * Milliseconds to wait before the next attempt: never less than the destination asked for, within
+ * its bound.
+ */
 export function backoffMs(options: BackoffOptions): number {
   const { failures, delayMaxMs, retryAfterMs, random } = options
   // 2 ** 40 is far beyond any configurable delay; larger exponents would only lose precision.

@@ -1,8 +1,9 @@
 /**
- * The one error type for problems that the operator can fix, and the end of every exhaustive switch.
+ * The one error type for problems that the operator can fix, and the end of every exhaustive
+ * switch.
  *
- * Expected results are values (see `write/outcome.ts`); a bug of ours is an assertion that stops the
- * process. Only what an operator has to change before the relay can start is a `RelayError`.
+ * Expected results are values (see `write/outcome.ts`); a bug of ours is an assertion that stops
+ * the process. Only what an operator has to change before the relay can start is a `RelayError`.
  */
 
 export type RelayErrorCode =
@@ -29,7 +30,9 @@ export function unreachable(value: never): never {
   throw new Error(`BUG: unexpected ${JSON.stringify(value)}`)
 }
 
-/** The `code` of an operating system or library error (`ECONNREFUSED`, `UND_ERR_SOCKET`, …), or ''. */
+/**
+ * The `code` of an operating system or library error (`ECONNREFUSED`, `UND_ERR_SOCKET`, …), or ''.
+ */
 export function errorCode(error: unknown): string {
   if (typeof error !== 'object' || error === null || !('code' in error)) return ''
   return typeof error.code === 'string' ? error.code : ''

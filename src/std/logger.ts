@@ -1,8 +1,8 @@
 /**
  * What parts need of a logger, so that none of them depends on the library behind it.
  *
- * Fields are for machines, the message for people: it says what, where, how much, and what happens next.
- * Credentials and full URLs never go in.
+ * Fields are for machines, the message for people: it says what, where, how much, and what happens
+ * next. Credentials and full URLs never go in.
  */
 
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>

@@ -1,8 +1,8 @@
 /**
  * The bound on bodies held in memory by all relays together (`max-memory-mb`).
  *
- * Whoever takes bytes gives the same number back. At the bound `tryTake` says no and the caller answers
- * 503 with Retry-After; nothing waits here.
+ * Whoever takes bytes gives the same number back. At the bound `tryTake` says no and the caller
+ * answers 503 with Retry-After; nothing waits here.
  *
  * Invariant: 0 <= usedBytes. It may pass `limitBytes` only by what was taken with `take`.
  */

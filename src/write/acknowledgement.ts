@@ -1,8 +1,9 @@
 /**
  * When the client may be told yes, and what it is told otherwise: DESIGN's votes, as arithmetic.
  *
- * Every elector (an output whose word counts) has one vote on a write. An elector that is down or behind has
- * failed from the start: it is not waited for. The decision falls as soon as no further vote can change it.
+ * Every elector (an output whose word counts) has one vote on a write. An elector that is down or
+ * behind has failed from the start: it is not waited for. The decision falls as soon as no further
+ * vote can change it.
  */
 
 import { unreachable } from '../std/errors.ts'
@@ -41,12 +42,14 @@ export function storedNeeded(policy: AcknowledgementPolicy, electors: number): n
 /**
  * Decides a write from the votes so far; the order in which they came plays no part.
  *
- * A refusal beats a failure, because the client must not send again what will be refused again. But it waits
- * while the votes still out could meet the policy: a vote that may say yes is not passed over.
+ * A refusal beats a failure, because the client must not send again what will be refused again. But
+ * it waits while the votes still out could meet the policy: a vote that may say yes is not passed
+ * over.
  */
 export function decide(policy: AcknowledgementPolicy, tally: Tally): Decision {
   const { electors, stored, refused, failed } = tally
-  // Every elector's filter let nothing of the write through: there is nobody to store it, and no reason not to.
+  // Every elector's filter let nothing of the write through: there is nobody to store it, and no
+  // reason not to.
   if (electors === 0) return 'stored'
   const needed = storedNeeded(policy, electors)
   if (stored >= needed) return 'stored'

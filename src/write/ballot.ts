@@ -1,9 +1,9 @@
 /**
  * The votes on one write, until the client can be told.
  *
- * One vote per output, which may be corrected as long as the ballot is open (an attempt failed, the next one
- * stored). Of several refusals the one of the first configured output is passed on, so that the client's answer
- * does not depend on which output was faster.
+ * One vote per output, which may be corrected as long as the ballot is open (an attempt failed, the
+ * next one stored). Of several refusals the one of the first configured output is passed on, so
+ * that the client's answer does not depend on which output was faster.
  */
 
 import { type AcknowledgementPolicy, type Decision, decide, type Tally } from './acknowledgement.ts'

@@ -1,8 +1,8 @@
 /**
  * What became of one write at one output.
  *
- * A write is pending at an output until exactly one outcome is reported; then it is counted under it.
- * This is what makes the sum of G10 exact: accepted = pending + the sum over all outcomes.
+ * A write is pending at an output until exactly one outcome is reported; then it is counted under
+ * it. This is what makes the sum of G10 exact: accepted = pending + the sum over all outcomes.
  */
 
 import type { Reply } from './reply.ts'

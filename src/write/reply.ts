@@ -1,7 +1,8 @@
 /**
  * What the client is told, before a dialect gives it its form.
  *
- * Only 204 means success on a write. A 4xx is never said of what may heal, because clients drop on it.
+ * Only 204 means success on a write. A 4xx is never said of what may heal, because clients drop on
+ * it.
  */
 
 export interface Reply {

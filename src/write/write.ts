@@ -1,8 +1,10 @@
 /**
- * One accepted client request, as it stands in the log: where it goes, on whose word, and its bytes.
+ * One accepted client request, as it stands in the log: where it goes, on whose word, and its
+ * bytes.
  *
- * Promise: `body` of a `lines` write holds only lines that InfluxDB 1.x accepts, each with a timestamp in
- * `target.precision` and each ended by a newline, so that any two of one target may be joined end to end.
+ * Promise: `body` of a `lines` write holds only lines that InfluxDB 1.x accepts, each with a
+ * timestamp in `target.precision` and each ended by a newline, so that any two of one target may be
+ * joined end to end.
  */
 
 import type { Precision } from '../line-protocol/precision.ts'

@@ -83,6 +83,7 @@ test('docs/configuration.md has a row for every key with its default', () => {
   const rows = textOf('docs/configuration.md')
     .split('\n')
     .filter((line) => line.startsWith('| `'))
+    .map((line) => line.replaceAll(/ +/g, ' ')) // Columns are padded by the formatter.
   for (const { header, keys } of KEY_SECTIONS) {
     for (const { name, defaultText, kind } of keys) {
       const beginning = `| \`${name}\` | ${kind.label} | ${defaultText === '""' ? '' : `\`${defaultText}\``}`

@@ -1,5 +1,6 @@
 /**
- * A destination that keeps what it is sent and answers as the test says, for tests of what stands before it.
+ * A destination that keeps what it is sent and answers as the test says, for tests of what stands
+ * before it.
  *
  *     const destination = new ScriptedDestination()
  *     destination.verdict = (batch) => batch.writes.length > 1 ? SPLIT : DELIVERED
