@@ -33,8 +33,17 @@ export interface Point {
   readonly timestamp: Span
 }
 
+/** A line that InfluxDB accepts, and then fails on with all of its request. */
+export interface Unstorable {
+  readonly unstorable: string
+}
+
 /** Reads the line in `span`, without its newline. @returns the reason when it is refused */
-export function readPoint(bytes: Buffer, span: Span, options: PointOptions): Point | string {
+export function readPoint(
+  bytes: Buffer,
+  span: Span,
+  options: PointOptions,
+): Point | Unstorable | string {
   const { end } = span
   const { unsignedIntegers, precision } = options
   const key = readKey(bytes, span.from, end)
@@ -51,7 +60,8 @@ export function readPoint(bytes: Buffer, span: Span, options: PointOptions): Poi
   const timestamp = readTimestamp(bytes, { from: fieldsEnd, end }, precision)
   if (typeof timestamp === 'string') return timestamp
   const point = { bytes, key, fields: { from, end: fieldsEnd }, timestamp }
-  return storageProblem(point) || point
+  const unstorable = storageProblem(point)
+  return unstorable === '' ? point : { unstorable }
 }
 
 /** InfluxDB's reason when a name is too long, or has no value by the iterator's rules; else ''. */

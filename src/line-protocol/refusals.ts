@@ -12,6 +12,9 @@ import { byteAt, latin1 } from './bytes.ts'
 /** More than any client shows; so that a large body of garbage is not held a second time. */
 const ERRORS_MAX_BYTES = 1024 * 1024
 
+/** A byte that is no UTF-8 stands in a text as this plus its value. */
+const RAW_BYTE_BASE = 0xdc00
+
 /** Collects refusals. */
 export class Refusals {
   #count = 0
@@ -34,7 +37,7 @@ export class Refusals {
     const why = reason.slice(0, Math.ceil(room / 2))
     const echo = `unable to parse '${latin1(line, 0, room - why.length)}': ${why}`
     this.#size += echo.length
-    this.#texts.push(decodeLikeGo(Buffer.from(echo, 'latin1')))
+    this.#texts.push(decodeLossless(Buffer.from(echo, 'latin1')))
   }
 
   /** All refusals in InfluxDB's form, one a line; '' when there are none. */
@@ -44,17 +47,20 @@ export class Refusals {
 }
 
 /**
- * Bytes as text, with U+FFFD for *each* byte that is not UTF-8.
+ * Bytes as text, with one lone surrogate, U+DC00 plus the byte, for *each* byte that is not UTF-8.
  *
- * Go's JSON encoder does so; JavaScript's decoder puts one U+FFFD for a whole cut-off character.
+ * InfluxDB echoes such bytes raw in a header and as U+FFFD in JSON: so both can be made from it.
  */
-function decodeLikeGo(bytes: Buffer): string {
+function decodeLossless(bytes: Buffer): string {
   if (isUtf8(bytes)) return bytes.toString('utf8')
   let text = ''
   let i = 0
   while (i < bytes.length) {
     const size = characterSize(bytes, i)
-    text += size === 0 ? '\uFFFD' : bytes.toString('utf8', i, i + size)
+    text +=
+      size === 0
+        ? String.fromCharCode(RAW_BYTE_BASE + byteAt(bytes, i))
+        : bytes.toString('utf8', i, i + size)
     i += size === 0 ? 1 : size
   }
   return text

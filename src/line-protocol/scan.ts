@@ -35,11 +35,18 @@ export interface ScannedLines {
   readonly refusedCount: number
   /** InfluxDB's text: `unable to parse '…': reason`, one a line; '' when nothing was refused. */
   readonly errors: string
+  /**
+   * A refused line is one that InfluxDB would accept and then fail on, storing nothing of the
+   * request, or ending: to a client, the whole request has failed.
+   */
+  readonly hasUnstorable: boolean
 }
+
+const EMPTY_SCAN = { lineCount: 0, refusedCount: 0, errors: '', hasUnstorable: false }
 
 /** Decides on every line of `body`. Never throws: whatever a client sends has an answer. */
 export function scanLines(body: Buffer, options: ScanOptions): ScannedLines {
-  if (body.length === 0) return { lines: body, lineCount: 0, refusedCount: 0, errors: '' }
+  if (body.length === 0) return { lines: body, ...EMPTY_SCAN }
   return new BodyScan(body, options).run()
 }
 
@@ -55,6 +62,7 @@ class BodyScan {
   readonly #edits: Edits
   readonly #refusals = new Refusals()
   #lineCount = 0
+  #hasUnstorable = false
   #stamp: string | undefined
   #stampBytes = NOTHING
 
@@ -88,6 +96,7 @@ class BodyScan {
       lineCount: this.#lineCount,
       refusedCount: this.#refusals.count,
       errors: this.#refusals.render(),
+      hasUnstorable: this.#hasUnstorable,
     }
   }
 
@@ -116,6 +125,11 @@ class BodyScan {
     const point = readPoint(bytes, { from: start, end }, this.#options)
     if (typeof point === 'string') {
       this.#refuse({ from, start, end, next }, point)
+      return next
+    }
+    if ('unstorable' in point) {
+      this.#hasUnstorable = true
+      this.#refuse({ from, start, end, next }, point.unstorable)
       return next
     }
     const hasTimestamp = point.timestamp.from < point.timestamp.end

@@ -44,7 +44,7 @@ export function settle(
     if (!isSettled(candidate, 0, candidate.length)) continue
     const from = skipBlanks(candidate, 0, candidate.length)
     const read = readPoint(candidate, { from, end: candidate.length - 1 }, options)
-    if (typeof read !== 'string' && isSame(read, point, time)) return candidate
+    if (typeof read !== 'string' && 'key' in read && isSame(read, point, time)) return candidate
   }
   return undefined
 }

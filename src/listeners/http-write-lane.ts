@@ -192,10 +192,11 @@ export class WriteLane {
   #process(exchange: Exchange, body: Buffer): void {
     const { relay, clock, counters, onBug } = this.#options
     const { plan } = exchange
-    const { lines, lineCount, refusedCount, errors } = scanLines(body, plan.scan)
+    const scanned = scanLines(body, plan.scan)
+    const { lines, lineCount, refusedCount, errors } = scanned
     counters.unpackedBytes += body.length
     counters.refusedLines += refusedCount
-    if (lineCount === 0 && refusedCount > 0) {
+    if ((lineCount === 0 && refusedCount > 0) || scanned.hasUnstorable) {
       return this.#answer(exchange, refusedReply(400, errors))
     }
     if (plan.hasInvalidConsistency) return this.#answer(exchange, INVALID_CONSISTENCY)

@@ -116,7 +116,7 @@ test('the fast lane takes no line that the careful reader would treat otherwise'
           assert.equal(Math.abs(next), newlineAt + 1)
           assert.ok(isSettled(bytes, from, newlineAt + 1))
           const point = readPoint(bytes, { from, end: newlineAt }, options)
-          assert.ok(typeof point !== 'string', String(point))
+          assert.ok(typeof point !== 'string' && 'key' in point, String(point))
           assert.equal(next > 0, point.timestamp.from < point.timestamp.end)
         }
         from = newlineAt + 1

@@ -176,10 +176,22 @@ test('an accepted line that has no safe form is refused', () => {
   assert.match(errors, /: line would swallow the next one$/)
 })
 
-test('in error texts each byte that is not UTF-8 is one replacement character, as in Go', () => {
-  assert.equal(scan('\xe2\x82').errors, "unable to parse '\uFFFD\uFFFD': missing fields")
-  assert.equal(scan('\xf0\x9f\x92').errors, "unable to parse '\uFFFD\uFFFD\uFFFD': missing fields")
-  assert.equal(scan('\xc3\xa9\xff').errors, "unable to parse 'é\uFFFD': missing fields")
+test('in error texts each byte that is not UTF-8 stands for itself, as a lone surrogate', () => {
+  const check = (body: string, echo: string) =>
+    assert.equal(scan(body).errors, `unable to parse '${echo}': missing fields`)
+  check('\xe2\x82', '\udce2\udc82')
+  check('\xf0\x9f\x92', '\udcf0\udc9f\udc92')
+  check('\xc3\xa9\xff', 'é\udcff')
+})
+
+test('a line on which InfluxDB would fail with the whole request is told apart from a bad line', () => {
+  const check = (body: string, expected: boolean) =>
+    assert.equal(scan(body).hasUnstorable, expected, body)
+  check('m v=1', false)
+  check('m v=1\nbad', false)
+  check('good v=1\nm\xff v=1', true)
+  check('good v=1\nm v\xff=1\ngood v=2', true)
+  check('m a\\\\="="', true)
 })
 
 test('the error text is bounded, and refusals beyond it are still counted', () => {

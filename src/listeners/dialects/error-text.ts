@@ -45,16 +45,23 @@ const SHORT_ESCAPES: ReadonlyMap<string, string> = new Map([
   ['\t', '\\t'],
 ])
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what has to be escaped.
+const GO_ESCAPED = /[\u0000-\u001f"\\<>&\u2028\u2029\ufffd\udc80-\udcff]/gu
+
 /** JSON as Go writes it: safe in HTML, and no short form of backspace and form feed. */
 export function goJsonString(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what has to be escaped.
-  const escaped = text.replaceAll(/[\u0000-\u001f"\\<>&\u2028\u2029\ufffd]/g, goJsonEscape)
-  return `"${escaped}"`
+  return `"${text.replaceAll(GO_ESCAPED, goJsonEscape)}"`
 }
 
 function goJsonEscape(character: string): string {
+  if (isRawByte(character)) return '\\ufffd'
   const code = character.charCodeAt(0).toString(16).padStart(4, '0')
   return SHORT_ESCAPES.get(character) ?? `\\u${code}`
+}
+
+/** How the scanner puts a byte that is no UTF-8 into a text: see line-protocol/refusals.ts. */
+function isRawByte(character: string): boolean {
+  return character >= '\udc80' && character <= '\udcff'
 }
 
 function goCsvField(text: string): string {
@@ -88,13 +95,22 @@ const ERROR_HEADER_MAX_BYTES = 1024
  * not.
  */
 export function errorHeader(text: string): string {
-  const bytes = Buffer.from(text.length > ERROR_HEADER_MAX_BYTES ? cut(text) : text)
+  const bytes = rawBytes(text.length > ERROR_HEADER_MAX_BYTES ? cut(text) : text)
   return (
     bytes
       .toString('latin1', 0, ERROR_HEADER_MAX_BYTES)
       // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what has to go.
       .replaceAll(/[\u0000\n\r]/g, ' ')
       .trim()
+  )
+}
+
+function rawBytes(text: string): Buffer {
+  const parts = text.split(/([\udc80-\udcff])/u)
+  return Buffer.concat(
+    parts.map((part) =>
+      isRawByte(part) ? Buffer.of(part.charCodeAt(0) & 0xff) : Buffer.from(part),
+    ),
   )
 }
 
