@@ -27,7 +27,8 @@ export function healthOfOutputs(outputs: readonly OutputHealthAnswer[]): HealthA
 export function renderHealth(health: HealthAnswer, version: string): HttpAnswer {
   const checks = health.outputs.map(({ name, isUp, downCause }) => {
     const message = isUp ? 'up' : downCause || 'down'
-    return `{"message":${goJsonString(message)},"name":${goJsonString(name)},"status":${status(isUp)}}`
+    const texts = `"message":${goJsonString(message)},"name":${goJsonString(name)}`
+    return `{${texts},"status":${status(isUp)}}`
   })
   const message = health.isReady ? 'ready for queries and writes' : 'no output is up'
   const body =

@@ -2,7 +2,7 @@
  * The HTTP listener of a relay: to its clients, an InfluxDB 1.x.
  *
  *     socket ─▶ node's parser ─┬─ POST /write ──▶ write lane ──▶ relay
- *                              └─ all else ─────▶ fastify ─────▶ /ping, /health, /query, prom write, 404, 405
+ *                              └─ all else ─────▶ fastify ─────▶ /ping, /health, /query, …
  *
  * Life: `openHttpListener` returns it listening, or rejects with nothing left open. Closing stops
  * accepting first, then answers what is in flight with `Connection: close`, then ends idle
@@ -66,6 +66,7 @@ export interface HttpListener extends AsyncDisposable {
   stopAccepting(): void
   /** As disposing, with a deadline of the caller's. At it, what is left is cut. */
   close(deadline: AbortSignal): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 /** @throws RelayError RELAY_ADDRESS_IN_USE, RELAY_ADDRESS_UNUSABLE, RELAY_CERTIFICATE_UNREADABLE */

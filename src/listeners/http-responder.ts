@@ -105,12 +105,7 @@ export class HttpResponder {
     // The request's socket: a pipelined response is given its own only when its turn comes.
     if (this.#options.exchanges.isLastOn(response.req.socket)) headers.push('Connection', 'close')
     this.#count(status)
-    try {
-      response.writeHead(status, headers)
-    } catch (error) {
-      if (errorCode(error) !== 'ERR_INVALID_CHAR') throw error
-      response.writeHead(status, headers.map(withoutControls)) // Before Node 26; see http-server.ts.
-    }
+    writeHead(response, status, headers)
   }
 
   #count(status: number): void {
@@ -121,7 +116,32 @@ export class HttpResponder {
   }
 }
 
-function withoutControls(text: string): string {
+/**
+ * As node's own, but lets control characters of an echoed line stand in a header, as InfluxDB does.
+ *
+ * The server's `httpValidation: 'relaxed'` would do that too, but for requests as well, and there it
+ * loops for ever on a NUL (node 26.10). So only this answer is told; node before 26 knows no such
+ * thing and gets blanks.
+ */
+function writeHead(response: ServerResponse, status: number, headers: string[]): void {
+  if (tryWriteHead(response, status, headers)) return
+  Object.assign(response, { httpValidation: 'relaxed' })
+  if (tryWriteHead(response, status, headers)) return
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what has to go.
-  return text.replaceAll(/[\u0000-\u001f\u007f]/g, ' ')
+  const controls = /[\u0000-\u001f\u007f]/g
+  response.writeHead(
+    status,
+    headers.map((text) => text.replaceAll(controls, ' ')),
+  )
+}
+
+/** @returns false, with nothing written, when node does not like a character in `headers` */
+function tryWriteHead(response: ServerResponse, status: number, headers: string[]): boolean {
+  try {
+    response.writeHead(status, headers)
+    return true
+  } catch (error) {
+    if (errorCode(error) !== 'ERR_INVALID_CHAR') throw error
+    return false
+  }
 }

@@ -6,7 +6,12 @@
  */
 
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify'
 import { refusedReply } from '../write/reply.ts'
 import { errorFormat, goJsonString } from './dialects/error-text.ts'
 import { parseGoQuery, queryStringOf, queryText } from './dialects/go-query.ts'
@@ -68,6 +73,14 @@ export async function openRoutes(options: RoutesOptions): Promise<FastifyInstanc
       app.route({ method, url, handler: (request, reply) => run(options, handler, request, reply) })
     }
   }
+  // Handlers give their own answers. What is left is fastify's word on the request, or a bug.
+  app.setErrorHandler<FastifyError>((error, request, reply) => {
+    const { statusCode = 500, message } = error
+    if (statusCode >= 500) return options.onBug(error)
+    reply.hijack()
+    const answer = renderReply(refusedReply(statusCode, message), 'json')
+    options.responder.answer(request.raw, reply.raw, answer)
+  })
   app.setNotFoundHandler((request, reply) => {
     options.counters.otherRequests++
     reply.hijack()

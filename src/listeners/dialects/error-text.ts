@@ -92,7 +92,8 @@ const ERROR_HEADER_MAX_BYTES = 1024
  * The text as a header's value, one character a byte.
  *
  * Line ends become blanks, as in Go's net/http. So do NULs, which Go lets through and node does
- * not.
+ * not. Other control characters stay, as InfluxDB sends them, though clients built with Go 1.20 or
+ * later, or on node, cannot read such an answer.
  */
 export function errorHeader(text: string): string {
   const bytes = rawBytes(text.length > ERROR_HEADER_MAX_BYTES ? cut(text) : text)

@@ -1,0 +1,112 @@
+/**
+ * Support for the tests beside it: an HTTP listener on a free port before a relay that keeps what
+ * it is given and answers as told. Has no test of its own.
+ */
+import type { HttpRelayConfig } from '../../src/config/config.ts'
+import type { HttpLimits } from '../../src/listeners/http-limits.ts'
+import {
+  type HttpListener,
+  type HttpListenerOptions,
+  openHttpListener,
+} from '../../src/listeners/http-listener.ts'
+import type { AcceptOptions } from '../../src/relay.ts'
+import { systemClock } from '../../src/std/clock.ts'
+import type { LogFields, Logger } from '../../src/std/logger.ts'
+import { MemoryBudget } from '../../src/std/memory-budget.ts'
+import { type Reply, STORED } from '../../src/write/reply.ts'
+import { RisingClock } from '../../src/write/rising-clock.ts'
+import type { Write } from '../../src/write/write.ts'
+import { Arrivals } from '../support/arrivals.ts'
+import { type HttpAnswer, httpRequest } from '../support/http-request.ts'
+
+export interface TestListenerOptions {
+  readonly config?: Partial<HttpRelayConfig>
+  readonly limits?: Partial<HttpLimits>
+  readonly health?: HttpListenerOptions['health']
+  readonly memoryBytes?: number
+  /** The relay's answer; stored when there is none. */
+  readonly accept?: (write: Write) => Promise<Reply> | Reply
+}
+
+export interface TestListener extends AsyncDisposable {
+  readonly url: string
+  readonly listener: HttpListener
+  readonly writes: Arrivals<Write>
+  readonly acceptOptions: (AcceptOptions | undefined)[]
+  readonly memory: MemoryBudget
+  /** All log lines, fields and message as one text each. */
+  readonly logged: string[]
+  /** What the relay was given, as text, in order. */
+  bodies(): string[]
+  /** Sends one write to `/write` with this query string. */
+  write(
+    query: string,
+    body?: string | Uint8Array,
+    headers?: Record<string, string>,
+  ): Promise<HttpAnswer>
+}
+
+export const TEST_CONFIG: HttpRelayConfig = {
+  kind: 'http',
+  name: 'test',
+  bindAddress: { host: '127.0.0.1', port: 0 },
+  logDir: undefined,
+  logMaxBytes: 0,
+  acknowledgement: 'any',
+  ackTimeoutMs: 4_000,
+  outputs: [],
+  tlsPemPath: undefined,
+  defaultRetentionPolicy: '',
+  pingStatus: 204,
+  rateLimit: undefined,
+  healthTimeoutMs: 0,
+  maxBodyBytes: 25_000_000,
+  maxConnections: 100,
+  influxdbVersion: '1.8.10',
+  unsignedIntegers: false,
+}
+
+export async function openTestListener(options: TestListenerOptions = {}): Promise<TestListener> {
+  const { config, limits = {}, accept = () => STORED, memoryBytes = 100_000_000 } = options
+  const writes = new Arrivals<Write>((write) => `${write.target.key} ${write.body.toString()}`)
+  const acceptOptions: (AcceptOptions | undefined)[] = []
+  const memory = new MemoryBudget(memoryBytes)
+  const logged: string[] = []
+  const listener = await openHttpListener({
+    config: { ...TEST_CONFIG, ...config },
+    relay: {
+      accept: async (write, options) => {
+        writes.push(write)
+        acceptOptions.push(options)
+        return await accept(write)
+      },
+    },
+    health: options.health ?? (() => ({ isReady: true, outputs: [] })),
+    memory,
+    clock: systemClock,
+    stampClock: new RisingClock(systemClock),
+    logger: capturingLogger(logged),
+    limits,
+  })
+  const scheme = config?.tlsPemPath === undefined ? 'http' : 'https'
+  const url = `${scheme}://127.0.0.1:${listener.address.port}`
+  return {
+    url,
+    listener,
+    writes,
+    acceptOptions,
+    memory,
+    logged,
+    bodies: () => writes.items.map(({ body }) => body.toString()),
+    write: (query, body = 'm v=1 1', headers = {}) =>
+      httpRequest(`${url}/write?${query}`, { method: 'POST', body, headers }),
+    [Symbol.asyncDispose]: () => listener[Symbol.asyncDispose](),
+  }
+}
+
+function capturingLogger(logged: string[]): Logger {
+  const log = (fields: LogFields, message: string): void => {
+    logged.push(`${JSON.stringify(fields)} ${message}`)
+  }
+  return { debug: log, info: log, warn: log, error: log }
+}
