@@ -119,9 +119,9 @@ export class HttpResponder {
 /**
  * As node's own, but lets control characters of an echoed line stand in a header, as InfluxDB does.
  *
- * The server's `httpValidation: 'relaxed'` would do that too, but for requests as well, and there it
- * loops for ever on a NUL (node 26.10). So only this answer is told; node before 26 knows no such
- * thing and gets blanks.
+ * The server's `httpValidation: 'relaxed'` would do that too, but for requests as well, and there
+ * it loops for ever on a NUL (node 26.10). So only this answer is told; node before 26 knows no
+ * such thing and gets blanks.
  */
 function writeHead(response: ServerResponse, status: number, headers: string[]): void {
   if (tryWriteHead(response, status, headers)) return

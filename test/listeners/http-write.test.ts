@@ -180,7 +180,8 @@ test('an error is told as pretty JSON, CSV or msgpack to who asks for it', async
   assert.equal(stored.headers['content-type'], 'application/x-msgpack')
 })
 
-// As InfluxDB does, though clients built with Go 1.20 or later, or on node, cannot read such a header.
+// As InfluxDB does, though clients built with Go 1.20 or later, or on node, cannot read such a
+// header.
 test('a line of control characters is echoed in a header that is still one header', async () => {
   await using http = await openTestListener()
   const body = 'bad\u0001\r<b>\u0000'
