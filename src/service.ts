@@ -19,7 +19,7 @@ import { openFileDestination } from './outputs/file-destination.ts'
 import { openHttpDestination } from './outputs/http-destination.ts'
 import { openUdpDestination } from './outputs/udp-destination.ts'
 import { openRelay, type Relay } from './relay.ts'
-import { type Clock, sleep } from './std/clock.ts'
+import type { Clock } from './std/clock.ts'
 import { unreachable } from './std/errors.ts'
 import type { Logger } from './std/logger.ts'
 import { MemoryBudget } from './std/memory-budget.ts'
@@ -65,6 +65,8 @@ export interface ServiceAddress {
 interface Listener extends AsyncDisposable {
   readonly address: { readonly host: string; readonly port: number }
   readonly closed: Promise<void>
+  /** As disposing; what is still open at the deadline is cut. */
+  close(deadline: AbortSignal): Promise<void>
   snapshot(): ServiceSnapshot['listeners'][number]
 }
 
@@ -80,9 +82,11 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const memory = new MemoryBudget(options.config.maxMemoryBytes)
   const startedAtMs = options.clock.wallMs()
   const relays: OpenRelay[] = []
+  let isStopping = false
   const snapshot = (): ServiceSnapshot => ({
     version: options.version,
     startedAtMs,
+    isStopping,
     memoryUsedBytes: memory.usedBytes,
     memoryLimitBytes: memory.limitBytes,
     relays: relays.map(({ relay }) => relay.snapshot()),
@@ -104,7 +108,10 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     addresses,
     failed: firstFailure(relays),
     snapshot,
-    stop: () => stopService(relays, parts, options),
+    stop: () => {
+      isStopping = true
+      return stopService(relays, parts, options)
+    },
   }
 }
 
@@ -184,9 +191,7 @@ async function stopService(
   const deadline = new AbortController()
   const { shutdownTimeoutMs } = options.config
   const timer = options.clock.startTimer(shutdownTimeoutMs, () => deadline.abort())
-  // Requests in flight are answered while their writes drain, so both go on side by side.
-  const closing = Promise.all(relays.map(({ listener }) => listener[Symbol.asyncDispose]()))
-  await Promise.race([closing, sleep(options.clock, shutdownTimeoutMs, deadline.signal)])
+  await Promise.all(relays.map(({ listener }) => listener.close(deadline.signal)))
   await Promise.all(relays.map(({ relay }) => relay.drain(deadline.signal)))
   const leftover = relays.flatMap(leftoverOf)
   await parts.disposeAsync()

@@ -32,7 +32,7 @@ import { type BodyOptions, type BodyResult, receiveBody } from './request-body.t
 import { contentLength, firstHeader } from './request-headers.ts'
 import { type UnpackResult, unpackGzip } from './request-unpack.ts'
 
-export const DATABASE_REQUIRED = refusedReply(400, 'database is required')
+const DATABASE_REQUIRED = refusedReply(400, 'database is required')
 export const TOO_LARGE = refusedReply(413, 'Request Entity Too Large')
 const INVALID_CONSISTENCY = refusedReply(400, 'invalid consistency level')
 const RATE_LIMITED = unavailableReply('rate limit exceeded', RETRY_AFTER_S)

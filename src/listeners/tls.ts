@@ -7,7 +7,7 @@ import { createSecureContext, type SecureVersion } from 'node:tls'
 import { errorText, RelayError } from '../std/errors.ts'
 
 /** Older versions are broken. */
-export const TLS_MIN_VERSION: SecureVersion = 'TLSv1.2'
+const TLS_MIN_VERSION: SecureVersion = 'TLSv1.2'
 
 /** For `https.createServer` and `server.setSecureContext`. */
 export interface ListenerCertificate {

@@ -67,6 +67,8 @@ export interface UdpListener extends AsyncDisposable {
   readonly address: { readonly host: string; readonly port: number }
   /** Resolves when disposed, rejects with a RelayError when the socket is lost for good. */
   readonly closed: Promise<void>
+  /** As disposing. */
+  close(): Promise<void>
   snapshot(): { readonly relay: string; readonly counters: Readonly<UdpListenerCounters> }
 }
 
@@ -135,7 +137,8 @@ class DatagramListener implements UdpListener {
     return { relay: this.#options.config.name, counters: { ...this.#counters } }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Takes no datagram more. Nothing is in flight here, so there is no deadline to keep. */
+  async close(): Promise<void> {
     this.#closing.abort()
     this.#dropsTimer?.cancel()
     const socket = this.#socket
@@ -143,6 +146,10 @@ class DatagramListener implements UdpListener {
     await socket?.close()
     await this.#reopening
     this.#end.resolve()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
   }
 
   #receiveFrom(socket: UdpSocket): void {
@@ -180,9 +187,10 @@ class DatagramListener implements UdpListener {
     if (suppressed === undefined) return
     const { config, logger } = this.#options
     const firstError = errors.slice(0, LOGGED_ERROR_CHARS).split('\n', 1)[0]
+    const repeats = suppressed > 0 ? ` (and from ${suppressed} more since the last line)` : ''
     const text =
       `udp relay "${config.name}": ${renderCount(lineCount, 'bad line')} dropped ` +
-      `from a datagram: ${firstError}${suppressed > 0 ? ` (and from ${suppressed} more since the last line)` : ''}`
+      `from a datagram: ${firstError}${repeats}`
     logger.warn({ relay: config.name, lines: lineCount, suppressed }, text)
   }
 

@@ -17,7 +17,9 @@ export interface ExchangeRequest {
   readonly path: string
   /** Names and values in turn. */
   readonly headers: string[]
-  /** Parts are sent one after the other and not joined: copying large ones costs more than it saves. */
+  /**
+   * Parts are sent one after the other and not joined: copying large ones costs more than it saves.
+   */
   readonly body: Buffer | readonly Buffer[] | null
 }
 

@@ -42,7 +42,9 @@ export class StreamDrain {
   pendingCount = 0
   /** After a merged request was refused: its writes go one by one. */
   isSplit = false
-  /** Attempts fail, or what they left waiting is still being worked off: no client waits for this. */
+  /**
+   * Attempts fail, or what they left waiting is still being worked off: no client waits for this.
+   */
   isBehind = false
   /** The last `take` left nothing unread. */
   hasReadAll = false

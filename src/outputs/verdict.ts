@@ -103,7 +103,7 @@ function retryLater(why: string, askedMs: number | undefined): Verdict {
 /**
  * The server's own words: `error` (v1, v3) or `message` (v2) of a JSON body, else the body itself.
  */
-export function errorOf(answer: Answer): string {
+function errorOf(answer: Answer): string {
   const fields = parseObject(answer.body)
   for (const name of ['error', 'message']) {
     const text = fields[name]

@@ -4,7 +4,7 @@
  */
 
 /** Upper end of the first wait. */
-export const BACKOFF_FIRST_MS = 500
+const BACKOFF_FIRST_MS = 500
 /**
  * Longest wait we grant a destination that names one. Beyond it we would rather ask than trust its
  * clock.

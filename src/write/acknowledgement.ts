@@ -24,7 +24,7 @@ export interface Tally {
 export type Decision = 'open' | 'stored' | 'refused' | 'unavailable'
 
 /** How many electors must have stored the write before the client is told yes. */
-export function storedNeeded(policy: AcknowledgementPolicy, electors: number): number {
+function storedNeeded(policy: AcknowledgementPolicy, electors: number): number {
   switch (policy) {
     case 'any':
       return 1

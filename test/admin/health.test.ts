@@ -28,7 +28,8 @@ test('health passes while every HTTP relay has an output that is up', () => {
     statusOf(relaySnapshot({ outputs: [UP] }), relaySnapshot({ outputs: [DOWN, DOWN] })),
     503,
   )
-  // A UDP relay has nobody to answer: restarting it for an output that is down would only lose data.
+  // A UDP relay has nobody to answer: restarting it for an output that is down would only lose
+  // data.
   assert.equal(statusOf(relaySnapshot({ kind: 'udp', outputs: [DOWN] })), 200)
 })
 

@@ -13,7 +13,9 @@ const STATS: ProcessStats = {
   eventLoopDelayMaxS: 0.01,
 }
 
-/** Series by name and labels, as a scraper reads them. Fails on anything that the format forbids. */
+/**
+ * Series by name and labels, as a scraper reads them. Fails on anything that the format forbids.
+ */
 function parse(text: string): Map<string, number> {
   const series = new Map<string, number>()
   const families = new Set<string>()

@@ -1,4 +1,5 @@
-// The table of keys is the one truth: the example, the documentation and the defaults agree with it.
+// The table of keys is the one truth: the example, the documentation and the defaults agree with
+// it.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -86,7 +87,8 @@ test('docs/configuration.md has a row for every key with its default', () => {
     .map((line) => line.replaceAll(/ +/g, ' ')) // Columns are padded by the formatter.
   for (const { header, keys } of KEY_SECTIONS) {
     for (const { name, defaultText, kind } of keys) {
-      const beginning = `| \`${name}\` | ${kind.label} | ${defaultText === '""' ? '' : `\`${defaultText}\``}`
+      const shownDefault = defaultText === '""' ? '' : `\`${defaultText}\``
+      const beginning = `| \`${name}\` | ${kind.label} | ${shownDefault}`
       assert(
         rows.some((row) => row.startsWith(beginning)),
         `${header}: ${beginning}`,

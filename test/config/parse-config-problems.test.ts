@@ -1,4 +1,5 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is the syntax of the file under test
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is the syntax of the file under
+// test
 
 // Every class of broken configuration, with the exact words the operator reads.
 

@@ -7,8 +7,8 @@ import { crc32, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { gzipHeaderError, unpackGzip } from '../../src/listeners/request-unpack.ts'
 import { MemoryBudget } from '../../src/std/memory-budget.ts'
+import { openTestListener, type TestListener } from '../support/http-fixture.ts'
 import { openRawConnection } from '../support/raw-http.ts'
-import { openTestListener, type TestListener } from './http-fixture.test.ts'
 
 const GZIP = { 'Content-Encoding': 'gzip' }
 const LINE = Buffer.from('m v=1 1\n')

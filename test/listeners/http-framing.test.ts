@@ -6,8 +6,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { type Reply, STORED } from '../../src/write/reply.ts'
+import { openTestListener } from '../support/http-fixture.ts'
 import { openRawConnection, rawExchange } from '../support/raw-http.ts'
-import { openTestListener } from './http-fixture.test.ts'
 
 const HEAD = 'POST /write?db=a HTTP/1.1\r\nHost: x\r\n'
 

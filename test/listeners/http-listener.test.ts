@@ -9,9 +9,9 @@ import { TokenBucket } from '../../src/listeners/http-rate-limit.ts'
 import { RequestIds } from '../../src/listeners/request-id.ts'
 import { systemClock } from '../../src/std/clock.ts'
 import { type Reply, STORED } from '../../src/write/reply.ts'
+import { openTestListener } from '../support/http-fixture.ts'
 import { openRawConnection } from '../support/raw-http.ts'
 import { withinLimit } from '../support/wait.ts'
-import { openTestListener } from './http-fixture.test.ts'
 
 const WRITE = 'POST /write?db=a HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\nm v=1 1'
 /** Short enough for a test, long enough for a busy machine to answer in time. */

@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { refusedReply, STORED } from '../../src/write/reply.ts'
+import { openTestListener, type TestListener } from '../support/http-fixture.ts'
 import { httpRequest } from '../support/http-request.ts'
-import { openTestListener, type TestListener } from './http-fixture.test.ts'
 
 const FORM = { 'Content-Type': 'application/x-www-form-urlencoded' }
 

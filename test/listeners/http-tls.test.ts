@@ -9,8 +9,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { connect } from 'node:tls'
 import { RelayError } from '../../src/std/errors.ts'
+import { openTestListener } from '../support/http-fixture.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
-import { openTestListener } from './http-fixture.test.ts'
 
 /**
  * Made for these tests, for localhost and a hundred years; known to everybody, secret to nobody.

@@ -4,9 +4,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { refusedReply, STORED, unavailableReply } from '../../src/write/reply.ts'
+import { openTestListener } from '../support/http-fixture.ts'
 import { httpRequest } from '../support/http-request.ts'
 import { rawExchange } from '../support/raw-http.ts'
-import { openTestListener } from './http-fixture.test.ts'
 
 test('a write is given to the relay with its target, and answered 204 without a body', async () => {
   await using http = await openTestListener()

@@ -16,8 +16,8 @@ import { MemoryBudget } from '../../src/std/memory-budget.ts'
 import { type Reply, STORED } from '../../src/write/reply.ts'
 import { RisingClock } from '../../src/write/rising-clock.ts'
 import type { Write } from '../../src/write/write.ts'
-import { Arrivals } from '../support/arrivals.ts'
-import { type HttpAnswer, httpRequest } from '../support/http-request.ts'
+import { Arrivals } from './arrivals.ts'
+import { type HttpAnswer, httpRequest } from './http-request.ts'
 
 export interface TestListenerOptions {
   readonly config?: Partial<HttpRelayConfig>
