@@ -33,7 +33,7 @@ export function byteAt(bytes: Uint8Array, index: number): number {
 
 /** Whether `byte` is an ASCII digit. */
 export function isDigit(byte: number): boolean {
-  return byte >= ZERO && byte <= NINE
+  return (byte - ZERO) >>> 0 <= 9
 }
 
 /** Whether `byte` is an exponent's `e` or `E`. */

@@ -160,7 +160,10 @@ export class OrdinaryLines {
     const bytes = this.#bytes
     let i = from
     for (;;) {
-      const equalsAt = this.#nameEnd(i, FIELD_STOPS)
+      let equalsAt = i
+      // The plain name first: with its own table in the loop, which a table as argument is not.
+      while (entryAt(FIELD_STOPS, byteAt(bytes, equalsAt)) === 0) equalsAt++
+      if (byteAt(bytes, equalsAt) !== EQUALS) equalsAt = this.#nameEnd(i, FIELD_STOPS)
       if (equalsAt === i || byteAt(bytes, equalsAt) !== EQUALS) return ODD
       if (equalsAt - i > NAME_MAX_BYTES) return ODD
       i = valueEnd(bytes, equalsAt + 1)

@@ -1,4 +1,5 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is the syntax of the file under test
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is the syntax of the file under
+// test
 
 // Configurations that are fine: the originals' samples, and each key with its meaning.
 

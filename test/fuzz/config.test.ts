@@ -1,4 +1,5 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is the syntax of the file under test
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is the syntax of the file under
+// test
 
 // Whatever stands in the file, the answer is a value: a configuration or a list of problems.
 

@@ -12,7 +12,9 @@ const DATAGRAM = Buffer.from('a v=1 1\n')
 
 type Done = (error?: Error | null) => void
 
-/** A socket that answers when told to: what a full send buffer does cannot be had for the asking. */
+/**
+ * A socket that answers when told to: what a full send buffer does cannot be had for the asking.
+ */
 interface Fake {
   readonly sends: Done[]
   connects: number
