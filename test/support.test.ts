@@ -284,7 +284,7 @@ test('a real influxd keeps its points over a kill and hangs on order', async (t)
   await influxd.start()
   assert.deepEqual(await influxd.points('db'), expected)
 
-  influxd.pause()
+  await influxd.pause()
   const hanging = httpRequest(`${influxd.url}/ping`, { limitMs: 50 })
   await assert.rejects(hanging, { name: 'AbortError' })
   influxd.resume()

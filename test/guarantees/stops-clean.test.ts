@@ -23,12 +23,13 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     await a.nextRequest()
     relay.signal(signal)
     await relay.line(({ msg }) => msg.includes('stopping'))
-    await assert.rejects(relay.write('m v=2 2\n'), /ECONNREFUSED/)
+    // Refused, or taken by the kernel just before and never read.
+    await assert.rejects(relay.write('m v=2 2\n'), /ECONNREFUSED|ECONNRESET|socket hang up/)
     a.release()
     assert.equal((await answer).status, 204)
     b.release()
     assert.deepEqual(await relay.exited, { code: 0, signal: null })
-    assert.equal(b.received, 'm v=1 1\n')
+    assert.equal(b.received, 'm v=1 1\n', 'what was not accepted was sent')
   })
 }
 

@@ -12,7 +12,7 @@
  * nothing that it has acknowledged.
  */
 import { accessSync, constants } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type Child, type Exit, startChild } from './child.ts'
@@ -149,8 +149,13 @@ export class Influxd implements AsyncDisposable {
   }
 
   /** Hangs: connections are accepted by the kernel, nothing is answered. */
-  pause(): void {
+  async pause(): Promise<void> {
+    const { pid } = this
     this.#child?.signal('SIGSTOP')
+    // Polled: a process that was told to stop may still answer for a moment, and nobody tells.
+    await until(async () => /^State:\s+T/m.test(await readFile(`/proc/${pid}/status`, 'utf8')), {
+      what: `process ${pid} is stopped`,
+    })
   }
 
   resume(): void {
