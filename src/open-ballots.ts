@@ -10,32 +10,35 @@ import type { Entry } from './log/entry.ts'
 import type { Clock, Timer } from './std/clock.ts'
 import type { Decision } from './write/acknowledgement.ts'
 import type { Ballot } from './write/ballot.ts'
+import type { Reply } from './write/reply.ts'
 
 export interface OpenBallotsOptions {
   readonly ackTimeoutMs: number
   readonly clock: Clock
   /** Told once for each; `open` means that the time is up. */
-  readonly onDecided: (entry: Entry, ballot: Ballot, decision: Decision) => void
+  readonly onDecided: (waiting: WaitingClient, decision: Decision) => void
 }
 
-interface Waiting {
+export interface WaitingClient {
   readonly entry: Entry
   readonly ballot: Ballot
+  readonly reply: (reply: Reply) => void
 }
 
 export class OpenBallots {
   readonly #options: OpenBallotsOptions
   /** By sequence number; in the order of opening, which is the order of expiry. */
-  readonly #waiting = new Map<number, Waiting>()
+  readonly #waiting = new Map<number, WaitingClient>()
   #timer: Timer | undefined
 
   constructor(options: OpenBallotsOptions) {
     this.#options = options
   }
 
-  open(entry: Entry, ballot: Ballot): void {
-    this.#waiting.set(entry.sequence, { entry, ballot })
+  open(waiting: WaitingClient): void {
+    this.#waiting.set(waiting.entry.sequence, waiting)
     if (this.#timer === undefined) this.#startTimer(this.#options.ackTimeoutMs)
+    this.count(waiting.entry)
   }
 
   of(entry: Entry): Ballot | undefined {
@@ -43,9 +46,10 @@ export class OpenBallots {
   }
 
   /** Looks whether the votes decide the entry's ballot. */
-  count(entry: Entry, ballot: Ballot): void {
-    const decision = ballot.decision()
-    if (decision !== 'open') this.#close(entry, ballot, decision)
+  count(entry: Entry): void {
+    const waiting = this.#waiting.get(entry.sequence)
+    const decision = waiting?.ballot.decision() ?? 'open'
+    if (waiting && decision !== 'open') this.#close(waiting, decision)
   }
 
   /** Nothing will come soon from this output, in this stream or at all: no client waits for it. */
@@ -53,13 +57,13 @@ export class OpenBallots {
     for (const { entry, ballot } of [...this.#waiting.values()]) {
       if (database !== undefined && entry.write.target.database !== database) continue
       ballot.giveUpOn(outputIndex)
-      this.count(entry, ballot)
+      this.count(entry)
     }
   }
 
-  #close(entry: Entry, ballot: Ballot, decision: Decision): void {
-    this.#waiting.delete(entry.sequence)
-    this.#options.onDecided(entry, ballot, decision)
+  #close(waiting: WaitingClient, decision: Decision): void {
+    this.#waiting.delete(waiting.entry.sequence)
+    this.#options.onDecided(waiting, decision)
     if (this.#waiting.size > 0) return
     this.#timer?.cancel()
     this.#timer = undefined
@@ -73,10 +77,10 @@ export class OpenBallots {
     this.#timer = undefined
     const { ackTimeoutMs, clock } = this.#options
     const nowMs = clock.monotonicMs()
-    for (const { entry, ballot } of this.#waiting.values()) {
-      const leftMs = entry.appendedAtMs + ackTimeoutMs - nowMs
+    for (const waiting of this.#waiting.values()) {
+      const leftMs = waiting.entry.appendedAtMs + ackTimeoutMs - nowMs
       if (leftMs > 0) return this.#startTimer(leftMs)
-      this.#close(entry, ballot, 'open')
+      this.#close(waiting, 'open')
     }
   }
 }

@@ -13,7 +13,7 @@
 import type { OutputConfig, RelayConfig } from './config/config.ts'
 import { type Entry, entryBytes } from './log/entry.ts'
 import { MemoryLog } from './log/memory-log.ts'
-import { OpenBallots } from './open-ballots.ts'
+import { OpenBallots, type WaitingClient } from './open-ballots.ts'
 import type { Destination } from './outputs/destination.ts'
 import { Output } from './outputs/output.ts'
 import type { OutputSnapshot } from './outputs/output-snapshot.ts'
@@ -83,10 +83,8 @@ export async function openRelay(options: RelayOptions): Promise<Relay> {
   for (const outputConfig of options.config.outputs) {
     destinations.push(opened.use(await options.openDestination(outputConfig)))
   }
-  const relay = new Relay(options, destinations)
   opened.move() // From here they are the relay's to close.
-  await relay.start()
-  return relay
+  return new Relay(options, destinations)
 }
 
 export class Relay implements AsyncDisposable {
@@ -97,7 +95,6 @@ export class Relay implements AsyncDisposable {
   /** Outputs whose word counts, by index: the HTTP ones, or all where there is none. */
   readonly #electors: readonly boolean[]
   readonly #ballots: OpenBallots
-  readonly #replies = new Map<number, (reply: Reply) => void>()
   readonly #refusedWrites = { 'memory-full': 0, 'backlog-full': 0, 'no-output-up': 0, closing: 0 }
   #acceptedWrites = 0
   #acceptedLines = 0
@@ -117,11 +114,14 @@ export class Relay implements AsyncDisposable {
     this.#ballots = new OpenBallots({
       ackTimeoutMs: config.ackTimeoutMs,
       clock,
-      onDecided: (entry, ballot, decision) => this.#answer(entry, ballot, decision),
+      onDecided: (waiting, decision) => this.#answer(waiting, decision),
     })
   }
 
-  /** Resolves when every output knows whether it is up. */
+  /**
+   * Begins to watch the outputs; resolves when every one knows whether it is up. Until then they
+   * count as up.
+   */
   async start(): Promise<void> {
     await Promise.all(this.#outputs.map((output) => output.start()))
   }
@@ -133,11 +133,7 @@ export class Relay implements AsyncDisposable {
     if (ballot.decision() === 'unavailable') return this.#refuse('no-output-up')
     const entry = this.#append(write)
     if (typeof entry === 'string') return this.#refuse(entry)
-    return new Promise((resolve) => {
-      this.#replies.set(entry.sequence, resolve)
-      this.#ballots.open(entry, ballot)
-      this.#ballots.count(entry, ballot)
-    })
+    return new Promise((reply) => this.#ballots.open({ entry, ballot, reply }))
   }
 
   /**
@@ -206,9 +202,11 @@ export class Relay implements AsyncDisposable {
   #append(write: Write): Entry | WriteRefusal {
     if (this.#isClosing) return 'closing'
     const bytes = entryBytes(write)
-    for (const output of this.#outputs) if (!output.makeRoom(bytes)) return 'backlog-full'
+    // Nothing is given up for a write that is refused in the end.
+    if (!this.#outputs.every((output) => output.canMakeRoom(bytes))) return 'backlog-full'
     const entry = this.#log.append(write, this.#outputs.length)
     if (entry === undefined) return 'memory-full'
+    for (const output of this.#outputs) output.makeRoom(bytes)
     this.#acceptedWrites++
     this.#acceptedLines += write.lineCount
     this.#acceptedBytes += write.body.length
@@ -227,14 +225,12 @@ export class Relay implements AsyncDisposable {
     const ballot = this.#ballots.of(entry)
     if (ballot === undefined) return
     castVote(ballot, index, outcome)
-    this.#ballots.count(entry, ballot)
+    this.#ballots.count(entry)
   }
 
-  #answer(entry: Entry, ballot: Ballot, decision: Decision): void {
-    const reply = this.#replies.get(entry.sequence)
-    this.#replies.delete(entry.sequence)
+  #answer({ entry, ballot, reply }: WaitingClient, decision: Decision): void {
     entry.isDisowned = decision !== 'stored'
-    reply?.(replyTo(decision, ballot))
+    reply(replyTo(decision, ballot))
     if (decision === 'refused' || decision === 'stored') return
     if (entry.begunCount > 0 || entry.storedCount > 0) return
     for (const output of this.#outputs) output.withdraw(entry)
@@ -244,8 +240,7 @@ export class Relay implements AsyncDisposable {
 function castVote(ballot: Ballot, index: number, outcome: Outcome): void {
   switch (outcome.kind) {
     case 'delivered':
-      if (ballot.body === '') ballot.body = outcome.body
-      return ballot.vote(index, 'stored')
+      return ballot.store(index, outcome.body)
     case 'refused':
       return ballot.refuse(index, outcome.reply)
     case 'filtered':

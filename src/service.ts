@@ -19,11 +19,16 @@ import { openFileDestination } from './outputs/file-destination.ts'
 import { openHttpDestination } from './outputs/http-destination.ts'
 import { openUdpDestination } from './outputs/udp-destination.ts'
 import { openRelay, type Relay } from './relay.ts'
-import type { Clock } from './std/clock.ts'
+import { type Clock, sleep } from './std/clock.ts'
 import { unreachable } from './std/errors.ts'
 import type { Logger } from './std/logger.ts'
 import { MemoryBudget } from './std/memory-budget.ts'
 import { RisingClock } from './write/rising-clock.ts'
+
+/** Longest time that silent outputs may hold up the start. */
+const FIRST_PROBE_MAX_MS = 1_000
+/** Longest time that giving things back may take after the outputs have drained, or not. */
+const DISPOSE_MAX_MS = 1_000
 
 export interface ServiceOptions {
   readonly config: Config
@@ -50,7 +55,7 @@ export interface Service {
   /**
    * Closes the listeners, answers what is in flight, drains outputs that are up, gives all back.
    *
-   * Takes `shutdownTimeoutMs` at the most. @returns what could not be delivered.
+   * Takes `shutdownTimeoutMs` and a second at the most. @returns what could not be delivered.
    */
   stop(): Promise<readonly Leftover[]>
 }
@@ -83,6 +88,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const startedAtMs = options.clock.wallMs()
   const relays: OpenRelay[] = []
   let isStopping = false
+  let stopped: Promise<readonly Leftover[]> | undefined
   const snapshot = (): ServiceSnapshot => ({
     version: options.version,
     startedAtMs,
@@ -92,8 +98,13 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     relays: relays.map(({ relay }) => relay.snapshot()),
     listeners: relays.map(({ listener }) => listener.snapshot()),
   })
+  const unheard: Pick<OpenRelay, 'config' | 'relay'>[] = []
   for (const config of [...options.config.http, ...options.config.udp]) {
-    const relay = opened.use(await openRelayOf(config, options, memory))
+    unheard.push({ config, relay: opened.use(await openRelayOf(config, options, memory)) })
+  }
+  const watching = Promise.all(unheard.map(({ relay }) => relay.start()))
+  await Promise.race([watching, sleep(options.clock, FIRST_PROBE_MAX_MS)])
+  for (const { config, relay } of unheard) {
     const listener = opened.use(await openListener(config, relay, options, memory))
     relays.push({ config, relay, listener })
   }
@@ -104,13 +115,16 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const parts = opened.move() // All open: from here they are the service's to close.
   const addresses = relays.map(addressOf)
   if (admin) addresses.push({ relay: '', kind: 'admin', ...admin.address })
+  const failed = firstFailure(relays)
+  failed.catch(() => {}) // Whoever runs the service asks, but maybe only later.
   return {
     addresses,
-    failed: firstFailure(relays),
+    failed,
     snapshot,
     stop: () => {
       isStopping = true
-      return stopService(relays, parts, options)
+      stopped ??= stopService(relays, parts, options)
+      return stopped
     },
   }
 }
@@ -194,7 +208,7 @@ async function stopService(
   await Promise.all(relays.map(({ listener }) => listener.close(deadline.signal)))
   await Promise.all(relays.map(({ relay }) => relay.drain(deadline.signal)))
   const leftover = relays.flatMap(leftoverOf)
-  await parts.disposeAsync()
+  await Promise.race([parts.disposeAsync(), sleep(options.clock, DISPOSE_MAX_MS)])
   timer.cancel()
   deadline.abort()
   return leftover

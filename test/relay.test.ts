@@ -15,6 +15,7 @@ import { MemoryBudget } from '../src/std/memory-budget.ts'
 import { NO_CREDENTIALS, type Write, writeTarget } from '../src/write/write.ts'
 import {
   BUSY,
+  DECLINED,
   DELIVERED,
   REFUSED,
   RESET,
@@ -71,6 +72,7 @@ async function openTestRelay(
     random: () => 0, // No backoff: tests do not wait.
     logger: SILENT,
   })
+  await relay.start()
   return { relay, memory }
 }
 
@@ -301,6 +303,79 @@ test("consistency=all strengthens the relay's any", async () => {
   b.verdict = () => REFUSED
   assert.equal((await relay.accept(writeOf('1\n'), { policy: 'all' })).status, 400)
   assert.equal((await relay.accept(writeOf('2\n'))).status, 204)
+})
+
+test('an output that comes back and refuses what it missed has its vote again', async () => {
+  const a = new ScriptedDestination()
+  const { relay } = await openTestRelay([a])
+  await using _ = relay
+  const settled = Promise.withResolvers<Verdict>()
+  a.verdict = (_batch, _attempt, events) => {
+    events.onTimeout() // Down, then up again by the probe, while the request hangs.
+    return settled.promise
+  }
+  assert.equal((await relay.accept(writeOf('1\n'))).status, 503)
+  settled.resolve(REFUSED)
+  while (outputOf(relay, 'a').pendingLines > 0) await new Promise(setImmediate)
+  a.verdict = () => DELIVERED
+  assert.equal(outputOf(relay, 'a').isBehind, false)
+  assert.equal((await relay.accept(writeOf('2\n'))).status, 204)
+})
+
+test('one attempt each: nothing piles up at an output that is down or hangs', async () => {
+  const [a, b] = [new ScriptedDestination(), new ScriptedDestination()]
+  const { relay, memory } = await openTestRelay([a, b], {
+    output: { bufferBytes: 0, batchMaxBytes: 2000 },
+    memoryBytes: 50_000,
+  })
+  await using _ = relay
+  a.hold()
+  for (let i = 0; i < 500; i++) assert.equal((await relay.accept(writeOf(`${i}\n`))).status, 204)
+  assert(outputOf(relay, 'a').pendingBytes <= 2000)
+  a.verdict = () => UNREACHABLE
+  a.isUp = false
+  a.release()
+  while (outputOf(relay, 'a').isUp) await new Promise(setImmediate)
+  for (let i = 0; i < 500; i++) assert.equal((await relay.accept(writeOf(`${i}\n`))).status, 204)
+  assert.equal(outputOf(relay, 'a').pendingLines, 0)
+  assert.equal(outputOf(relay, 'a').droppedLines['one-attempt'], 1000)
+  assert.equal(memory.usedBytes, 0)
+})
+
+test('a stream that was emptied by a withdrawal never drains beside its successor', async () => {
+  const [a, b] = [new ScriptedDestination(), new ScriptedDestination()]
+  const { relay, memory } = await openTestRelay([a, b])
+  await using _ = relay
+  for (let round = 0; round < 50; round++) {
+    a.verdict = () => DECLINED
+    b.verdict = () => DECLINED
+    assert.equal((await relay.accept(writeOf('1\n'))).status, 503)
+    a.verdict = () => DELIVERED
+    b.verdict = (_batch, attempt) => (attempt % 2 === 0 ? DECLINED : DELIVERED)
+    const replies = [relay.accept(writeOf('2\n')), relay.accept(writeOf('3\n'))]
+    for (const reply of replies) assert.equal((await reply).status, 204)
+    while (relay.snapshot().logWrites > 0) await new Promise(setImmediate)
+  }
+  outputOf(relay, 'a')
+  outputOf(relay, 'b')
+  assert.equal(memory.usedBytes, 0)
+})
+
+test('nothing is given up for a write that is refused in the end', async () => {
+  const [a, b] = [new ScriptedDestination(), new ScriptedDestination()]
+  const { relay } = await openTestRelay([a, b], { output: { bufferBytes: 1000 } })
+  await using _ = relay
+  b.hold()
+  for (let i = 0; i < 3; i++) assert.equal((await relay.accept(writeOf(`${i}\n`))).status, 204)
+  a.hold() // What comes now is stored nowhere, so it fills both and may not be given up.
+  const waiting = Array.from({ length: 6 }, (_, i) => relay.accept(writeOf(`w${i}\n`)))
+  await new Promise(setImmediate)
+  const before = outputOf(relay, 'b').outcomeLines.dropped
+  assert.equal((await relay.accept(writeOf(`${'x'.repeat(900)}\n`))).status, 503)
+  assert.equal(outputOf(relay, 'b').outcomeLines.dropped, before)
+  a.release()
+  b.release()
+  await Promise.all(waiting)
 })
 
 test('disposing answers who waits, drops what is left and counts it', async () => {

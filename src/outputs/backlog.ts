@@ -3,20 +3,25 @@
  *
  * Promise: every entry that was offered is settled exactly once, and told so (`onSettled`).
  *
- * Limits: `boundBytes`. At the bound the oldest writes that another output has stored, or whose
- * client was told no, are given up; when there is none, there is no room and the new write must be
- * refused. A single write larger than the bound passes while nothing else is pending.
+ * Limits: `boundBytes`. At the bound the oldest writes that may be given up are: those that another
+ * output has stored, or whose client was told no, as far as they stand at the head of their stream.
+ * When they do not suffice there is no room, and the new write must be refused. A single write
+ * larger than the bound passes while nothing else is pending.
+ *
+ * With one attempt each (`buffer-size-mb = 0`) only what waits behind a running attempt is kept,
+ * `batchMaxBytes` of it at the most, and nothing while the output is down.
  */
 
 import type { Entry } from '../log/entry.ts'
 import type { StreamLog } from '../log/stream-log.ts'
-import type { Outcome } from '../write/outcome.ts'
+import type { DropReason, Outcome } from '../write/outcome.ts'
 import { OutputCounters } from './output-counters.ts'
 import { StreamDrain, type Taken } from './stream-drain.ts'
 
 export interface BacklogOptions {
-  /** 0 = nothing waits for long (one attempt each), so there is no bound to keep. */
+  /** 0 = one attempt each. */
   readonly boundBytes: number
+  readonly batchMaxBytes: number
   readonly onSettled: (entry: Entry, outcome: Outcome) => void
   /** An entry was given up at the bound. */
   readonly onGivenUp: (entry: Entry) => void
@@ -54,21 +59,57 @@ export class Backlog {
     return stream
   }
 
-  /** Makes `bytes` more fit. @returns false when what is in the way may not be given up. */
-  makeRoom(bytes: number): boolean {
-    const { boundBytes, onGivenUp } = this.#options
-    if (boundBytes === 0) return true
-    while (this.counters.pendingBytes > 0 && this.counters.pendingBytes + bytes > boundBytes) {
-      const stream = this.#oldestUntaken()
-      const entry = stream?.peek()
-      if (stream === undefined || entry === undefined) return false
-      if (entry.storedCount === 0 && !entry.isDisowned) return false
-      stream.next++
-      onGivenUp(entry)
-      const { lineCount } = entry.write
-      this.settle(stream, entry, { kind: 'dropped', reason: 'backlog-full', lineCount }, 0)
+  /** Whether `bytes` more can be made to fit. Changes nothing. */
+  canMakeRoom(bytes: number): boolean {
+    let missingBytes = this.#missingBytes(bytes)
+    if (missingBytes <= 0 || this.#isOneAttempt) return true
+    for (const stream of this.#streams.values()) {
+      for (let position = stream.next; position < stream.log.end; position++) {
+        const entry = stream.log.at(position)
+        if (entry === undefined) continue
+        if (!isGivable(entry)) break
+        missingBytes -= entry.bytes
+        if (missingBytes <= 0) return true
+      }
     }
-    return true
+    return false
+  }
+
+  /** Makes `bytes` more fit; to be called after `canMakeRoom` has said yes. */
+  makeRoom(bytes: number): void {
+    while (this.#missingBytes(bytes) > 0) {
+      const stream = this.#oldestGivable()
+      const entry = stream?.peek()
+      if (stream === undefined || entry === undefined) return
+      stream.next++
+      this.#options.onGivenUp(entry)
+      this.settle(stream, entry, dropped(entry.write.lineCount, this.#givenUpReason), 0)
+    }
+  }
+
+  /** One attempt each, and now there will be none: what has not been taken is dropped. */
+  dropUntaken(): void {
+    for (const stream of [...this.#streams.values()]) {
+      for (let entry = stream.peek(); entry !== undefined; entry = stream.peek()) {
+        stream.next++
+        this.settle(stream, entry, dropped(entry.write.lineCount, 'one-attempt'), 0)
+      }
+    }
+  }
+
+  get #isOneAttempt(): boolean {
+    return this.#options.boundBytes === 0
+  }
+
+  get #givenUpReason(): DropReason {
+    return this.#isOneAttempt ? 'one-attempt' : 'backlog-full'
+  }
+
+  #missingBytes(bytes: number): number {
+    const { pendingBytes } = this.counters
+    const { boundBytes, batchMaxBytes } = this.#options
+    const bound = boundBytes === 0 ? batchMaxBytes : boundBytes
+    return pendingBytes === 0 ? 0 : pendingBytes + bytes - bound
   }
 
   /** Settles an entry that this output need not have any more, wherever it stands here. */
@@ -103,6 +144,9 @@ export class Backlog {
   /** Database names are made up by clients: a stream that owes nothing must cost nothing. */
   forgetIfEmpty(stream: StreamDrain): void {
     if (stream.pendingCount > 0 || stream.isBusy) return
+    // It must not wake up again: the database may have a new one by then.
+    stream.retryTimer?.cancel()
+    stream.retryTimer = undefined
     const { database } = stream.log
     if (this.#streams.get(database) === stream) this.#streams.delete(database)
   }
@@ -111,10 +155,12 @@ export class Backlog {
   abandon(): void {
     for (const stream of [...this.#streams.values()]) {
       stream.retryTimer?.cancel()
-      this.settleTaken(stream, [...stream.batch], ({ write }) => dropped(write.lineCount))
+      this.settleTaken(stream, [...stream.batch], ({ write }) =>
+        dropped(write.lineCount, 'shutdown'),
+      )
       for (let entry = stream.peek(); entry !== undefined; entry = stream.peek()) {
         stream.next++
-        this.settle(stream, entry, dropped(entry.write.lineCount), 0)
+        this.settle(stream, entry, dropped(entry.write.lineCount, 'shutdown'), 0)
       }
     }
   }
@@ -129,12 +175,13 @@ export class Backlog {
     return nowMs - oldestAtMs
   }
 
-  #oldestUntaken(): StreamDrain | undefined {
+  #oldestGivable(): StreamDrain | undefined {
     let oldest: StreamDrain | undefined
     let sequence = Number.POSITIVE_INFINITY
     for (const stream of this.#streams.values()) {
       const entry = stream.peek()
       if (entry === undefined || entry.sequence >= sequence) continue
+      if (!this.#isOneAttempt && !isGivable(entry)) continue
       oldest = stream
       sequence = entry.sequence
     }
@@ -142,6 +189,11 @@ export class Backlog {
   }
 }
 
-function dropped(lineCount: number): Outcome {
-  return { kind: 'dropped', reason: 'shutdown', lineCount }
+/** Stored elsewhere, or its client was told no: nobody was promised that it would be here. */
+function isGivable(entry: Entry): boolean {
+  return entry.storedCount > 0 || entry.isDisowned
+}
+
+function dropped(lineCount: number, reason: DropReason): Outcome {
+  return { kind: 'dropped', reason, lineCount }
 }

@@ -28,7 +28,7 @@ export interface Batch {
 export type Verdict =
   /** Stored. `lost` says what of the batch could not be sent and never will be (UDP). */
   | { readonly kind: 'delivered'; readonly body: string; readonly lost: readonly LostLines[] }
-  /** Keep the place and try again. `hasBegun`: a byte may have reached the destination. */
+  /** Keep the place and try again. `hasBegun`: it may have been carried out, or may still be. */
   | {
       readonly kind: 'retry'
       readonly why: string

@@ -80,9 +80,10 @@ export class Drain {
 
   async #drain(stream: StreamDrain): Promise<void> {
     if (stream.isBusy) return
-    const { backlog, health, onRest } = this.#options
+    const { backlog, onRest } = this.#options
     stream.isBusy = true
-    while (!this.#isClosed && health.isUp && stream.retryTimer === undefined) {
+    // A stream that owes nothing is forgotten, and another may have taken its place.
+    while (stream.pendingCount > 0 && this.#maySend(stream)) {
       if (stream.batch.length === 0) this.#take(stream)
       if (stream.batch.length === 0) break
       await this.#attempt(stream)
@@ -90,6 +91,10 @@ export class Drain {
     stream.isBusy = false
     backlog.forgetIfEmpty(stream)
     onRest()
+  }
+
+  #maySend(stream: StreamDrain): boolean {
+    return !this.#isClosed && this.#options.health.isUp && stream.retryTimer === undefined
   }
 
   #take(stream: StreamDrain): void {
@@ -123,6 +128,7 @@ export class Drain {
     if (verdict.kind === 'retry') return this.#keep(stream, taken, verdict)
     const { backlog, health, log } = this.#options
     stream.failures = 0
+    if (stream.hasReadAll && taken.length === stream.batch.length) stream.isBehind = false
     health.noteAnswer()
     switch (verdict.kind) {
       case 'delivered':
@@ -145,16 +151,15 @@ export class Drain {
     body: string,
     lost: readonly LostLines[],
   ): void {
-    const { backlog, config, health } = this.#options
+    const { backlog, health } = this.#options
     for (const { entry } of taken) entry.storedCount++
-    if (stream.hasReadAll && taken.length === stream.batch.length) stream.isBehind = false
     const outcome: Outcome = body === '' ? DELIVERED : { kind: 'delivered', body }
     backlog.settleTaken(stream, taken, (_, index) => {
       const part = lost.find((each) => each.writeIndex === index)
       if (part === undefined) return outcome
       return { kind: 'dropped', reason: part.reason, lineCount: part.lineCount }
     })
-    health.noteDelivery(backlog.counters.pendingBytes <= config.batchMaxBytes)
+    health.noteDelivery()
   }
 
   /**
@@ -180,10 +185,10 @@ export class Drain {
     if (!verdict.isDown && !verdict.isReset) health.noteAnswer()
     // A kept connection that died under the request: nothing has been said about the server yet.
     if (verdict.isReset && stream.failures === 1) return
-    if (config.bufferBytes === 0) return this.#giveUp(stream, taken, verdict.why)
-    stream.isBehind = true
+    if (config.bufferBytes === 0) this.#giveUp(stream, taken, verdict.why)
+    else stream.isBehind = true
     if (verdict.isDown) health.markDown(verdict.why)
-    else this.#backOff(stream, verdict)
+    else if (config.bufferBytes > 0) this.#backOff(stream, verdict)
     onFailed(stream.log.database)
   }
 

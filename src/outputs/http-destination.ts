@@ -13,7 +13,7 @@
 
 import { Client, Pool } from 'undici'
 import type { HttpOutputConfig } from '../config/config.ts'
-import { type Clock, sleep } from '../std/clock.ts'
+import { type Clock, sleep, type Timer } from '../std/clock.ts'
 import { errorCode, errorText } from '../std/errors.ts'
 import type { Batch, Destination, SendEvents, Verdict } from './destination.ts'
 import { type RunningExchange, startExchange } from './http-exchange.ts'
@@ -49,6 +49,8 @@ class HttpDestination implements Destination {
   readonly #pool: Pool
   readonly #connection: Client.Options
   readonly #userAgent: string
+  /** Connections that wait for the answer to a `/ping`. */
+  readonly #probing = new Set<Client>()
 
   constructor(options: HttpDestinationOptions) {
     const { config } = options
@@ -66,17 +68,22 @@ class HttpDestination implements Destination {
 
   async send(batch: Batch, events: SendEvents): Promise<Verdict> {
     const request = await this.#renderer.render(batch)
-    const exchange = startExchange(this.#pool, request)
     // Made only when it is needed: aborting one costs as much as a small request.
     let hanging: AbortController | undefined
-    const timer = this.#clock.startTimer(this.#config.timeoutMs, () => {
+    const onTimeout = () => {
       events.onTimeout()
       hanging = new AbortController()
       // Ends with the request; its own failures are answers of `probe`.
       void this.#giveUpOnceServerLives(exchange, hanging.signal)
-    })
+    }
+    let timer: Timer | undefined
+    // Not from now on: waiting for a free connection is no fault of the server.
+    const onBegun = () => {
+      timer = this.#clock.startTimer(this.#config.timeoutMs, onTimeout)
+    }
+    const exchange = startExchange(this.#pool, request, onBegun)
     const result = await exchange.done
-    timer.cancel()
+    timer?.cancel()
     hanging?.abort()
     if (result.kind === 'answer') return judge(result.answer, batch, this.#clock.wallMs())
     return unreachableVerdict(result.error, result.hasBegun)
@@ -93,20 +100,20 @@ class HttpDestination implements Destination {
   async probe(): Promise<boolean> {
     // A connection of its own: one that was kept says nothing about whether the server takes new
     // ones.
-    const client = new Client(this.#config.origin, {
-      ...this.#connection,
-      headersTimeout: PROBE_TIMEOUT_MS,
-      bodyTimeout: PROBE_TIMEOUT_MS,
-    })
+    const client = new Client(this.#config.origin, this.#connection)
+    this.#probing.add(client)
+    const timer = this.#clock.startTimer(PROBE_TIMEOUT_MS, () => void client.destroy())
     const headers = ['user-agent', this.#userAgent]
     const path = this.#config.paths.ping
     const result = await startExchange(client, { method: 'GET', path, headers, body: null }).done
+    timer.cancel()
+    this.#probing.delete(client)
     await client.destroy()
     return result.kind === 'answer'
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#pool.destroy()
+    await Promise.all([this.#pool, ...this.#probing].map((each) => each.destroy()))
   }
 }
 

@@ -34,8 +34,13 @@ export interface RunningExchange {
   abort(): void
 }
 
-export function startExchange(dispatcher: Dispatcher, request: ExchangeRequest): RunningExchange {
-  const handler = new ExchangeHandler()
+/** @param onBegun told when the request is handed to a connection, which it may have to wait for */
+export function startExchange(
+  dispatcher: Dispatcher,
+  request: ExchangeRequest,
+  onBegun?: () => void,
+): RunningExchange {
+  const handler = new ExchangeHandler(onBegun)
   try {
     const { body } = request
     const isBuffer = body === null || Buffer.isBuffer(body)
@@ -57,7 +62,10 @@ class ExchangeHandler implements Dispatcher.DispatchHandler, RunningExchange {
   #chunks: Buffer[] = []
   #bytes = 0
 
-  constructor() {
+  readonly #onBegun: (() => void) | undefined
+
+  constructor(onBegun: (() => void) | undefined) {
+    this.#onBegun = onBegun
     this.done = new Promise((resolve) => {
       this.#resolve = resolve
     })
@@ -70,8 +78,9 @@ class ExchangeHandler implements Dispatcher.DispatchHandler, RunningExchange {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
-    if (this.#isAborted) controller.abort(new Error('given up'))
-    else this.#hasBegun = true
+    if (this.#isAborted) return controller.abort(new Error('given up'))
+    this.#hasBegun = true
+    this.#onBegun?.()
   }
 
   onResponseStart(

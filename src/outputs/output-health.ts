@@ -84,9 +84,13 @@ export class OutputHealth {
   }
 
   /** A write was stored: the trouble, if there was any, is over. */
-  noteDelivery(isCaughtUp: boolean): void {
+  noteDelivery(): void {
     this.#failures = 0
-    if (isCaughtUp) this.#isBehind = false
+  }
+
+  /** What was missed is worked off, whatever became of it. */
+  noteCaughtUp(): void {
+    this.#isBehind = false
   }
 
   markDown(cause: string): void {

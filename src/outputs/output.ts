@@ -55,7 +55,11 @@ export class Output implements AsyncDisposable {
     this.#clock = clock
     const backlog = new Backlog({
       boundBytes: config.bufferBytes,
-      onSettled: events.onSettled,
+      batchMaxBytes: config.batchMaxBytes,
+      onSettled: (entry, outcome) => {
+        if (backlog.counters.pendingBytes <= config.batchMaxBytes) health.noteCaughtUp()
+        events.onSettled(entry, outcome)
+      },
       onGivenUp: (entry) => log.gaveUp(entry, config.bufferBytes),
     })
     const health = new OutputHealth({
@@ -68,6 +72,7 @@ export class Output implements AsyncDisposable {
       backlog: () => backlog.counters,
       onUp: () => this.#drain.wakeAll(),
       onDown: () => {
+        if (config.bufferBytes === 0) backlog.dropUntaken()
         events.onDown()
         this.#onRest?.()
       },
@@ -95,14 +100,21 @@ export class Output implements AsyncDisposable {
     await this.#health.start()
   }
 
+  /** @see Backlog.canMakeRoom */
+  canMakeRoom(bytes: number): boolean {
+    return this.#backlog.canMakeRoom(bytes)
+  }
+
   /** @see Backlog.makeRoom */
-  makeRoom(bytes: number): boolean {
-    return this.#backlog.makeRoom(bytes)
+  makeRoom(bytes: number): void {
+    this.#backlog.makeRoom(bytes)
   }
 
   /** Takes on an entry that was just appended to `log`. */
   offer(entry: Entry, log: StreamLog): void {
-    this.#drain.wake(this.#backlog.offer(entry, log))
+    const stream = this.#backlog.offer(entry, log)
+    if (this.config.bufferBytes === 0 && !this.#health.isUp) this.#backlog.dropUntaken()
+    else this.#drain.wake(stream)
   }
 
   /** The client was told no before anybody had begun the entry: this output need not have it. */
@@ -114,11 +126,14 @@ export class Output implements AsyncDisposable {
   async drained(signal: AbortSignal): Promise<void> {
     const isDone = () => this.pendingWrites === 0 || !this.#health.isUp || signal.aborted
     await new Promise<void>((resolve) => {
-      this.#onRest = () => {
-        if (isDone()) resolve()
+      const look = () => {
+        if (!isDone()) return
+        signal.removeEventListener('abort', look)
+        resolve()
       }
-      signal.addEventListener('abort', () => resolve(), { once: true })
-      this.#onRest()
+      this.#onRest = look
+      signal.addEventListener('abort', look)
+      look()
     })
   }
 

@@ -47,10 +47,7 @@ export function judge(answer: Answer, batch: Batch, nowMs: number): Verdict {
 function judgeSuccess(answer: Answer, batch: Batch): Verdict {
   const isStatement = batch.writes[0]?.kind === 'statement'
   if (answer.headers['content-type']?.startsWith('text/html')) {
-    return retryLater(
-      `answered ${answer.status} with a web page: is its location right?`,
-      undefined,
-    )
+    return retryLater(answer.status, 'with a web page: is its location right?', undefined)
   }
   if (isStatement && statementFailed(answer.body)) {
     const reply: Reply = { ...refusedReply(answer.status, errorOf(answer)), body: answer.body }
@@ -86,15 +83,16 @@ function retry(answer: Answer, nowMs: number): Verdict {
   const text = isRedirect
     ? 'a redirect, which is never followed: is its location right?'
     : errorOf(answer)
-  return retryLater(`answered ${answer.status} ${text}`.trim(), askedMs)
+  return retryLater(answer.status, text, askedMs)
 }
 
-function retryLater(why: string, askedMs: number | undefined): Verdict {
+function retryLater(status: number, text: string, askedMs: number | undefined): Verdict {
   return {
     kind: 'retry',
-    why,
+    why: `answered ${status} ${text}`.trim(),
     retryAfterMs: askedMs,
-    hasBegun: true,
+    // A 503 is said before the work, a 500 in the middle of it.
+    hasBegun: status >= 500 && status !== 503,
     isDown: false,
     isReset: false,
   }

@@ -17,12 +17,22 @@ export class Ballot {
   /** By output, in the order of the configuration. */
   readonly #votes: Vote[]
   readonly #refusals: (Reply | undefined)[] = []
-  /** A destination's answer to a statement; '' = none. */
-  body = ''
+  #body = ''
 
   constructor(policy: AcknowledgementPolicy, votes: Vote[]) {
     this.#policy = policy
     this.#votes = votes
+  }
+
+  /** A destination's answer to a statement; '' = none. */
+  get body(): string {
+    return this.#body
+  }
+
+  /** @param body the destination's answer to a statement, or '' */
+  store(outputIndex: number, body: string): void {
+    this.vote(outputIndex, 'stored')
+    if (this.#body === '') this.#body = body
   }
 
   vote(outputIndex: number, vote: Exclude<Vote, 'refused'>): void {

@@ -19,10 +19,12 @@ export const REFUSED: Verdict = {
 const FAILED = { kind: 'retry', why: 'scripted', retryAfterMs: undefined } as const
 /** Answered with something that may heal. */
 export const BUSY: Verdict = { ...FAILED, hasBegun: true, isDown: false, isReset: false }
+/** Answered before any of the work, as a 503 is. */
+export const DECLINED: Verdict = { ...FAILED, hasBegun: false, isDown: false, isReset: false }
 export const UNREACHABLE: Verdict = { ...FAILED, hasBegun: false, isDown: true, isReset: false }
 export const RESET: Verdict = { ...FAILED, hasBegun: true, isDown: false, isReset: true }
 
-type Script = (batch: Batch, attempt: number) => Verdict | Promise<Verdict>
+type Script = (batch: Batch, attempt: number, events: SendEvents) => Verdict | Promise<Verdict>
 
 export class ScriptedDestination implements Destination {
   verdict: Script = () => DELIVERED
@@ -32,11 +34,11 @@ export class ScriptedDestination implements Destination {
   #held: (() => void)[] = []
   #isHolding = false
 
-  async send(batch: Batch, _events: SendEvents): Promise<Verdict> {
+  async send(batch: Batch, events: SendEvents): Promise<Verdict> {
     this.attempts.push(batch.writes.map(({ body }) => body.toString()).join(''))
     const attempt = this.attempts.items.length
     if (this.#isHolding) await new Promise<void>((resolve) => this.#held.push(resolve))
-    return await this.verdict(batch, attempt)
+    return await this.verdict(batch, attempt, events)
   }
 
   /** Attempts wait from now on. */
