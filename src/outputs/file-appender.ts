@@ -3,10 +3,10 @@
  *
  *     name  name.1  name.2  …        younger to older
  *
- * An append that fails is taken back: the file is cut to the length before. A torn tail, left by a
- * process that died, is cut on opening. A file that was renamed, removed or cut by others
- * (logrotate) is noticed within CHECK_INTERVAL_MS and opened by its name again; until then appends
- * go where the name pointed before.
+ * An append that fails is taken back: the file is cut to the length before, never lengthened. A
+ * torn tail, left by a process that died, is cut on opening. A file that was renamed, removed or
+ * cut by others (logrotate) is noticed within CHECK_INTERVAL_MS and opened by its name again; until
+ * then appends go where the name pointed before.
  *
  * Not safe for concurrent calls: the caller makes them one by one. Not synced: a power cut may take
  * what the system has not yet written.
@@ -127,7 +127,11 @@ export class FileAppender implements AsyncDisposable {
   }
 
   async #cut(): Promise<void> {
-    await this.#file.handle.truncate(this.#length)
+    const { handle } = this.#file
+    const { size } = await handle.stat()
+    // Others may have cut it meanwhile (logrotate copytruncate): to truncate would then lengthen
+    // it, by NULs. What stands in it now is found out by the next `check`.
+    if (size > this.#length) await handle.truncate(this.#length)
     this.#mustCut = false
   }
 

@@ -11,7 +11,8 @@
  * retention policy with a colon in its name, other statements, other body formats.
  *
  * Limits: a file passes `rotateBytes` only by a single batch that is larger. STATEMENTS_MAX
- * statements.
+ * statements. Closing waits for what was sent without a bound of its own: a file system that hangs
+ * (NFS) holds up the stop, because a write call cannot be called off.
  */
 
 import type { FileOutputConfig } from '../config/config.ts'

@@ -5,7 +5,9 @@
  * the verdict: lines over `mtu`, and datagrams that the system refused to take. While the host's
  * name cannot be looked up nothing is sent and the writes wait, within the output's bound.
  *
- * Statements and bodies in other formats have no form in a datagram: there is nothing to be sent.
+ * A statement has no form in a datagram, and a receiver no need of it: it counts as delivered,
+ * although nothing is sent. A body in another format holds points that would be lost: it is refused
+ * for good.
  *
  * Not here: what fits into a datagram (datagrams.ts), sockets, addresses and refusals
  * (udp-link.ts).
@@ -21,6 +23,7 @@ import type { Logger } from '../std/logger.ts'
 import { LogThrottle } from '../std/throttle.ts'
 import { renderCount } from '../std/units.ts'
 import type { DropReason } from '../write/outcome.ts'
+import { refusedReply } from '../write/reply.ts'
 import { type Datagram, type DatagramPart, type Lines, packDatagrams } from './datagrams.ts'
 import type { Batch, Destination, LostLines, Verdict } from './destination.ts'
 import { type ResolveHost, resolveHost } from './udp-host.ts'
@@ -44,17 +47,13 @@ export interface UdpDestinationOptions {
   readonly resolve?: ResolveHost
 }
 
-export interface UdpDestination extends Destination {
-  /** Datagrams that the receiving side refused, as far as we were told. */
-  readonly refusals: number
-}
-
 /** Opens also when the name cannot be looked up yet; the first lookup is under way on return. */
-export async function openUdpDestination(options: UdpDestinationOptions): Promise<UdpDestination> {
+export async function openUdpDestination(options: UdpDestinationOptions): Promise<Destination> {
   const { config, clock, logger, precision, resolve = resolveHost } = options
   const { name, host, port } = config
   const link = new UdpLink({ name, host, port, resolve, clock, logger })
-  // Not waited for: silent name servers must not hold up the start. `ready` never rejects.
+  // Not waited for: silent name servers must not hold up the start (the first probe, which joins
+  // this lookup, is waited for by others, and briefly). `ready` never rejects.
   void link.ready()
   const overMtu = new LogThrottle(clock, LOG_INTERVAL_MS)
   const sendError = new LogThrottle(clock, LOG_INTERVAL_MS)
@@ -70,7 +69,7 @@ interface LinkedDestinationOptions {
   readonly sendError: LogThrottle
 }
 
-class LinkedDestination implements UdpDestination {
+class LinkedDestination implements Destination {
   readonly #options: LinkedDestinationOptions
   readonly #link: UdpLink
 
@@ -79,13 +78,11 @@ class LinkedDestination implements UdpDestination {
     this.#link = options.link
   }
 
-  get refusals(): number {
-    return this.#link.refusals
-  }
-
   async send(batch: Batch): Promise<Verdict> {
     const why = this.#link.isReady ? '' : await this.#link.ready()
     if (why !== '') return notReady(why)
+    const [first] = batch.writes
+    if (first?.kind === 'opaque') return refused(first.lineCount)
     const { datagrams, tooLong } = packDatagrams(this.#linesOf(batch), this.#options.config.mtu)
     const unsent = await this.#sendAll(datagrams)
     if (tooLong.length === 0 && unsent.length === 0) return NOTHING_LOST
@@ -173,6 +170,11 @@ function repeats(suppressed: number): string {
 function notReady(why: string): Verdict {
   const none = { retryAfterMs: undefined, hasBegun: false, isReset: false }
   return { kind: 'retry', why, isDown: true, ...none }
+}
+
+function refused(lineCount: number): Verdict {
+  const reply = refusedReply(400, 'a UDP output sends line protocol only')
+  return { kind: 'refused', reply, lineCount }
 }
 
 function lostLines(reason: DropReason, parts: readonly DatagramPart[]): LostLines[] {

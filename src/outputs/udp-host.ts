@@ -17,8 +17,11 @@ export interface HostAddress {
   readonly family: 4 | 6
 }
 
-/** @returns at least one address, IPv4 first; rejects when there is none or nobody answers. */
-export type ResolveHost = (host: string) => Promise<readonly HostAddress[]>
+/**
+ * @param signal ends the lookup at once: the promise rejects
+ * @returns at least one address, IPv4 first; rejects when there is none or nobody answers.
+ */
+export type ResolveHost = (host: string, signal?: AbortSignal) => Promise<readonly HostAddress[]>
 
 const HOSTS_PATH = '/etc/hosts'
 const RESOLV_CONF_PATH = '/etc/resolv.conf'
@@ -29,12 +32,12 @@ const QUERY_TRIES = 2
 const NO_SUCH_NAME = new Set(['ENOTFOUND', 'ENODATA', 'ESERVFAIL', 'EBADNAME'])
 
 /** Asks anew each time: files and name servers may have changed since. */
-export const resolveHost: ResolveHost = async (host) => {
+export const resolveHost: ResolveHost = async (host, signal) => {
   const [hosts, resolvConf] = await Promise.all([textOf(HOSTS_PATH), textOf(RESOLV_CONF_PATH)])
   const known = knownAddresses(host, hosts)
   if (known.length > 0) return known
   const resolver = new Resolver({ timeout: QUERY_TIMEOUT_MS, tries: QUERY_TRIES })
-  return askServers(resolver, searchNames(host, resolvConf))
+  return askServers(resolver, searchNames(host, resolvConf), signal)
 }
 
 /** What needs no name server: IP addresses, the hosts file, `localhost`. */
@@ -80,8 +83,26 @@ export function searchNames(host: string, resolvConf: string): string[] {
 /**
  * The first name that has addresses; a silent server ends the search, for all names would be
  * silent.
+ *
+ * @param signal cancels what `resolver` is asking, and rejects
  */
 export async function askServers(
+  resolver: Pick<Resolver, 'resolve4' | 'resolve6' | 'cancel'>,
+  names: readonly string[],
+  signal?: AbortSignal,
+): Promise<HostAddress[]> {
+  signal?.throwIfAborted()
+  const cancel = () => resolver.cancel()
+  signal?.addEventListener('abort', cancel)
+  try {
+    return await firstAnswer(resolver, names)
+  } finally {
+    // The signal outlives many lookups.
+    signal?.removeEventListener('abort', cancel)
+  }
+}
+
+async function firstAnswer(
   resolver: Pick<Resolver, 'resolve4' | 'resolve6'>,
   names: readonly string[],
 ): Promise<HostAddress[]> {

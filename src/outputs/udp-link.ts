@@ -10,7 +10,10 @@
  * buffer comes to: the system holds on to datagrams, and nothing is dropped here.
  *
  * A refusal (ICMP) belongs to an earlier datagram, the system does not tell to which: the datagram
- * that met it was not sent and is sent again, the refusal is counted and logged.
+ * that met it was not sent and is sent again, the refusal is logged at a limited rate.
+ *
+ * Closing waits for no lookup: it is cancelled, and a socket that opens afterwards is closed at
+ * once.
  */
 
 import type { Clock, Timer } from '../std/clock.ts'
@@ -28,6 +31,7 @@ const IN_FLIGHT_MAX = 256
 const SHORTAGE_WAIT_MS = 5
 const SHORTAGE_TRIES = 40
 const LOG_INTERVAL_MS = 10_000
+const CLOSED = 'the output is closed'
 
 /** What the network reported about a datagram sent before. */
 const REPORTED = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ECONNRESET'])
@@ -53,6 +57,7 @@ export class UdpLink implements AsyncDisposable {
   readonly #refusalLog: LogThrottle
   readonly #lookupLog: LogThrottle
   readonly #isName: boolean
+  readonly #closing = new AbortController()
   #socket: UdpSocket | undefined
   #address = ''
   /** The socket cannot send any more, as after its own address was taken away. */
@@ -64,7 +69,6 @@ export class UdpLink implements AsyncDisposable {
   #inFlight = 0
   #waiting: (() => void)[] = []
   #refusals = 0
-  #isClosed = false
 
   constructor(options: UdpLinkOptions) {
     this.#options = options
@@ -79,19 +83,14 @@ export class UdpLink implements AsyncDisposable {
     return this.#socket !== undefined && !this.#isBroken
   }
 
-  /** Datagrams that the receiver's machine or a router has refused, as far as we were told. */
-  get refusals(): number {
-    return this.#refusals
-  }
-
   get hasRoom(): boolean {
     return this.#inFlight < IN_FLIGHT_MAX
   }
 
   /** Never rejects. @returns '' once there is a socket to send on, otherwise why there is none */
   async ready(): Promise<string> {
-    if (this.isReady) return ''
-    return this.#connect()
+    if (this.#isClosed) return CLOSED
+    return this.isReady ? '' : this.#connect()
   }
 
   /** Resolves when a datagram has left. Others may be woken too: ask `hasRoom` again. */
@@ -108,18 +107,21 @@ export class UdpLink implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isClosed = true
+    this.#closing.abort()
     this.#timer?.cancel()
-    await this.#connecting
     const sockets = [...this.#retired, ...(this.#socket === undefined ? [] : [this.#socket])]
     this.#socket = undefined
     this.#retired = []
     await Promise.all(sockets.map((socket) => socket.close()))
   }
 
+  get #isClosed(): boolean {
+    return this.#closing.signal.aborted
+  }
+
   #attempt(bytes: Buffer, done: SendDone, tries: number): void {
     const socket = this.#socket
-    if (socket === undefined) return this.#finish(done, new Error('the output is closed'))
+    if (socket === undefined) return this.#finish(done, new Error(CLOSED))
     socket.inner.send(bytes, (error) => {
       if (error === null || error === undefined) return this.#finish(done, undefined)
       const code = errorCode(error)
@@ -163,11 +165,12 @@ export class UdpLink implements AsyncDisposable {
     this.#connectedAtMs = this.#options.clock.monotonicMs()
     let failure: unknown
     try {
-      const addresses = await resolve(host)
+      const addresses = await resolve(host, this.#closing.signal)
       const isKept = addresses.some((each) => each.address === this.#address)
       if (isKept && this.isReady) return ''
       // IPv6 addresses of a name are no use on a machine that has no IPv6: the first that works.
       for (const address of addresses) {
+        if (this.#isClosed) return CLOSED
         try {
           return this.#take(await connect({ ...address, port }), address)
         } catch (error) {
@@ -177,6 +180,7 @@ export class UdpLink implements AsyncDisposable {
     } catch (error) {
       failure = error
     }
+    if (this.#isClosed) return CLOSED
     const why = `no way to ${host}: ${errorText(failure)}`
     if (this.isReady) this.#noteLookupFailed(why)
     return this.isReady ? '' : why
@@ -185,8 +189,8 @@ export class UdpLink implements AsyncDisposable {
   #take(socket: UdpSocket, { address }: HostAddress): string {
     const { name, host, logger } = this.#options
     if (this.#isClosed) {
-      this.#retired.push(socket) // Closed by whoever closes us, who waits for this.
-      return 'the output is closed'
+      void socket.close() // Never rejects, and whoever has closed us does not wait for it.
+      return CLOSED
     }
     socket.inner.on('error', (error) => this.#noteRefusal(error))
     if (this.#socket !== undefined) this.#retired.push(this.#socket)

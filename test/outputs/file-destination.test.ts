@@ -338,6 +338,26 @@ test('a full disk means try again, and leaves nothing half-written', async (t) =
   assert.equal(await output.text(), `${before}${context}b v=1 1\n`)
 })
 
+// Goal: taking a failed append back must not lengthen the file, which would fill it with NULs.
+// Method: others cut the file (logrotate, copytruncate) just before an append that fails half-way.
+test('a file that was cut by others during a failing append is begun anew, without NULs', async (t) => {
+  const output = await openOutput(t)
+  for (let sends = 0; sends < 9; sends++) await send(output, lines(['a v=1 1\n']))
+  const handles = await fileHandles(output.path)
+  async function cutByOthers(this: FileHandle, buffers: Buffer[]): Promise<never> {
+    await truncate(output.path, 0)
+    await this.write(Buffer.concat(buffers).subarray(0, 3))
+    throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' })
+  }
+  const full = t.mock.method(handles, 'writev', cutByOthers)
+  assert.equal((await send(output, lines(['b v=1 1\n']))).kind, 'retry')
+  full.mock.restore()
+  assert(!(await output.text()).includes('\0'))
+  assert.deepEqual(await send(output, lines(['b v=1 1\n'])), DELIVERED)
+  const head = '# DML\n# CONTEXT-DATABASE: d\n# CONTEXT-RETENTION-POLICY:\n'
+  assert.equal(await output.text(), `${head}b v=1 1\n`)
+})
+
 test('a device may be written to; a full one means try again', async (t) => {
   const none = await openOutput(t, { path: '/dev/null', rotateBytes: 10 })
   for (let sends = 0; sends < 3; sends++) {

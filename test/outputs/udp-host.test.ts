@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { createSocket } from 'node:dgram'
+import { Resolver } from 'node:dns/promises'
+import { once } from 'node:events'
 import { test } from 'node:test'
 import { askServers, knownAddresses, resolveHost, searchNames } from '../../src/outputs/udp-host.ts'
 
@@ -56,6 +59,25 @@ test('a name without addresses leads to the next one, a silent server ends the s
   await assert.rejects(askServers(typed, ['a', 'c']), { code: 'ENODATA' })
   await assert.rejects(askServers(typed, ['silent', 'b']), { code: 'ETIMEOUT' })
   assert.deepEqual(asked, ['a', 'b', 'a', 'c', 'silent'])
+})
+
+// Goal: a stop does not wait for name servers. Method: a real resolver asks a server that never
+// answers; its own patience is far longer than the test's.
+test('an abort ends a lookup at once, also one that has not begun', {
+  timeout: 10_000,
+}, async (t) => {
+  const server = createSocket('udp4')
+  t.after(() => server.close())
+  server.bind(0, '127.0.0.1')
+  await once(server, 'listening')
+  const resolver = new Resolver({ timeout: 60_000, tries: 4 })
+  resolver.setServers([`127.0.0.1:${server.address().port}`])
+  const closing = new AbortController()
+  const lookup = askServers(resolver, ['db.example', 'db'], closing.signal)
+  await once(server, 'message')
+  closing.abort()
+  await assert.rejects(lookup, { code: 'ECANCELLED' })
+  await assert.rejects(askServers(resolver, ['db'], closing.signal), { name: 'AbortError' })
 })
 
 test('the real lookup knows localhost', async () => {

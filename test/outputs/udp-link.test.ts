@@ -20,10 +20,11 @@ interface Fake {
   connects: number
   nowMs: number
   readonly timers: (() => void)[]
+  readonly warnings: string[]
 }
 
 async function openLink(t: TestContext): Promise<{ link: UdpLink; fake: Fake }> {
-  const fake: Fake = { sends: [], connects: 0, nowMs: 0, timers: [] }
+  const fake: Fake = { sends: [], connects: 0, nowMs: 0, timers: [], warnings: [] }
   const startTimer: Clock['startTimer'] = (_, fire) => {
     fake.timers.push(fire)
     return { cancel() {} }
@@ -36,7 +37,8 @@ async function openLink(t: TestContext): Promise<{ link: UdpLink; fake: Fake }> 
     return { inner: inner as Socket, close: async () => {} }
   }
   const link = new UdpLink({
-    ...{ name: 'o', host: '127.0.0.1', port: 9, logger: silent, connect },
+    ...{ name: 'o', host: '127.0.0.1', port: 9, connect },
+    logger: { ...silent, warn: (_, text) => fake.warnings.push(text) },
     resolve: async () => [{ address: '127.0.0.1', family: 4 as const }],
     clock: { ...systemClock, startTimer, monotonicMs: () => fake.nowMs },
   })
@@ -95,7 +97,10 @@ test('a refusal of an earlier datagram does not cost the one that met it', async
   fake.sends.shift()?.(failure('ECONNREFUSED'))
   fake.sends.shift()?.(null)
   assert.equal(await sent.promise, undefined)
-  assert.equal(link.refusals, 1)
+  assert.deepEqual(fake.warnings, [
+    'output "o": 127.0.0.1:9 refuses datagrams (ECONNREFUSED), 1 so far; ' +
+      'what it refused is lost, sending goes on',
+  ])
 })
 
 test('a socket that cannot send any more is replaced, at most once a second', async (t) => {
@@ -115,4 +120,35 @@ test('a socket that cannot send any more is replaced, at most once a second', as
   assert.equal(fake.connects, 2)
   await fail()
   assert(link.isReady)
+})
+
+test('a socket that opens after closing is closed at once, and no further address is tried', async () => {
+  const opening = Promise.withResolvers<UdpSocket>()
+  const asked = Promise.withResolvers<void>()
+  let connects = 0
+  const connect = () => {
+    connects++
+    asked.resolve()
+    return opening.promise
+  }
+  const link = new UdpLink({
+    ...{ name: 'o', host: '127.0.0.1', port: 9, logger: silent, clock: systemClock, connect },
+    resolve: async () => [
+      { address: '127.0.0.1', family: 4 as const },
+      { address: '127.0.0.2', family: 4 as const },
+    ],
+  })
+  const ready = link.ready()
+  await asked.promise
+  await link[Symbol.asyncDispose]()
+  let closes = 0
+  const close = async () => {
+    closes++
+  }
+  const inner: unknown = new EventEmitter()
+  opening.resolve({ inner: inner as Socket, close })
+  assert.equal(await ready, 'the output is closed')
+  assert.deepEqual({ connects, closes }, { connects: 1, closes: 1 })
+  assert.equal(await link.ready(), 'the output is closed')
+  assert.equal(connects, 1)
 })
