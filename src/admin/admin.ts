@@ -18,7 +18,7 @@ import { renderAddress } from '../config/addresses.ts'
 import type { BindAddress } from '../config/config.ts'
 import { errorCode, errorText, RelayError } from '../std/errors.ts'
 import type { Logger } from '../std/logger.ts'
-import { renderHealth } from './health.ts'
+import { renderServiceHealth } from './health.ts'
 import { renderMetrics } from './metrics.ts'
 import { type ProcessWatch, watchProcess } from './process-stats.ts'
 import { PROMETHEUS_CONTENT_TYPE } from './prometheus-text.ts'
@@ -86,7 +86,7 @@ function createServer(snapshot: () => ServiceSnapshot, watch: ProcessWatch): Fas
     return reply.type(PROMETHEUS_CONTENT_TYPE).send(renderMetrics(snapshot(), watch.read()))
   })
   server.get('/health', (_request, reply) => {
-    const { status, body } = renderHealth(snapshot())
+    const { status, body } = renderServiceHealth(snapshot())
     return reply.code(status).send(body)
   })
   server.get('/ready', (_request, reply) => {

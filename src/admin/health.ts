@@ -13,7 +13,7 @@ import type { ServiceSnapshot } from './snapshot.ts'
 
 const MS_PER_S = 1000
 
-export interface HealthAnswer {
+export interface ServiceHealthAnswer {
   readonly status: 200 | 503
   readonly body: HealthBody
 }
@@ -30,7 +30,7 @@ interface HealthBody {
   }[]
 }
 
-export function renderHealth(service: ServiceSnapshot): HealthAnswer {
+export function renderServiceHealth(service: ServiceSnapshot): ServiceHealthAnswer {
   const failing = service.relays.filter(isFailing)
   const isPass = failing.length === 0
   return {

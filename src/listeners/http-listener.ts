@@ -24,9 +24,9 @@ import type { MemoryBudget } from '../std/memory-budget.ts'
 import { LogThrottle } from '../std/throttle.ts'
 import type { RisingClock } from '../write/rising-clock.ts'
 import { type HttpCounters, newHttpCounters } from './http-counters.ts'
-import { HttpExchanges } from './http-exchanges.ts'
-import type { HealthAnswer } from './http-health.ts'
+import type { RelayHealth } from './http-health.ts'
 import { HTTP_LIMITS, type HttpLimits, LISTEN_BACKLOG_CONNECTIONS } from './http-limits.ts'
+import { HttpRequestsInFlight } from './http-requests-in-flight.ts'
 import { HttpResponder } from './http-responder.ts'
 import { openRoutes } from './http-routes.ts'
 import { createHttpServer } from './http-server.ts'
@@ -37,7 +37,7 @@ export interface HttpListenerOptions {
   readonly config: HttpRelayConfig
   readonly relay: Pick<Relay, 'accept'>
   /** Asked by `/health`; must not take longer than `healthTimeoutMs`. */
-  readonly health: () => Promise<HealthAnswer> | HealthAnswer
+  readonly health: () => Promise<RelayHealth> | RelayHealth
   readonly memory: MemoryBudget
   readonly clock: Clock
   readonly logger: Logger
@@ -59,11 +59,6 @@ export interface HttpListener extends AsyncDisposable {
   /** Resolves when closed on request; rejects when the listener has died at run time. */
   readonly closed: Promise<void>
   snapshot(): HttpListenerSnapshot
-  /**
-   * Closes the listening socket; requests on open connections are answered with `Connection:
-   * close`.
-   */
-  stopAccepting(): void
   /** As disposing, with a deadline of the caller's. At it, what is left is cut. */
   close(deadline: AbortSignal): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -75,18 +70,18 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
   const certificate =
     config.tlsPemPath === undefined ? undefined : await readCertificate(config.tlsPemPath)
   const limits = { ...HTTP_LIMITS, ...options.limits }
-  const exchanges = new HttpExchanges()
+  const requestsInFlight = new HttpRequestsInFlight()
   const counters = newHttpCounters()
   const failure = Promise.withResolvers<never>()
   const version = config.influxdbVersion
   const responder = new HttpResponder({
     version,
     clock: options.clock,
-    exchanges,
+    requestsInFlight,
     counters,
     lingerMs: limits.lingerMs,
   })
-  const parts = { ...options, limits, exchanges, counters, responder, onBug: failure.reject }
+  const parts = { ...options, limits, requestsInFlight, counters, responder, onBug: failure.reject }
   const writes = new WriteLane(parts)
   const { maxConnections } = config
   const serverOptions = {
@@ -94,7 +89,7 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
     limits,
     maxConnections,
     version,
-    exchanges,
+    requestsInFlight,
     counters,
     writes,
   }
@@ -107,7 +102,7 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
   return new ServingListener({
     ...options,
     limits,
-    exchanges,
+    requestsInFlight,
     counters,
     failure,
     server: app.server,
@@ -142,7 +137,7 @@ const IDLE_CHECK_MS = 50
 
 interface ServingOptions extends Omit<HttpListenerOptions, 'limits'> {
   readonly limits: HttpLimits
-  readonly exchanges: HttpExchanges
+  readonly requestsInFlight: HttpRequestsInFlight
   readonly counters: HttpCounters
   readonly failure: PromiseWithResolvers<never>
   readonly server: Server
@@ -180,15 +175,9 @@ class ServingListener implements HttpListener {
     return {
       relay: this.#options.config.name,
       connections: this.#sockets.size,
-      requestsInFlight: this.#options.exchanges.count,
+      requestsInFlight: this.#options.requestsInFlight.count,
       counters: { ...this.#options.counters },
     }
-  }
-
-  stopAccepting(): void {
-    if (this.#options.exchanges.isDraining) return
-    this.#options.exchanges.isDraining = true
-    this.#server.close()
   }
 
   close(deadline: AbortSignal): Promise<void> {
@@ -210,8 +199,9 @@ class ServingListener implements HttpListener {
   }
 
   async #close(): Promise<void> {
-    const { clock } = this.#options
-    this.stopAccepting()
+    const { clock, requestsInFlight } = this.#options
+    requestsInFlight.isDraining = true
+    this.#server.close()
     const closeIdle = (): void => {
       this.#server.closeIdleConnections()
       timer = clock.startTimer(IDLE_CHECK_MS, closeIdle)

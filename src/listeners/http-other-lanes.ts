@@ -7,7 +7,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { unreachable } from '../std/errors.ts'
-import { type Reply, refusedReply, unavailableReply } from '../write/reply.ts'
+import { type Reply, refusedReply } from '../write/reply.ts'
 import { type Write, writeTarget } from '../write/write.ts'
 import { parseCreateDatabase } from './dialects/create-database.ts'
 import { errorFormat } from './dialects/error-text.ts'
@@ -15,8 +15,7 @@ import { parseGoQuery, queryStringOf, queryText } from './dialects/go-query.ts'
 import { type HttpAnswer, renderReply, renderStatementReply } from './dialects/v1.ts'
 import { findStatement } from './dialects/v1-query.ts'
 import { credentialsQuery, parseV1WriteRequest } from './dialects/v1-request.ts'
-import { RETRY_AFTER_S } from './http-limits.ts'
-import { type LaneOptions, TOO_LARGE, type WriteLane } from './http-write-lane.ts'
+import { type LaneOptions, MEMORY_FULL, TOO_LARGE, type WriteLane } from './http-write-lane.ts'
 import { receiveBody } from './request-body.ts'
 import { firstRawHeader } from './request-headers.ts'
 
@@ -26,7 +25,6 @@ const QUERIES_GO_ELSEWHERE = refusedReply(
   'this is a write relay: it carries out CREATE DATABASE, one statement a request; ' +
     'send queries to the databases directly',
 )
-const MEMORY_FULL = unavailableReply('memory for requests is full (max-memory-mb)', RETRY_AFTER_S)
 /** InfluxDB's words for a body that cannot be what it says. */
 const NOT_SNAPPY = refusedReply(400, 'snappy: corrupt input')
 
@@ -122,18 +120,18 @@ function runTask(
   task: Task,
   accept?: Parameters<LaneOptions['relay']['accept']>[1],
 ): void {
-  const { exchanges, counters, memory, responder, relay, onBug } = options
+  const { requestsInFlight, counters, memory, responder, relay, onBug } = options
   const { request, response, maxBytes, render, read } = task
   const answer = (reply: Reply): void => {
-    exchanges.end(request)
+    requestsInFlight.end(request)
     responder.answer(request, response, render(reply))
   }
   const answerEarly = (reply: Reply): void => {
     responder.answerEarly(request, response, render(reply))
   }
-  exchanges.begin(request)
+  requestsInFlight.begin(request)
   receiveBody(request, { maxBytes, memory }, (result) => {
-    if (result.kind !== 'received') exchanges.end(request)
+    if (result.kind !== 'received') requestsInFlight.end(request)
     switch (result.kind) {
       case 'aborted':
         counters.abortedRequests++

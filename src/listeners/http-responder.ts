@@ -10,14 +10,14 @@ import type { Clock } from '../std/clock.ts'
 import { errorCode } from '../std/errors.ts'
 import type { HttpAnswer } from './dialects/v1.ts'
 import type { HttpCounters } from './http-counters.ts'
-import type { HttpExchanges } from './http-exchanges.ts'
+import type { HttpRequestsInFlight } from './http-requests-in-flight.ts'
 import { firstHeader } from './request-headers.ts'
 import { RequestIds } from './request-id.ts'
 
 export interface HttpResponderOptions {
   readonly version: string
   readonly clock: Clock
-  readonly exchanges: HttpExchanges
+  readonly requestsInFlight: HttpRequestsInFlight
   readonly counters: HttpCounters
   readonly lingerMs: number
 }
@@ -103,7 +103,8 @@ export class HttpResponder {
     ]
     if (status !== 204) headers.push('Content-Length', String(Buffer.byteLength(body)))
     // The request's socket: a pipelined response is given its own only when its turn comes.
-    if (this.#options.exchanges.isLastOn(response.req.socket)) headers.push('Connection', 'close')
+    if (this.#options.requestsInFlight.isLastOn(response.req.socket))
+      headers.push('Connection', 'close')
     this.#count(status)
     writeHead(response, status, headers)
   }

@@ -23,13 +23,13 @@ import {
   OPTIONS_ANSWER,
   renderReply,
 } from './dialects/v1.ts'
-import { type HealthAnswer, renderHealth } from './http-health.ts'
+import { type RelayHealth, renderRelayHealth } from './http-health.ts'
 import { PrometheusLane, StatementLane } from './http-other-lanes.ts'
 import type { LaneOptions, WriteLane } from './http-write-lane.ts'
 
 export interface RoutesOptions extends LaneOptions {
   readonly writes: WriteLane
-  readonly health: () => Promise<HealthAnswer> | HealthAnswer
+  readonly health: () => Promise<RelayHealth> | RelayHealth
   /** Makes the server around fastify's handler. */
   readonly serverFactory: (
     handler: (request: IncomingMessage, response: ServerResponse) => void,
@@ -153,8 +153,8 @@ function answerHealth(
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  Promise.resolve(health()).then((answer) => {
-    responder.answer(request, response, renderHealth(answer, config.influxdbVersion))
+  Promise.resolve(health()).then((relayHealth) => {
+    responder.answer(request, response, renderRelayHealth(relayHealth, config.influxdbVersion))
   }, onBug)
 }
 

@@ -12,8 +12,8 @@ import type { Duplex } from 'node:stream'
 import { errorCode } from '../std/errors.ts'
 import { methodNotAllowedAnswer } from './dialects/v1.ts'
 import type { HttpCounters } from './http-counters.ts'
-import type { HttpExchanges } from './http-exchanges.ts'
 import type { HttpLimits } from './http-limits.ts'
+import type { HttpRequestsInFlight } from './http-requests-in-flight.ts'
 import type { WriteLane } from './http-write-lane.ts'
 import type { ListenerCertificate } from './tls.ts'
 
@@ -25,14 +25,14 @@ export interface HttpServerOptions {
   readonly maxConnections: number
   /** For the answers that no handler gives. */
   readonly version: string
-  readonly exchanges: HttpExchanges
+  readonly requestsInFlight: HttpRequestsInFlight
   readonly counters: HttpCounters
   readonly writes: WriteLane
 }
 
 /** @param route takes every request but `POST /write` */
 export function createHttpServer(options: HttpServerOptions, route: RequestHandler): Server {
-  const { limits, certificate, maxConnections, counters, writes, exchanges } = options
+  const { limits, certificate, maxConnections, counters, writes, requestsInFlight } = options
   const serverOptions = {
     keepAlive: true, // Of TCP: finds out about clients that have vanished.
     noDelay: true,
@@ -69,7 +69,7 @@ export function createHttpServer(options: HttpServerOptions, route: RequestHandl
     response.end()
   })
   server.on('timeout', (socket: Socket) => {
-    if (!exchanges.isAnsweringOn(socket)) socket.destroy()
+    if (!requestsInFlight.isAnsweringOn(socket)) socket.destroy()
   })
   server.on('drop', () => counters.refusedConnections++)
   server.on('tlsClientError', () => counters.malformedRequests++)
@@ -99,12 +99,13 @@ function refuseRequest(response: ServerResponse, counters: HttpCounters): void {
  * connection.
  */
 function refuseBytes(error: Error, socket: Duplex, options: HttpServerOptions): void {
-  const { counters, exchanges, version } = options
+  const { counters, requestsInFlight, version } = options
   if (!socket.writable || errorCode(error) === 'ECONNRESET') return void socket.destroy()
   counters.malformedRequests++
   // An earlier request of this connection is still being answered; these bytes must not pass for
   // its answer. So nothing is said of them, and that answer closes the connection.
-  if (isSocket(socket) && exchanges.isAnsweringOn(socket)) return exchanges.condemn(socket)
+  if (isSocket(socket) && requestsInFlight.isAnsweringOn(socket))
+    return requestsInFlight.condemn(socket)
   socket.end(renderRefusal(error, version), () => socket.destroy())
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { renderHealth } from '../../src/admin/health.ts'
+import { renderServiceHealth } from '../../src/admin/health.ts'
 import type { RelaySnapshot } from '../../src/relay.ts'
 import { outputSnapshot, relaySnapshot, serviceSnapshot } from '../support/service-snapshot.ts'
 
@@ -15,7 +15,7 @@ const DOWN = outputSnapshot({
 })
 
 function statusOf(...relays: readonly RelaySnapshot[]): number {
-  return renderHealth(serviceSnapshot({ relays })).status
+  return renderServiceHealth(serviceSnapshot({ relays })).status
 }
 
 test('health passes while every HTTP relay has an output that is up', () => {
@@ -35,7 +35,7 @@ test('health passes while every HTTP relay has an output that is up', () => {
 
 test('health tells of every output whether it is up, since when not, why, and what it owes', () => {
   const relays = [relaySnapshot({ outputs: [UP, DOWN] })]
-  assert.deepEqual(renderHealth(serviceSnapshot({ relays })).body, {
+  assert.deepEqual(renderServiceHealth(serviceSnapshot({ relays })).body, {
     name: 'line-relay',
     status: 'pass',
     message: 'ready for writes; 1 of 2 outputs down: "b"',
@@ -70,7 +70,7 @@ test('health tells of every output whether it is up, since when not, why, and wh
 
 test('failing health names the relays that answer 503', () => {
   const relays = [relaySnapshot(), relaySnapshot({ name: 'dark', outputs: [DOWN] })]
-  const { message, status } = renderHealth(serviceSnapshot({ relays })).body
+  const { message, status } = renderServiceHealth(serviceSnapshot({ relays })).body
   assert.equal(message, 'no output is up at relay "dark"; writes are answered 503')
   assert.equal(status, 'fail')
 })

@@ -12,9 +12,16 @@ import { openRawConnection } from '../support/raw-http.ts'
 
 const GZIP = { 'Content-Encoding': 'gzip' }
 const LINE = Buffer.from('m v=1 1\n')
+/** What a large gzip body is unpacked in, the last of it apart. */
+const PIECE_BYTES = 262_144
 
 function post(headers: string, body = ''): string {
   return `POST /write?db=a HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n${body}`
+}
+
+function gzipPost(packed: Buffer): Buffer {
+  const head = post(`Content-Encoding: gzip\r\nContent-Length: ${packed.length}`)
+  return Buffer.concat([Buffer.from(head), packed])
 }
 
 function errorOf(body: string | undefined): unknown {
@@ -200,6 +207,51 @@ test('unpacked bytes count against the memory for bodies', async () => {
   const answer = await http.write('db=a', gzipSync(Buffer.alloc(10_000_000, LINE)), GZIP)
   assert.equal(answer.status, 503)
   assert.equal(answer.headers['retry-after'], '1')
+  assert(settled(http))
+})
+
+// One segment, so that all of it has been read before the first piece of the first body is here:
+// that piece is when the budget has to know of everything that waits.
+test('bodies that wait behind a large one of their connection count against the memory', async (t) => {
+  await using http = await openTestListener()
+  const { memory } = http
+  const tryTake = memory.tryTake.bind(memory)
+  const heldBytes: number[] = []
+  t.mock.method(memory, 'tryTake', (bytes: number) => {
+    if (bytes === PIECE_BYTES) heldBytes.push(memory.usedBytes)
+    return tryTake(bytes)
+  })
+  const large = gzipSync(Buffer.alloc(2_000_000, LINE))
+  const plain = Buffer.alloc(4_000, LINE)
+  const small = gzipSync(LINE)
+  await using connection = await openRawConnection(http.url)
+  const segment = [gzipPost(large), post(`Content-Length: ${plain.length}`), plain, gzipPost(small)]
+  await connection.send(Buffer.concat(segment.map((part) => Buffer.from(part))))
+  for (let index = 0; index < 3; index++) assert.equal((await connection.response()).status, 204)
+  assert.equal(heldBytes[0], large.length + plain.length + small.length)
+  const sizes = http.writes.items.map(({ body }) => body.length)
+  assert.deepEqual(sizes, [2_000_000, 4_000, 8])
+  assert(settled(http))
+})
+
+// Unpacked, the second would be there long before the first, and would lie about uncounted.
+test('a large gzip body is not unpacked before its turn has come', async (t) => {
+  await using http = await openTestListener()
+  const { memory } = http
+  const tryTake = memory.tryTake.bind(memory)
+  let unpackedBytes = 0
+  t.mock.method(memory, 'tryTake', (bytes: number) => {
+    if (bytes === PIECE_BYTES && http.writes.items.length === 0) unpackedBytes += bytes
+    return tryTake(bytes)
+  })
+  const first = Buffer.alloc(40 * PIECE_BYTES, LINE)
+  const second = Buffer.alloc(5 * PIECE_BYTES, LINE)
+  await using connection = await openRawConnection(http.url)
+  await connection.send(Buffer.concat([first, second].map((body) => gzipPost(gzipSync(body)))))
+  for (let index = 0; index < 2; index++) assert.equal((await connection.response()).status, 204)
+  assert.equal(unpackedBytes, first.length)
+  const sizes = http.writes.items.map(({ body }) => body.length)
+  assert.deepEqual(sizes, [first.length, second.length])
   assert(settled(http))
 })
 

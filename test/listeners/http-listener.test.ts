@@ -159,17 +159,18 @@ test('closing answers what is in flight with Connection: close, and ends idle co
   assert.equal(http.listener.snapshot().connections, 0)
 })
 
-test('a connection that is open while we stop accepting gets one more answer', async () => {
+test('a connection whose request has begun when closing starts gets one more answer', async () => {
   await using http = await openTestListener({ accept: () => STORED })
   await using connection = await openRawConnection(http.url)
   await connection.send(`${WRITE}POST /write?db=a HTTP/1.1\r\nHost: x\r\n`)
   assert.equal((await connection.response()).status, 204)
-  http.listener.stopAccepting()
+  const closing = http.listener.close(new AbortController().signal)
   await connection.send('Content-Length: 7\r\n\r\nm v=2 2')
   const { status, headers } = await connection.response()
   assert.equal(status, 204)
   assert.equal(headers['connection'], 'close')
   await connection.closed
+  await closing
 })
 
 test('closing waits no longer than its deadline', async () => {
@@ -200,8 +201,8 @@ test('a failure of ours ends the listener, so that the program does not go on wi
 })
 
 test('a relay takes writes while one of its outputs is up', () => {
-  const up = { name: 'a', isUp: true, downCause: '' }
-  const down = { name: 'b', isUp: false, downCause: 'x' }
+  const up = { name: 'a', isUp: true, isBehind: false, downCause: '' }
+  const down = { name: 'b', isUp: false, isBehind: false, downCause: 'x' }
   assert.equal(healthOfOutputs([up, down]).isReady, true)
   assert.equal(healthOfOutputs([down]).isReady, false)
   assert.equal(healthOfOutputs([]).isReady, false)

@@ -43,10 +43,11 @@ test('/status is 204', async () => {
 
 test('/health tells of each output, and is 503 when none is up', async () => {
   let isUp = true
+  let isBehind = false
   await using http = await openTestListener({
     health: async () => ({
       isReady: isUp,
-      outputs: [{ name: 'a"b', isUp, downCause: isUp ? '' : 'connection refused' }],
+      outputs: [{ name: 'a"b', isUp, isBehind, downCause: isUp ? '' : 'connection refused' }],
     }),
   })
   const health = async () => {
@@ -58,6 +59,11 @@ test('/health tells of each output, and is 503 when none is up', async () => {
   assert.deepEqual(await health(), {
     status: 200,
     body: { ...whole, checks: [check], status: 'pass' },
+  })
+  isBehind = true
+  assert.deepEqual(await health(), {
+    status: 200,
+    body: { ...whole, checks: [{ ...check, message: 'up, catching up' }], status: 'pass' },
   })
   isUp = false
   const { status, body } = await health()

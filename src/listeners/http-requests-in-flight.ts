@@ -9,7 +9,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 
-export class HttpExchanges {
+export class HttpRequestsInFlight {
   readonly #open = new Set<IncomingMessage>()
   readonly #condemned = new Set<Socket>()
   /** The listener is closing: every answer from now on closes its connection. */
