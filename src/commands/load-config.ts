@@ -3,11 +3,14 @@
  * it.
  */
 
-import { readFileSync } from 'node:fs'
+import { closeSync, openSync, readSync } from 'node:fs'
 import type { Config } from '../config/config.ts'
 import { parseConfig, renderProblem } from '../config/parse-config.ts'
 import { errorCode, errorText, RelayError } from '../std/errors.ts'
 import { renderCount } from '../std/units.ts'
+
+/** More than the parser takes, in bytes of the longest characters. */
+const READ_MAX_BYTES = 5 * 1024 * 1024
 
 export interface LoadedConfig {
   readonly config: Config
@@ -37,8 +40,19 @@ function readConfigText(path: string): string {
   }
 }
 
+/** The whole of a file, or as much of it as shows that it is too long: some files never end. */
 function readText(path: string): string {
-  return readFileSync(path, 'utf8')
+  const descriptor = openSync(path, 'r')
+  try {
+    const bytes = Buffer.alloc(READ_MAX_BYTES)
+    let length = 0
+    for (let read = -1; read !== 0 && length < bytes.length; length += read) {
+      read = readSync(descriptor, bytes, length, bytes.length - length, null)
+    }
+    return bytes.toString('utf8', 0, length)
+  } finally {
+    closeSync(descriptor)
+  }
 }
 
 function whyUnreadable(error: unknown): string {

@@ -52,6 +52,8 @@ export function createHttpServer(options: HttpServerOptions, route: RequestHandl
       : createTlsServer({ ...serverOptions, ...tlsOptions, ...certificate })
   server.maxConnections = maxConnections
   server.timeout = limits.idleTimeoutMs
+  // Read by node, known to no type: a client that has sent all and closes its half gets its answer.
+  Object.assign(server, { httpAllowHalfOpen: true })
 
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     if (request.httpVersionMajor !== 1) refuseRequest(response, counters)

@@ -3,10 +3,10 @@
  *
  *     up ──timeout, refused, unanswered probe──▶ down ──any answer──▶ behind ──caught up──▶ up
  *
- * Every change is one log line with cause, duration and backlog; changes that come faster than
- * FLAP_LOG_INTERVAL_MS are counted and told with the next one. An idle output is probed, so that
- * its state is known before a write needs it; a down one is probed with backoff, one probe at a
- * time.
+ * Every change is one log line with cause, duration and backlog; repeats of one that come faster
+ * than FLAP_LOG_INTERVAL_MS are counted and told with the next one. An idle output is probed, so
+ * that its state is known before a write needs it; a down one is probed with backoff, one probe at
+ * a time.
  */
 
 import { backoffMs } from '../std/backoff.ts'
@@ -45,6 +45,7 @@ export class OutputHealth {
   #isProbing = false
   #isClosed = false
   #isDownLogged = false
+  #loggedCause = ''
 
   constructor(options: OutputHealthOptions) {
     this.#options = options
@@ -101,7 +102,10 @@ export class OutputHealth {
     this.#cause = cause
     this.#changedAtMs = clock.monotonicMs()
     this.#failures++
+    // Only repeats are held back: a new cause is news.
+    if (cause !== this.#loggedCause) this.#throttle.reset()
     const suppressed = this.#throttle.hit()
+    if (suppressed !== undefined) this.#loggedCause = cause
     this.#isDownLogged = suppressed !== undefined
     if (suppressed !== undefined) {
       const repeats = suppressed > 0 ? ` (${suppressed} changes since the last line)` : ''

@@ -36,4 +36,9 @@ export class LogThrottle {
     this.#suppressed = 0
     return suppressed
   }
+
+  /** The next line is no repeat: it is permitted, whenever it comes. */
+  reset(): void {
+    this.#permittedAtMs = Number.NEGATIVE_INFINITY
+  }
 }

@@ -94,6 +94,8 @@ test('a file that cannot be read is one line that says what to do', async (t) =>
 
   fails(join(folder, 'none.toml'), /^cannot read the configuration .*: there is no such file;/)
   fails(nested, /^cannot read the configuration .*: it is a folder;/)
+  // A file that never ends is read as far as shows that it is none of ours.
+  fails('/dev/zero', /characters; at most/)
   fails(join(nested, '\0'), /^cannot read the configuration /)
 })
 

@@ -3,6 +3,7 @@
  * differently. A smuggled request must never be stored.
  */
 import assert from 'node:assert/strict'
+import { connect } from 'node:net'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { type Reply, STORED } from '../../src/write/reply.ts'
@@ -27,6 +28,16 @@ test('pipelined requests are given to the relay and answered in their order', as
   }
   const stored = bodies.filter((body) => body !== 'bad').map((body) => `${body}\n`)
   assert.deepEqual(http.bodies(), stored)
+})
+
+test('a client that has sent all and closes its half gets its answer', async () => {
+  await using http = await openTestListener()
+  const socket = connect({ port: Number(new URL(http.url).port), allowHalfOpen: true })
+  socket.end(write('m v=1 1'))
+  let answer = ''
+  for await (const chunk of socket) answer += String(chunk)
+  assert.match(answer, /^HTTP\/1\.1 204 /)
+  assert.deepEqual(http.bodies(), ['m v=1 1\n'])
 })
 
 test('answers keep the order of the requests when the relay decides in another', async () => {

@@ -26,3 +26,11 @@ test('two throttles know nothing of each other', () => {
   assert.equal(new LogThrottle(clock, 5_000).hit(), 0)
   assert.equal(new LogThrottle(clock, 5_000).hit(), 0)
 })
+
+test('what is no repeat is permitted at once, and still tells what was kept back', () => {
+  const throttle = new LogThrottle(systemClock, 60_000)
+  assert.equal(throttle.hit(), 0)
+  assert.equal(throttle.hit(), undefined)
+  throttle.reset()
+  assert.equal(throttle.hit(), 1)
+})
