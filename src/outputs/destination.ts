@@ -62,6 +62,13 @@ export interface SendEvents {
   onTimeout(): void
 }
 
+export type ProbeResult =
+  | { readonly isAnswered: true }
+  /** `why`: what the operator is told. */
+  | { readonly isAnswered: false; readonly why: string }
+
+export const ANSWERED: ProbeResult = { isAnswered: true }
+
 export interface Destination extends AsyncDisposable {
   /** Sends and judges. Never rejects; one call at a time for a stream, several streams at once. */
   send(batch: Batch, events: SendEvents): Promise<Verdict>
@@ -69,5 +76,5 @@ export interface Destination extends AsyncDisposable {
    * Whether it answers at all, whatever it answers. Never rejects. Always true where there is
    * nobody to ask.
    */
-  probe(): Promise<boolean>
+  probe(): Promise<ProbeResult>
 }

@@ -24,7 +24,13 @@ import { LogThrottle } from '../std/throttle.ts'
 import { renderBytes } from '../std/units.ts'
 import { refusedReply } from '../write/reply.ts'
 import type { LinesWrite, Write } from '../write/write.ts'
-import type { Batch, Destination, Verdict } from './destination.ts'
+import {
+  ANSWERED,
+  type Batch,
+  type Destination,
+  type ProbeResult,
+  type Verdict,
+} from './destination.ts'
 import { FileAppender } from './file-appender.ts'
 import {
   DML,
@@ -87,8 +93,8 @@ class FileDestination implements Destination {
     return verdict
   }
 
-  async probe(): Promise<boolean> {
-    return true
+  async probe(): Promise<ProbeResult> {
+    return ANSWERED
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -15,7 +15,14 @@ import { Client, Pool } from 'undici'
 import type { HttpOutputConfig } from '../config/config.ts'
 import { type Clock, sleep, type Timer } from '../std/clock.ts'
 import { errorCode, errorText } from '../std/errors.ts'
-import type { Batch, Destination, SendEvents, Verdict } from './destination.ts'
+import {
+  ANSWERED,
+  type Batch,
+  type Destination,
+  type ProbeResult,
+  type SendEvents,
+  type Verdict,
+} from './destination.ts'
 import { type RunningExchange, startExchange } from './http-exchange.ts'
 import { HttpRequestRenderer } from './http-request.ts'
 import { judge } from './verdict.ts'
@@ -90,14 +97,14 @@ class HttpDestination implements Destination {
   }
 
   async #giveUpOnceServerLives(exchange: RunningExchange, ended: AbortSignal): Promise<void> {
-    while (!ended.aborted && !(await this.probe())) {
+    while (!ended.aborted && !(await this.probe()).isAnswered) {
       await sleep(this.#clock, HUNG_PROBE_INTERVAL_MS, ended)
     }
     await sleep(this.#clock, this.#config.timeoutMs, ended)
     if (!ended.aborted) exchange.abort()
   }
 
-  async probe(): Promise<boolean> {
+  async probe(): Promise<ProbeResult> {
     // A connection of its own: one that was kept says nothing about whether the server takes new
     // ones.
     const client = new Client(this.#config.origin, this.#connection)
@@ -109,7 +116,9 @@ class HttpDestination implements Destination {
     timer.cancel()
     this.#probing.delete(client)
     await client.destroy()
-    return result.kind === 'answer'
+    if (result.kind === 'answer') return ANSWERED
+    const why = result.hasBegun ? 'it does not answer a ping' : errorText(result.error)
+    return { isAnswered: false, why }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -14,6 +14,7 @@ import type { Clock, Timer } from '../std/clock.ts'
 import type { Logger } from '../std/logger.ts'
 import { LogThrottle } from '../std/throttle.ts'
 import { renderBytes, renderCount, renderWait } from '../std/units.ts'
+import type { ProbeResult } from './destination.ts'
 
 /** An output that has not answered for this long is asked whether it is there. */
 const IDLE_PROBE_INTERVAL_MS = 5_000
@@ -25,7 +26,7 @@ export interface OutputHealthOptions {
   readonly clock: Clock
   readonly random: () => number
   readonly logger: Logger
-  readonly probe: () => Promise<boolean>
+  readonly probe: () => Promise<ProbeResult>
   readonly backlog: () => { readonly pendingWrites: number; readonly pendingBytes: number }
   readonly onUp: () => void
   readonly onDown: () => void
@@ -158,11 +159,11 @@ export class OutputHealth {
     const isNeeded = !this.#isUp || isIdle || this.#timer === undefined
     if (!isNeeded || this.#isProbing) return this.#scheduleProbe()
     this.#isProbing = true
-    const isAnswered = await probe()
+    const result = await probe()
     this.#isProbing = false
     if (this.#isClosed) return
-    if (isAnswered) this.noteAnswer()
-    else if (this.#isUp) this.markDown('it does not answer a ping')
+    if (result.isAnswered) this.noteAnswer()
+    else if (this.#isUp) this.markDown(result.why)
     else this.#failures++
     this.#scheduleProbe()
   }

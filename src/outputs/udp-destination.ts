@@ -25,7 +25,14 @@ import { renderCount } from '../std/units.ts'
 import type { DropReason } from '../write/outcome.ts'
 import { refusedReply } from '../write/reply.ts'
 import { type Datagram, type DatagramPart, type Lines, packDatagrams } from './datagrams.ts'
-import type { Batch, Destination, LostLines, Verdict } from './destination.ts'
+import {
+  ANSWERED,
+  type Batch,
+  type Destination,
+  type LostLines,
+  type ProbeResult,
+  type Verdict,
+} from './destination.ts'
 import { type ResolveHost, resolveHost } from './udp-host.ts'
 import { UdpLink } from './udp-link.ts'
 
@@ -91,8 +98,9 @@ class LinkedDestination implements Destination {
     return { kind: 'delivered', body: '', lost: onePerWrite(lost) }
   }
 
-  async probe(): Promise<boolean> {
-    return (await this.#link.ready()) === ''
+  async probe(): Promise<ProbeResult> {
+    const why = await this.#link.ready()
+    return why === '' ? ANSWERED : { isAnswered: false, why }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -389,7 +389,7 @@ test('a place that cannot be written to is told on opening', async (t) => {
 
 test('it is always there, and closing waits for what was sent', async (t) => {
   const output = await openOutput(t)
-  assert.equal(await output.destination.probe(), true)
+  assert.equal((await output.destination.probe()).isAnswered, true)
   const sent = send(output, lines(['a v=1 1\n']))
   await output.destination[Symbol.asyncDispose]()
   assert.deepEqual(await sent, DELIVERED)

@@ -174,7 +174,7 @@ test('a name that cannot be looked up yet is down, and up once it can', async (t
     return addresses
   }
   const { output } = await openOutput(t, receiver.port, { host: 'db.example', resolve })
-  assert.equal(await output.probe(), false)
+  assert.equal((await output.probe()).isAnswered, false)
   const verdict = await output.send(batch(['a v=1 1\n']), events)
   assert.deepEqual(verdict, {
     kind: 'retry',
@@ -185,7 +185,7 @@ test('a name that cannot be looked up yet is down, and up once it can', async (t
     isReset: false,
   })
   addresses = [LOCAL]
-  assert.equal(await output.probe(), true)
+  assert.equal((await output.probe()).isAnswered, true)
   await output.send(batch(['a v=1 1\n']), events)
   assert.deepEqual(await receiver.datagrams.atLeast(1), ['a v=1 1\n'])
 })
@@ -261,5 +261,5 @@ test('closing twice is allowed, and waits for no lookup, which is given up', asy
   const verdict = await sending
   assert(verdict.kind === 'retry', JSON.stringify(verdict))
   assert.equal(verdict.why, 'the output is closed')
-  assert.equal(await output.probe(), false)
+  assert.equal((await output.probe()).isAnswered, false)
 })

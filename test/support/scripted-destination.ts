@@ -5,7 +5,14 @@
  *     const destination = new ScriptedDestination()
  *     destination.verdict = (batch) => batch.writes.length > 1 ? SPLIT : DELIVERED
  */
-import type { Batch, Destination, SendEvents, Verdict } from '../../src/outputs/destination.ts'
+import {
+  ANSWERED,
+  type Batch,
+  type Destination,
+  type ProbeResult,
+  type SendEvents,
+  type Verdict,
+} from '../../src/outputs/destination.ts'
 import { refusedReply } from '../../src/write/reply.ts'
 import { Arrivals } from './arrivals.ts'
 
@@ -51,8 +58,8 @@ export class ScriptedDestination implements Destination {
     for (const resume of this.#held.splice(0)) resume()
   }
 
-  async probe(): Promise<boolean> {
-    return this.isUp
+  async probe(): Promise<ProbeResult> {
+    return this.isUp ? ANSWERED : { isAnswered: false, why: 'scripted' }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
