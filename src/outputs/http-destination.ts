@@ -92,7 +92,10 @@ class HttpDestination implements Destination {
     const result = await exchange.done
     timer?.cancel()
     hanging?.abort()
-    if (result.kind === 'answer') return judge(result.answer, batch, this.#clock.wallMs())
+    if (result.kind === 'answer') {
+      const hasOwnCredentials = this.#config.credentials !== undefined
+      return judge(result.answer, batch, { nowMs: this.#clock.wallMs(), hasOwnCredentials })
+    }
     return unreachableVerdict(result.error, result.hasBegun)
   }
 

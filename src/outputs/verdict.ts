@@ -30,9 +30,21 @@ const REFUSING_5XX =
   /retention policy not found|unable to parse|partial write|beyond retention policy|invalid UTF-8/
 const RETENTION_POLICY_MISSING = /retention policy not found/
 
-export function judge(answer: Answer, batch: Batch, nowMs: number): Verdict {
+export interface JudgeOptions {
+  /** Wall clock, milliseconds since the Unix epoch: for a `Retry-After` that names a date. */
+  readonly nowMs: number
+  /** The output has credentials of its own: a refusal of them is no word on the client's write. */
+  readonly hasOwnCredentials: boolean
+}
+
+export function judge(answer: Answer, batch: Batch, options: JudgeOptions): Verdict {
   const { status } = answer
+  const { nowMs, hasOwnCredentials } = options
   if (status >= 200 && status < 300) return judgeSuccess(answer, batch)
+  if (hasOwnCredentials && (status === 401 || status === 403)) {
+    const text = `to its own credentials (${errorOf(answer)}): are they right?`
+    return retryLater(status, text, undefined)
+  }
   if (TARGET_STATUSES.has(status)) return refused(answer, batch)
   if (PASSING_STATUSES.has(status)) return retry(answer, nowMs)
   if (status >= 400 && status < 500) return refusedOrSplit(answer, batch)

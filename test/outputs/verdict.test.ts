@@ -35,7 +35,7 @@ function answer(status: number, error = '', headers: Record<string, string> = {}
 }
 
 function verdictOf(given: Answer, batch: Batch = ALONE): Verdict {
-  return judge(given, batch, NOW_MS)
+  return judge(given, batch, { nowMs: NOW_MS, hasOwnCredentials: false })
 }
 
 test('a 2xx is delivered, unless it is a web page', () => {
@@ -100,6 +100,16 @@ test('a 401 keeps its challenge', () => {
   )
   assert(verdict.kind === 'refused')
   assert.equal(verdict.reply.authenticate, 'Basic realm="x"')
+})
+
+test("a refusal of the output's own credentials costs no client its write", () => {
+  for (const status of [401, 403]) {
+    const options = { nowMs: NOW_MS, hasOwnCredentials: true }
+    const verdict = judge(answer(status, 'authorization failed'), ALONE, options)
+    assert(verdict.kind === 'retry')
+    assert.match(verdict.why, /own credentials \(authorization failed\)/)
+    assert.equal(verdict.hasBegun, false)
+  }
 })
 
 test('Retry-After is honoured within its bound', () => {
