@@ -322,6 +322,20 @@ test('an output that comes back and refuses what it missed has its vote again', 
   assert.equal((await relay.accept(writeOf('2\n'))).status, 204)
 })
 
+test('one attempt each: what waits behind a failed attempt still has its own', async () => {
+  const a = new ScriptedDestination()
+  const { relay } = await openTestRelay([a], { output: { bufferBytes: 0 } })
+  await using _ = relay
+  a.verdict = (_batch, attempt) => (attempt === 1 ? BUSY : DELIVERED)
+  a.hold()
+  const first = relay.accept(writeOf('1\n'))
+  await a.attempts.atLeast(1)
+  const second = relay.accept(writeOf('2\n'))
+  a.release()
+  assert.equal((await first).status, 503)
+  assert.equal((await second).status, 204)
+})
+
 test('one attempt each: nothing piles up at an output that is down or hangs', async () => {
   const [a, b] = [new ScriptedDestination(), new ScriptedDestination()]
   const { relay, memory } = await openTestRelay([a, b], {

@@ -185,10 +185,15 @@ export class Drain {
     if (!verdict.isDown && !verdict.isReset) health.noteAnswer()
     // A kept connection that died under the request: nothing has been said about the server yet.
     if (verdict.isReset && stream.failures === 1) return
-    if (config.bufferBytes === 0) this.#giveUp(stream, taken, verdict.why)
-    else stream.isBehind = true
+    if (config.bufferBytes === 0) {
+      // What waits behind it has its own attempt to come, and so its vote.
+      this.#giveUp(stream, taken, verdict.why)
+      if (verdict.isDown) health.markDown(verdict.why)
+      return
+    }
+    stream.isBehind = true
     if (verdict.isDown) health.markDown(verdict.why)
-    else if (config.bufferBytes > 0) this.#backOff(stream, verdict)
+    else this.#backOff(stream, verdict)
     onFailed(stream.log.database)
   }
 
