@@ -36,9 +36,9 @@ const LAYERS: readonly (readonly string[])[] = [
 /** Which files may import which package. Others go through them. */
 const PACKAGE_USERS: Readonly<Record<string, RegExp>> = {
   fastify: /^src\/(listeners\/http-(listener|routes)|admin\/admin)\.ts$/,
-  undici: /^src\/outputs\/http-[\w-]+\.ts$/,
+  undici: /^src\/outputs\/http\/http-[\w-]+\.ts$/,
   '@iarna/toml': /^src\/config\/toml\.ts$/,
-  'dgram-as-promised': /^src\/outputs\/udp-socket\.ts$/,
+  'dgram-as-promised': /^src\/outputs\/udp\/udp-socket\.ts$/,
   pino: /^src\/commands\/create-logger\.ts$/,
   'pino-pretty': /^src\/commands\/create-logger\.ts$/,
   'close-with-grace': /^src\/commands\/(run|stop-signals)\.ts$/,

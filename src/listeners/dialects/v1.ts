@@ -3,7 +3,7 @@
  * headers, body.
  *
  * Pure. What depends on the request alone (request ids, CORS) and what every answer carries
- * (version) is added by the writer of responses (../http-response.ts).
+ * (version) is added by the writer of responses (../http-responder.ts).
  */
 
 import type { Reply } from '../../write/reply.ts'

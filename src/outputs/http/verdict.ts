@@ -8,9 +8,9 @@
  * table.
  */
 
-import { retryAfterMs } from '../std/backoff.ts'
-import { type Reply, refusedReply } from '../write/reply.ts'
-import type { Batch, Verdict } from './destination.ts'
+import { retryAfterMs } from '../../std/backoff.ts'
+import { type Reply, refusedReply } from '../../write/reply.ts'
+import type { Batch, Verdict } from '../destination.ts'
 
 /** An answer as it came; header names in lower case, the body cut at the reader's limit. */
 export interface Answer {

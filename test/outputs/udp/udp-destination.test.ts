@@ -2,19 +2,19 @@ import assert from 'node:assert/strict'
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
-import type { UdpOutputConfig } from '../../src/config/config.ts'
-import type { Precision } from '../../src/line-protocol/precision.ts'
-import type { Batch, Destination } from '../../src/outputs/destination.ts'
+import type { UdpOutputConfig } from '../../../src/config/config.ts'
+import type { Precision } from '../../../src/line-protocol/precision.ts'
+import type { Batch, Destination } from '../../../src/outputs/destination.ts'
 import {
   openUdpDestination,
   type UdpDestinationOptions,
-} from '../../src/outputs/udp-destination.ts'
-import type { HostAddress, ResolveHost } from '../../src/outputs/udp-host.ts'
-import { type Clock, systemClock } from '../../src/std/clock.ts'
-import type { Logger } from '../../src/std/logger.ts'
-import { NO_CREDENTIALS, type Write, writeTarget } from '../../src/write/write.ts'
-import { Arrivals } from '../support/arrivals.ts'
-import { until } from '../support/wait.ts'
+} from '../../../src/outputs/udp/udp-destination.ts'
+import type { HostAddress, ResolveHost } from '../../../src/outputs/udp/udp-host.ts'
+import { type Clock, systemClock } from '../../../src/std/clock.ts'
+import type { Logger } from '../../../src/std/logger.ts'
+import { NO_CREDENTIALS, type Write, writeTarget } from '../../../src/write/write.ts'
+import { Arrivals } from '../../support/arrivals.ts'
+import { until } from '../../support/wait.ts'
 
 const events = { onTimeout() {} }
 const LOCAL: HostAddress = { address: '127.0.0.1', family: 4 }

@@ -13,8 +13,8 @@
  * first colon and trimmed; a statement below `# DML` is taken for a bad line.
  */
 
-import { forEachLine } from '../line-protocol/split.ts'
-import type { WriteTarget } from '../write/write.ts'
+import { forEachLine } from '../../line-protocol/split.ts'
+import type { WriteTarget } from '../../write/write.ts'
 
 export const DML = '# DML\n'
 const DDL = '# DDL\n'

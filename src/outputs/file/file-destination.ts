@@ -15,22 +15,22 @@
  * (NFS) holds up the stop, because a write call cannot be called off.
  */
 
-import type { FileOutputConfig } from '../config/config.ts'
-import { rescaleToNanoseconds } from '../line-protocol/rescale.ts'
-import type { Clock } from '../std/clock.ts'
-import { errorCode, errorText, RelayError } from '../std/errors.ts'
-import type { Logger } from '../std/logger.ts'
-import { LogThrottle } from '../std/throttle.ts'
-import { renderBytes } from '../std/units.ts'
-import { refusedReply } from '../write/reply.ts'
-import type { LinesWrite, Write } from '../write/write.ts'
+import type { FileOutputConfig } from '../../config/config.ts'
+import { rescaleToNanoseconds } from '../../line-protocol/rescale.ts'
+import type { Clock } from '../../std/clock.ts'
+import { errorCode, errorText, RelayError } from '../../std/errors.ts'
+import type { Logger } from '../../std/logger.ts'
+import { LogThrottle } from '../../std/throttle.ts'
+import { renderBytes } from '../../std/units.ts'
+import { refusedReply } from '../../write/reply.ts'
+import type { LinesWrite, Write } from '../../write/write.ts'
 import {
   ANSWERED,
   type Batch,
   type Destination,
   type ProbeResult,
   type Verdict,
-} from './destination.ts'
+} from '../destination.ts'
 import { FileAppender } from './file-appender.ts'
 import {
   DML,

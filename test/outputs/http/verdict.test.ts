@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Batch, Verdict } from '../../src/outputs/destination.ts'
-import { type Answer, judge } from '../../src/outputs/verdict.ts'
-import { NO_CREDENTIALS, type Write, writeTarget } from '../../src/write/write.ts'
+import type { Batch, Verdict } from '../../../src/outputs/destination.ts'
+import { type Answer, judge } from '../../../src/outputs/http/verdict.ts'
+import { NO_CREDENTIALS, type Write, writeTarget } from '../../../src/write/write.ts'
 
 const NOW_MS = Date.UTC(2026, 10, 21)
 const TARGET = writeTarget({

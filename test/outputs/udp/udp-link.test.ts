@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import type { Socket } from 'node:dgram'
 import { EventEmitter } from 'node:events'
 import { type TestContext, test } from 'node:test'
-import { UdpLink } from '../../src/outputs/udp-link.ts'
-import type { UdpSocket } from '../../src/outputs/udp-socket.ts'
-import { type Clock, systemClock } from '../../src/std/clock.ts'
-import type { Logger } from '../../src/std/logger.ts'
+import { UdpLink } from '../../../src/outputs/udp/udp-link.ts'
+import type { UdpSocket } from '../../../src/outputs/udp/udp-socket.ts'
+import { type Clock, systemClock } from '../../../src/std/clock.ts'
+import type { Logger } from '../../../src/std/logger.ts'
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 const DATAGRAM = Buffer.from('a v=1 1\n')

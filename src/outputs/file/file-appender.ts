@@ -14,11 +14,11 @@
 
 import { type FileHandle, mkdir, open, rename, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { Clock } from '../std/clock.ts'
-import { errorCode } from '../std/errors.ts'
-import { endOfLastLine, writeAll } from '../std/files.ts'
-import type { Logger } from '../std/logger.ts'
-import { renderBytes } from '../std/units.ts'
+import type { Clock } from '../../std/clock.ts'
+import { errorCode } from '../../std/errors.ts'
+import { endOfLastLine, writeAll } from '../../std/files.ts'
+import type { Logger } from '../../std/logger.ts'
+import { renderBytes } from '../../std/units.ts'
 
 const CHECK_INTERVAL_MS = 1_000
 const HEAD_BYTES = 64 * 1024

@@ -7,11 +7,11 @@
 
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import type { HttpOutputConfig, OutputCredentials } from '../config/config.ts'
-import { renderV1Precision } from '../line-protocol/precision.ts'
-import { unreachable } from '../std/errors.ts'
-import type { Credentials, WriteTarget } from '../write/write.ts'
-import type { Batch } from './destination.ts'
+import type { HttpOutputConfig, OutputCredentials } from '../../config/config.ts'
+import { renderV1Precision } from '../../line-protocol/precision.ts'
+import { unreachable } from '../../std/errors.ts'
+import type { Credentials, WriteTarget } from '../../write/write.ts'
+import type { Batch } from '../destination.ts'
 import type { ExchangeRequest } from './http-exchange.ts'
 
 /** Below this size compressing costs more than it saves. */

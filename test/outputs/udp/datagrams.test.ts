@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { packDatagrams } from '../../src/outputs/datagrams.ts'
+import { packDatagrams } from '../../../src/outputs/udp/datagrams.ts'
 
 const MTU = 100
 

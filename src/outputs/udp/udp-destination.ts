@@ -14,17 +14,16 @@
  */
 
 import { setImmediate } from 'node:timers/promises'
-import type { UdpOutputConfig } from '../config/config.ts'
-import type { Precision } from '../line-protocol/precision.ts'
-import { rescaleToNanoseconds } from '../line-protocol/rescale.ts'
-import type { Clock } from '../std/clock.ts'
-import { errorCode } from '../std/errors.ts'
-import type { Logger } from '../std/logger.ts'
-import { LogThrottle } from '../std/throttle.ts'
-import { renderCount } from '../std/units.ts'
-import type { DropReason } from '../write/outcome.ts'
-import { refusedReply } from '../write/reply.ts'
-import { type Datagram, type DatagramPart, type Lines, packDatagrams } from './datagrams.ts'
+import type { UdpOutputConfig } from '../../config/config.ts'
+import type { Precision } from '../../line-protocol/precision.ts'
+import { rescaleToNanoseconds } from '../../line-protocol/rescale.ts'
+import type { Clock } from '../../std/clock.ts'
+import { errorCode } from '../../std/errors.ts'
+import type { Logger } from '../../std/logger.ts'
+import { LogThrottle } from '../../std/throttle.ts'
+import { renderCount } from '../../std/units.ts'
+import type { DropReason } from '../../write/outcome.ts'
+import { refusedReply } from '../../write/reply.ts'
 import {
   ANSWERED,
   type Batch,
@@ -32,7 +31,8 @@ import {
   type LostLines,
   type ProbeResult,
   type Verdict,
-} from './destination.ts'
+} from '../destination.ts'
+import { type Datagram, type DatagramPart, type Lines, packDatagrams } from './datagrams.ts'
 import { type ResolveHost, resolveHost } from './udp-host.ts'
 import { UdpLink } from './udp-link.ts'
 

@@ -12,9 +12,9 @@
  */
 
 import { Client, Pool } from 'undici'
-import type { HttpOutputConfig } from '../config/config.ts'
-import { type Clock, sleep, type Timer } from '../std/clock.ts'
-import { errorCode, errorText } from '../std/errors.ts'
+import type { HttpOutputConfig } from '../../config/config.ts'
+import { type Clock, sleep, type Timer } from '../../std/clock.ts'
+import { errorCode, errorText } from '../../std/errors.ts'
 import {
   ANSWERED,
   type Batch,
@@ -22,7 +22,7 @@ import {
   type ProbeResult,
   type SendEvents,
   type Verdict,
-} from './destination.ts'
+} from '../destination.ts'
 import { type RunningExchange, startExchange } from './http-exchange.ts'
 import { HttpRequestRenderer } from './http-request.ts'
 import { judge } from './verdict.ts'

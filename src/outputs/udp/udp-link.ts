@@ -16,10 +16,10 @@
  * once.
  */
 
-import type { Clock, Timer } from '../std/clock.ts'
-import { errorCode, errorText } from '../std/errors.ts'
-import type { Logger } from '../std/logger.ts'
-import { LogThrottle } from '../std/throttle.ts'
+import type { Clock, Timer } from '../../std/clock.ts'
+import { errorCode, errorText } from '../../std/errors.ts'
+import type { Logger } from '../../std/logger.ts'
+import { LogThrottle } from '../../std/throttle.ts'
 import { type HostAddress, knownAddresses, type ResolveHost } from './udp-host.ts'
 import { connectUdpSocket, type UdpSocket } from './udp-socket.ts'
 
