@@ -9,7 +9,7 @@
  */
 
 import type { OutputSnapshot } from '../outputs/output-snapshot.ts'
-import type { RelaySnapshot } from '../relay.ts'
+import type { RelaySnapshot } from '../relay/relay.ts'
 import type { ProcessStats } from './process-stats.ts'
 import { type Family, renderFamilies, type Sample } from './prometheus-text.ts'
 import type { ServiceSnapshot } from './snapshot.ts'
@@ -70,6 +70,11 @@ function relayFamilies(relays: readonly RelaySnapshot[]): Family[] {
       'relay_refused_writes_total',
       'Writes not taken into the log, by reason.',
       relays.flatMap((relay) => spread({ relay: relay.name }, 'reason', relay.refusedWrites)),
+    ),
+    counter(
+      'relay_disputed_writes_total',
+      'Writes of which one output has refused more lines than another: they differ now.',
+      each((relay) => relay.disputedWrites),
     ),
     gauge(
       'relay_log_writes',
@@ -135,6 +140,28 @@ function outputStateFamilies(relays: readonly RelaySnapshot[]): Family[] {
       'Age of the oldest write that it still owes.',
       each((output) => output.oldestPendingAgeMs / MS_PER_S),
     ),
+    ...outputHoldFamilies(relays),
+  ]
+}
+
+function outputHoldFamilies(relays: readonly RelaySnapshot[]): Family[] {
+  const each = eachOutput(relays)
+  return [
+    gauge(
+      'relay_output_holds',
+      'Databases and retention policies that are missing there, and not elsewhere.',
+      each((output) => output.holds),
+    ),
+    gauge(
+      'relay_output_held_writes',
+      'Pending writes that wait for such a database.',
+      each((output) => output.heldWrites),
+    ),
+    gauge(
+      'relay_output_held_bytes',
+      'Their bytes.',
+      each((output) => output.heldBytes),
+    ),
   ]
 }
 
@@ -188,7 +215,7 @@ function outputAttemptFamilies(relays: readonly RelaySnapshot[]): Family[] {
     ),
     counter(
       'relay_output_split_batches_total',
-      'Merged requests that were refused and sent again write by write.',
+      'Requests that were refused or failed, and sent again in two halves.',
       each((output) => output.splitBatches),
     ),
     counter(

@@ -3,7 +3,7 @@
  * pure functions.
  */
 
-import type { RelaySnapshot } from '../relay.ts'
+import type { RelaySnapshot } from '../relay/relay.ts'
 
 export interface ServiceSnapshot {
   readonly version: string

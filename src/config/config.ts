@@ -104,10 +104,18 @@ interface OutputConfigBase {
   readonly filters: readonly LineFilter[]
 }
 
+/**
+ * The API that writes go to, and so the form and the meaning of its answers: InfluxDB 1.x and all
+ * that offer its `/write`, `/api/v2/write`, `/api/v3/write_lp`.
+ */
+export type OutputDialect = 'v1' | 'v2' | 'v3'
+
 export interface HttpOutputConfig extends OutputConfigBase {
   readonly kind: 'http'
   /** `http://host:port` or `https://…`. */
   readonly origin: string
+  /** How the server answers: told by the path that writes go to. */
+  readonly dialect: OutputDialect
   /** Paths with the location's own query string, e.g. `/write` or `/write?node=a`. */
   readonly paths: HttpOutputPaths
   /** The output's own; `undefined` = pass the client's on. */

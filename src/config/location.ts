@@ -6,7 +6,7 @@
  */
 
 import { parseBindAddress } from './addresses.ts'
-import type { HttpOutputPaths } from './config.ts'
+import type { HttpOutputPaths, OutputDialect } from './config.ts'
 import { hideCredentials } from './values.ts'
 
 export interface HttpLocation {
@@ -135,7 +135,7 @@ export type Endpoints = HttpOutputPaths
 export function outputPaths(location: HttpLocation, endpoints: Endpoints): HttpOutputPaths {
   const hasEndpoints = Object.values(endpoints).some((endpoint) => endpoint !== '')
   const base = location.path.replace(/\/$/, '')
-  const besides = hasEndpoints ? base : base.replace(/(\/api\/v2)?\/[^/]*$/, '')
+  const besides = hasEndpoints ? base : base.replace(/(\/api\/v[23])?\/[^/]*$/, '')
   const bareWrite = base === '' ? '/write' : location.path
   const resolve = (endpoint: string, fallback: string) =>
     withQuery(endpoint === '' ? fallback : `${base}${rooted(endpoint)}`, location.query)
@@ -145,6 +145,13 @@ export function outputPaths(location: HttpLocation, endpoints: Endpoints): HttpO
     ping: resolve(endpoints.ping, `${besides}/ping`),
     query: resolve(endpoints.query, `${besides}/query`),
   }
+}
+
+/** @param writePath may have a prefix before it and a query behind it */
+export function outputDialect(writePath: string): OutputDialect {
+  const [path = ''] = writePath.split('?')
+  if (/\/api\/v2\/write\/?$/.test(path)) return 'v2'
+  return /\/api\/v3\/write_lp\/?$/.test(path) ? 'v3' : 'v1'
 }
 
 function rooted(endpoint: string): string {

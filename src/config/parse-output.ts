@@ -5,7 +5,13 @@
  */
 
 import type { FileOutputConfig, HttpOutputConfig, OutputConfig, UdpOutputConfig } from './config.ts'
-import { type Endpoints, type HttpLocation, outputPaths, parseLocation } from './location.ts'
+import {
+  type Endpoints,
+  type HttpLocation,
+  outputDialect,
+  outputPaths,
+  parseLocation,
+} from './location.ts'
 import { ENDPOINT_KEYS, OUTPUT_KEYS } from './output-keys.ts'
 import { parseCredentials, parseOutputTls, type ReadFile } from './parse-secrets.ts'
 import { joinPath, type Reader, type Section } from './reader.ts'
@@ -86,10 +92,12 @@ function parseHttpPart(
   location: HttpLocation,
   readFile: ReadFile,
 ) {
+  const paths = outputPaths(location, parseEndpoints(reader, section))
   return {
     kind: 'http' as const,
     origin: location.origin,
-    paths: outputPaths(location, parseEndpoints(reader, section)),
+    dialect: outputDialect(paths.write),
+    paths,
     credentials: parseCredentials(reader, section, location.user, readFile),
     gzip: reader.get(section, OUTPUT_KEYS.gzip),
     missingDbGraceMs: reader.get(section, OUTPUT_KEYS.missingDbGrace),

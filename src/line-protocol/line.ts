@@ -3,14 +3,18 @@
  */
 
 import { skipBlanks } from './bytes.ts'
-import { readKey, type SeriesKey } from './key.ts'
+import { readKey, type SeriesKey, type Span } from './key.ts'
 
 /** The measurement of an accepted line; '' for what is none. */
 export function measurementOf(line: Buffer): string {
   const key = keyOf(line)
-  if (key === undefined) return ''
-  // InfluxDB unescapes these four in a measurement, though only the first two need it.
-  return line.toString('utf8', key.from, key.measurementEnd).replace(/\\([, "=])/g, '$1')
+  return key === undefined ? '' : nameAt(line, { from: key.from, end: key.measurementEnd })
+}
+
+/** The name of a measurement or a field. */
+export function nameAt(bytes: Buffer, { from, end }: Span): string {
+  // InfluxDB unescapes these four in both, though only some need it.
+  return bytes.toString('utf8', from, end).replace(/\\([, "=])/g, '$1')
 }
 
 /** The tag keys of an accepted line, in the line's order. */

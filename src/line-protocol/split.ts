@@ -25,3 +25,21 @@ export function forEachLine(lines: Buffer, visit: (start: number, end: number) =
     start = end
   }
 }
+
+export interface Lines {
+  readonly body: Buffer
+  readonly lineCount: number
+}
+
+/** The first half of the lines, and the rest. @param lineCount lines in `lines`, at least 2 */
+export function halveLines(lines: Buffer, lineCount: number): readonly [Lines, Lines] {
+  const firstCount = lineCount >> 1
+  let seen = 0
+  let middle = 0
+  forEachLine(lines, (_start, end) => {
+    seen++
+    if (seen === firstCount) middle = end
+  })
+  const first = { body: lines.subarray(0, middle), lineCount: firstCount }
+  return [first, { body: lines.subarray(middle), lineCount: lineCount - firstCount }]
+}

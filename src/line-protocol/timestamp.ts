@@ -47,6 +47,18 @@ function digitsAt(bytes: Buffer, from: number, end: number): Span | undefined {
   return { from, end: i }
 }
 
+/** The timestamp of a scanned line, found from its end. */
+export function endingTimestamp(lines: Buffer, start: number, lineEnd: number): Span {
+  let end = lineEnd
+  // Only spaces may stand behind it.
+  while (byteAt(lines, end - 1) === NEWLINE || byteAt(lines, end - 1) === SPACE) end--
+  let from = end
+  while (from > start && (isDigit(byteAt(lines, from - 1)) || byteAt(lines, from - 1) === MINUS)) {
+    from--
+  }
+  return { from, end }
+}
+
 /** The longest timestamps that need no arithmetic to be found in range. */
 export interface PlainTimestamps {
   readonly digitsMax: number

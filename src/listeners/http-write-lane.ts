@@ -18,10 +18,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { HttpRelayConfig } from '../config/config.ts'
 import { scanLines } from '../line-protocol/scan.ts'
-import type { Relay } from '../relay.ts'
+import type { Relay } from '../relay/relay.ts'
 import type { Clock } from '../std/clock.ts'
 import { unreachable } from '../std/errors.ts'
 import type { MemoryBudget } from '../std/memory-budget.ts'
+import { Client } from '../write/client.ts'
 import { type Reply, refusedReply, STORED, unavailableReply } from '../write/reply.ts'
 import type { RisingClock } from '../write/rising-clock.ts'
 import { errorFormat } from './dialects/error-text.ts'
@@ -80,6 +81,7 @@ export class WriteLane {
    * The last work of a connection that was put off; what comes after it on that connection waits.
    */
   readonly #putOff = new Map<Socket, Promise<void>>()
+  readonly #clients = new WeakMap<Socket, Client>()
 
   constructor(options: LaneOptions) {
     const { config, clock, memory, stampClock } = options
@@ -234,12 +236,22 @@ export class WriteLane {
     if (lineCount === 0) return this.#answer(write, STORED)
     const { target } = plan
     const receivedAtMs = clock.wallMs()
+    const client = this.#clientOf(write.request.socket)
     relay
-      .accept({ kind: 'lines', target, body: lines, lineCount, receivedAtMs }, plan.accept)
+      .accept({ kind: 'lines', target, body: lines, lineCount, receivedAtMs, client }, plan.accept)
       .then((reply) => {
         const isPartial = refusedCount > 0 && reply.status === 204
         this.#answer(write, isPartial ? partialReply(errors) : reply)
       }, onBug)
+  }
+
+  #clientOf(socket: Socket): Client {
+    let client = this.#clients.get(socket)
+    if (client === undefined) {
+      client = new Client()
+      this.#clients.set(socket, client)
+    }
+    return client
   }
 
   #answer(write: WriteRequest, reply: Reply): void {

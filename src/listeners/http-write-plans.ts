@@ -9,7 +9,7 @@
  */
 
 import type { ScanOptions } from '../line-protocol/scan.ts'
-import type { AcceptOptions } from '../relay.ts'
+import type { AcceptOptions } from '../relay/relay.ts'
 import type { RisingClock } from '../write/rising-clock.ts'
 import { parseGoQuery, queryStringOf } from './dialects/go-query.ts'
 import { parseV1WriteRequest, type V1WriteRequest } from './dialects/v1-request.ts'

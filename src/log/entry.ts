@@ -1,9 +1,10 @@
 /**
  * One write in the log, and what the outputs together know of it.
  *
- * The counts decide three things: an entry leaves the log when nobody owes it any more; it may be
+ * The counts decide four things: an entry leaves the log when nobody owes it any more; it may be
  * withdrawn while no output has begun it; an output over its bound may lose it only when it is
- * stored elsewhere or the client was told no.
+ * stored elsewhere or the client was told no; and an output that misses its database keeps it only
+ * while another one has stored it, or still may.
  */
 
 import type { Write } from '../write/write.ts'
@@ -30,6 +31,10 @@ export interface Entry {
   begunCount: number
   /** Outputs that still owe it. */
   owedCount: number
+  /** Of those, the ones that miss its database or retention policy. */
+  heldCount: number
+  /** Lines that the first output to settle it has refused; `undefined` before. */
+  firstRefusedLineCount: number | undefined
   /** The client was told anything but yes. */
   isDisowned: boolean
 }

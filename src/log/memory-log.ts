@@ -66,6 +66,8 @@ export class MemoryLog {
       storedCount: 0,
       begunCount: 0,
       owedCount,
+      heldCount: 0,
+      firstRefusedLineCount: undefined,
       isDisowned: false,
     }
     stream.push(entry)

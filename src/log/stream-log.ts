@@ -1,30 +1,20 @@
 /**
  * One database's part of the log: its writes in order, by position.
  *
- *     first                                end
- *       │                                   │
- *     [ e4  e5  --  e7  e8  e9 ]            positions 4 … 9; 6 was withdrawn
+ *     positions   4   5   6   7   8   9  │ end = 10
+ *                 e4  e5  –   e7  e8  e9 │            6 was withdrawn
  *
- * Positions only rise; cursors are positions. Entries that nobody owes are trimmed from the front.
- *
- * Invariant: first <= any cursor that still owes something here <= end.
+ * Positions only rise; cursors are positions. An entry leaves when nobody owes it any more,
+ * wherever it stands: one that is held at some output for an hour must not keep the place of all
+ * that came behind it.
  */
 
 import type { Entry } from './entry.ts'
 
-/**
- * Trimmed slots are given back in lots: one copy of the array for at least as many trimmed entries.
- */
-const COMPACT_AT_SLOTS = 1024
-
 export class StreamLog {
   readonly database: string
-  /** `undefined` = withdrawn, or trimmed and not yet compacted. */
-  #slots: (Entry | undefined)[] = []
-  /** Position of `#slots[0]`. */
-  #base = 0
-  /** Position of the first entry that may still be owed. */
-  #first = 0
+  readonly #entries = new Map<number, Entry>()
+  #end = 0
 
   constructor(database: string) {
     this.database = database
@@ -32,31 +22,25 @@ export class StreamLog {
 
   /** Position that the next entry will get. */
   get end(): number {
-    return this.#base + this.#slots.length
+    return this.#end
   }
 
   get isEmpty(): boolean {
-    return this.#first === this.end
+    return this.#entries.size === 0
   }
 
-  /** @returns `undefined` when the entry was withdrawn or trimmed. */
+  /** @returns `undefined` when the entry was withdrawn, or nobody owes it any more. */
   at(position: number): Entry | undefined {
-    return this.#slots[position - this.#base]
+    return this.#entries.get(position)
   }
 
   push(entry: Entry): void {
-    this.#slots.push(entry)
+    this.#entries.set(entry.position, entry)
+    this.#end = entry.position + 1
   }
 
-  /** Takes out an entry that nobody owes any more, wherever it stands. */
+  /** Takes out an entry that nobody owes any more. */
   remove(position: number): void {
-    this.#slots[position - this.#base] = undefined
-    let firstSlot = this.#first - this.#base
-    while (firstSlot < this.#slots.length && this.#slots[firstSlot] === undefined) firstSlot++
-    this.#first = this.#base + firstSlot
-    if (firstSlot >= COMPACT_AT_SLOTS && firstSlot * 2 >= this.#slots.length) {
-      this.#slots = this.#slots.slice(firstSlot)
-      this.#base = this.#first
-    }
+    this.#entries.delete(position)
   }
 }

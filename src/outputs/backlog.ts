@@ -16,7 +16,12 @@ import type { Entry } from '../log/entry.ts'
 import type { StreamLog } from '../log/stream-log.ts'
 import type { DropReason, Outcome } from '../write/outcome.ts'
 import { OutputCounters } from './output-counters.ts'
-import { StreamDrain, type Taken } from './stream-drain.ts'
+import { Pace } from './pace.ts'
+import type { Part, Taken } from './part.ts'
+import { StreamDrain } from './stream-drain.ts'
+
+/** Databases whose pace is remembered; beyond them all are learnt anew. */
+const PACES_MAX = 1024
 
 export interface BacklogOptions {
   /** 0 = one attempt each. */
@@ -31,6 +36,7 @@ export class Backlog {
   readonly counters = new OutputCounters()
   readonly #options: BacklogOptions
   readonly #streams = new Map<string, StreamDrain>()
+  readonly #paces = new Map<string, Pace>()
 
   constructor(options: BacklogOptions) {
     this.#options = options
@@ -40,11 +46,6 @@ export class Backlog {
     return this.#streams.values()
   }
 
-  /** Whether the stream fails, or still works off what it missed. */
-  isBehind(database: string): boolean {
-    return this.#streams.get(database)?.isBehind === true
-  }
-
   /** Takes on an entry that was just appended to `log`. */
   offer(entry: Entry, log: StreamLog): StreamDrain {
     this.counters.accept(entry)
@@ -52,11 +53,17 @@ export class Backlog {
     // A stream that ran empty may have been made anew in the log while its last answer was being
     // dealt with.
     if (stream === undefined || stream.log !== log) {
-      stream = new StreamDrain(log, entry.position)
+      stream = new StreamDrain(log, entry.position, this.#paceOf(log.database))
       this.#streams.set(log.database, stream)
     }
     stream.pendingCount++
+    stream.waitingBytes += entry.bytes
     return stream
+  }
+
+  /** @returns `undefined` when nothing is pending in the database */
+  streamOf(database: string): StreamDrain | undefined {
+    return this.#streams.get(database)
   }
 
   /** Whether `bytes` more can be made to fit. Changes nothing. */
@@ -97,6 +104,17 @@ export class Backlog {
     }
   }
 
+  /** Outlives the stream, which is forgotten whenever it is empty. */
+  #paceOf(database: string): Pace {
+    let pace = this.#paces.get(database)
+    if (pace === undefined) {
+      pace = new Pace()
+      if (this.#paces.size >= PACES_MAX) this.#paces.clear()
+      this.#paces.set(database, pace)
+    }
+    return pace
+  }
+
   get #isOneAttempt(): boolean {
     return this.#options.boundBytes === 0
   }
@@ -112,33 +130,33 @@ export class Backlog {
     return pendingBytes === 0 ? 0 : pendingBytes + bytes - bound
   }
 
-  /** Settles an entry that this output need not have any more, wherever it stands here. */
-  withdraw(entry: Entry): void {
+  /**
+   * Settles an entry that this output need not have any more, wherever it stands here.
+   *
+   * @param held its part, when it was on hold
+   */
+  withdraw(entry: Entry, held: Part | undefined): void {
     const stream = this.#streams.get(entry.write.target.database)
     if (stream === undefined || stream.log.at(entry.position) !== entry) return
     const isTaken = entry.position < stream.next
-    const taken = isTaken ? stream.drop(entry) : undefined
-    if (isTaken && taken === undefined) return // Settled here before.
-    this.settle(stream, entry, { kind: 'withdrawn' }, taken?.filteredLineCount ?? 0)
+    const part = isTaken ? (held ?? stream.drop(entry)) : undefined
+    if (isTaken && part === undefined) return // Settled here before.
+    this.settle(stream, entry, { kind: 'withdrawn' }, part?.taken.filteredLineCount ?? 0)
+  }
+
+  /** One part of a taken entry is done; settles the entry with its last one. */
+  finishPart(stream: StreamDrain, taken: Taken): void {
+    if (!taken.finishPart()) return
+    this.settle(stream, taken.entry, taken.outcome(), taken.filteredLineCount)
   }
 
   settle(stream: StreamDrain, entry: Entry, outcome: Outcome, filteredLineCount: number): void {
     stream.pendingCount--
+    stream.waitingBytes -= entry.bytes
+    if (isStored(entry, outcome, filteredLineCount)) entry.storedCount++
     this.counters.settle(entry, outcome, filteredLineCount)
     this.forgetIfEmpty(stream)
     this.#options.onSettled(entry, outcome)
-  }
-
-  /** Settles the entries at the head of the stream's batch. */
-  settleTaken(
-    stream: StreamDrain,
-    taken: readonly Taken[],
-    outcomeOf: (taken: Taken, index: number) => Outcome,
-  ): void {
-    stream.batch.splice(0, taken.length)
-    taken.forEach((each, index) => {
-      this.settle(stream, each.entry, outcomeOf(each, index), each.filteredLineCount)
-    })
   }
 
   /** Database names are made up by clients: a stream that owes nothing must cost nothing. */
@@ -151,13 +169,12 @@ export class Backlog {
     if (this.#streams.get(database) === stream) this.#streams.delete(database)
   }
 
-  /** The end of the process: whatever is pending is dropped, and counted so. */
+  /** The end of the process: whatever is pending, and not on hold, is dropped, and counted so. */
   abandon(): void {
     for (const stream of [...this.#streams.values()]) {
       stream.retryTimer?.cancel()
-      this.settleTaken(stream, [...stream.batch], ({ write }) =>
-        dropped(write.lineCount, 'shutdown'),
-      )
+      stream.restoreSuspects()
+      for (const part of stream.sweep(() => true)) this.abandonPart(stream, part)
       for (let entry = stream.peek(); entry !== undefined; entry = stream.peek()) {
         stream.next++
         this.settle(stream, entry, dropped(entry.write.lineCount, 'shutdown'), 0)
@@ -165,14 +182,20 @@ export class Backlog {
     }
   }
 
-  /** Milliseconds; 0 when nothing is pending. */
-  oldestAgeMs(nowMs: number): number {
-    let oldestAtMs = nowMs
+  /** As `abandon`, for one part. */
+  abandonPart(stream: StreamDrain, { taken, write }: Part): void {
+    taken.lose('shutdown', write.lineCount)
+    this.finishPart(stream, taken)
+  }
+
+  /** The oldest entry that is not on hold; `undefined` when there is none. */
+  get oldest(): Entry | undefined {
+    let oldest: Entry | undefined
     for (const stream of this.#streams.values()) {
-      const entry = stream.batch[0]?.entry ?? stream.peek()
-      if (entry !== undefined) oldestAtMs = Math.min(oldestAtMs, entry.appendedAtMs)
+      const entry = stream.oldest
+      if (entry && (oldest === undefined || entry.sequence < oldest.sequence)) oldest = entry
     }
-    return nowMs - oldestAtMs
+    return oldest
   }
 
   #oldestGivable(): StreamDrain | undefined {
@@ -187,6 +210,12 @@ export class Backlog {
     }
     return oldest
   }
+}
+
+/** Whether at least some of its lines are there now. */
+function isStored({ write }: Entry, outcome: Outcome, filteredLineCount: number): boolean {
+  if (outcome.kind === 'delivered') return true
+  return 'lineCount' in outcome && outcome.lineCount < write.lineCount - filteredLineCount
 }
 
 /** Stored elsewhere, or its client was told no: nobody was promised that it would be here. */

@@ -6,6 +6,7 @@
  * being able to *reach* something is no reason to reject: the network may come back.
  */
 
+import type { RefusalClue } from '../line-protocol/refused-lines.ts'
 import type { DropReason } from '../write/outcome.ts'
 import type { Reply } from '../write/reply.ts'
 import type { Write, WriteTarget } from '../write/write.ts'
@@ -23,29 +24,55 @@ export interface Batch {
 }
 
 /**
- * What an answer means: decided for HTTP by `verdict.ts`, by UDP and file destinations themselves.
+ * What an answer means: decided for HTTP by `http/verdict.ts`, by UDP and file destinations
+ * themselves.
  */
 export type Verdict =
-  /** Stored. `lost` says what of the batch could not be sent and never will be (UDP). */
+  /** Stored. `lost`: what of the batch could not be sent and never will be (UDP). */
   | { readonly kind: 'delivered'; readonly body: string; readonly lost: readonly LostLines[] }
-  /** Keep the place and try again. `hasBegun`: it may have been carried out, or may still be. */
+  | RetryVerdict
+  /**
+   * Some lines are refused for good; the others are stored, or still being stored. `refusedCount`
+   * lines, as far as the answer says (`undefined`: it does not); `clue` tells which.
+   */
   | {
-      readonly kind: 'retry'
-      readonly why: string
-      readonly retryAfterMs: number | undefined
-      readonly hasBegun: boolean
-      /** The destination could not be reached or did not answer: it counts as down. */
-      readonly isDown: boolean
-      /**
-       * The connection died under the request, as a kept one may at any time: the first is tried
-       * again at once.
-       */
-      readonly isReset: boolean
+      readonly kind: 'partly'
+      readonly reply: Reply
+      readonly refusedCount: number | undefined
+      readonly clue: RefusalClue
     }
-  /** A merged request was refused: send its writes one by one. */
-  | { readonly kind: 'split'; readonly why: string }
-  /** Refused for good. `lineCount` of the lines were refused. */
-  | { readonly kind: 'refused'; readonly reply: Reply; readonly lineCount: number }
+  /**
+   * Nothing of it was stored. To be sent in parts, one after the other: down to the clients'
+   * writes, or on to single lines. What cannot be split any more is refused.
+   */
+  | { readonly kind: 'split'; readonly downTo: 'write' | 'line'; readonly reply: Reply }
+  /**
+   * `target`: its database or retention policy is missing there. `output`: the output's own
+   * credentials are refused.
+   */
+  | { readonly kind: 'hold'; readonly scope: 'target' | 'output'; readonly reply: Reply }
+  /**
+   * Refused for good, all of it. `isDoubtful`: said by something that does not sound like a
+   * database, so that it is worth asking again.
+   */
+  | { readonly kind: 'refused'; readonly reply: Reply; readonly isDoubtful: boolean }
+
+/** Keep the place and try again. */
+export interface RetryVerdict {
+  readonly kind: 'retry'
+  readonly why: string
+  readonly retryAfterMs: number | undefined
+  /** It may have been carried out, or may still be. */
+  readonly hasBegun: boolean
+  /** The destination could not be reached or did not answer: it counts as down. */
+  readonly isDown: boolean
+  /**
+   * Whether the data may be to blame. `reset`: the connection died under the request, as a kept one
+   * may at any time: the first is tried again at once. `error`: a 5xx that names no cause of its
+   * own. `none`: certainly not the data.
+   */
+  readonly suspicion: 'none' | 'reset' | 'error'
+}
 
 export interface LostLines {
   readonly reason: DropReason

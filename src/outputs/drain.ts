@@ -1,9 +1,10 @@
 /**
  * The drain loop of one output: read from the cursor, merge, send, judge, advance.
  *
- *     pending ──take──▶ batch ──send──▶ verdict ──▶ delivered, refused: settled, cursor advances
- *                         ▲                    ├──▶ retry: stays, after a backoff
- *                         └────────────────────┴──▶ split: stays, goes write by write
+ *     waiting ──take──▶ group ──send──▶ verdict ──▶ delivered: settled, the cursor advances
+ *                         ▲                    ├──▶ refused, partly, split: refusals.ts
+ *                         │                    ├──▶ hold: holds.ts, or the whole output waits
+ *                         └────────────────────┴──▶ retry: stays, setbacks.ts says until when
  *
  * One request is in flight per stream, which keeps the order; throughput comes from merging
  * everything that arrived meanwhile. A stream that waits (backoff) holds up no other; an output
@@ -13,32 +14,34 @@
  */
 
 import type { OutputConfig } from '../config/config.ts'
-import { backoffMs } from '../std/backoff.ts'
 import type { Clock } from '../std/clock.ts'
 import { unreachable } from '../std/errors.ts'
-import { DELIVERED, type Outcome } from '../write/outcome.ts'
 import type { Backlog } from './backlog.ts'
 import type { Destination, LostLines, Verdict } from './destination.ts'
 import { filterEntry } from './filter.ts'
+import type { Holds } from './holds.ts'
 import type { OutputHealth } from './output-health.ts'
 import type { OutputLog } from './output-log.ts'
-import { type StreamDrain, type Taken, toBatch } from './stream-drain.ts'
+import { type Group, type Part, toBatch } from './part.ts'
+import type { Refusals } from './refusals.ts'
+import type { Setbacks } from './setbacks.ts'
+import type { StreamDrain } from './stream-drain.ts'
 
 export interface DrainOptions {
   readonly config: OutputConfig
   readonly destination: Destination
   readonly backlog: Backlog
   readonly health: OutputHealth
+  readonly holds: Holds
+  readonly refusals: Refusals
+  readonly setbacks: Setbacks
   readonly log: OutputLog
   readonly clock: Clock
-  readonly random: () => number
-  /** An attempt in this stream failed; what is pending there stays pending. */
-  readonly onFailed: (database: string) => void
   /** A stream came to rest: nothing to send, or nothing that can be sent now. */
   readonly onRest: () => void
 }
 
-type RetryVerdict = Extract<Verdict, { kind: 'retry' }>
+type Refused = Extract<Verdict, { kind: 'refused' }>
 
 export class Drain {
   readonly #options: DrainOptions
@@ -52,7 +55,7 @@ export class Drain {
 
   /** Starts sending the stream's writes, unless it is being done or has to wait. */
   wake(stream: StreamDrain): void {
-    if (stream.isBusy || stream.retryTimer !== undefined || !this.#options.health.isUp) return
+    if (stream.isBusy || stream.retryTimer !== undefined || !this.#options.health.isOpen) return
     if (this.#woken.push(stream) > 1) return
     // Not at once: what else is read from sockets in this turn of the event loop goes into the same
     // request.
@@ -66,10 +69,20 @@ export class Drain {
 
   /** The output is up again: no stream waits any longer. */
   wakeAll(): void {
+    for (const stream of this.#options.backlog.streams) this.hasten(stream)
+  }
+
+  /** Wakes the stream, though it waits for its next attempt. */
+  hasten(stream: StreamDrain): void {
+    stream.retryTimer?.cancel()
+    stream.retryTimer = undefined
+    this.wake(stream)
+  }
+
+  /** One stream may try whether the output takes writes again. */
+  wakeOne(): void {
     for (const stream of this.#options.backlog.streams) {
-      stream.retryTimer?.cancel()
-      stream.retryTimer = undefined
-      this.wake(stream)
+      if (stream.oldest !== undefined && stream.retryTimer === undefined) return this.wake(stream)
     }
   }
 
@@ -80,13 +93,15 @@ export class Drain {
 
   async #drain(stream: StreamDrain): Promise<void> {
     if (stream.isBusy) return
-    const { backlog, onRest } = this.#options
+    const { backlog, onRest, setbacks } = this.#options
     stream.isBusy = true
     // A stream that owes nothing is forgotten, and another may have taken its place.
     while (stream.pendingCount > 0 && this.#maySend(stream)) {
-      if (stream.batch.length === 0) this.#take(stream)
-      if (stream.batch.length === 0) break
-      await this.#attempt(stream)
+      if (stream.groups.length === 0) this.#take(stream)
+      const [group] = stream.groups
+      if (group !== undefined) await this.#attempt(stream, group)
+      else if (stream.suspects.length === 0) break
+      else setbacks.awaitSuccessor(stream)
     }
     stream.isBusy = false
     backlog.forgetIfEmpty(stream)
@@ -94,132 +109,95 @@ export class Drain {
   }
 
   #maySend(stream: StreamDrain): boolean {
-    return !this.#isClosed && this.#options.health.isUp && stream.retryTimer === undefined
+    return !this.#isClosed && this.#options.health.isOpen && stream.retryTimer === undefined
   }
 
   #take(stream: StreamDrain): void {
-    const { backlog, config } = this.#options
-    stream.isSplit = false
-    stream.take(config.batchMaxBytes, (entry) => {
-      const taken = filterEntry(entry, config.filters)
-      if (taken !== undefined) return taken
-      const filteredLineCount = entry.write.lineCount
-      backlog.settle(stream, entry, { kind: 'filtered' }, filteredLineCount)
-      return undefined
+    const { backlog, clock, config, holds } = this.#options
+    const nowMs = clock.monotonicMs()
+    const { filters } = config
+    stream.take({
+      batchMaxBytes: stream.pace.batchMaxBytes(config.batchMaxBytes),
+      nowMs,
+      view: (entry) => {
+        const part = filterEntry(entry, filters)
+        if (part !== undefined) return holds.join(part) ? undefined : part
+        backlog.settle(stream, entry, { kind: 'filtered' }, entry.write.lineCount)
+        return undefined
+      },
     })
   }
 
-  async #attempt(stream: StreamDrain): Promise<void> {
-    const { backlog, config, destination, health, log } = this.#options
-    const taken = stream.batch.slice(0, stream.attemptSize())
-    for (const { entry } of taken) entry.begunCount++
-    const batch = toBatch(taken)
+  async #attempt(stream: StreamDrain, group: Group): Promise<void> {
+    const { backlog, clock, config, destination, health, log } = this.#options
+    for (const { taken } of group.parts) taken.entry.begunCount++
+    const batch = toBatch(group)
     backlog.counters.attempts++
     backlog.counters.sentBytes += batch.bytes
     const onTimeout = () => {
       backlog.counters.timedOutAttempts++
       health.markDown(log.timeoutCause(config.timeoutMs))
     }
+    stream.pace.begin(clock.monotonicMs())
     const verdict = await destination.send(batch, { onTimeout })
-    if (!this.#isClosed) this.#obey(stream, taken, verdict)
+    stream.pace.end(clock.monotonicMs(), verdict.kind === 'retry' ? 0 : entryBytesOf(group.parts))
+    if (!this.#isClosed) this.#obey(stream, group, verdict)
   }
 
-  #obey(stream: StreamDrain, taken: readonly Taken[], verdict: Verdict): void {
-    if (verdict.kind === 'retry') return this.#keep(stream, taken, verdict)
-    const { backlog, health, log } = this.#options
+  #obey(stream: StreamDrain, group: Group, verdict: Verdict): void {
+    const { health, holds, refusals, setbacks } = this.#options
+    if (verdict.kind === 'retry') return setbacks.retry(stream, group, verdict)
+    if (verdict.kind === 'hold' && verdict.scope === 'output') {
+      for (const { taken } of group.parts) taken.entry.begunCount--
+      return health.markRefusing(verdict.reply)
+    }
     stream.failures = 0
-    if (stream.hasReadAll && taken.length === stream.batch.length) stream.isBehind = false
+    if (!stream.hasMore) stream.isBehind = false
     health.noteAnswer()
+    if (verdict.kind === 'hold') {
+      if (!holds.begin(stream, group, verdict.reply)) refusals.whole(stream, group, verdict.reply)
+      return
+    }
+    holds.noteAnswer(group)
+    const isAccepted = verdict.kind === 'delivered' || verdict.kind === 'partly'
+    if (isAccepted && stream.suspects.length > 0) refusals.condemn(stream)
     switch (verdict.kind) {
       case 'delivered':
-        return this.#deliver(stream, taken, verdict.body, verdict.lost)
+        return this.#deliver(stream, group, verdict.body, verdict.lost)
+      case 'partly':
+        return refusals.partly(stream, group, verdict)
       case 'split':
-        backlog.counters.splitBatches++
-        stream.isSplit = true
-        return
+        return refusals.split(stream, group, verdict)
       case 'refused':
-        log.refused(taken, verdict.reply)
-        return this.#refuse(stream, taken, verdict)
+        return this.#refuse(stream, group, verdict)
       default:
         return unreachable(verdict)
     }
   }
 
-  #deliver(
-    stream: StreamDrain,
-    taken: readonly Taken[],
-    body: string,
-    lost: readonly LostLines[],
-  ): void {
-    const { backlog, health } = this.#options
-    for (const { entry } of taken) entry.storedCount++
-    const outcome: Outcome = body === '' ? DELIVERED : { kind: 'delivered', body }
-    backlog.settleTaken(stream, taken, (_, index) => {
-      const part = lost.find((each) => each.writeIndex === index)
-      if (part === undefined) return outcome
-      return { kind: 'dropped', reason: part.reason, lineCount: part.lineCount }
-    })
-    health.noteDelivery()
+  #refuse(stream: StreamDrain, group: Group, { reply, isDoubtful }: Refused): void {
+    const { refusals, setbacks } = this.#options
+    if (isDoubtful && setbacks.doubt(stream, group, reply)) return
+    refusals.whole(stream, group, reply)
   }
 
-  /**
-   * Several writes are refused together only for what they have in common: then each is, with all
-   * its lines.
-   */
-  #refuse(
-    stream: StreamDrain,
-    taken: readonly Taken[],
-    verdict: Extract<Verdict, { kind: 'refused' }>,
-  ): void {
-    this.#options.backlog.settleTaken(stream, taken, ({ write }) => {
-      const lineCount = taken.length === 1 ? verdict.lineCount : write.lineCount
-      return { kind: 'refused', reply: verdict.reply, lineCount }
-    })
-  }
-
-  #keep(stream: StreamDrain, taken: readonly Taken[], verdict: RetryVerdict): void {
-    const { backlog, config, health, onFailed } = this.#options
-    backlog.counters.failedAttempts++
-    stream.failures++
-    if (!verdict.hasBegun) for (const { entry } of taken) entry.begunCount--
-    if (!verdict.isDown && !verdict.isReset) health.noteAnswer()
-    // A kept connection that died under the request: nothing has been said about the server yet.
-    if (verdict.isReset && stream.failures === 1) return
-    if (config.bufferBytes === 0) {
-      // What waits behind it has its own attempt to come, and so its vote.
-      this.#giveUp(stream, taken, verdict.why)
-      if (verdict.isDown) health.markDown(verdict.why)
-      return
+  #deliver(stream: StreamDrain, group: Group, body: string, lost: readonly LostLines[]): void {
+    const { backlog, health, holds } = this.#options
+    stream.groups.shift()
+    for (const { reason, writeIndex, lineCount } of lost) {
+      group.parts[writeIndex]?.taken.lose(reason, lineCount)
     }
-    stream.isBehind = true
-    if (verdict.isDown) health.markDown(verdict.why)
-    else this.#backOff(stream, verdict)
-    onFailed(stream.log.database)
+    for (const { taken } of group.parts) {
+      taken.store(body)
+      backlog.finishPart(stream, taken)
+    }
+    health.noteDelivery()
+    if (group.parts[0]?.write.kind === 'statement') holds.releaseStream(stream)
   }
+}
 
-  #backOff(stream: StreamDrain, verdict: RetryVerdict): void {
-    const { backlog, clock, config, log, random } = this.#options
-    const { failures } = stream
-    const delayMs = backoffMs({
-      failures,
-      delayMaxMs: config.delayMaxMs,
-      retryAfterMs: verdict.retryAfterMs,
-      random: random(),
-    })
-    log.attemptFailed({ failures, why: verdict.why, delayMs, counters: backlog.counters })
-    stream.retryTimer = clock.startTimer(delayMs, () => {
-      stream.retryTimer = undefined
-      this.wake(stream)
-    })
-  }
-
-  /** `buffer-size-mb = 0`: no second attempt, as the original had it. */
-  #giveUp(stream: StreamDrain, taken: readonly Taken[], why: string): void {
-    const { backlog, log } = this.#options
-    stream.failures = 0
-    log.oneAttemptFailed(taken, why)
-    backlog.settleTaken(stream, taken, ({ write }) => {
-      return { kind: 'dropped', reason: 'one-attempt', lineCount: write.lineCount }
-    })
-  }
+function entryBytesOf(parts: readonly Part[]): number {
+  let bytes = 0
+  for (const { taken } of parts) bytes += taken.entry.bytes
+  return bytes
 }

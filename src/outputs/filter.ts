@@ -10,12 +10,12 @@ import type { LineFilter } from '../config/config.ts'
 import { measurementOf, tagKeysOf } from '../line-protocol/line.ts'
 import { forEachLine } from '../line-protocol/split.ts'
 import type { Entry } from '../log/entry.ts'
-import type { Taken } from './stream-drain.ts'
+import { type Part, Taken } from './part.ts'
 
 /** @returns `undefined` when no line is let through. */
-export function filterEntry(entry: Entry, filters: readonly LineFilter[]): Taken | undefined {
+export function filterEntry(entry: Entry, filters: readonly LineFilter[]): Part | undefined {
   const { write } = entry
-  if (filters.length === 0 || write.kind !== 'lines') return { entry, write, filteredLineCount: 0 }
+  if (filters.length === 0 || write.kind !== 'lines') return { taken: new Taken(entry, 0), write }
   const kept: Buffer[] = []
   forEachLine(write.body, (start, end) => {
     const line = write.body.subarray(start, end)
@@ -23,9 +23,10 @@ export function filterEntry(entry: Entry, filters: readonly LineFilter[]): Taken
   })
   if (kept.length === 0) return undefined
   const filteredLineCount = write.lineCount - kept.length
-  if (filteredLineCount === 0) return { entry, write, filteredLineCount }
+  const taken = new Taken(entry, filteredLineCount)
+  if (filteredLineCount === 0) return { taken, write }
   const body = Buffer.concat(kept)
-  return { entry, write: { ...write, body, lineCount: kept.length }, filteredLineCount }
+  return { taken, write: { ...write, body, lineCount: kept.length } }
 }
 
 function matches(line: Buffer, filter: LineFilter): boolean {

@@ -11,14 +11,23 @@ import type { Logger } from '../std/logger.ts'
 import { LogThrottle } from '../std/throttle.ts'
 import { renderBytes, renderCount, renderWait } from '../std/units.ts'
 import type { Reply } from '../write/reply.ts'
+import type { WriteTarget } from '../write/write.ts'
 import type { OutputCounters } from './output-counters.ts'
-import type { Taken } from './stream-drain.ts'
+import type { Group } from './part.ts'
 
 const REPEAT_INTERVAL_MS = 5_000
 /** Error texts may quote whole bodies: this much of one says what is wrong. */
 const ERROR_TEXT_MAX_CHARS = 500
 
-type Kind = 'failed' | 'refused' | 'gave-up' | 'one-attempt'
+type Kind =
+  | 'failed'
+  | 'refused'
+  | 'gave-up'
+  | 'one-attempt'
+  | 'condemned'
+  | 'hold-began'
+  | 'hold-ended'
+  | 'hold-gave-up'
 
 export interface OutputLogOptions {
   readonly name: string
@@ -57,17 +66,48 @@ export class OutputLog {
     this.#warn('failed', { failures, why, delayMs }, text)
   }
 
-  refused(taken: readonly Taken[], reply: Reply): void {
-    const first = taken[0]?.write
+  /** Lines that were refused for good, of one write or of several. */
+  refused(refusal: {
+    readonly target: WriteTarget
+    readonly lineCount: number
+    readonly reply: Reply
+  }): void {
+    const { lineCount, reply } = refusal
     const { status } = reply
     const error = shorten(reply.error)
-    const database = first?.target.database ?? ''
-    const what = `${renderCount(taken.length, 'write')} to database "${database}"`
-    this.#warn(
-      'refused',
-      { status, error, database },
-      `refused ${what} for good (${status} ${error})`,
-    )
+    const { database } = refusal.target
+    const what = `${renderCount(lineCount, 'line')} to database "${database}"`
+    const text = `refused ${what} for good (${status} ${error})`
+    this.#warn('refused', { status, error, database, lines: lineCount }, text)
+  }
+
+  condemned({ target, lineCount }: Group, why: string): void {
+    const { database } = target
+    const what = `${renderCount(lineCount, 'line')} to database "${database}"`
+    const text = `gave up ${what}, at which it fails (${shorten(why)}) while it takes what follows`
+    this.#warn('condemned', { database, lines: lineCount, why: shorten(why) }, text)
+  }
+
+  holdBegan(target: WriteTarget, reply: Reply, graceMs: number): void {
+    const { database, retentionPolicy } = target
+    const where = retentionPolicy === '' ? '' : `, retention policy "${retentionPolicy}",`
+    const error = shorten(reply.error)
+    const text =
+      `database "${database}"${where} is missing there (${reply.status} ${error}), and not ` +
+      `elsewhere: its writes are kept for ${renderWait(graceMs)}; create it`
+    this.#warn('hold-began', { database, retentionPolicy, graceMs }, text)
+  }
+
+  holdEnded(target: WriteTarget, writes: number): void {
+    const { database, retentionPolicy } = target
+    const text = `database "${database}" is there now: ${renderCount(writes, 'kept write')} follow`
+    this.#warn('hold-ended', { database, retentionPolicy, writes }, text)
+  }
+
+  holdGaveUp(entry: Entry, why: string): void {
+    const { database } = entry.write.target
+    const text = `gave up a write to "${database}", which is missing there: ${why}`
+    this.#warn('hold-gave-up', { database, why }, text)
   }
 
   gaveUp(entry: Entry, boundBytes: number): void {
@@ -77,10 +117,10 @@ export class OutputLog {
     this.#warn('gave-up', { database, boundBytes }, text)
   }
 
-  oneAttemptFailed(taken: readonly Taken[], why: string): void {
-    const lost = `${renderCount(taken.length, 'write')} lost here, because buffer-size-mb is 0`
+  oneAttemptFailed({ parts }: Group, why: string): void {
+    const lost = `${renderCount(parts.length, 'write')} lost here, because buffer-size-mb is 0`
     const text = `the one attempt failed (${shorten(why)}); ${lost}`
-    this.#warn('one-attempt', { why: shorten(why), writes: taken.length }, text)
+    this.#warn('one-attempt', { why: shorten(why), writes: parts.length }, text)
   }
 
   #warn(kind: Kind, fields: Readonly<Record<string, string | number>>, text: string): void {

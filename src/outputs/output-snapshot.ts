@@ -27,6 +27,11 @@ export interface OutputSnapshot {
   readonly boundBytes: number
   /** Age of the oldest pending write, milliseconds; 0 when nothing is pending. */
   readonly oldestPendingAgeMs: number
+  /** Databases and retention policies that are missing here and not elsewhere. */
+  readonly holds: number
+  /** Pending writes to those. */
+  readonly heldWrites: number
+  readonly heldBytes: number
   readonly outcomeLines: Readonly<Record<OutcomeKind, number>>
   readonly droppedLines: Readonly<Record<DropReason, number>>
   /** Requests, datagram batches or file appends tried. */
@@ -34,7 +39,7 @@ export interface OutputSnapshot {
   readonly failedAttempts: number
   /** Attempts that ran into `timeout`. */
   readonly timedOutAttempts: number
-  /** Merged requests that were refused and sent again write by write. */
+  /** Requests that were refused or failed, and sent again in two halves. */
   readonly splitBatches: number
   /** Body bytes of attempts, before compression. */
   readonly sentBytes: number

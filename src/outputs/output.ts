@@ -12,14 +12,26 @@ import type { StreamLog } from '../log/stream-log.ts'
 import type { Clock } from '../std/clock.ts'
 import type { Logger } from '../std/logger.ts'
 import type { Outcome } from '../write/outcome.ts'
+import type { Reply } from '../write/reply.ts'
 import { Backlog } from './backlog.ts'
 import type { Destination } from './destination.ts'
 import { Drain } from './drain.ts'
+import { Holds } from './holds.ts'
 import { OutputHealth } from './output-health.ts'
 import { OutputLog } from './output-log.ts'
 import type { OutputSnapshot } from './output-snapshot.ts'
+import { Refusals } from './refusals.ts'
+import { Setbacks } from './setbacks.ts'
+import type { StreamDrain } from './stream-drain.ts'
+
+/** Of an output's bound, what writes on hold may take up. */
+const HELD_SHARE = 1 / 4
 
 export interface OutputEvents {
+  /** This output's word on an entry is no, though it may not be through with it. */
+  onRefused(entry: Entry, reply: Reply): void
+  /** As `onRefused`, for want of a database that may yet come. */
+  onHeld(entry: Entry, reply: Reply): void
   /** The entry's one and final fate here. */
   onSettled(entry: Entry, outcome: Outcome): void
   /** An attempt in this stream failed: nothing pending there is worth waiting for. */
@@ -43,52 +55,74 @@ export class Output implements AsyncDisposable {
   readonly #clock: Clock
   readonly #backlog: Backlog
   readonly #health: OutputHealth
+  readonly #holds: Holds
   readonly #drain: Drain
   #isClosed = false
   #onRest: (() => void) | undefined
 
   constructor(options: OutputOptions) {
     const { config, clock, random, logger, destination, events } = options
-    const log = new OutputLog({ name: config.name, clock, logger })
-    this.config = config
-    this.#destination = destination
-    this.#clock = clock
-    const backlog = new Backlog({
-      boundBytes: config.bufferBytes,
-      batchMaxBytes: config.batchMaxBytes,
+    const { name, bufferBytes, batchMaxBytes, delayMaxMs } = config
+    const log = new OutputLog({ name, clock, logger })
+    const backlog: Backlog = new Backlog({
+      boundBytes: bufferBytes,
+      batchMaxBytes,
       onSettled: (entry, outcome) => {
-        if (backlog.counters.pendingBytes <= config.batchMaxBytes) health.noteCaughtUp()
+        if (backlog.counters.pendingBytes <= batchMaxBytes) health.noteCaughtUp()
         events.onSettled(entry, outcome)
       },
-      onGivenUp: (entry) => log.gaveUp(entry, config.bufferBytes),
+      onGivenUp: (entry) => log.gaveUp(entry, bufferBytes),
     })
     const health = new OutputHealth({
-      name: config.name,
-      delayMaxMs: config.delayMaxMs,
-      clock,
-      random,
-      logger,
+      ...{ name, delayMaxMs, clock, random, logger },
+      caughtUpBytes: batchMaxBytes,
       probe: () => destination.probe(),
       backlog: () => backlog.counters,
       onUp: () => this.#drain.wakeAll(),
       onDown: () => {
-        if (config.bufferBytes === 0) backlog.dropUntaken()
+        if (bufferBytes === 0) backlog.dropUntaken()
         events.onDown()
         this.#onRest?.()
       },
+      onTrial: () => this.#drain.wakeOne(),
     })
+    const { onFailed, onRefused, onHeld } = events
+    const wake = (stream: StreamDrain) => this.#drain.wake(stream)
+    const parts = { config, backlog, health, log, clock, random, wake }
+    const graceMs = config.kind === 'http' ? config.missingDbGraceMs : 0
+    const boundBytes = bufferBytes * HELD_SHARE
+    const holds = new Holds({ ...parts, delayMaxMs, graceMs, boundBytes, onHeld })
+    const refusals = new Refusals({ ...parts, onRefused })
+    const setbacks = new Setbacks({ ...parts, onFailed })
     const onRest = () => this.#onRest?.()
-    const { onFailed } = events
-    const parts = { config, destination, backlog, health, log, clock, random, onFailed, onRest }
-    this.#drain = new Drain(parts)
+    this.#drain = new Drain({ ...parts, destination, holds, refusals, setbacks, onRest })
+    this.config = config
+    this.#destination = destination
+    this.#clock = clock
     this.#backlog = backlog
     this.#health = health
+    this.#holds = holds
   }
 
   /** Up and at the tail: its word on a write to this database can be waited for. */
   canVote(database: string): boolean {
-    const { isUp, isBehind } = this.#health
-    return isUp && !isBehind && !this.#backlog.isBehind(database)
+    const { isUp, isBehind, isOnTrial } = this.#health
+    // Else nobody's write would ever be taken to try it with.
+    if (isOnTrial) return this.pendingWrites === 0
+    if (!isUp || isBehind) return false
+    const stream = this.#backlog.streamOf(database)
+    return stream === undefined || !stream.isBehind || stream.awaitsSuccessor
+  }
+
+  /**
+   * How long a write that is appended to this database now would wait here, as far as one knows.
+   */
+  expectedWaitMs(database: string): number {
+    const stream = this.#backlog.streamOf(database)
+    if (stream === undefined) return 0
+    const nowMs = this.#clock.monotonicMs()
+    const oldestMs = nowMs - (stream.oldest?.appendedAtMs ?? nowMs)
+    return stream.pace.expectedWaitMs(nowMs, { bytes: stream.waitingBytes, oldestMs })
   }
 
   get pendingWrites(): number {
@@ -112,14 +146,21 @@ export class Output implements AsyncDisposable {
 
   /** Takes on an entry that was just appended to `log`. */
   offer(entry: Entry, log: StreamLog): void {
+    const isAwaited = this.#backlog.streamOf(log.database)?.awaitsSuccessor === true
     const stream = this.#backlog.offer(entry, log)
+    if (isAwaited) this.#drain.hasten(stream)
     if (this.config.bufferBytes === 0 && !this.#health.isUp) this.#backlog.dropUntaken()
     else this.#drain.wake(stream)
   }
 
   /** The client was told no before anybody had begun the entry: this output need not have it. */
   withdraw(entry: Entry): void {
-    this.#backlog.withdraw(entry)
+    this.#backlog.withdraw(entry, this.#holds.drop(entry))
+  }
+
+  /** Every output that owes the entry misses its database: it is refused. */
+  finishHeld(entry: Entry): void {
+    this.#holds.finish(entry)
   }
 
   /** Resolves when nothing is pending, or the output is down, or `signal` is aborted. */
@@ -144,7 +185,10 @@ export class Output implements AsyncDisposable {
     return {
       ...{ name, location, kind, boundBytes, isUp, isBehind, downCause, stateAgeMs },
       ...counts,
-      oldestPendingAgeMs: this.#backlog.oldestAgeMs(this.#clock.monotonicMs()),
+      oldestPendingAgeMs: this.#oldestPendingAgeMs(),
+      holds: this.#holds.count,
+      heldWrites: this.#holds.writes,
+      heldBytes: this.#holds.bytes,
       outcomeLines: { ...outcomeLines },
       droppedLines: { ...droppedLines },
     }
@@ -156,6 +200,14 @@ export class Output implements AsyncDisposable {
     this.#drain.close()
     this.#health.close()
     await this.#destination[Symbol.asyncDispose]()
+    this.#holds.abandon((stream, part) => this.#backlog.abandonPart(stream, part))
     this.#backlog.abandon()
+  }
+
+  #oldestPendingAgeMs(): number {
+    const nowMs = this.#clock.monotonicMs()
+    let oldestAtMs = this.#backlog.oldest?.appendedAtMs ?? nowMs
+    for (const entry of this.#holds.oldest()) oldestAtMs = Math.min(oldestAtMs, entry.appendedAtMs)
+    return nowMs - oldestAtMs
   }
 }

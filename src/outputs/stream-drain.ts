@@ -1,35 +1,40 @@
 /**
  * An output's cursor in one stream: what is out in a request, and from where to read on.
  *
- *     settled │ batch: taken, not settled │ not yet read …
- *             │  [ e4  e5  e6 ]           │  e7  e8  e9
- *                                         └ next
+ *     settled │ groups: taken, not settled │ released │ not yet read …
+ *             │  [ e4 e5 e6 ] [ e7 ]       │ e2 e3    │  e8  e9
+ *                                                     └ next
  *
  * Neighbours of one target are taken together up to `batchMaxBytes`; a larger write goes alone.
- * What was taken stays in `batch` until it is settled, over as many attempts as that needs, so
- * order is kept by construction.
+ * What was taken stays in `groups` until it is settled, over as many attempts as that needs, so
+ * order is kept by construction. `released` are parts that were on hold: they go before anything
+ * that has not been read, and nothing of their retention policy has overtaken them.
  *
- * Invariant: every entry of `batch` has a position below `next`, and they are in order.
+ * Invariant: every taken entry has a position below `next`, and they are in order.
  */
 
 import type { Entry } from '../log/entry.ts'
 import type { StreamLog } from '../log/stream-log.ts'
 import type { Timer } from '../std/clock.ts'
 import type { Write } from '../write/write.ts'
-import type { Batch } from './destination.ts'
+import type { Pace } from './pace.ts'
+import { Group, type Part } from './part.ts'
 
-/** A taken entry, as this output sends it. */
-export interface Taken {
-  readonly entry: Entry
-  /** The entry's write without the lines that the output's filters hold back. */
-  readonly write: Write
-  readonly filteredLineCount: number
+export interface TakeOptions {
+  readonly batchMaxBytes: number
+  /** Monotonic milliseconds. */
+  readonly nowMs: number
+  /** An entry as this output sends it; `undefined` when it does not, or not now. */
+  readonly view: (entry: Entry) => Part | undefined
 }
 
 export class StreamDrain {
   readonly log: StreamLog
-  /** In position order; the head of it is what the next attempt carries. */
-  batch: Taken[] = []
+  readonly pace: Pace
+  /** In order; the first is what the next attempt carries. */
+  readonly groups: Group[] = []
+  /** Suspected of making the server fail, set aside in order while what follows them is tried. */
+  readonly suspects: Group[] = []
   /** Position from which to read on. */
   next: number
   /** A request is out, or its answer is being dealt with. */
@@ -38,20 +43,22 @@ export class StreamDrain {
   failures = 0
   /** Runs while the stream waits for its next attempt. */
   retryTimer: Timer | undefined
-  /** Writes that this output still owes here, taken or not. */
+  /** Writes that this output still owes here, on hold or not. */
   pendingCount = 0
-  /** After a merged request was refused: its writes go one by one. */
-  isSplit = false
+  /** Bytes of those that are not on hold. */
+  waitingBytes = 0
   /**
    * Attempts fail, or what they left waiting is still being worked off: no client waits for this.
    */
   isBehind = false
-  /** The last `take` left nothing unread. */
-  hasReadAll = false
+  #released: Part[] = []
+  /** Index of the first in `#released` that was not taken again. */
+  #releasedAt = 0
 
-  constructor(log: StreamLog, next: number) {
+  constructor(log: StreamLog, next: number, pace: Pace) {
     this.log = log
     this.next = next
+    this.pace = pace
   }
 
   /** The oldest entry that has not been taken; moves `next` past withdrawn ones. */
@@ -64,47 +71,108 @@ export class StreamDrain {
     return undefined
   }
 
-  /**
-   * Appends entries to an empty `batch`: the first, and its neighbours that may be merged with it.
-   */
-  take(batchMaxBytes: number, view: (entry: Entry) => Taken | undefined): void {
+  /** Something besides the first group could be sent. */
+  get hasMore(): boolean {
+    return this.groups.length > 1 || this.#peekReleased() !== undefined || this.peek() !== undefined
+  }
+
+  /** All that is left here makes the server fail: only another write can tell which is to blame. */
+  get awaitsSuccessor(): boolean {
+    const isToBlame = (group: Group) => group.isSuspicious && !group.isDivisible('line')
+    const hasSuspect = this.groups.length + this.suspects.length > 0
+    if (!hasSuspect || !this.groups.every(isToBlame)) return false
+    return this.#peekReleased() === undefined && this.peek() === undefined
+  }
+
+  /** The oldest entry that is not on hold. */
+  get oldest(): Entry | undefined {
+    const part = this.suspects[0]?.parts[0] ?? this.groups[0]?.parts[0] ?? this.#peekReleased()
+    return part?.taken.entry ?? this.peek()
+  }
+
+  /** Appends a group: the first entry that waits, and its neighbours that may be merged with it. */
+  take({ batchMaxBytes, nowMs, view }: TakeOptions): void {
+    const parts: Part[] = []
     let bytes = 0
-    for (let entry = this.peek(); entry !== undefined; entry = this.peek()) {
-      const first = this.batch[0]
+    for (let write = this.#peekWrite(); write !== undefined; write = this.#peekWrite()) {
+      const first = parts[0]
       if (first !== undefined) {
-        if (!isMergeable(first.write, entry.write)) break
-        if (bytes + entry.write.body.length > batchMaxBytes) break
+        if (!isMergeable(first.write, write, nowMs)) break
+        if (bytes + write.body.length > batchMaxBytes) break
       }
-      this.next++
-      const taken = view(entry)
-      if (taken === undefined) continue
-      bytes += taken.write.body.length
-      this.batch.push(taken)
+      const part = this.#shift(view)
+      if (part === undefined) continue
+      bytes += part.write.body.length
+      parts.push(part)
     }
-    this.hasReadAll = this.next === this.log.end
+    if (parts.length > 0) this.groups.push(new Group(parts))
   }
 
-  /** How many entries at the head of `batch` the next attempt carries. */
-  attemptSize(): number {
-    return this.isSplit ? Math.min(1, this.batch.length) : this.batch.length
+  /** Parts that were on hold go next. */
+  release(parts: readonly Part[]): void {
+    this.#released = [...this.#released.slice(this.#releasedAt), ...parts]
+    this.#releasedAt = 0
   }
 
-  /** Takes an entry out of `batch`. */
-  drop(entry: Entry): Taken | undefined {
-    const index = this.batch.findIndex((taken) => taken.entry === entry)
-    return index < 0 ? undefined : this.batch.splice(index, 1)[0]
+  /** Takes out whatever was taken and goes to that target, in order. */
+  sweep(fits: (write: Write) => boolean): Part[] {
+    const swept: Part[] = []
+    for (const group of this.groups.splice(0)) {
+      if (group.parts.some(({ write }) => fits(write))) swept.push(...group.parts)
+      else this.groups.push(group)
+    }
+    const released = this.#released.slice(this.#releasedAt)
+    this.#released = released.filter(({ write }) => !fits(write))
+    this.#releasedAt = 0
+    swept.push(...released.filter(({ write }) => fits(write)))
+    return swept
+  }
+
+  /**
+   * Takes out one entry's part, if it stands here. Only for entries that were never taken apart.
+   */
+  drop(entry: Entry): Part | undefined {
+    const isIts = ({ taken }: Part) => taken.entry === entry
+    const index = this.#released.findIndex((part, at) => at >= this.#releasedAt && isIts(part))
+    if (index >= 0) return this.#released.splice(index, 1)[0]
+    for (const [at, group] of this.groups.entries()) {
+      const part = group.parts.find(isIts)
+      if (part === undefined) continue
+      const others = group.parts.filter((each) => each !== part)
+      this.groups.splice(at, 1, ...(others.length === 0 ? [] : [new Group(others)]))
+      return part
+    }
+    return undefined
+  }
+
+  /** Every suspect comes back to its place. */
+  restoreSuspects(): void {
+    this.groups.unshift(...this.suspects.splice(0))
+  }
+
+  #peekReleased(): Part | undefined {
+    return this.#released[this.#releasedAt]
+  }
+
+  #peekWrite(): Write | undefined {
+    return this.#peekReleased()?.write ?? this.peek()?.write
+  }
+
+  #shift(view: (entry: Entry) => Part | undefined): Part | undefined {
+    const released = this.#peekReleased()
+    if (released !== undefined) {
+      this.#releasedAt++
+      return released
+    }
+    const entry = this.peek()
+    this.next++
+    return entry === undefined ? undefined : view(entry)
   }
 }
 
-function isMergeable(first: Write, second: Write): boolean {
+function isMergeable(first: Write, second: Write, nowMs: number): boolean {
   if (first.kind !== 'lines' || second.kind !== 'lines') return false
-  return first.target === second.target || first.target.key === second.target.key
-}
-
-export function toBatch(taken: readonly Taken[]): Batch {
-  const first = taken[0]
-  if (first === undefined) throw new Error('BUG: a batch without writes')
-  let bytes = 0
-  for (const { write } of taken) bytes += write.body.length
-  return { target: first.write.target, writes: taken.map(({ write }) => write), bytes }
+  if (first.target !== second.target && first.target.key !== second.target.key) return false
+  if (first.client === second.client) return true
+  return !(first.client?.isAlone(nowMs) || second.client?.isAlone(nowMs))
 }

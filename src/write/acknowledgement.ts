@@ -24,7 +24,7 @@ export interface Tally {
 export type Decision = 'open' | 'stored' | 'refused' | 'unavailable'
 
 /** How many electors must have stored the write before the client is told yes. */
-function storedNeeded(policy: AcknowledgementPolicy, electors: number): number {
+export function storedNeeded(policy: AcknowledgementPolicy, electors: number): number {
   switch (policy) {
     case 'any':
       return 1
@@ -51,13 +51,21 @@ export function decide(policy: AcknowledgementPolicy, tally: Tally): Decision {
   // Every elector's filter let nothing of the write through: there is nobody to store it, and no
   // reason not to.
   if (electors === 0) return 'stored'
-  const needed = storedNeeded(policy, electors)
-  if (stored >= needed) return 'stored'
+  if (stored >= storedNeeded(policy, electors)) return 'stored'
+  if (canBeMet(policy, tally)) return 'open'
   const open = electors - stored - refused - failed
-  if (stored + open >= needed) return 'open'
   // It cannot be met any more, and a refusal outweighs whatever else is said.
   if (refused > 0) return 'refused'
   return open === 0 ? 'unavailable' : 'open'
+}
+
+/**
+ * Whether a write can still be answered yes. Asked before it is appended: what is known to end in a
+ * 503 must not leave a copy in the log for each time that the client comes back with it.
+ */
+export function canBeMet(policy: AcknowledgementPolicy, tally: Tally): boolean {
+  const { electors, refused, failed } = tally
+  return electors === 0 || electors - refused - failed >= storedNeeded(policy, electors)
 }
 
 const STRENGTH: Readonly<Record<AcknowledgementPolicy, number>> = {

@@ -6,7 +6,13 @@
  * that the client's answer does not depend on which output was faster.
  */
 
-import { type AcknowledgementPolicy, type Decision, decide, type Tally } from './acknowledgement.ts'
+import {
+  type AcknowledgementPolicy,
+  canBeMet,
+  type Decision,
+  decide,
+  type Tally,
+} from './acknowledgement.ts'
 import type { Reply } from './reply.ts'
 
 /** `none`: this output's word does not count here. */
@@ -50,15 +56,32 @@ export class Ballot {
     if (this.#votes[outputIndex] === 'open') this.#votes[outputIndex] = 'failed'
   }
 
+  /** Whether the votes that are still out could meet the policy. */
+  get canBeMet(): boolean {
+    return canBeMet(this.#policy, this.#tally())
+  }
+
   decision(): Decision {
+    const decision = decide(this.#policy, this.#tally())
+    return decision === 'refused' && this.#mayBeOutspoken ? 'open' : decision
+  }
+
+  /** As `decision`, when nobody is waited for any longer. */
+  lastDecision(): Decision {
     return decide(this.#policy, this.#tally())
   }
 
   /** The refusal to pass on; only after the decision `refused`. */
   refusal(): Reply {
-    const reply = this.#refusals.find((each) => each !== undefined)
+    const reply = this.#refusals.find((each, index) => each && this.#votes[index] === 'refused')
     if (reply === undefined) throw new Error('BUG: refused without a refusal')
     return reply
+  }
+
+  /** An output before the first that has refused may still refuse, in words of its own. */
+  get #mayBeOutspoken(): boolean {
+    const firstOpen = this.#votes.indexOf('open')
+    return firstOpen >= 0 && firstOpen < this.#votes.indexOf('refused')
   }
 
   #tally(): Tally {

@@ -8,6 +8,7 @@
  */
 
 import type { Precision } from '../line-protocol/precision.ts'
+import type { Client } from './client.ts'
 
 /**
  * The client's credentials, passed on to outputs that have none of their own.
@@ -53,6 +54,8 @@ interface WriteBase {
   readonly lineCount: number
   /** Wall clock at receipt, milliseconds since the Unix epoch. */
   readonly receivedAtMs: number
+  /** Who sent it; absent where nobody can be told apart (UDP). */
+  readonly client?: Client
 }
 
 /** Line protocol. Merged with its neighbours. */

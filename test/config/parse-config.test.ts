@@ -5,7 +5,12 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Config, HttpOutputConfig, OutputConfig } from '../../src/config/config.ts'
+import type {
+  Config,
+  HttpOutputConfig,
+  OutputConfig,
+  OutputDialect,
+} from '../../src/config/config.ts'
 import { parseConfig, renderProblem } from '../../src/config/parse-config.ts'
 
 const files: Record<string, string> = { 'password.txt': 'from file\r\n', 'token.txt': 'tok\n' }
@@ -213,6 +218,7 @@ output = [ { location = "a:8089" } ]
             name: 'http://a:8086/write',
             location: 'http://a:8086/write',
             origin: 'http://a:8086',
+            dialect: 'v1',
             paths: {
               write: '/write',
               prometheusWrite: '/api/v1/prom/write',
@@ -388,6 +394,21 @@ output = [ { location = "a:1" } ]
       ['http://a:1/write (2)', 'http://a:1/write'],
     ],
   )
+})
+
+test('the path that writes go to tells the dialect of an output', () => {
+  const check = (location: string, endpoints: string, expected: OutputDialect) => {
+    const keys = `location = "${location}"\nendpoints = { ${endpoints} }`
+    assert.equal(httpOutputOf(keys).dialect, expected, keys)
+  }
+  check('http://a:8086', '', 'v1')
+  check('http://a:8086/write', '', 'v1')
+  check('http://a:8086/api/v2/write', '', 'v2')
+  check('http://a:8086/influx/api/v2/write?org=o', '', 'v2')
+  check('http://a:8086', 'write = "/api/v2/write"', 'v2')
+  check('http://a:8181/api/v3/write_lp', '', 'v3')
+  check('http://a:8181/write?x=/api/v3/write_lp', '', 'v1')
+  check('http://a:8181/api/v2/write/more', '', 'v1')
 })
 
 test('a location of either style leads to the four paths', () => {

@@ -9,7 +9,7 @@ import {
   type HttpListenerOptions,
   openHttpListener,
 } from '../../src/listeners/http-listener.ts'
-import type { AcceptOptions } from '../../src/relay.ts'
+import type { AcceptOptions } from '../../src/relay/relay.ts'
 import { systemClock } from '../../src/std/clock.ts'
 import type { LogFields, Logger } from '../../src/std/logger.ts'
 import { MemoryBudget } from '../../src/std/memory-budget.ts'

@@ -17,19 +17,29 @@ import { refusedReply } from '../../src/write/reply.ts'
 import { Arrivals } from './arrivals.ts'
 
 export const DELIVERED: Verdict = { kind: 'delivered', body: '', lost: [] }
-export const SPLIT: Verdict = { kind: 'split', why: 'scripted' }
+export const SPLIT: Verdict = {
+  kind: 'split',
+  downTo: 'write',
+  reply: refusedReply(400, 'scripted'),
+}
 export const REFUSED: Verdict = {
   kind: 'refused',
   reply: refusedReply(400, 'scripted'),
-  lineCount: 1,
+  isDoubtful: false,
+}
+/** Its database is missing there. */
+export const MISSING: Verdict = {
+  kind: 'hold',
+  scope: 'target',
+  reply: refusedReply(404, 'database not found: "db"'),
 }
 const FAILED = { kind: 'retry', why: 'scripted', retryAfterMs: undefined } as const
 /** Answered with something that may heal. */
-export const BUSY: Verdict = { ...FAILED, hasBegun: true, isDown: false, isReset: false }
+export const BUSY: Verdict = { ...FAILED, hasBegun: true, isDown: false, suspicion: 'error' }
 /** Answered before any of the work, as a 503 is. */
-export const DECLINED: Verdict = { ...FAILED, hasBegun: false, isDown: false, isReset: false }
-export const UNREACHABLE: Verdict = { ...FAILED, hasBegun: false, isDown: true, isReset: false }
-export const RESET: Verdict = { ...FAILED, hasBegun: true, isDown: false, isReset: true }
+export const DECLINED: Verdict = { ...FAILED, hasBegun: false, isDown: false, suspicion: 'none' }
+export const UNREACHABLE: Verdict = { ...FAILED, hasBegun: false, isDown: true, suspicion: 'none' }
+export const RESET: Verdict = { ...FAILED, hasBegun: true, isDown: false, suspicion: 'reset' }
 
 type Script = (batch: Batch, attempt: number, events: SendEvents) => Verdict | Promise<Verdict>
 

@@ -1,7 +1,7 @@
 /** Snapshots with made-up numbers, for tests of what renders them. */
 import type { ServiceSnapshot } from '../../src/admin/snapshot.ts'
 import type { OutputSnapshot } from '../../src/outputs/output-snapshot.ts'
-import type { RelaySnapshot } from '../../src/relay.ts'
+import type { RelaySnapshot } from '../../src/relay/relay.ts'
 
 /** Up and idle, with 100 lines accounted for. */
 export function outputSnapshot(parts: Partial<OutputSnapshot> = {}): OutputSnapshot {
@@ -39,6 +39,9 @@ export function outputSnapshot(parts: Partial<OutputSnapshot> = {}): OutputSnaps
     timedOutAttempts: 2,
     splitBatches: 1,
     sentBytes: 123_456,
+    holds: 1,
+    heldWrites: 1,
+    heldBytes: 300,
     ...parts,
   }
 }
@@ -50,7 +53,15 @@ export function relaySnapshot(parts: Partial<RelaySnapshot> = {}): RelaySnapshot
     acceptedWrites: 12,
     acceptedLines: 100,
     acceptedBytes: 5000,
-    refusedWrites: { 'memory-full': 1, 'backlog-full': 2, 'no-output-up': 3, closing: 0 },
+    refusedWrites: {
+      'memory-full': 1,
+      'backlog-full': 2,
+      'no-output-up': 3,
+      'too-few-outputs-up': 4,
+      overloaded: 5,
+      closing: 0,
+    },
+    disputedWrites: 1,
     logWrites: 2,
     logBytes: 4096,
     streams: 1,

@@ -23,7 +23,7 @@ import type { Logger } from '../../std/logger.ts'
 import { LogThrottle } from '../../std/throttle.ts'
 import { renderBytes } from '../../std/units.ts'
 import { refusedReply } from '../../write/reply.ts'
-import type { LinesWrite, Write } from '../../write/write.ts'
+import type { LinesWrite } from '../../write/write.ts'
 import {
   ANSWERED,
   type Batch,
@@ -35,7 +35,6 @@ import { FileAppender } from './file-appender.ts'
 import {
   DML,
   isOneLineEach,
-  oneLineEach,
   parseHead,
   parseStatement,
   renderContext,
@@ -47,6 +46,14 @@ const STATEMENTS_MAX = 64
 const STATEMENT_CHARS_MAX = 512
 const LOG_INTERVAL_MS = 60_000
 const DELIVERED: Verdict = { kind: 'delivered', body: '', lost: [] }
+const NOT_WRITTEN = {
+  retryAfterMs: undefined,
+  hasBegun: false,
+  isDown: false,
+  suspicion: 'none',
+} as const
+/** Said of a whole batch: which of its lines it is comes out when they are sent one by one. */
+const NEWLINE_IN_STRING = 'an import file cannot hold a string with a newline in it'
 
 export interface FileDestinationOptions {
   readonly config: FileOutputConfig
@@ -107,34 +114,28 @@ class FileDestination implements Destination {
     try {
       if (first?.kind === 'statement') return await this.#writeStatement(first.body.toString())
       if (first?.kind === 'opaque') {
-        return refused(first.lineCount, 'a file output keeps line protocol only')
+        return refused('a file output keeps line protocol only')
       }
       return await this.#writeLines(batch)
     } catch (error) {
       const why = `${this.#options.config.path}: ${errorText(error)}`
-      const verdict = { retryAfterMs: undefined, hasBegun: false, isDown: false, isReset: false }
-      return { kind: 'retry', why, ...verdict }
+      return { kind: 'retry', why, ...NOT_WRITTEN }
     }
   }
 
   async #writeLines({ writes, target }: Batch): Promise<Verdict> {
     const context = renderContext(target)
     if (context === undefined) {
-      const lineCount = writes.reduce((sum, each) => sum + each.lineCount, 0)
-      const text = 'an import file cannot name this database or retention policy'
-      return refused(lineCount, text)
+      return refused('an import file cannot name this database or retention policy')
     }
-    const isClean = writes.every(({ body, lineCount }) => isOneLineEach(body, lineCount))
-    if (!isClean && writes.length > 1) return { kind: 'split', why: 'a string with a newline' }
-    const cleaned = isClean ? undefined : oneLineEach(writes[0]?.body ?? Buffer.alloc(0))
-    const bodies = cleaned === undefined ? writes.map(({ body }) => body) : [cleaned.body]
+    if (!writes.every(({ body, lineCount }) => isOneLineEach(body, lineCount))) {
+      return { kind: 'split', downTo: 'line', reply: refusedReply(400, NEWLINE_IN_STRING) }
+    }
     await this.#append(
-      bodies.map((body) => rescaled(body, target.precision)),
+      writes.map(({ body }) => rescaled(body, target.precision)),
       context,
     )
-    if (cleaned === undefined) return DELIVERED
-    const refusedCount = (writes[0]?.lineCount ?? 0) - cleaned.lineCount
-    return refused(refusedCount, 'an import file cannot hold a string with a newline in it')
+    return DELIVERED
   }
 
   async #append(bodies: readonly Buffer[], context: string): Promise<void> {
@@ -152,16 +153,16 @@ class FileDestination implements Destination {
 
   async #writeStatement(text: string): Promise<Verdict> {
     const statement = parseStatement(text)
-    if (statement === undefined) return refused(1, 'a file output keeps only CREATE statements')
+    if (statement === undefined) return refused('a file output keeps only CREATE statements')
     if (this.#statements.includes(statement)) return DELIVERED
     const isTooMuch = this.#statements.length >= STATEMENTS_MAX
     if (isTooMuch || statement.length > STATEMENT_CHARS_MAX) {
-      return refused(1, 'too many or too long statements for a file output')
+      return refused('too many or too long statements for a file output')
     }
     await this.#makeReady(statement.length)
     // Below `# DML` the importer would take it for a bad line.
     if (this.#hasDml) await this.#rotate()
-    if (this.#hasDml) return refused(1, 'the file cannot be begun anew for a statement')
+    if (this.#hasDml) return refused('the file cannot be begun anew for a statement')
     const statements = [...this.#statements, statement]
     const isNew = this.#file.length === 0
     await this.#file.append([Buffer.from(isNew ? renderDdl(statements) : `${statement}\n`)])
@@ -222,6 +223,6 @@ function rescaled(body: Buffer, precision: LinesWrite['target']['precision']): B
   return precision === 'ns' ? body : rescaleToNanoseconds(body, precision)
 }
 
-function refused(lineCount: Write['lineCount'], error: string): Verdict {
-  return { kind: 'refused', reply: refusedReply(400, error), lineCount }
+function refused(error: string): Verdict {
+  return { kind: 'refused', reply: refusedReply(400, error), isDoubtful: false }
 }

@@ -13,7 +13,6 @@
  * first colon and trimmed; a statement below `# DML` is taken for a bad line.
  */
 
-import { forEachLine } from '../../line-protocol/split.ts'
 import type { WriteTarget } from '../../write/write.ts'
 
 export const DML = '# DML\n'
@@ -65,13 +64,4 @@ export function isOneLineEach(body: Buffer, lineCount: number): boolean {
   let newlines = 0
   for (let at = body.indexOf(NEWLINE); at >= 0; at = body.indexOf(NEWLINE, at + 1)) newlines++
   return newlines === lineCount
-}
-
-/** The lines without those that have a newline inside a string. */
-export function oneLineEach(body: Buffer): { readonly body: Buffer; readonly lineCount: number } {
-  const kept: Buffer[] = []
-  forEachLine(body, (start, end) => {
-    if (body.indexOf(NEWLINE, start) === end - 1) kept.push(body.subarray(start, end))
-  })
-  return { body: Buffer.concat(kept), lineCount: kept.length }
 }

@@ -11,7 +11,7 @@
  * Not here: when to try again (drain.ts), what an answer means (verdict.ts).
  */
 
-import { Client, Pool } from 'undici'
+import { Client, errors, Pool } from 'undici'
 import type { HttpOutputConfig } from '../../config/config.ts'
 import { type Clock, sleep, type Timer } from '../../std/clock.ts'
 import { errorCode, errorText } from '../../std/errors.ts'
@@ -20,10 +20,11 @@ import {
   type Batch,
   type Destination,
   type ProbeResult,
+  type RetryVerdict,
   type SendEvents,
   type Verdict,
 } from '../destination.ts'
-import { type RunningExchange, startExchange } from './http-exchange.ts'
+import { type FailedExchange, type RunningExchange, startExchange } from './http-exchange.ts'
 import { HttpRequestRenderer } from './http-request.ts'
 import { judge } from './verdict.ts'
 
@@ -92,11 +93,13 @@ class HttpDestination implements Destination {
     const result = await exchange.done
     timer?.cancel()
     hanging?.abort()
-    if (result.kind === 'answer') {
-      const hasOwnCredentials = this.#config.credentials !== undefined
-      return judge(result.answer, batch, { nowMs: this.#clock.wallMs(), hasOwnCredentials })
-    }
-    return unreachableVerdict(result.error, result.hasBegun)
+    if (result.kind === 'failed') return unansweredVerdict(result)
+    return judge(result.answer, {
+      dialect: this.#config.dialect,
+      kind: batch.writes[0]?.kind ?? 'lines',
+      hasOwnCredentials: this.#config.credentials !== undefined,
+      nowMs: this.#clock.wallMs(),
+    })
   }
 
   async #giveUpOnceServerLives(exchange: RunningExchange, ended: AbortSignal): Promise<void> {
@@ -153,8 +156,16 @@ function connectionOptions(config: HttpOutputConfig): Client.Options {
 /** Codes of a connection that died under a request, as a kept one may at any time. */
 const RESET_CODES: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
 
-function unreachableVerdict(error: Error, hasBegun: boolean): Verdict {
-  const isReset = hasBegun && RESET_CODES.has(errorCode(error))
-  const why = errorText(error)
-  return { kind: 'retry', why, retryAfterMs: undefined, hasBegun, isDown: !hasBegun, isReset }
+function unansweredVerdict({ error, hasBegun, isSent }: FailedExchange): Verdict {
+  const verdict = { retryAfterMs: undefined, hasBegun, isDown: !hasBegun }
+  return { kind: 'retry', why: errorText(error), suspicion: suspicionOf(error, isSent), ...verdict }
+}
+
+/** A request that we gave up while it hung says nothing about its data. */
+function suspicionOf(error: Error, isSent: boolean): RetryVerdict['suspicion'] {
+  if (!isSent) return 'none'
+  // InfluxDB copies a refused name with a control character into a header, where no parser lets it
+  // pass: its refusal can never be read, and must not be waited for for ever.
+  if (error instanceof errors.HTTPParserError) return 'error'
+  return RESET_CODES.has(errorCode(error)) ? 'reset' : 'none'
 }

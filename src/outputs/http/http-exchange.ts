@@ -7,7 +7,7 @@
 
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import type { Answer } from './verdict.ts'
+import type { Answer } from './answer.ts'
 
 /** More of an answer is never needed: error texts of the longest useful kind are far below it. */
 const ANSWER_BODY_MAX_BYTES = 64 * 1024
@@ -23,10 +23,19 @@ export interface ExchangeRequest {
   readonly body: Buffer | readonly Buffer[] | null
 }
 
-export type Exchange =
-  | { readonly kind: 'answer'; readonly answer: Answer }
-  /** `hasBegun`: the request was handed to a connection, so a byte may have arrived. */
-  | { readonly kind: 'failed'; readonly error: Error; readonly hasBegun: boolean }
+export type Exchange = { readonly kind: 'answer'; readonly answer: Answer } | FailedExchange
+
+export interface FailedExchange {
+  readonly kind: 'failed'
+  readonly error: Error
+  /** The request was handed to a connection, so a byte may have arrived. */
+  readonly hasBegun: boolean
+  /**
+   * All of it was handed to the connection's socket. How much of that has left the machine, let
+   * alone arrived, nobody tells.
+   */
+  readonly isSent: boolean
+}
 
 export interface RunningExchange {
   readonly done: Promise<Exchange>
@@ -57,6 +66,7 @@ class ExchangeHandler implements Dispatcher.DispatchHandler, RunningExchange {
   #controller: Dispatcher.DispatchController | undefined
   #isAborted = false
   #hasBegun = false
+  #isSent = false
   #status = 0
   #headers: Record<string, string> = {}
   #chunks: Buffer[] = []
@@ -81,6 +91,10 @@ class ExchangeHandler implements Dispatcher.DispatchHandler, RunningExchange {
     if (this.#isAborted) return controller.abort(new Error('given up'))
     this.#hasBegun = true
     this.#onBegun?.()
+  }
+
+  onRequestSent(): void {
+    this.#isSent = true
   }
 
   onResponseStart(
@@ -110,6 +124,6 @@ class ExchangeHandler implements Dispatcher.DispatchHandler, RunningExchange {
   }
 
   onResponseError(_controller: unknown, error: Error): void {
-    this.#resolve({ kind: 'failed', error, hasBegun: this.#hasBegun })
+    this.#resolve({ kind: 'failed', error, hasBegun: this.#hasBegun, isSent: this.#isSent })
   }
 }

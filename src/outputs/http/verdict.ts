@@ -1,152 +1,295 @@
 /**
- * What an answer of an HTTP output means. Decided here and nowhere else, from the answer alone.
+ * What an answer of an HTTP output means. Decided here and nowhere else, from the answer alone: a
+ * table, read from top to bottom; the first rule that fits is the verdict.
  *
  * Judged by the text as well as by the status: InfluxDB answers 500 for some refusals for good
- * (`retention policy not found`), and 400 for writes that it has stored in part.
+ * (`retention policy not found`), and 400 for writes that it has stored in part. Texts echo what
+ * clients have sent, so those that matter are looked for at their beginning.
  *
  * Sources: InfluxDB 1.x services/httpd and coordinator, measured on 1.6.7; docs/outputs.md has the
- * table.
+ * table for people.
+ *
+ * Not here: what follows. A statement or a body in another format is judged as lines are where the
+ * answer does not tell them apart; that it cannot be split is for the drain loop to know.
  */
 
+import type { OutputDialect } from '../../config/config.ts'
+import { droppedCount, refusalClue } from '../../line-protocol/refused-lines.ts'
 import { retryAfterMs } from '../../std/backoff.ts'
+import { unreachable } from '../../std/errors.ts'
 import { type Reply, refusedReply } from '../../write/reply.ts'
-import type { Batch, Verdict } from '../destination.ts'
+import type { Write } from '../../write/write.ts'
+import type { RetryVerdict, Verdict } from '../destination.ts'
+import {
+  type Answer,
+  type AnswerForm,
+  type AnswerWords,
+  firstLineError,
+  readWords,
+  refusedLineNumbers,
+} from './answer.ts'
 
-/** An answer as it came; header names in lower case, the body cut at the reader's limit. */
-export interface Answer {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: string
+type Meaning =
+  | 'delivered'
+  /** Stored but for some lines; which, the text may tell. */
+  | 'partly'
+  /** The same, and their numbers are given. */
+  | 'partly, numbered'
+  | 'split to writes'
+  | 'split to lines'
+  /** Its database or retention policy is missing there. */
+  | 'target missing'
+  /** The same when the credentials are the output's own, a refusal when they are the client's. */
+  | 'no rights to target'
+  /** A hold when they are the output's own, a refusal when they are the client's. */
+  | 'credentials refused'
+  | 'refused'
+  /** Refused by something that does not sound like a database. */
+  | 'refused in doubt'
+  /** Not this time, and nothing has been done. */
+  | 'busy'
+  /** May have been carried out, or may still be; the data is not to blame. */
+  | 'unfinished'
+  /** The same, but nothing says that it was not the data. */
+  | 'failed'
+  /** Nothing that an answer to a write could be: the location is probably wrong. */
+  | 'misplaced'
+
+type StatusClass = '2xx' | '3xx' | '4xx' | '5xx'
+
+/** What is left out fits everything. */
+interface Rule {
+  readonly on?: StatusClass | readonly number[]
+  readonly dialects?: readonly OutputDialect[]
+  readonly kinds?: readonly Write['kind'][]
+  readonly forms?: readonly AnswerForm[]
+  readonly text?: RegExp
+  /** InfluxDB 3 tells of refused lines in a list, of the one that spoiled them all in an object. */
+  readonly data?: 'list' | 'object'
+  readonly means: Meaning
 }
 
-/**
- * Statuses that say something about where the write goes or on whose word, whatever its lines are.
- */
-const TARGET_STATUSES: ReadonlySet<number> = new Set([401, 403, 404])
-/** Statuses below 500 that may heal. */
-const PASSING_STATUSES: ReadonlySet<number> = new Set([408, 425, 429])
-/** Texts of a 5xx that will not heal: InfluxDB 1.x says them of the write, not of itself. */
-const REFUSING_5XX =
-  /retention policy not found|unable to parse|partial write|beyond retention policy|invalid UTF-8/
-const RETENTION_POLICY_MISSING = /retention policy not found/
+const V1_V2: readonly OutputDialect[] = ['v1', 'v2']
+/** What a database says, as against a proxy, a web page, or nothing. */
+const WORDS: readonly AnswerForm[] = ['error', 'coded', 'text']
+/** InfluxDB 2 and 1.x put words of their own before it; those never quote what a client sent. */
+const PARTIAL = /^(?:[\w ]+: )*partial write: /
+const BEYOND_RETENTION = /^(?:[\w ]+: )*points beyond retention policy/
+const MISSING = /^database not found|bucket|organization|dbrp/i
+/** InfluxDB 1.x: the user is known, and has no right to this one database. */
+const NOT_ITS_DATABASE = /not authorized to write to database/
+const POLICY_MISSING = /^retention policy not found/
+const OVERLOADED =
+  /^(?:[\w ]+: )*(?:timeout$|engine is closed|engine: |cache-max-memory-size exceeded)/
+/** VictoriaMetrics, of a path that it does not know; the location's own is quoted before it. */
+const UNKNOWN_PATH = /^(?:remoteAddr: [^;]*; requestURI: \S*; )?unsupported path requested: /
+
+const RULES: readonly Rule[] = [
+  { on: '2xx', forms: ['page'], means: 'misplaced' },
+  { on: '2xx', kinds: ['statement'], forms: ['error'], means: 'refused' },
+  { on: '2xx', means: 'delivered' },
+  { on: '3xx', means: 'misplaced' },
+
+  // A user who may write and not create, a server that has no such path: no word on any lines, and
+  // nothing that they should wait for.
+  { on: [403, 404], kinds: ['statement'], forms: WORDS, means: 'refused' },
+  { on: [403, 404], kinds: ['statement'], means: 'refused in doubt' },
+  // One client's database must not stop everybody's.
+  { on: [403], forms: WORDS, text: NOT_ITS_DATABASE, means: 'no rights to target' },
+  { on: [401, 403], means: 'credentials refused' },
+
+  { on: [404], dialects: V1_V2, forms: WORDS, text: MISSING, means: 'target missing' },
+  {
+    on: [404],
+    dialects: ['v3'],
+    forms: ['error', 'coded'],
+    text: /database|bucket/i,
+    means: 'target missing',
+  },
+  // Many databases do not have Prometheus's endpoint: lines behind it must not wait for ever.
+  { on: [404], kinds: ['opaque'], means: 'refused in doubt' },
+  { on: [404], means: 'misplaced' },
+  { on: [400], kinds: ['lines'], forms: ['text'], text: UNKNOWN_PATH, means: 'misplaced' },
+  { on: [405], means: 'refused in doubt' },
+
+  // InfluxDB 2: its own deadline, or the connection, ended in the middle of it.
+  { on: [408, 499], dialects: ['v2'], means: 'unfinished' },
+  { on: [408, 425, 429], means: 'busy' },
+  { on: [413], means: 'split to lines' },
+
+  // InfluxDB 3 also behind `/write`.
+  { on: [400, 422], data: 'list', means: 'partly, numbered' },
+  { on: [400, 422], data: 'object', means: 'split to lines' },
+  // The list was cut at the reader's limit.
+  { on: [400, 422], text: /^partial write of line protocol occurred$/, means: 'partly' },
+
+  // InfluxDB 2 answers 422, also behind `/write`.
+  { on: [400, 422], dialects: V1_V2, forms: WORDS, text: PARTIAL, means: 'partly' },
+  { on: [422], dialects: ['v2'], forms: WORDS, text: / dropped=\d/, means: 'partly' },
+  // InfluxDB 2 and QuestDB (coded) and VictoriaMetrics (plain words) store nothing of a body with
+  // one line that they do not take, while InfluxDB 1.x, whose word clients have, stores the others.
+  { on: [400], dialects: ['v2'], forms: WORDS, means: 'split to lines' },
+  { on: [400], dialects: ['v1'], forms: ['coded', 'text'], means: 'split to lines' },
+  // InfluxDB 1.x has refused the whole request: each client's own is to be refused whole.
+  { on: '4xx', forms: WORDS, means: 'split to writes' },
+  { on: '4xx', means: 'refused in doubt' },
+
+  // InfluxDB 1.x says these of the write, not of itself.
+  {
+    on: '5xx',
+    dialects: V1_V2,
+    kinds: ['statement'],
+    forms: WORDS,
+    text: POLICY_MISSING,
+    means: 'refused',
+  },
+  {
+    on: '5xx',
+    dialects: V1_V2,
+    forms: WORDS,
+    text: POLICY_MISSING,
+    means: 'target missing',
+  },
+  { on: '5xx', dialects: V1_V2, forms: WORDS, text: PARTIAL, means: 'partly' },
+  { on: '5xx', dialects: V1_V2, forms: WORDS, text: BEYOND_RETENTION, means: 'partly' },
+  {
+    on: '5xx',
+    dialects: V1_V2,
+    forms: WORDS,
+    text: /unable to parse|invalid UTF-8/,
+    means: 'split to lines',
+  },
+  // A 503 is said before the work, by a gateway perhaps in the middle of it.
+  { on: [503], means: 'busy' },
+  { on: [502, 504], means: 'unfinished' },
+  { on: '5xx', text: OVERLOADED, means: 'unfinished' },
+  { on: '5xx', means: 'failed' },
+  { means: 'misplaced' },
+]
 
 export interface JudgeOptions {
-  /** Wall clock, milliseconds since the Unix epoch: for a `Retry-After` that names a date. */
-  readonly nowMs: number
+  readonly dialect: OutputDialect
+  /** What was sent. */
+  readonly kind: Write['kind']
   /** The output has credentials of its own: a refusal of them is no word on the client's write. */
   readonly hasOwnCredentials: boolean
+  /** Wall clock, milliseconds since the Unix epoch: for a `Retry-After` that names a date. */
+  readonly nowMs: number
 }
 
-export function judge(answer: Answer, batch: Batch, options: JudgeOptions): Verdict {
-  const { status } = answer
-  const { nowMs, hasOwnCredentials } = options
-  if (status >= 200 && status < 300) return judgeSuccess(answer, batch)
-  if (hasOwnCredentials && (status === 401 || status === 403)) {
-    const text = `to its own credentials (${errorOf(answer)}): are they right?`
-    return retryLater(status, text, undefined)
+export function judge(answer: Answer, options: JudgeOptions): Verdict {
+  const words = readWords(answer)
+  const meaning = RULES.find((rule) => fits(rule, answer, words, options))?.means ?? 'misplaced'
+  const reply = () => replyOf(answer, words, options)
+  switch (meaning) {
+    case 'delivered':
+      return { kind: 'delivered', body: options.kind === 'statement' ? answer.body : '', lost: [] }
+    case 'partly':
+      return partly(reply(), words)
+    case 'partly, numbered':
+      return partlyNumbered(reply(), words)
+    case 'split to writes':
+      return { kind: 'split', downTo: 'write', reply: reply() }
+    case 'split to lines':
+      return { kind: 'split', downTo: 'line', reply: reply() }
+    case 'target missing':
+      return { kind: 'hold', scope: 'target', reply: reply() }
+    case 'no rights to target':
+    case 'credentials refused': {
+      if (!options.hasOwnCredentials) return refused(reply())
+      const scope = meaning === 'credentials refused' ? 'output' : 'target'
+      return { kind: 'hold', scope, reply: reply() }
+    }
+    case 'refused':
+      return refused(reply())
+    case 'refused in doubt':
+      return { kind: 'refused', reply: reply(), isDoubtful: true }
+    case 'busy':
+    case 'unfinished':
+    case 'failed':
+    case 'misplaced':
+      return retry(answer, { meaning, text: whyOf(answer, words, meaning), nowMs: options.nowMs })
+    default:
+      return unreachable(meaning)
   }
-  if (TARGET_STATUSES.has(status)) return refused(answer, batch)
-  if (PASSING_STATUSES.has(status)) return retry(answer, nowMs)
-  if (status >= 400 && status < 500) return refusedOrSplit(answer, batch)
-  if (status >= 500 && REFUSING_5XX.test(answer.body)) {
-    return RETENTION_POLICY_MISSING.test(answer.body)
-      ? refused(answer, batch)
-      : refusedOrSplit(answer, batch)
+}
+
+function refused(reply: Reply): Verdict {
+  return { kind: 'refused', reply, isDoubtful: false }
+}
+
+function fits(rule: Rule, { status }: Answer, words: AnswerWords, options: JudgeOptions): boolean {
+  return (
+    isOn(rule, status) &&
+    has(rule.dialects, options.dialect) &&
+    has(rule.kinds, options.kind) &&
+    has(rule.forms, words.form) &&
+    (rule.text === undefined || rule.text.test(words.text)) &&
+    (rule.data === undefined || rule.data === dataForm(words))
+  )
+}
+
+function isOn({ on }: Rule, status: number): boolean {
+  if (on === undefined) return true
+  return typeof on === 'string' ? on === `${Math.floor(status / 100)}xx` : on.includes(status)
+}
+
+function has<T>(allowed: readonly T[] | undefined, value: T): boolean {
+  return allowed === undefined || allowed.includes(value)
+}
+
+function dataForm({ data }: AnswerWords): Rule['data'] {
+  if (data === undefined) return undefined
+  return Array.isArray(data) ? 'list' : 'object'
+}
+
+function partly(reply: Reply, { text }: AnswerWords): Verdict {
+  return { kind: 'partly', reply, refusedCount: droppedCount(text), clue: refusalClue(text) }
+}
+
+function partlyNumbered(reply: Reply, { data }: AnswerWords): Verdict {
+  const lines = refusedLineNumbers(data)
+  const isTold = lines !== undefined && lines.length > 0
+  return {
+    kind: 'partly',
+    reply,
+    refusedCount: isTold ? lines.length : undefined,
+    clue: isTold ? { kind: 'line-numbers', lines } : { kind: 'unknown' },
   }
-  return retry(answer, nowMs)
 }
 
-function judgeSuccess(answer: Answer, batch: Batch): Verdict {
-  const isStatement = batch.writes[0]?.kind === 'statement'
-  if (answer.headers['content-type']?.startsWith('text/html')) {
-    return retryLater(answer.status, 'with a web page: is its location right?', undefined)
-  }
-  if (isStatement && statementFailed(answer.body)) {
-    const reply: Reply = { ...refusedReply(answer.status, errorOf(answer)), body: answer.body }
-    return { kind: 'refused', reply, lineCount: 1 }
-  }
-  return { kind: 'delivered', body: isStatement ? answer.body : '', lost: [] }
+/** The server's own words, for the client. */
+function replyOf(answer: Answer, words: AnswerWords, { kind }: JudgeOptions): Reply {
+  const detail = firstLineError(words.data)
+  const text = detail === '' ? words.text : `${words.text}: ${detail}`
+  const reply = refusedReply(answer.status, text, answer.headers['www-authenticate'])
+  // A statement that failed behind a 200: the client gets the result as it came.
+  return kind === 'statement' && answer.status < 300 ? { ...reply, body: answer.body } : reply
 }
 
-function refusedOrSplit(answer: Answer, batch: Batch): Verdict {
-  if (batch.writes.length === 1) return refused(answer, batch)
-  return { kind: 'split', why: `${answer.status} ${errorOf(answer)}` }
+type RetryMeaning = Extract<Meaning, 'busy' | 'unfinished' | 'failed' | 'misplaced'>
+
+function whyOf({ status }: Answer, { text }: AnswerWords, meaning: RetryMeaning): string {
+  if (meaning !== 'misplaced') return text
+  const isRedirect = status >= 300 && status < 400
+  const what = isRedirect ? 'a redirect, which is never followed' : text
+  return what === '' ? 'is its location right?' : `${what}: is its location right?`
 }
 
-function refused(answer: Answer, batch: Batch): Verdict {
-  const text = errorOf(answer)
-  const authenticate = answer.headers['www-authenticate'] ?? ''
-  const reply = refusedReply(answer.status, text, authenticate)
-  const lineCount = batch.writes.reduce((sum, write) => sum + write.lineCount, 0)
-  return { kind: 'refused', reply, lineCount: Math.min(lineCount, refusedLines(text) ?? lineCount) }
+interface RetryOptions {
+  readonly meaning: RetryMeaning
+  readonly text: string
+  readonly nowMs: number
 }
 
-/** @returns how many lines a partial write says were refused; `undefined` when all were. */
-function refusedLines(text: string): number | undefined {
-  const match = /^partial write:.* dropped=(\d+)/s.exec(text)
-  const count = Number(match?.[1] ?? 0)
-  return count > 0 ? count : undefined
-}
-
-function retry(answer: Answer, nowMs: number): Verdict {
+function retry(answer: Answer, { meaning, text, nowMs }: RetryOptions): RetryVerdict {
   const header = answer.headers['retry-after']
-  const askedMs = header === undefined ? undefined : retryAfterMs(header, nowMs)
-  const isRedirect = answer.status >= 300 && answer.status < 400
-  const text = isRedirect
-    ? 'a redirect, which is never followed: is its location right?'
-    : errorOf(answer)
-  return retryLater(answer.status, text, askedMs)
-}
-
-function retryLater(status: number, text: string, askedMs: number | undefined): Verdict {
   return {
     kind: 'retry',
-    why: `answered ${status} ${text}`.trim(),
-    retryAfterMs: askedMs,
-    // A 503 is said before the work, a 500 in the middle of it.
-    hasBegun: status >= 500 && status !== 503,
+    why: `answered ${answer.status} ${text}`.trim(),
+    retryAfterMs: header === undefined ? undefined : retryAfterMs(header, nowMs),
+    hasBegun: meaning === 'unfinished' || meaning === 'failed',
     isDown: false,
-    isReset: false,
+    suspicion: meaning === 'failed' ? 'error' : 'none',
   }
-}
-
-/**
- * The server's own words: `error` (v1, v3) or `message` (v2) of a JSON body, else the body itself.
- */
-function errorOf(answer: Answer): string {
-  const fields = parseObject(answer.body)
-  for (const name of ['error', 'message']) {
-    const text = fields[name]
-    if (typeof text === 'string') return text
-  }
-  const statementError = firstStatementError(fields)
-  return statementError ?? answer.body.trim()
-}
-
-function statementFailed(body: string): boolean {
-  const fields = parseObject(body)
-  return typeof fields['error'] === 'string' || firstStatementError(fields) !== undefined
-}
-
-function firstStatementError(fields: Readonly<Record<string, unknown>>): string | undefined {
-  const results = fields['results']
-  if (!Array.isArray(results)) return undefined
-  for (const result of results as unknown[]) {
-    const error = isObject(result) ? result['error'] : undefined
-    if (typeof error === 'string') return error
-  }
-  return undefined
-}
-
-function parseObject(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : {}
-  } catch {
-    return {} // Not JSON: the caller takes the text as it is.
-  }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
 }

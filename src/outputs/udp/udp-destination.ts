@@ -40,6 +40,11 @@ const LOG_INTERVAL_MS = 10_000
 /** Datagrams sent before others get a turn: about 2 ms. */
 const BURST_MAX = 256
 const NOTHING_LOST: Verdict = { kind: 'delivered', body: '', lost: [] }
+const NOT_LINES: Verdict = {
+  kind: 'refused',
+  reply: refusedReply(400, 'a UDP output sends line protocol only'),
+  isDoubtful: false,
+}
 
 export interface UdpDestinationOptions {
   readonly config: UdpOutputConfig
@@ -89,7 +94,7 @@ class LinkedDestination implements Destination {
     const why = this.#link.isReady ? '' : await this.#link.ready()
     if (why !== '') return notReady(why)
     const [first] = batch.writes
-    if (first?.kind === 'opaque') return refused(first.lineCount)
+    if (first?.kind === 'opaque') return NOT_LINES
     const { datagrams, tooLong } = packDatagrams(this.#linesOf(batch), this.#options.config.mtu)
     const unsent = await this.#sendAll(datagrams)
     if (tooLong.length === 0 && unsent.length === 0) return NOTHING_LOST
@@ -176,13 +181,8 @@ function repeats(suppressed: number): string {
 }
 
 function notReady(why: string): Verdict {
-  const none = { retryAfterMs: undefined, hasBegun: false, isReset: false }
+  const none = { retryAfterMs: undefined, hasBegun: false, suspicion: 'none' } as const
   return { kind: 'retry', why, isDown: true, ...none }
-}
-
-function refused(lineCount: number): Verdict {
-  const reply = refusedReply(400, 'a UDP output sends line protocol only')
-  return { kind: 'refused', reply, lineCount }
 }
 
 function lostLines(reason: DropReason, parts: readonly DatagramPart[]): LostLines[] {

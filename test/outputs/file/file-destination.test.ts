@@ -248,7 +248,7 @@ test('what the form cannot hold is refused for good, in clear words', async (t) 
     assert(verdict.kind === 'refused', JSON.stringify(verdict))
     assert.equal(verdict.reply.status, 400)
     assert.match(verdict.reply.error, error)
-    assert.equal(verdict.lineCount, batch.writes[0]?.lineCount)
+    assert.equal(verdict.isDoubtful, false)
   }
   await check(other('opaque', '\u0001'), /line protocol only/)
   await check(other('statement', 'DROP DATABASE d'), /only CREATE statements/)
@@ -270,19 +270,16 @@ test('statements are bounded in number', async (t) => {
   assert.equal(verdict.kind, 'refused')
 })
 
-test('a string with a newline cannot pass for a line or a context: it is refused alone', async (t) => {
+test('a string with a newline cannot pass for a line or a context: nothing is kept until it is alone', async (t) => {
   const output = await openOutput(t)
   const bad = 'm s="x\n# CONTEXT-DATABASE: other\nn v=1 1" 1\n'
-  const isSplit = await send(output, lines(['a v=1 1\n', bad]))
-  assert.equal(isSplit.kind, 'split')
+  for (const texts of [['a v=1 1\n', bad], [`a v=1 1\n${bad}b v=1 1\n`], [bad]]) {
+    const verdict = await send(output, lines(texts))
+    assert(verdict.kind === 'split')
+    assert.equal(verdict.downTo, 'line')
+    assert.match(verdict.reply.error, /newline/)
+  }
   assert.equal(await output.text(), '')
-  const { target } = lines([])
-  const body = Buffer.from(`a v=1 1\n${bad}b v=1 1\n`)
-  const write: Write = { kind: 'lines', target, body, lineCount: 3, receivedAtMs: 0 }
-  const verdict = await send(output, { target, writes: [write], bytes: body.length })
-  assert(verdict.kind === 'refused')
-  assert.equal(verdict.lineCount, 1)
-  assert.match(await output.text(), /POLICY:\na v=1 1\nb v=1 1\n$/)
 })
 
 test('a file that was renamed or removed by others is begun anew', async (t) => {
@@ -330,7 +327,7 @@ test('a full disk means try again, and leaves nothing half-written', async (t) =
     retryAfterMs: undefined,
     hasBegun: false,
     isDown: false,
-    isReset: false,
+    suspicion: 'none',
   })
   assert.equal(await output.text(), before)
   assert.deepEqual(await send(output, lines(['b v=1 1\n'], { db: 'e' })), DELIVERED)

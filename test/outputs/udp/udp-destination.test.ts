@@ -151,7 +151,7 @@ test('a body that is no line protocol is refused for good, and nothing is sent',
   assert(verdict.kind === 'refused', JSON.stringify(verdict))
   assert.equal(verdict.reply.status, 400)
   assert.match(verdict.reply.error, /sends line protocol only/)
-  assert.equal(verdict.lineCount, 3)
+  assert.equal(verdict.isDoubtful, false)
   await output.send(batch(['a v=1 1\n']), events)
   assert.deepEqual(await receiver.datagrams.atLeast(1), ['a v=1 1\n'])
 })
@@ -182,7 +182,7 @@ test('a name that cannot be looked up yet is down, and up once it can', async (t
     retryAfterMs: undefined,
     hasBegun: false,
     isDown: true,
-    isReset: false,
+    suspicion: 'none',
   })
   addresses = [LOCAL]
   assert.equal((await output.probe()).isAnswered, true)

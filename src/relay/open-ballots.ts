@@ -6,11 +6,11 @@
  * which they were opened.
  */
 
-import type { Entry } from './log/entry.ts'
-import type { Clock, Timer } from './std/clock.ts'
-import type { Decision } from './write/acknowledgement.ts'
-import type { Ballot } from './write/ballot.ts'
-import type { Reply } from './write/reply.ts'
+import type { Entry } from '../log/entry.ts'
+import type { Clock, Timer } from '../std/clock.ts'
+import type { Decision } from '../write/acknowledgement.ts'
+import type { Ballot } from '../write/ballot.ts'
+import type { Reply } from '../write/reply.ts'
 
 export interface OpenBallotsOptions {
   readonly ackTimeoutMs: number
@@ -80,7 +80,7 @@ export class OpenBallots {
     for (const waiting of this.#waiting.values()) {
       const leftMs = waiting.entry.appendedAtMs + ackTimeoutMs - nowMs
       if (leftMs > 0) return this.#startTimer(leftMs)
-      this.#close(waiting, 'open')
+      this.#close(waiting, waiting.ballot.lastDecision())
     }
   }
 }

@@ -5,14 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { FileOutputConfig, HttpRelayConfig, OutputConfig } from '../src/config/config.ts'
-import type { Verdict } from '../src/outputs/destination.ts'
-import type { OutputSnapshot } from '../src/outputs/output-snapshot.ts'
-import { openRelay, type Relay } from '../src/relay.ts'
-import { systemClock } from '../src/std/clock.ts'
-import type { Logger } from '../src/std/logger.ts'
-import { MemoryBudget } from '../src/std/memory-budget.ts'
-import { NO_CREDENTIALS, type Write, writeTarget } from '../src/write/write.ts'
+import type { Verdict } from '../../src/outputs/destination.ts'
 import {
   BUSY,
   DECLINED,
@@ -22,96 +15,8 @@ import {
   ScriptedDestination,
   SPLIT,
   UNREACHABLE,
-} from './support/scripted-destination.ts'
-
-const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} }
-
-interface Setup {
-  readonly relay?: Partial<HttpRelayConfig>
-  readonly output?: Partial<FileOutputConfig>
-  readonly memoryBytes?: number
-}
-
-/** File outputs: with no HTTP output beside them they vote. */
-async function openTestRelay(
-  destinations: readonly ScriptedDestination[],
-  setup: Setup = {},
-): Promise<{ relay: Relay; memory: MemoryBudget }> {
-  const outputs = destinations.map((_, index) => outputConfig(index, setup.output))
-  const config: HttpRelayConfig = {
-    kind: 'http',
-    name: 'test',
-    bindAddress: { host: '127.0.0.1', port: 0 },
-    logDir: undefined,
-    logMaxBytes: 0,
-    acknowledgement: 'any',
-    ackTimeoutMs: 4000,
-    outputs,
-    tlsPemPath: undefined,
-    defaultRetentionPolicy: '',
-    pingStatus: 204,
-    rateLimit: undefined,
-    healthTimeoutMs: 0,
-    maxBodyBytes: 1e6,
-    maxConnections: 10,
-    influxdbVersion: '1.8.10',
-    unsignedIntegers: false,
-    ...setup.relay,
-  }
-  const memory = new MemoryBudget(setup.memoryBytes ?? 1e8)
-  const openDestination = async (output: OutputConfig) => {
-    const destination = destinations[outputs.findIndex(({ name }) => name === output.name)]
-    assert(destination)
-    return destination
-  }
-  const relay = await openRelay({
-    config,
-    openDestination,
-    memory,
-    clock: systemClock,
-    random: () => 0, // No backoff: tests do not wait.
-    logger: SILENT,
-  })
-  await relay.start()
-  return { relay, memory }
-}
-
-function outputConfig(index: number, changes: Partial<FileOutputConfig> = {}): FileOutputConfig {
-  return {
-    kind: 'file',
-    name: String.fromCharCode(97 + index),
-    location: 'file:x',
-    bufferBytes: 1e6,
-    batchMaxBytes: 1e6,
-    timeoutMs: 1000,
-    delayMaxMs: 1000,
-    filters: [],
-    path: 'x',
-    rotateBytes: 1,
-    keepFiles: 1,
-    ...changes,
-  }
-}
-
-function writeOf(body: string, database = 'db'): Write {
-  const target = writeTarget({
-    database,
-    retentionPolicy: '',
-    precision: 'ns',
-    credentials: NO_CREDENTIALS,
-  })
-  const lineCount = body.split('\n').length - 1
-  return { kind: 'lines', target, body: Buffer.from(body), lineCount, receivedAtMs: 0 }
-}
-
-function outputOf(relay: Relay, name: string): OutputSnapshot {
-  const output = relay.snapshot().outputs.find((each) => each.name === name)
-  assert(output)
-  const { acceptedLines, pendingLines, outcomeLines } = output
-  const settled = Object.values(outcomeLines).reduce((sum, lines) => sum + lines, 0)
-  assert.equal(acceptedLines, pendingLines + settled, `the books of ${name}`)
-  return output
-}
+} from '../support/scripted-destination.ts'
+import { openTestRelay, outputOf, writeOf } from '../support/scripted-relay.ts'
 
 test('what arrives while a request is out leaves as one, in order', async () => {
   const a = new ScriptedDestination()
@@ -173,7 +78,7 @@ test('a failed attempt keeps its place: order holds over any number of retries',
   )
 })
 
-test('a refused merged request goes write by write; only the refused one is refused', async () => {
+test('a refused merged request is halved, in order, down to the writes; only the refused one is refused', async () => {
   const a = new ScriptedDestination()
   const { relay } = await openTestRelay([a])
   await using _ = relay
@@ -188,7 +93,7 @@ test('a refused merged request goes write by write; only the refused one is refu
     replies.map(({ status }) => status),
     [204, 400, 204],
   )
-  assert.deepEqual(a.attempts.items, ['1\nbad\n3\n', '1\n', 'bad\n', '3\n'])
+  assert.deepEqual(a.attempts.items, ['1\nbad\n3\n', '1\nbad\n', '1\n', 'bad\n', '3\n'])
   assert.equal(outputOf(relay, 'a').outcomeLines.refused, 1)
 })
 

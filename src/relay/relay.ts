@@ -10,39 +10,28 @@
  * has begun is withdrawn everywhere, so that the client's retry does not pile up copies.
  */
 
-import type { OutputConfig, RelayConfig } from './config/config.ts'
-import { type Entry, entryBytes } from './log/entry.ts'
-import { MemoryLog } from './log/memory-log.ts'
-import { OpenBallots, type WaitingClient } from './open-ballots.ts'
-import type { Destination } from './outputs/destination.ts'
-import { Output } from './outputs/output.ts'
-import type { OutputSnapshot } from './outputs/output-snapshot.ts'
-import type { Clock } from './std/clock.ts'
-import { unreachable } from './std/errors.ts'
-import type { Logger } from './std/logger.ts'
-import type { MemoryBudget } from './std/memory-budget.ts'
+import type { OutputConfig, RelayConfig } from '../config/config.ts'
+import { type Entry, entryBytes } from '../log/entry.ts'
+import { MemoryLog } from '../log/memory-log.ts'
+import type { Destination } from '../outputs/destination.ts'
+import { Output } from '../outputs/output.ts'
+import type { OutputSnapshot } from '../outputs/output-snapshot.ts'
+import type { Clock } from '../std/clock.ts'
+import type { Logger } from '../std/logger.ts'
+import type { MemoryBudget } from '../std/memory-budget.ts'
 import {
   type AcknowledgementPolicy,
   type Decision,
   strongerPolicy,
-} from './write/acknowledgement.ts'
-import { Ballot, type Vote } from './write/ballot.ts'
-import type { Outcome } from './write/outcome.ts'
-import { type Reply, STORED, unavailableReply } from './write/reply.ts'
-import type { Write } from './write/write.ts'
-
-/** What a client is asked to wait before it comes back with a write that may heal. */
-const RETRY_AFTER_S = 1
-
-/** Why a write was answered 503 before it was appended. */
-export type WriteRefusal = 'memory-full' | 'backlog-full' | 'no-output-up' | 'closing'
-
-const REFUSAL_TEXTS: Readonly<Record<WriteRefusal, string>> = {
-  'memory-full': "unable to write points: the relay's memory is full (max-memory-mb)",
-  'backlog-full': "unable to write points: an output's backlog is full (buffer-size-mb)",
-  'no-output-up': 'unable to write points: no output is up',
-  closing: 'unable to write points: the relay is stopping',
-}
+} from '../write/acknowledgement.ts'
+import { Ballot, type Vote } from '../write/ballot.ts'
+import type { Outcome } from '../write/outcome.ts'
+import type { Reply } from '../write/reply.ts'
+import type { Write } from '../write/write.ts'
+import { isWaitBearable, noRefusedWrites, refusalReply, type WriteRefusal } from './admission.ts'
+import { Disputes } from './disputes.ts'
+import { OpenBallots, type WaitingClient } from './open-ballots.ts'
+import { castVote, replyTo } from './votes.ts'
 
 export interface AcceptOptions {
   /** The request's `consistency`: only ever strengthens the relay's own policy. */
@@ -58,6 +47,8 @@ export interface RelaySnapshot {
   readonly acceptedBytes: number
   /** Writes that were not taken into the log, by reason. */
   readonly refusedWrites: Readonly<Record<WriteRefusal, number>>
+  /** Writes of which one output has refused more lines than another. */
+  readonly disputedWrites: number
   /** Writes and bytes that some output still owes. */
   readonly logWrites: number
   readonly logBytes: number
@@ -95,14 +86,18 @@ export class Relay implements AsyncDisposable {
   /** Outputs whose word counts, by index: the HTTP ones, or all where there is none. */
   readonly #electors: readonly boolean[]
   readonly #ballots: OpenBallots
-  readonly #refusedWrites = { 'memory-full': 0, 'backlog-full': 0, 'no-output-up': 0, closing: 0 }
+  readonly #refusedWrites = noRefusedWrites()
+  readonly #disputes: Disputes
+  /** Being taken back from one output after the other. */
+  #withdrawn: Entry | undefined
   #acceptedWrites = 0
   #acceptedLines = 0
   #acceptedBytes = 0
   #isClosing = false
 
   constructor(options: RelayOptions, destinations: readonly Destination[]) {
-    const { config, memory, clock } = options
+    const { config, memory, clock, logger } = options
+    this.#disputes = new Disputes({ clock, logger })
     this.name = config.name
     this.#config = config
     this.#log = new MemoryLog({ memory, clock })
@@ -129,8 +124,13 @@ export class Relay implements AsyncDisposable {
   /** Appends the write and resolves with the client's answer. Rejects only for a bug of ours. */
   accept(write: Write, options?: AcceptOptions): Promise<Reply> {
     const policy = strongerPolicy(this.#config.acknowledgement, options?.policy)
-    const ballot = new Ballot(policy, this.#firstVotes(write.target.database))
-    if (ballot.decision() === 'unavailable') return this.#refuse('no-output-up')
+    const { database } = write.target
+    const votes = this.#firstVotes(database)
+    const ballot = new Ballot(policy, votes)
+    if (!ballot.canBeMet) {
+      return this.#refuse(votes.includes('open') ? 'too-few-outputs-up' : 'no-output-up')
+    }
+    if (!this.#isWaitBearable(policy, votes, database)) return this.#refuse('overloaded')
     const entry = this.#append(write)
     if (typeof entry === 'string') return this.#refuse(entry)
     return new Promise((reply) => this.#ballots.open({ entry, ballot, reply }))
@@ -162,6 +162,7 @@ export class Relay implements AsyncDisposable {
       acceptedLines: this.#acceptedLines,
       acceptedBytes: this.#acceptedBytes,
       refusedWrites: { ...this.#refusedWrites },
+      disputedWrites: this.#disputes.count,
       logWrites: this.#log.entryCount,
       logBytes: this.#log.bytes,
       streams: this.#log.streamCount,
@@ -182,6 +183,11 @@ export class Relay implements AsyncDisposable {
     if (config === undefined) throw new Error('BUG: a destination without an output')
     const { clock, random, logger } = options
     const events = {
+      onRefused: (entry: Entry, reply: Reply) => this.#refused(index, entry, reply),
+      onHeld: (entry: Entry, reply: Reply) => {
+        this.#refused(index, entry, reply)
+        this.#finishIfMissingEverywhere(entry)
+      },
       onSettled: (entry: Entry, outcome: Outcome) => this.#settled(index, entry, outcome),
       onFailed: (database: string) => this.#ballots.giveUpOn(index, database),
       onDown: () => this.#ballots.giveUpOn(index),
@@ -197,6 +203,19 @@ export class Relay implements AsyncDisposable {
       else votes.push(this.#outputs[i]?.canVote(database) ? 'open' : 'failed')
     }
     return votes
+  }
+
+  #isWaitBearable(
+    policy: AcknowledgementPolicy,
+    votes: readonly Vote[],
+    database: string,
+  ): boolean {
+    return isWaitBearable({
+      policy,
+      votes,
+      ackTimeoutMs: this.#config.ackTimeoutMs,
+      waitMs: (index) => this.#outputs[index]?.expectedWaitMs(database) ?? 0,
+    })
   }
 
   #append(write: Write): Entry | WriteRefusal {
@@ -217,15 +236,32 @@ export class Relay implements AsyncDisposable {
 
   #refuse(refusal: WriteRefusal): Promise<Reply> {
     this.#refusedWrites[refusal]++
-    return Promise.resolve(unavailableReply(REFUSAL_TEXTS[refusal], RETRY_AFTER_S))
+    return Promise.resolve(refusalReply(refusal))
+  }
+
+  #refused(index: number, entry: Entry, reply: Reply): void {
+    this.#ballots.of(entry)?.refuse(index, reply)
+    this.#ballots.count(entry)
+  }
+
+  /** Nobody has stored it, and all that owe it miss its database: then it is the write. */
+  #finishIfMissingEverywhere(entry: Entry): void {
+    const { heldCount, owedCount, storedCount } = entry
+    if (heldCount === 0 || heldCount < owedCount || storedCount > 0) return
+    if (entry === this.#withdrawn) return
+    for (const output of this.#outputs) output.finishHeld(entry)
   }
 
   #settled(index: number, entry: Entry, outcome: Outcome): void {
     this.#log.release(entry)
+    const output = this.#outputs[index]
+    if (output && this.#electors[index]) this.#disputes.compare(output.config, entry, outcome)
     const ballot = this.#ballots.of(entry)
-    if (ballot === undefined) return
-    castVote(ballot, index, outcome)
-    this.#ballots.count(entry)
+    if (ballot !== undefined) {
+      castVote(ballot, index, outcome)
+      this.#ballots.count(entry)
+    }
+    this.#finishIfMissingEverywhere(entry)
   }
 
   #answer({ entry, ballot, reply }: WaitingClient, decision: Decision): void {
@@ -233,47 +269,8 @@ export class Relay implements AsyncDisposable {
     reply(replyTo(decision, ballot))
     if (decision === 'refused' || decision === 'stored') return
     if (entry.begunCount > 0 || entry.storedCount > 0) return
+    this.#withdrawn = entry
     for (const output of this.#outputs) output.withdraw(entry)
-  }
-}
-
-function castVote(ballot: Ballot, index: number, outcome: Outcome): void {
-  switch (outcome.kind) {
-    case 'delivered':
-      return ballot.store(index, outcome.body)
-    case 'refused':
-      return ballot.refuse(index, outcome.reply)
-    case 'filtered':
-      return ballot.vote(index, 'none')
-    case 'withdrawn':
-      return ballot.vote(index, 'failed')
-    case 'dropped':
-      // A datagram that could not leave whole was sent as far as it could be; nobody will try
-      // again.
-      return ballot.vote(index, isSent(outcome.reason) ? 'stored' : 'failed')
-    default:
-      return unreachable(outcome)
-  }
-}
-
-function isSent(reason: Extract<Outcome, { kind: 'dropped' }>['reason']): boolean {
-  return reason === 'over-mtu' || reason === 'send-error'
-}
-
-function replyTo(decision: Decision, ballot: Ballot): Reply {
-  switch (decision) {
-    case 'stored':
-      return ballot.body === '' ? STORED : { ...STORED, status: 200, body: ballot.body }
-    case 'refused':
-      return ballot.refusal()
-    case 'unavailable':
-      return unavailableReply('unable to write points: no output stored them', RETRY_AFTER_S)
-    case 'open':
-      return unavailableReply(
-        'unable to write points: not decided within ack-timeout',
-        RETRY_AFTER_S,
-      )
-    default:
-      return unreachable(decision)
+    this.#withdrawn = undefined
   }
 }

@@ -1,0 +1,72 @@
+/**
+ * How fast an output takes the writes of one stream: how much to send at once, and how long a new
+ * write would wait.
+ *
+ * Judged by what attempts have taken in the recent past, weighted so that an attempt of MEMORY_MS
+ * ago counts a third. An attempt that is out counts with the time it has taken so far: a server
+ * that stops answering becomes slow before it becomes down.
+ *
+ * Small requests say little about how fast large ones go. So a batch may grow with each attempt, as
+ * far as the last one would have gone in BATCH_TARGET_MS; and a wait is expected only while
+ * something has really been waiting for EVIDENCE_MS.
+ */
+
+/** Time constant of forgetting. */
+const MEMORY_MS = 2_000
+/** What has waited less than this tells nothing: the next merged request may carry all of it. */
+const EVIDENCE_MS = 250
+/**
+ * A merged request is to take no longer than about this: longer ones would make all clients in it
+ * wait for the last, and a slow output look like one that is down.
+ */
+const BATCH_TARGET_MS = 1_000
+/** However slow an output seems, so much may go at once. */
+const BATCH_MIN_BYTES = 4 * 1024
+
+export class Pace {
+  #bytes = 0
+  #busyMs = 0
+  #updatedAtMs = 0
+  #beganAtMs: number | undefined
+  /** Bytes that the last attempt that got something done would have done in BATCH_TARGET_MS. */
+  #lastTargetBytes = Number.POSITIVE_INFINITY
+
+  /** An attempt goes out. Times are monotonic milliseconds. */
+  begin(nowMs: number): void {
+    this.#beganAtMs = nowMs
+  }
+
+  /** @param bytes what the attempt got done; 0 when it failed */
+  end(nowMs: number, bytes: number): void {
+    if (this.#beganAtMs === undefined) return
+    const tookMs = nowMs - this.#beganAtMs
+    const weight = Math.exp((this.#updatedAtMs - nowMs) / MEMORY_MS)
+    this.#bytes = this.#bytes * weight + bytes
+    this.#busyMs = this.#busyMs * weight + tookMs
+    this.#updatedAtMs = nowMs
+    this.#beganAtMs = undefined
+    if (bytes > 0) this.#lastTargetBytes = (bytes / Math.max(tookMs, 1)) * BATCH_TARGET_MS
+  }
+
+  /** The most that the next merged request should carry, within `limitBytes`. */
+  batchMaxBytes(limitBytes: number): number {
+    const averageTargetBytes = (this.#bytes / Math.max(this.#busyMs, 1)) * BATCH_TARGET_MS
+    const targetBytes = Math.max(this.#lastTargetBytes, averageTargetBytes, BATCH_MIN_BYTES)
+    return Math.min(limitBytes, targetBytes)
+  }
+
+  /**
+   * Milliseconds until a write that is appended now would be done; 0 where nothing speaks for a
+   * wait.
+   *
+   * @param waiting what waits before it: its bytes, and how long the oldest of it has waited
+   */
+  expectedWaitMs(
+    nowMs: number,
+    waiting: { readonly bytes: number; readonly oldestMs: number },
+  ): number {
+    if (waiting.oldestMs < EVIDENCE_MS || this.#bytes === 0) return 0
+    const runningMs = this.#beganAtMs === undefined ? 0 : nowMs - this.#beganAtMs
+    return (waiting.bytes * (this.#busyMs + runningMs)) / this.#bytes
+  }
+}

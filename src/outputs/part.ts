@@ -1,0 +1,202 @@
+/**
+ * What an output sends of the log's entries, and how a request is taken apart.
+ *
+ *     entry ──filters──▶ Taken ──▶ Part: consecutive lines of it
+ *     Group: parts that leave as one request, in order
+ *
+ * Merging makes one group of neighbours; bisecting replaces a group by its halves, in its place, so
+ * that order is kept by construction. A taken entry is settled when the last of its parts is
+ * finished.
+ *
+ * Invariant: the parts of a group belong to different entries; a group that stands for some lines
+ * of an entry holds nothing else.
+ */
+
+import { halveLines } from '../line-protocol/split.ts'
+import type { Entry } from '../log/entry.ts'
+import { DELIVERED, type DropReason, type Outcome } from '../write/outcome.ts'
+import type { Reply } from '../write/reply.ts'
+import type { Write, WriteTarget } from '../write/write.ts'
+import type { Batch } from './destination.ts'
+
+/** Resets in a row, all under the same request, before its data is suspected. */
+const RESETS_MAX = 3
+/** Answers 5xx in a row, all to the same request, before its data is suspected. */
+const ERRORS_MAX = 20
+
+/** An entry as this output sends it, until it is settled here. */
+export class Taken {
+  readonly entry: Entry
+  /** Lines that the output's filters hold back. */
+  readonly filteredLineCount: number
+  /** Times that its lines were taken apart. */
+  splitCount = 0
+  /** Of its parts, those on hold. */
+  heldPartCount = 0
+  #openPartCount = 1
+  #refusedLineCount = 0
+  #reply: Reply | undefined
+  #lost: { readonly reason: DropReason; readonly lineCount: number } | undefined
+  #body = ''
+
+  constructor(entry: Entry, filteredLineCount: number) {
+    this.entry = entry
+    this.filteredLineCount = filteredLineCount
+  }
+
+  /** What its client is to be told; `undefined` while nothing of it was refused. */
+  get reply(): Reply | undefined {
+    return this.#reply
+  }
+
+  /** Of several refusals the first speaks, as a database names one reason of many. */
+  explain(reply: Reply): void {
+    this.#reply ??= reply
+  }
+
+  refuse(lineCount: number, reply: Reply): void {
+    this.#refusedLineCount += lineCount
+    this.explain(reply)
+  }
+
+  lose(reason: DropReason, lineCount: number): void {
+    this.#lost = { reason, lineCount: lineCount + (this.#lost?.lineCount ?? 0) }
+  }
+
+  /** @param body the destination's answer to a statement, or '' */
+  store(body: string): void {
+    this.#body = body
+  }
+
+  split(): void {
+    this.splitCount++
+    this.#openPartCount++
+  }
+
+  /** @returns whether that was the last one */
+  finishPart(): boolean {
+    this.#openPartCount--
+    return this.#openPartCount === 0
+  }
+
+  outcome(): Outcome {
+    if (this.#lost !== undefined) return { kind: 'dropped', ...this.#lost }
+    if (this.#refusedLineCount > 0 && this.#reply !== undefined) {
+      const reply = this.#isPartlyStored
+        ? asPartial(this.#reply, this.#refusedLineCount)
+        : this.#reply
+      return { kind: 'refused', reply, lineCount: this.#refusedLineCount }
+    }
+    return this.#body === '' ? DELIVERED : { kind: 'delivered', body: this.#body }
+  }
+
+  get #isPartlyStored(): boolean {
+    return this.#refusedLineCount < this.entry.write.lineCount - this.filteredLineCount
+  }
+}
+
+/** A body that was refused whole, and then stored in part because we sent its lines apart. */
+function asPartial(reply: Reply, refusedLineCount: number): Reply {
+  if (reply.error.includes('partial write')) return reply
+  return {
+    ...reply,
+    status: 400,
+    error: `partial write: ${reply.error} dropped=${refusedLineCount}`,
+  }
+}
+
+export interface Part {
+  readonly taken: Taken
+  /** The entry's write with those of its lines that are still to be sent. */
+  readonly write: Write
+}
+
+export class Group {
+  readonly parts: readonly Part[]
+  /** Its first half made the server fail again and again, or its other one. */
+  readonly isSuspect: boolean
+  /** Refusals in a row that do not sound like a database. */
+  doubtCount = 0
+  /** Why its last attempt failed that its data may be to blame for. */
+  lastFailure = ''
+  #resetCount = 0
+  #errorCount = 0
+
+  constructor(parts: readonly Part[], isSuspect = false) {
+    this.parts = parts
+    this.isSuspect = isSuspect
+  }
+
+  /** What all of it has in common. */
+  get target(): WriteTarget {
+    return this.#first.write.target
+  }
+
+  get lineCount(): number {
+    return this.parts.reduce((sum, { write }) => sum + write.lineCount, 0)
+  }
+
+  /** The part of a group that has no other. */
+  get onlyPart(): Part | undefined {
+    return this.parts.length === 1 ? this.parts[0] : undefined
+  }
+
+  /** Whether it may be the data that makes the server fail. */
+  get isSuspicious(): boolean {
+    if (this.#resetCount >= RESETS_MAX || this.#errorCount >= ERRORS_MAX) return true
+    // What it is a half of has been tried often enough; but nothing is given up on one failure.
+    const hasFailed = this.#resetCount + this.#errorCount > 0
+    return this.isSuspect && hasFailed && this.isDivisible('line')
+  }
+
+  noteSuspicion(kind: 'reset' | 'error', why: string): void {
+    this.lastFailure = why
+    if (kind === 'reset') this.#resetCount++
+    else this.#errorCount++
+  }
+
+  /** It failed for a reason that is none of the data's. */
+  clearSuspicion(): void {
+    this.#resetCount = 0
+    this.#errorCount = 0
+  }
+
+  isDivisible(downTo: 'write' | 'line'): boolean {
+    const part = this.onlyPart
+    if (part === undefined) return true
+    return downTo === 'line' && part.write.kind === 'lines' && part.write.lineCount > 1
+  }
+
+  /** @returns `undefined` when it cannot be taken apart any further */
+  halves(downTo: 'write' | 'line', isSuspect = false): readonly [Group, Group] | undefined {
+    if (!this.isDivisible(downTo)) return undefined
+    const halves = this.onlyPart === undefined ? halveParts(this.parts) : halvePart(this.onlyPart)
+    const [first, second] = halves.map((parts) => new Group(parts, isSuspect))
+    if (first === undefined || second === undefined) throw new Error('BUG: a half is missing')
+    return [first, second]
+  }
+
+  get #first(): Part {
+    const first = this.parts[0]
+    if (first === undefined) throw new Error('BUG: a group without parts')
+    return first
+  }
+}
+
+function halveParts(parts: readonly Part[]): readonly (readonly Part[])[] {
+  const middle = Math.ceil(parts.length / 2)
+  return [parts.slice(0, middle), parts.slice(middle)]
+}
+
+function halvePart({ taken, write }: Part): readonly (readonly Part[])[] {
+  taken.split()
+  return halveLines(write.body, write.lineCount).map(({ body, lineCount }) => {
+    return [{ taken, write: { ...write, body, lineCount } }]
+  })
+}
+
+export function toBatch({ parts, target }: Group): Batch {
+  let bytes = 0
+  for (const { write } of parts) bytes += write.body.length
+  return { target, writes: parts.map(({ write }) => write), bytes }
+}

@@ -1,0 +1,140 @@
+/**
+ * What becomes of lines that a destination refuses for good, and of those that were sent with them.
+ *
+ *     partly ──lines found by the answer's own words──▶ refused; the rest is sent again
+ *        └───── not found ──▶ halves
+ *     split ──▶ halves ──▶ … ──▶ a write, or a line, that is refused alone
+ *
+ * The cursor passes a request only on a success, never on a partial refusal: InfluxDB answers one
+ * as soon as one shard has refused, while others are still being written, and what comes next would
+ * overtake. So the rest goes again until it is stored.
+ *
+ * A client is told as soon as the answer is known to be about its write; the write is settled here
+ * when all of it is done.
+ *
+ * Limits: a write's lines are taken apart SPLITS_MAX times; what is then still unexplained counts
+ * as refused as the destination has counted it.
+ */
+
+import { siftRefused, withDropped } from '../line-protocol/refused-lines.ts'
+import type { Entry } from '../log/entry.ts'
+import type { Clock } from '../std/clock.ts'
+import { type Reply, refusedReply } from '../write/reply.ts'
+import type { Backlog } from './backlog.ts'
+import type { Verdict } from './destination.ts'
+import type { OutputLog } from './output-log.ts'
+import { Group, type Part, type Taken } from './part.ts'
+import type { StreamDrain } from './stream-drain.ts'
+
+const SPLITS_MAX = 256
+
+type Partly = Extract<Verdict, { kind: 'partly' }>
+type Split = Extract<Verdict, { kind: 'split' }>
+
+export interface RefusalsOptions {
+  readonly backlog: Backlog
+  readonly log: OutputLog
+  readonly clock: Clock
+  /** This output's word on an entry is no, though it may not be through with it. */
+  readonly onRefused: (entry: Entry, reply: Reply) => void
+}
+
+export class Refusals {
+  readonly #options: RefusalsOptions
+
+  constructor(options: RefusalsOptions) {
+    this.#options = options
+  }
+
+  /** Some lines of the stream's first group are refused: takes them out, or the group apart. */
+  partly(stream: StreamDrain, group: Group, verdict: Partly): void {
+    const { reply, refusedCount, clue } = verdict
+    const bodies = group.parts.map(({ write }) => write.body)
+    const sifted = refusedCount && siftRefused(bodies, clue, refusedCount)
+    if (!sifted) return this.#partlyUnexplained(stream, group, verdict)
+    const { onlyPart } = group
+    const kept: Part[] = []
+    for (const [index, part] of group.parts.entries()) {
+      const { keptCount, kept: body, refused } = sifted[index] ?? missing()
+      if (refused.length === 0) {
+        kept.push(part)
+        continue
+      }
+      const ownError = onlyPart ? reply.error : withDropped(reply.error, refused.length)
+      this.#refuseLines(part.taken, refused.length, { ...reply, error: ownError })
+      this.#tell(part.taken, reply)
+      if (keptCount === 0) this.#options.backlog.finishPart(stream, part.taken)
+      else kept.push({ taken: part.taken, write: { ...part.write, body, lineCount: keptCount } })
+    }
+    stream.groups.splice(0, 1, ...(kept.length === 0 ? [] : [new Group(kept, group.isSuspect)]))
+  }
+
+  /** The stream's first group is refused whole, with nothing stored: finds out for whose sake. */
+  split(stream: StreamDrain, group: Group, { downTo, reply }: Split): void {
+    if (isExhausted(group) || !this.#halve(stream, group, downTo)) this.whole(stream, group, reply)
+  }
+
+  /** All of the stream's first group is refused. */
+  whole(stream: StreamDrain, group: Group, reply: Reply): void {
+    stream.groups.shift()
+    this.#refuseAll(stream, group, reply)
+  }
+
+  /** Replaces the stream's first group by its halves. @returns whether it can be halved */
+  #halve(stream: StreamDrain, group: Group, downTo: 'write' | 'line'): boolean {
+    const halves = group.halves(downTo, group.isSuspect)
+    if (halves === undefined) return false
+    this.#options.backlog.counters.splitBatches++
+    stream.groups.splice(0, 1, ...halves)
+    return true
+  }
+
+  /** What follows was accepted: those that were set aside for it are the cause of the failures. */
+  condemn(stream: StreamDrain): void {
+    for (const group of stream.suspects.splice(0)) {
+      const why = group.lastFailure
+      this.#options.log.condemned(group, why)
+      this.#refuseAll(stream, group, refusedReply(500, `the server fails on this write: ${why}`))
+    }
+  }
+
+  #partlyUnexplained(stream: StreamDrain, group: Group, { reply, refusedCount }: Partly): void {
+    const { onlyPart } = group
+    // Alone, its words are those that the client would have got without a relay.
+    if (onlyPart !== undefined) this.#tell(onlyPart.taken, reply)
+    if (!isExhausted(group) && this.#halve(stream, group, 'line')) return
+    stream.groups.shift()
+    for (const { taken, write } of group.parts) {
+      this.#refuseLines(taken, Math.min(refusedCount ?? write.lineCount, write.lineCount), reply)
+      this.#options.backlog.finishPart(stream, taken)
+    }
+  }
+
+  #refuseAll(stream: StreamDrain, group: Group, reply: Reply): void {
+    for (const { taken, write } of group.parts) {
+      this.#refuseLines(taken, write.lineCount, reply)
+      this.#options.backlog.finishPart(stream, taken)
+    }
+  }
+
+  #refuseLines(taken: Taken, lineCount: number, reply: Reply): void {
+    const { clock, log } = this.#options
+    const { target, client } = taken.entry.write
+    taken.refuse(lineCount, reply)
+    client?.noteRefusal(clock.monotonicMs())
+    log.refused({ target, lineCount, reply })
+  }
+
+  #tell(taken: Taken, reply: Reply): void {
+    taken.explain(reply)
+    this.#options.onRefused(taken.entry, taken.reply ?? reply)
+  }
+}
+
+function isExhausted({ onlyPart }: Group): boolean {
+  return onlyPart !== undefined && onlyPart.taken.splitCount >= SPLITS_MAX
+}
+
+function missing(): never {
+  throw new Error('BUG: a body was not sifted')
+}

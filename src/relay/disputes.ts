@@ -1,0 +1,50 @@
+/**
+ * Writes that outputs do not agree on: counted and told, because nothing else would show it.
+ *
+ * Outputs that see the same writes in the same order refuse the same lines of them. Where one has
+ * refused other than another, they held different things before, and they do so now.
+ */
+
+import type { OutputConfig } from '../config/config.ts'
+import type { Entry } from '../log/entry.ts'
+import type { Clock } from '../std/clock.ts'
+import type { Logger } from '../std/logger.ts'
+import { LogThrottle } from '../std/throttle.ts'
+import type { Outcome } from '../write/outcome.ts'
+
+const LOG_INTERVAL_MS = 5_000
+
+export class Disputes {
+  readonly #logger: Logger
+  readonly #throttle: LogThrottle
+  #count = 0
+
+  constructor(options: { readonly clock: Clock; readonly logger: Logger }) {
+    this.#logger = options.logger
+    this.#throttle = new LogThrottle(options.clock, LOG_INTERVAL_MS)
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** Holds the outcome at one output against that of the first one that was through with it. */
+  compare(output: OutputConfig, entry: Entry, outcome: Outcome): void {
+    // What a filter holds back is seen by some outputs only.
+    if (output.filters.length > 0) return
+    if (outcome.kind !== 'delivered' && outcome.kind !== 'refused') return
+    const refusedLines = outcome.kind === 'refused' ? outcome.lineCount : 0
+    const others = entry.firstRefusedLineCount
+    entry.firstRefusedLineCount ??= refusedLines
+    if (others === undefined || others === refusedLines) return
+    this.#count++
+    const suppressed = this.#throttle.hit()
+    if (suppressed === undefined) return
+    const { lineCount, target } = entry.write
+    const { database } = target
+    const text =
+      `outputs differ on a write to database "${database}": of its ${lineCount} lines ` +
+      `"${output.name}" has refused ${refusedLines}, another output ${others}`
+    this.#logger.error({ output: output.name, database, refusedLines, others, suppressed }, text)
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * Outcomes as votes, and decisions as replies: the two ends of a ballot.
+ */
+
+import { unreachable } from '../std/errors.ts'
+import type { Decision } from '../write/acknowledgement.ts'
+import type { Ballot } from '../write/ballot.ts'
+import type { Outcome } from '../write/outcome.ts'
+import { type Reply, STORED, unavailableReply } from '../write/reply.ts'
+import { RETRY_AFTER_S } from './admission.ts'
+
+export function castVote(ballot: Ballot, index: number, outcome: Outcome): void {
+  switch (outcome.kind) {
+    case 'delivered':
+      return ballot.store(index, outcome.body)
+    case 'refused':
+      return ballot.refuse(index, outcome.reply)
+    case 'filtered':
+      return ballot.vote(index, 'none')
+    case 'withdrawn':
+      return ballot.vote(index, 'failed')
+    case 'dropped':
+      // A datagram that could not leave whole was sent as far as it could be; nobody will try
+      // again.
+      return ballot.vote(index, isSent(outcome.reason) ? 'stored' : 'failed')
+    default:
+      return unreachable(outcome)
+  }
+}
+
+function isSent(reason: Extract<Outcome, { kind: 'dropped' }>['reason']): boolean {
+  return reason === 'over-mtu' || reason === 'send-error'
+}
+
+/** What the client is told; `open` means that the time is up. */
+export function replyTo(decision: Decision, ballot: Ballot): Reply {
+  switch (decision) {
+    case 'stored':
+      return ballot.body === '' ? STORED : { ...STORED, status: 200, body: ballot.body }
+    case 'refused':
+      return ballot.refusal()
+    case 'unavailable':
+      return unavailable('no output stored them')
+    case 'open':
+      return unavailable('not decided within ack-timeout')
+    default:
+      return unreachable(decision)
+  }
+}
+
+function unavailable(why: string): Reply {
+  return unavailableReply(`unable to write points: ${why}`, RETRY_AFTER_S)
+}

@@ -1,0 +1,65 @@
+/**
+ * An HTTP destination before one URL, and batches to send there, for tests of what it makes of the
+ * answers.
+ *
+ *     const send = openSender(t, influxd.url)
+ *     const verdict = await send(['m v=1 1\n', 'm v=2 2\n'], { db: 'd' })
+ */
+import type { TestContext } from 'node:test'
+import type { HttpOutputConfig } from '../../src/config/config.ts'
+import type { Batch, Verdict } from '../../src/outputs/destination.ts'
+import { openHttpDestination } from '../../src/outputs/http/http-destination.ts'
+import { systemClock } from '../../src/std/clock.ts'
+import { NO_CREDENTIALS, type Write, writeTarget } from '../../src/write/write.ts'
+
+export interface Place {
+  readonly db?: string
+  readonly rp?: string
+}
+
+/** Each text is the body of one write. */
+export type Send = (texts: readonly string[], place?: Place) => Promise<Verdict>
+
+export function openSender(
+  t: Pick<TestContext, 'after'>,
+  origin: string,
+  changes: Partial<HttpOutputConfig> = {},
+): Send {
+  const config: HttpOutputConfig = {
+    kind: 'http',
+    name: 'o',
+    location: origin,
+    origin,
+    dialect: 'v1',
+    paths: { write: '/write', prometheusWrite: '/prom', ping: '/ping', query: '/query' },
+    bufferBytes: 1e6,
+    batchMaxBytes: 1e6,
+    timeoutMs: 10_000,
+    delayMaxMs: 1000,
+    filters: [],
+    credentials: undefined,
+    gzip: false,
+    missingDbGraceMs: 1000,
+    tls: {
+      skipVerification: false,
+      ca: undefined,
+      cert: undefined,
+      key: undefined,
+      serverName: undefined,
+    },
+    ...changes,
+  }
+  const destination = openHttpDestination({ config, clock: systemClock, userAgent: 'test' })
+  t.after(() => destination[Symbol.asyncDispose]())
+  return (texts, place) => destination.send(batchOf(texts, place), { onTimeout() {} })
+}
+
+function batchOf(texts: readonly string[], { db = 'db', rp = '' }: Place = {}): Batch {
+  const parts = { database: db, retentionPolicy: rp, credentials: NO_CREDENTIALS }
+  const target = writeTarget({ ...parts, precision: 'ns' })
+  const writes = texts.map((text): Write => {
+    const lineCount = text.split('\n').length - 1
+    return { kind: 'lines', target, body: Buffer.from(text), lineCount, receivedAtMs: 0 }
+  })
+  return { target, writes, bytes: writes.reduce((sum, { body }) => sum + body.length, 0) }
+}

@@ -1,0 +1,117 @@
+/**
+ * One relay before scripted destinations, all of them HTTP outputs called a, b, …
+ *
+ *     const { relay } = await openTestRelay([new ScriptedDestination(), …])
+ *     assert.equal((await relay.accept(writeOf('m v=1 1\n'))).status, 204)
+ */
+import assert from 'node:assert/strict'
+import type { HttpOutputConfig, HttpRelayConfig, OutputConfig } from '../../src/config/config.ts'
+import type { OutputSnapshot } from '../../src/outputs/output-snapshot.ts'
+import { openRelay, type Relay } from '../../src/relay/relay.ts'
+import { type Clock, systemClock } from '../../src/std/clock.ts'
+import type { Logger } from '../../src/std/logger.ts'
+import { MemoryBudget } from '../../src/std/memory-budget.ts'
+import { Client } from '../../src/write/client.ts'
+import { NO_CREDENTIALS, type Write, writeTarget } from '../../src/write/write.ts'
+import type { ScriptedDestination } from './scripted-destination.ts'
+
+export const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} }
+
+export interface Setup {
+  readonly relay?: Partial<HttpRelayConfig>
+  readonly output?: Partial<HttpOutputConfig>
+  readonly memoryBytes?: number
+  readonly clock?: Clock
+  readonly logger?: Logger
+}
+
+export async function openTestRelay(
+  destinations: readonly ScriptedDestination[],
+  setup: Setup = {},
+): Promise<{ relay: Relay; memory: MemoryBudget }> {
+  const outputs = destinations.map((_, index) => outputConfig(index, setup.output))
+  const config: HttpRelayConfig = {
+    kind: 'http',
+    name: 'test',
+    bindAddress: { host: '127.0.0.1', port: 0 },
+    logDir: undefined,
+    logMaxBytes: 0,
+    acknowledgement: 'any',
+    ackTimeoutMs: 4000,
+    outputs,
+    tlsPemPath: undefined,
+    defaultRetentionPolicy: '',
+    pingStatus: 204,
+    rateLimit: undefined,
+    healthTimeoutMs: 0,
+    maxBodyBytes: 1e6,
+    maxConnections: 10,
+    influxdbVersion: '1.8.10',
+    unsignedIntegers: false,
+    ...setup.relay,
+  }
+  const memory = new MemoryBudget(setup.memoryBytes ?? 1e8)
+  const openDestination = async (output: OutputConfig) => {
+    const destination = destinations[outputs.findIndex(({ name }) => name === output.name)]
+    assert(destination)
+    return destination
+  }
+  const relay = await openRelay({
+    config,
+    openDestination,
+    memory,
+    clock: setup.clock ?? systemClock,
+    // Without a clock of its own there is no backoff: tests do not wait.
+    random: () => (setup.clock === undefined ? 0 : 0.5),
+    logger: setup.logger ?? SILENT,
+  })
+  await relay.start()
+  return { relay, memory }
+}
+
+function outputConfig(index: number, changes: Partial<HttpOutputConfig> = {}): HttpOutputConfig {
+  return {
+    kind: 'http',
+    name: String.fromCharCode(97 + index),
+    location: 'http://x/write',
+    bufferBytes: 1e6,
+    batchMaxBytes: 1e6,
+    timeoutMs: 1000,
+    delayMaxMs: 1000,
+    filters: [],
+    origin: 'http://x',
+    paths: { write: '/write', prometheusWrite: '', ping: '/ping', query: '/query' },
+    dialect: 'v1',
+    credentials: undefined,
+    gzip: false,
+    missingDbGraceMs: 3_600_000,
+    tls: {
+      skipVerification: false,
+      ca: undefined,
+      cert: undefined,
+      key: undefined,
+      serverName: undefined,
+    },
+    ...changes,
+  }
+}
+
+export function writeOf(body: string, database = 'db', client = new Client()): Write {
+  const target = writeTarget({
+    database,
+    retentionPolicy: '',
+    precision: 'ns',
+    credentials: NO_CREDENTIALS,
+  })
+  const lineCount = body.split('\n').length - 1
+  return { kind: 'lines', target, body: Buffer.from(body), lineCount, receivedAtMs: 0, client }
+}
+
+export function outputOf(relay: Relay, name: string): OutputSnapshot {
+  const output = relay.snapshot().outputs.find((each) => each.name === name)
+  assert(output)
+  const { acceptedLines, pendingLines, outcomeLines } = output
+  const settled = Object.values(outcomeLines).reduce((sum, lines) => sum + lines, 0)
+  assert.equal(acceptedLines, pendingLines + settled, `the books of ${name}`)
+  return output
+}
