@@ -20,7 +20,7 @@ import { parseResponse } from './support/raw-response.ts'
 import { runRelay, startRelayProcess } from './support/relay-process.ts'
 import { pointLines } from './support/series.ts'
 import { temporaryFolder } from './support/temporary-folder.ts'
-import { until } from './support/wait.ts'
+import { until, withinLimit } from './support/wait.ts'
 
 const write = (url: string, body: string | Uint8Array, headers = {}) =>
   httpRequest(`${url}/write?db=db`, { method: 'POST', body, headers })
@@ -155,6 +155,26 @@ test('the fault proxy keeps to its rate', async () => {
   const startedAt = performance.now()
   await write(proxy.url, 'x'.repeat(20_000))
   assert.ok(performance.now() - startedAt >= 90, '20 kB at 200 kB/s')
+})
+
+test('the fault proxy can be half-open: the request arrives, its answer does not', async () => {
+  await using influx = await openFakeInflux()
+  await using proxy = await openFaultProxy(influx.port)
+  proxy.fault = { kind: 'stall', direction: 'down' }
+  const stalled = write(proxy.url, 'm v=1 1\n')
+  await influx.receives('m v=1 1\n')
+  await assert.rejects(withinLimit(stalled, { what: 'an answer', limitMs: 50 }), /in vain/)
+  proxy.fault = { kind: 'none' }
+  assert.equal((await stalled).status, 204)
+})
+
+test('the fake InfluxDB works on one request at a time, at its rate', async () => {
+  await using influx = await openFakeInflux({ bytesPerSecond: 200_000 })
+  const startedAt = performance.now()
+  await Promise.all(['a', 'b'].map((letter) => write(influx.url, letter.repeat(10_000))))
+  assert.ok(performance.now() - startedAt >= 95, '20 kB at 200 kB/s')
+  influx.bytesPerSecond = Number.POSITIVE_INFINITY
+  assert.equal((await write(influx.url, 'x'.repeat(1_000_000))).status, 204)
 })
 
 test('a raw connection pipelines and sees each answer', async () => {

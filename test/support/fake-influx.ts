@@ -6,6 +6,9 @@
  * answered, so after `hold()` the answer of the moment of `release()` counts. `/ping` is apart: it
  * is answered by `ping` (204), counted, and neither held nor kept in `requests`.
  *
+ * With a `bytesPerSecond` it is a database at its limit: it works on one request at a time, for as
+ * long as the body takes at that rate, and answers then.
+ *
  *     await using influx = await openFakeInflux({ answer: 503 })
  *     …
  *     influx.answer = (request) => request.body.includes('bad') ? badRequest('…') : 204
@@ -62,6 +65,8 @@ export interface FakeInfluxOptions {
   readonly answer?: Script
   /** Default 204. */
   readonly ping?: FakeAnswer
+  /** Default: no limit. */
+  readonly bytesPerSecond?: number
 }
 
 /** Opened on a free port of 127.0.0.1. Disposing ends all connections at once. */
@@ -83,6 +88,8 @@ export function influxError(status: number, message: string): ScriptedReply {
 export class FakeInflux implements AsyncDisposable {
   answer: Script
   ping: FakeAnswer
+  /** May be changed at any time; counts for requests that come from then on. */
+  bytesPerSecond: number
   /** Requests to `/ping`. */
   pings = 0
   /** Connections ever accepted. */
@@ -94,11 +101,14 @@ export class FakeInflux implements AsyncDisposable {
   #server: Server | undefined
   #port = 0
   #holding = false
+  /** When the work at hand is done, in milliseconds of `performance.now()`. */
+  #busyUntil = 0
   readonly #held: (() => void)[] = []
 
   constructor(options: FakeInfluxOptions) {
     this.answer = options.answer ?? 204
     this.ping = options.ping ?? 204
+    this.bytesPerSecond = options.bytesPerSecond ?? Number.POSITIVE_INFINITY
   }
 
   get port(): number {
@@ -185,6 +195,14 @@ export class FakeInflux implements AsyncDisposable {
     await this.stop()
   }
 
+  /** By a schedule, not by one timer after the other: late timers must not lower the rate. */
+  async #work(bytes: number): Promise<void> {
+    const now = performance.now()
+    this.#busyUntil = Math.max(this.#busyUntil, now) + (bytes / this.bytesPerSecond) * 1000
+    const waitMs = this.#busyUntil - now
+    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
+  }
+
   #count(socket: Socket): void {
     this.connections++
     this.#sockets.set(socket, this.connections)
@@ -201,6 +219,7 @@ export class FakeInflux implements AsyncDisposable {
       return
     }
     this.#arrivals.push(received)
+    await this.#work(received.bytes.length)
     if (this.#holding) await new Promise<void>((go) => this.#held.push(go))
     const script = this.answer
     await perform(typeof script === 'function' ? await script(received) : script, response)

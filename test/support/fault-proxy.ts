@@ -8,7 +8,8 @@
  *     delay ms              every chunk waits so long
  *     rate bytesPerSecond   slow line, both directions, per connection and direction
  *     cut afterBytes        TCP reset after so many bytes in `direction`, per connection
- *     stall                 half-open: connections stay, nothing is read, nothing is sent
+ *     stall                 half-open: connections stay, nothing is read, nothing is sent; with a
+ *                           `direction` only that way: what is asked arrives, its answer does not
  *     garbage               what comes down is replaced by bytes that mean nothing
  *
  * `resetConnections()` resets what is open. `refuse()` stops listening (connection refused),
@@ -25,7 +26,7 @@ export type ProxyFault =
   | { readonly kind: 'delay'; readonly ms: number }
   | { readonly kind: 'rate'; readonly bytesPerSecond: number }
   | { readonly kind: 'cut'; readonly afterBytes: number; readonly direction: Direction }
-  | { readonly kind: 'stall' }
+  | { readonly kind: 'stall'; readonly direction?: Direction }
   | { readonly kind: 'garbage' }
 
 /** Opened on a free port of 127.0.0.1. */
@@ -151,7 +152,7 @@ export class FaultProxy implements AsyncDisposable {
     direction: Direction,
     cut: { fault: ProxyFault; bytes: number },
   ): Promise<Buffer> {
-    while (this.#fault.kind === 'stall') await this.#changed.promise
+    while (isStalled(this.#fault, direction)) await this.#changed.promise
     const fault = this.#fault
     if (cut.fault !== fault) {
       cut.fault = fault
@@ -186,6 +187,10 @@ export class FaultProxy implements AsyncDisposable {
     await Promise.race([wait, this.#changed.promise])
     clearTimeout(timer)
   }
+}
+
+function isStalled(fault: ProxyFault, direction: Direction): boolean {
+  return fault.kind === 'stall' && (fault.direction ?? direction) === direction
 }
 
 function reset({ client, target }: Pair): void {

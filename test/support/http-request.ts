@@ -4,7 +4,7 @@
  * Not `fetch`: its pool would keep connections to a server that the test has killed. For bytes that
  * no HTTP library would send see raw-http.ts.
  */
-import { type IncomingHttpHeaders, request } from 'node:http'
+import { type Agent, type IncomingHttpHeaders, request } from 'node:http'
 import { WAIT_LIMIT_MS } from './wait.ts'
 
 export interface HttpAnswer {
@@ -18,16 +18,19 @@ export interface HttpRequestOptions {
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string | Uint8Array
   readonly limitMs?: number
+  /** Keeps connections; without one every request has its own. */
+  readonly agent?: Agent
 }
 
 /** Resolves with any answer; rejects when there is none in time or the connection breaks. */
 export async function httpRequest(
   url: string,
-  { method = 'GET', headers = {}, body, limitMs = WAIT_LIMIT_MS }: HttpRequestOptions = {},
+  options: HttpRequestOptions = {},
 ): Promise<HttpAnswer> {
+  const { method = 'GET', headers = {}, body, limitMs = WAIT_LIMIT_MS, agent = false } = options
   const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>()
   const signal = AbortSignal.timeout(limitMs)
-  const outgoing = request(url, { method, headers, agent: false, signal }, (response) => {
+  const outgoing = request(url, { method, headers, agent, signal }, (response) => {
     const chunks: Buffer[] = []
     response.on('error', reject)
     response.on('data', (chunk: Buffer) => chunks.push(chunk))

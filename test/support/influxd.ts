@@ -71,6 +71,18 @@ export async function openInfluxd(
   return influxd
 }
 
+/** Two servers with these databases, as a relay that keeps replicas has. */
+export async function openInfluxdPair(
+  t: Pick<TestContext, 'after'>,
+  databases: readonly string[] = ['db'],
+): Promise<readonly [Influxd, Influxd]> {
+  const pair = await Promise.all([openInfluxd(t), openInfluxd(t)])
+  for (const server of pair) {
+    for (const database of databases) await server.createDatabase(database)
+  }
+  return pair
+}
+
 interface Ports {
   readonly http: number
   readonly rpc: number

@@ -3,6 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { httpRequest } from './http-request.ts'
+import { until, type WaitOptions } from './wait.ts'
 
 export interface Sample {
   readonly name: string
@@ -61,4 +62,39 @@ export function booksOf(samples: readonly Sample[], output: string): Books {
 export function assertBooksBalance(books: Books): void {
   const settled = Object.values(books.outcomes).reduce((sum, lines) => sum + lines, 0)
   assert.equal(books.accepted, books.pending + settled, JSON.stringify(books))
+}
+
+/** The sum of all samples of that name whose labels are these, and maybe more. */
+export function sumOf(
+  samples: readonly Sample[],
+  name: string,
+  labels: Readonly<Record<string, string>> = {},
+): number {
+  const wanted = Object.entries(labels)
+  const fits = (sample: Sample) =>
+    sample.name === name && wanted.every(([key, value]) => sample.labels[key] === value)
+  return samples.filter(fits).reduce((sum, { value }) => sum + value, 0)
+}
+
+/** Polls, as a scraper does, until every output is through with all it was given. */
+export async function untilNothingPends(
+  adminUrl: string,
+  limitMs?: NonNullable<WaitOptions['limitMs']>,
+): Promise<readonly Sample[]> {
+  let samples: readonly Sample[] = []
+  const look = async () => {
+    samples = await readMetrics(adminUrl)
+    return sumOf(samples, 'relay_output_pending_lines') === 0
+  }
+  await until(look, {
+    what: () => `nothing pends; ${sumOf(samples, 'relay_output_pending_lines')} lines do`,
+    ...(limitMs === undefined ? {} : { limitMs }),
+  })
+  return samples
+}
+
+/** Polls until the relay has taken so many writes into its log, in all. */
+export async function untilAccepted(adminUrl: string, writes: number): Promise<void> {
+  const count = async () => sumOf(await readMetrics(adminUrl), 'relay_accepted_writes_total')
+  await until(async () => (await count()) >= writes, { what: `${writes} writes are accepted` })
 }
