@@ -1,10 +1,12 @@
 /**
- * The oracle of same order itself: what it finds, and what it lets pass.
+ * The helpers of the long tests themselves: the oracle of same order, what it finds and what it
+ * lets pass, and the load that does not wait for answers.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openFakeInflux } from './support/fake-influx.ts'
 import { parseMetrics, sumOf } from './support/metrics.ts'
+import { offerLoad } from './support/offered-load.ts'
 import { openWriteClient } from './support/write-client.ts'
 import { WriteJournal } from './support/write-journal.ts'
 
@@ -88,4 +90,21 @@ test('sumOf adds the samples that have the labels', () => {
   check('x_total', { b: '3' }, 4)
   check('x_total', { c: '3' }, 0)
   check('y_total', {}, 5)
+})
+
+test('offered load begins every write by the clock, also behind one that is not answered', async () => {
+  await using influx = await openFakeInflux({
+    answer: { status: 503, headers: { 'Retry-After': '1' } },
+  })
+  influx.hold()
+  const load = { url: influx.url, writesPerSecond: 100, durationMs: 200 }
+  const offered = offerLoad({ ...load, lineOf: (index) => `m v=${index}i 1\n` })
+  await influx.receivesRequests(20)
+  influx.release()
+  const { answers, maxWaitMs } = await offered
+  assert.deepEqual(
+    answers.map(({ index, status, retryAfter }) => [index, status, retryAfter]),
+    Array.from({ length: 20 }, (_, index) => [index, 503, '1']),
+  )
+  assert(maxWaitMs > 0)
 })
