@@ -1,0 +1,90 @@
+/**
+ * What is stored while twice as much is offered as the outputs take? Prints every second what was
+ * answered and how much of it 204, in per cent of what the outputs take, with the relay's memory;
+ * then how long after the load a write is answered 204 again.
+ *
+ * Run: `node bench/overload.ts [SECONDS]`. Two outputs, each a process of its own, work on one
+ * request at a time at a fixed rate; clients write in an open loop. All other settings are the
+ * defaults.
+ */
+import { errorText } from '../src/std/errors.ts'
+import { readMetrics, sumOf, untilNothingPends } from '../test/support/metrics.ts'
+import { type LoadAnswer, offerLoad } from '../test/support/offered-load.ts'
+import { relayConfig } from '../test/support/relay-config.ts'
+import { startRelayProcess } from '../test/support/relay-process.ts'
+import { until } from '../test/support/wait.ts'
+import { startSink } from './support/start-sink.ts'
+
+const SECONDS = Number(process.argv[2] ?? 30)
+const BYTES_PER_SECOND = 1_000_000
+const WRITE_BYTES = 5_000
+const TAKEN_PER_SECOND = BYTES_PER_SECOND / WRITE_BYTES
+const OFFERED = 2
+/** Longest wait for what should come at once. */
+const RECOVERY_MS = 60_000
+
+const padding = 'x'.repeat(WRITE_BYTES - 60)
+const lineOf = (index: number) =>
+  `m,n=${String(index).padStart(9, '0')} v="${padding}" ${1_700_000_000_000_000_000n}\n`
+
+await using a = await startSink('none', BYTES_PER_SECOND)
+await using b = await startSink('none', BYTES_PER_SECOND)
+const config = await relayConfig({ outputs: [a.url, b.url] })
+await using relay = await startRelayProcess({ config: config.toml })
+
+let fresh: LoadAnswer[] = []
+let second = 0
+console.log('second   204    503  other   goodput  longest wait  resident')
+const printer = setInterval(() => void printSecond(), 1000) // Never rejects: see there.
+
+async function printSecond(): Promise<void> {
+  const answers = fresh
+  fresh = []
+  second++
+  const count = (status: number) => answers.filter((answer) => answer.status === status).length
+  const [stored, refused] = [count(204), count(503)]
+  const maxWaitMs = answers.reduce((max, { waitMs }) => Math.max(max, waitMs), 0)
+  const samples = await readMetrics(config.adminUrl).catch(() => [])
+  const residentMb = sumOf(samples, 'process_resident_memory_bytes') / 1e6
+  const cells = [
+    String(second).padStart(6),
+    String(stored).padStart(5),
+    String(refused).padStart(6),
+    String(answers.length - stored - refused).padStart(6),
+    `${((stored / TAKEN_PER_SECOND) * 100).toFixed(0)} %`.padStart(9),
+    `${maxWaitMs.toFixed(0)} ms`.padStart(13),
+    `${residentMb.toFixed(0)} MB`.padStart(9),
+  ]
+  console.log(cells.join(' '))
+}
+
+const { answers, maxWaitMs } = await offerLoad({
+  url: relay.url,
+  writesPerSecond: TAKEN_PER_SECOND * OFFERED,
+  durationMs: SECONDS * 1000,
+  lineOf,
+  onAnswer: (answer) => fresh.push(answer),
+})
+const overAt = performance.now()
+clearInterval(printer)
+const stored = async () => (await relay.write('next v=1 1\n')).status === 204
+const recovered = await timeUntil(() => until(stored, { what: '204', limitMs: RECOVERY_MS }))
+const caughtUp = await timeUntil(() => untilNothingPends(config.adminUrl, RECOVERY_MS))
+
+/** Since the load was over. */
+async function timeUntil(reached: () => Promise<unknown>): Promise<string> {
+  try {
+    await reached()
+    return `after ${((performance.now() - overAt) / 1000).toFixed(2)} s`
+  } catch (error) {
+    return `not in time (${errorText(error)})`
+  }
+}
+
+const statuses: Record<number, number> = {}
+for (const { status } of answers) statuses[status] = (statuses[status] ?? 0) + 1
+const goodput = ((statuses[204] ?? 0) / (TAKEN_PER_SECOND * SECONDS)) * 100
+console.log(`\n${answers.length} writes, answers ${JSON.stringify(statuses)}`)
+console.log(`goodput ${goodput.toFixed(0)} % of what the outputs take`)
+console.log(`longest wait ${maxWaitMs.toFixed(0)} ms`)
+console.log(`after the last answer: 204 again ${recovered}, nothing pending ${caughtUp}`)
