@@ -41,6 +41,9 @@ export interface DrainOptions {
   readonly onRest: () => void
 }
 
+/** How often a group is sent that an earlier request may still be writing. */
+const UNSETTLED_TIMES = 2
+
 type Refused = Extract<Verdict, { kind: 'refused' }>
 
 export class Drain {
@@ -183,6 +186,9 @@ export class Drain {
 
   #deliver(stream: StreamDrain, group: Group, body: string, lost: readonly LostLines[]): void {
     const { backlog, health, holds } = this.#options
+    health.noteDelivery()
+    group.storedCount++
+    if (group.traits.isUnsettled && group.storedCount < UNSETTLED_TIMES) return
     stream.groups.shift()
     for (const { reason, writeIndex, lineCount } of lost) {
       group.parts[writeIndex]?.taken.lose(reason, lineCount)
@@ -191,7 +197,6 @@ export class Drain {
       taken.store(body)
       backlog.finishPart(stream, taken)
     }
-    health.noteDelivery()
     if (group.parts[0]?.write.kind === 'statement') holds.releaseStream(stream)
   }
 }

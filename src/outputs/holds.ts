@@ -140,6 +140,8 @@ export class Holds {
   /** All outputs that owe the entry miss its database: it is refused here, if it is on hold. */
   finish(entry: Entry): void {
     for (let held = this.#take(entry); held !== undefined; held = this.#take(entry)) {
+      const { target, lineCount } = held.part.write
+      this.#options.log.refused({ target, lineCount, reply: held.hold.reply })
       this.#refuse(held.hold, held.part)
     }
   }

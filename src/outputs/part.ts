@@ -111,10 +111,23 @@ export interface Part {
   readonly write: Write
 }
 
+export interface GroupTraits {
+  /** What it is a half of has made the server fail again and again. */
+  readonly isSuspect: boolean
+  /**
+   * It was part of a request that was refused in part, and may still be on its way into a shard:
+   * once is not enough (refusals.ts).
+   */
+  readonly isUnsettled: boolean
+}
+
+const PLAIN: GroupTraits = { isSuspect: false, isUnsettled: false }
+
 export class Group {
   readonly parts: readonly Part[]
-  /** Its first half made the server fail again and again, or its other one. */
-  readonly isSuspect: boolean
+  readonly traits: GroupTraits
+  /** Times that it was stored. */
+  storedCount = 0
   /** Refusals in a row that do not sound like a database. */
   doubtCount = 0
   /** Why its last attempt failed that its data may be to blame for. */
@@ -122,9 +135,9 @@ export class Group {
   #resetCount = 0
   #errorCount = 0
 
-  constructor(parts: readonly Part[], isSuspect = false) {
+  constructor(parts: readonly Part[], traits: Partial<GroupTraits> = PLAIN) {
     this.parts = parts
-    this.isSuspect = isSuspect
+    this.traits = { ...PLAIN, ...traits }
   }
 
   /** What all of it has in common. */
@@ -146,7 +159,7 @@ export class Group {
     if (this.#resetCount >= RESETS_MAX || this.#errorCount >= ERRORS_MAX) return true
     // What it is a half of has been tried often enough; but nothing is given up on one failure.
     const hasFailed = this.#resetCount + this.#errorCount > 0
-    return this.isSuspect && hasFailed && this.isDivisible('line')
+    return this.traits.isSuspect && hasFailed && this.isDivisible('line')
   }
 
   noteSuspicion(kind: 'reset' | 'error', why: string): void {
@@ -167,11 +180,18 @@ export class Group {
     return downTo === 'line' && part.write.kind === 'lines' && part.write.lineCount > 1
   }
 
-  /** @returns `undefined` when it cannot be taken apart any further */
-  halves(downTo: 'write' | 'line', isSuspect = false): readonly [Group, Group] | undefined {
+  /**
+   * @param traits what is to be known of both halves beside what is known of the whole
+   * @returns `undefined` when it cannot be taken apart any further
+   */
+  halves(
+    downTo: 'write' | 'line',
+    traits: Partial<GroupTraits> = {},
+  ): readonly [Group, Group] | undefined {
     if (!this.isDivisible(downTo)) return undefined
     const halves = this.onlyPart === undefined ? halveParts(this.parts) : halvePart(this.onlyPart)
-    const [first, second] = halves.map((parts) => new Group(parts, isSuspect))
+    const inherited = { ...this.traits, ...traits }
+    const [first, second] = halves.map((parts) => new Group(parts, inherited))
     if (first === undefined || second === undefined) throw new Error('BUG: a half is missing')
     return [first, second]
   }

@@ -7,7 +7,8 @@
  *
  * The cursor passes a request only on a success, never on a partial refusal: InfluxDB answers one
  * as soon as one shard has refused, while others are still being written, and what comes next would
- * overtake. So the rest goes again until it is stored.
+ * overtake. So the rest goes again until it is stored; and once more, because it may itself have
+ * overtaken what it follows, inside that server (1 of 20 trials with one repetition).
  *
  * A client is told as soon as the answer is known to be about its write; the write is settled here
  * when all of it is done.
@@ -23,7 +24,7 @@ import { type Reply, refusedReply } from '../write/reply.ts'
 import type { Backlog } from './backlog.ts'
 import type { Verdict } from './destination.ts'
 import type { OutputLog } from './output-log.ts'
-import { Group, type Part, type Taken } from './part.ts'
+import { Group, type GroupTraits, type Part, type Taken } from './part.ts'
 import type { StreamDrain } from './stream-drain.ts'
 
 const SPLITS_MAX = 256
@@ -66,12 +67,15 @@ export class Refusals {
       if (keptCount === 0) this.#options.backlog.finishPart(stream, part.taken)
       else kept.push({ taken: part.taken, write: { ...part.write, body, lineCount: keptCount } })
     }
-    stream.groups.splice(0, 1, ...(kept.length === 0 ? [] : [new Group(kept, group.isSuspect)]))
+    const rest = new Group(kept, { ...group.traits, isUnsettled: true })
+    stream.groups.splice(0, 1, ...(kept.length === 0 ? [] : [rest]))
   }
 
   /** The stream's first group is refused whole, with nothing stored: finds out for whose sake. */
   split(stream: StreamDrain, group: Group, { downTo, reply }: Split): void {
-    if (isExhausted(group) || !this.#halve(stream, group, downTo)) this.whole(stream, group, reply)
+    if (isExhausted(group) || !this.#halve(stream, group, downTo, {})) {
+      this.whole(stream, group, reply)
+    }
   }
 
   /** All of the stream's first group is refused. */
@@ -81,8 +85,13 @@ export class Refusals {
   }
 
   /** Replaces the stream's first group by its halves. @returns whether it can be halved */
-  #halve(stream: StreamDrain, group: Group, downTo: 'write' | 'line'): boolean {
-    const halves = group.halves(downTo, group.isSuspect)
+  #halve(
+    stream: StreamDrain,
+    group: Group,
+    downTo: 'write' | 'line',
+    traits: Partial<GroupTraits>,
+  ): boolean {
+    const halves = group.halves(downTo, traits)
     if (halves === undefined) return false
     this.#options.backlog.counters.splitBatches++
     stream.groups.splice(0, 1, ...halves)
@@ -102,7 +111,7 @@ export class Refusals {
     const { onlyPart } = group
     // Alone, its words are those that the client would have got without a relay.
     if (onlyPart !== undefined) this.#tell(onlyPart.taken, reply)
-    if (!isExhausted(group) && this.#halve(stream, group, 'line')) return
+    if (!isExhausted(group) && this.#halve(stream, group, 'line', { isUnsettled: true })) return
     stream.groups.shift()
     for (const { taken, write } of group.parts) {
       this.#refuseLines(taken, Math.min(refusedCount ?? write.lineCount, write.lineCount), reply)

@@ -110,7 +110,7 @@ export class Setbacks {
   }
 
   #narrow(stream: StreamDrain, group: Group): void {
-    const halves = group.halves('line', true)
+    const halves = group.halves('line', { isSuspect: true })
     if (halves === undefined) return
     this.#options.backlog.counters.splitBatches++
     stream.groups.splice(0, 1, ...halves)

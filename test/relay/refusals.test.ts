@@ -55,7 +55,7 @@ async function open(destination: ScriptedDestination) {
   return { relay, memory, clock }
 }
 
-test('the refused lines are found by the words of the answer, and the rest is sent again', async () => {
+test('the refused lines are found by the words of the answer, and the rest is sent again, twice', async () => {
   const a = new Partial()
   const { relay } = await open(a)
   const replies = [
@@ -70,7 +70,7 @@ test('the refused lines are found by the words of the answer, and the rest is se
   assert.deepEqual([third?.status, third?.error], [400, `${TEXT} dropped=2`])
   assert.deepEqual(
     a.sent.map(({ length }) => length),
-    [6, 3],
+    [6, 3, 3],
   )
   const { outcomeLines } = outputOf(relay, 'a')
   assert.deepEqual([outcomeLines.refused, outcomeLines.delivered], [3, 3])
@@ -95,7 +95,7 @@ test('what comes next waits until everything around the refused lines is stored'
   rest.resolve()
   await turns()
   assert.equal((await next).status, 204)
-  assert.deepEqual(a.sent[2], ['m,shard=1 v=9 1'])
+  assert.deepEqual(a.sent[3], ['m,shard=1 v=9 1'])
 })
 
 test('an answer that names less than was refused is followed up until every line is explained', async () => {
