@@ -2,9 +2,10 @@
  * The fast lane: decides on an ordinary line in one pass, without allocating.
  *
  * Ordinary is what clients send: no blanks but the two separators, no two backslashes in a row
- * outside of strings, numbers in range by their length alone. Such a line InfluxDB accepts, splits
- * where we split it, and reads alike wherever it stands. For any other line the answer is "not
- * ordinary", never "refused": then point.ts decides.
+ * outside of strings, numbers in range by their length alone, and nothing in the whole body that
+ * looks like the separator of InfluxDB's storage. Such a line InfluxDB accepts, splits where we
+ * split it, and reads alike wherever it stands. For any other line the answer is "not ordinary",
+ * never "refused": then point.ts decides.
  *
  * Limits: 64 tags, 32,000 bytes of key or field name; beyond, a line is not ordinary.
  */
@@ -30,6 +31,7 @@ import {
   SPACE,
   TAB,
 } from './bytes.ts'
+import { SEPARATOR_START } from './key.ts'
 import { isBoolean } from './number.ts'
 import type { Precision } from './precision.ts'
 import { type PlainTimestamps, plainTimestamps } from './timestamp.ts'
@@ -66,12 +68,15 @@ export class OrdinaryLines {
   readonly #timestamps: PlainTimestamps
   readonly #tagFroms: number[] = []
   readonly #tagEnds: number[] = []
+  /** Somewhere in the body; looked for once, because ordinary names do not hold it. */
+  readonly #hasSeparator: boolean
   #isUtf8: boolean | undefined
 
   /** @param bytes ends in a newline, on which every loop here relies to stop. */
   constructor(bytes: Buffer, precision: Precision) {
     this.#bytes = bytes
     this.#timestamps = plainTimestamps(precision)
+    this.#hasSeparator = bytes.includes(SEPARATOR_START)
   }
 
   /**
@@ -81,6 +86,7 @@ export class OrdinaryLines {
    * ordinary
    */
   read(from: number): number {
+    if (this.#hasSeparator) return ODD
     const keyEnd = this.#keyEnd(from)
     if (keyEnd === ODD) return ODD
     const fieldsEnd = this.#fieldsEnd(keyEnd + 1)

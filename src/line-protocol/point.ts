@@ -2,8 +2,8 @@
  * One line, read with all of InfluxDB's care: escapes, quotes, and every reason to refuse it.
  *
  * It also refuses what InfluxDB accepts and then fails on: names that are not UTF-8 (500, or a
- * shard that does not open after a restart: influxdb#10583, #10584), and values that it cannot
- * store.
+ * shard that does not open after a restart: influxdb#10583, #10584), series keys that its storage
+ * would cut in the wrong place, and values that it cannot store.
  *
  * Reasons are latin1 strings of the bytes InfluxDB would write; see refusals.ts.
  */
@@ -12,12 +12,16 @@ import { isUtf8 } from 'node:buffer'
 
 import { latin1, skipBlanks } from './bytes.ts'
 import { eachField, fieldAt, isStorable, readFieldsEnd } from './fields.ts'
-import { KEY_MAX_BYTES, readKey, type SeriesKey, type Span } from './key.ts'
+import {
+  holdsSeparator,
+  KEY_MAX_BYTES,
+  readKey,
+  SEPARATOR_BYTES,
+  type SeriesKey,
+  type Span,
+} from './key.ts'
 import type { Precision } from './precision.ts'
 import { readTimestamp } from './timestamp.ts'
-
-/** Between series key and field name in InfluxDB's storage; counts towards the key's limit. */
-const FIELD_SEPARATOR_BYTES = 4
 
 export interface PointOptions {
   readonly precision: Precision
@@ -70,7 +74,7 @@ function lengthProblem(bytes: Buffer, key: SeriesKey, { from, end }: Span): stri
   while (start < end) {
     const field = fieldAt(bytes, start, end)
     if ('problem' in field) return field.problem
-    const size = key.end - key.from + FIELD_SEPARATOR_BYTES + field.key.end - field.key.from
+    const size = key.end - key.from + SEPARATOR_BYTES + field.key.end - field.key.from
     if (size > KEY_MAX_BYTES) return `max key length exceeded: ${size} > ${KEY_MAX_BYTES}`
     start = field.value.end + 1
   }
@@ -80,6 +84,7 @@ function lengthProblem(bytes: Buffer, key: SeriesKey, { from, end }: Span): stri
 /** What InfluxDB would accept, and then answer with 500, a broken shard, or its own end. */
 function storageProblem({ bytes, key, fields }: Point): string {
   if (!isUtf8(bytes.subarray(key.from, key.measurementEnd))) return 'measurement is not valid UTF-8'
+  if (holdsSeparator(bytes, key)) return 'series key contains #!~#'
   for (const { key: name, value } of eachField(bytes, fields)) {
     if (!isUtf8(bytes.subarray(name.from, name.end))) return 'field key is not valid UTF-8'
     // InfluxDB drops a field of this name unread.

@@ -161,6 +161,25 @@ test('what would end or damage InfluxDB is refused', () => {
   assert.equal(scan('m,t\xff=\xff v="\xff" 1\n').lineCount, 1) // InfluxDB keeps these as bytes
 })
 
+// InfluxDB joins key and field name with "#!~#", and at the next start cuts at the first of them.
+test('a series key in which InfluxDB would find its own separator is refused', () => {
+  const isRefused = (line: string) => {
+    const { errors, hasUnstorable, refusedCount } = scan(`good v=1 1\n${line} 1\ngood v=2 2\n`)
+    if (refusedCount === 0) return false
+    assert.ok(errors.endsWith("': series key contains #!~#"), errors)
+    assert.ok(hasUnstorable)
+    return true
+  }
+  const refused = ['m#!~# v=1', 'm#!~#x,a=1 v=1', 'm,t#!~#=a v=1', 'm,t=a#!~#b v=1', 'm,t=#!~# v=1']
+  // With what follows them these end in it.
+  refused.push('m#!~ v=1', 'm,t=#!~ v=1', 'm,b=#!~,a=1 v=1', 'm,t=#!~#\xff v=1', 'm\\ #!~ v=1')
+  for (const line of refused) assert.ok(isRefused(line), line)
+
+  const taken = ['m v#!~#w=1', 'm #!~#=1', 'm v="#!~#"', 'm,t=#\\!~# v=1', 'm,t=#!~x v=1', 'm# v=1']
+  taken.push('m#!~,a=1 v=1', 'm,t#!~=1 v=1', 'm,t=a#! v=1', 'm,t=a# !~#v=1', 'm,t=#!~\\# v=1')
+  for (const line of taken) assert.ok(!isRefused(line), line)
+})
+
 test('an accepted line is rewritten when it would swallow what is joined to it', () => {
   const check = (body: string, lines: string) => assert.equal(linesOf(scan(body)), lines, body)
   // InfluxDB cuts first and last byte off: both forms are the string a".
