@@ -165,11 +165,15 @@ function pathOf(requestTarget: string): string {
   return questionAt < 0 ? target : target.slice(0, questionAt)
 }
 
-/** What the router gets to see: no host, and no percent escape that it would decode. */
+/**
+ * What the router gets to see: no host, no percent escape that it would decode, and no `#`, at
+ * which it would end the path.
+ */
 function routerTarget(requestTarget: string): string {
   const target = originForm(requestTarget)
   const path = pathOf(target)
-  return path.replaceAll('%', '%25') + target.slice(path.length)
+  const literal = path.replaceAll('%', '%25').replaceAll('#', '%23')
+  return literal + target.slice(path.length)
 }
 
 function originForm(requestTarget: string): string {

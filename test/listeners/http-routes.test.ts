@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { refusedReply, STORED } from '../../src/write/reply.ts'
 import { openTestListener, type TestListener } from '../support/http-fixture.ts'
 import { httpRequest } from '../support/http-request.ts'
+import { rawExchange } from '../support/raw-http.ts'
 
 const FORM = { 'Content-Type': 'application/x-www-form-urlencoded' }
 
@@ -86,6 +87,9 @@ test('an unknown path is a 404 in plain text, a known one with a wrong method a 
     assert.equal(headers['x-influxdb-version'], '1.8.10')
     assert.equal(headers['request-id'], undefined)
   }
+  // A path that no URL parser lets through.
+  const hash = 'POST /write#x?db=a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
+  assert.equal((await rawExchange(http.url, hash))[0]?.status, 404)
   const check = async (method: string, path: string, allow: string) => {
     const { status, headers } = await httpRequest(http.url + path, { method })
     assert.equal(status, 405, `${method} ${path}`)
