@@ -91,6 +91,7 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
     version,
     requestsInFlight,
     counters,
+    responder,
     writes,
   }
   const app = await openRoutes({

@@ -129,7 +129,7 @@ function runTask(
   const answerEarly = (reply: Reply): void => {
     responder.answerEarly(request, response, render(reply))
   }
-  requestsInFlight.begin(request)
+  requestsInFlight.begin(request, response)
   receiveBody(request, { maxBytes, memory }, (result) => {
     if (result.kind !== 'received') requestsInFlight.end(request)
     switch (result.kind) {

@@ -6,11 +6,16 @@
  * its answer.
  */
 
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
+export interface RequestInFlight {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+}
+
 export class HttpRequestsInFlight {
-  readonly #open = new Set<IncomingMessage>()
+  readonly #open = new Map<IncomingMessage, ServerResponse>()
   readonly #condemned = new Set<Socket>()
   /** The listener is closing: every answer from now on closes its connection. */
   isDraining = false
@@ -19,8 +24,8 @@ export class HttpRequestsInFlight {
     return this.#open.size
   }
 
-  begin(request: IncomingMessage): void {
-    this.#open.add(request)
+  begin(request: IncomingMessage, response: ServerResponse): void {
+    this.#open.set(request, response)
   }
 
   /** To be called before the answer is written. */
@@ -30,10 +35,18 @@ export class HttpRequestsInFlight {
 
   /** Rarely asked (on silence, on bad bytes), so looked for rather than kept by connection. */
   isAnsweringOn(socket: Socket): boolean {
-    for (const request of this.#open) {
+    for (const request of this.#open.keys()) {
       if (request.socket === socket && request.complete) return true
     }
     return false
+  }
+
+  /** The request of this connection whose body is not here in full; as rarely asked. */
+  receivingOn(socket: Socket): RequestInFlight | undefined {
+    for (const [request, response] of this.#open) {
+      if (request.socket === socket && !request.complete) return { request, response }
+    }
+    return undefined
   }
 
   /**

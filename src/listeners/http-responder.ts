@@ -51,6 +51,11 @@ export class HttpResponder {
     this.#write(response, answer, [])
   }
 
+  /** An answer to a body that cannot be read on: nothing more is read from this connection. */
+  answerLast(request: IncomingMessage, response: ServerResponse, answer: HttpAnswer): void {
+    this.#write(response, answer, [...this.#handlerHeaders(request), 'Connection', 'close'])
+  }
+
   /**
    * Refuses a body that is still coming, and closes the connection.
    *
@@ -58,8 +63,8 @@ export class HttpResponder {
    * is thrown away for `lingerMs`, with the answer already sent.
    */
   answerEarly(request: IncomingMessage, response: ServerResponse, answer: HttpAnswer): void {
+    if (request.complete) return this.answerLast(request, response, answer)
     const headers = [...this.#handlerHeaders(request), 'Connection', 'close']
-    if (request.complete) return this.#write(response, answer, headers)
     this.#writeHead(response, answer, headers)
     response.write(answer.body)
     const end = (): void => {

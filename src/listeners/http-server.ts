@@ -10,11 +10,15 @@ import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { errorCode } from '../std/errors.ts'
-import { methodNotAllowedAnswer } from './dialects/v1.ts'
+import { refusedReply } from '../write/reply.ts'
+import { errorFormat } from './dialects/error-text.ts'
+import { methodNotAllowedAnswer, renderReply } from './dialects/v1.ts'
 import type { HttpCounters } from './http-counters.ts'
 import type { HttpLimits } from './http-limits.ts'
 import type { HttpRequestsInFlight } from './http-requests-in-flight.ts'
+import type { HttpResponder } from './http-responder.ts'
 import type { WriteLane } from './http-write-lane.ts'
+import { type HeadRefusal, headRefusal } from './request-head.ts'
 import type { ListenerCertificate } from './tls.ts'
 
 type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void
@@ -27,6 +31,7 @@ export interface HttpServerOptions {
   readonly version: string
   readonly requestsInFlight: HttpRequestsInFlight
   readonly counters: HttpCounters
+  readonly responder: HttpResponder
   readonly writes: WriteLane
 }
 
@@ -43,7 +48,7 @@ export function createHttpServer(options: HttpServerOptions, route: RequestHandl
     maxHeaderSize: limits.headersMaxBytes,
     // Strict: node 26.10's 'relaxed' loops for ever on a NUL in a header value.
     insecureHTTPParser: false,
-    requireHostHeader: true,
+    requireHostHeader: false, // Ours to say: see request-head.ts.
   }
   const tlsOptions = { handshakeTimeout: limits.headersTimeoutMs, ALPNProtocols: ['http/1.1'] }
   const server =
@@ -56,12 +61,14 @@ export function createHttpServer(options: HttpServerOptions, route: RequestHandl
   Object.assign(server, { httpAllowHalfOpen: true })
 
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    if (request.httpVersionMajor !== 1) refuseRequest(response, counters)
+    const refusal = headRefusal(request)
+    if (refusal !== undefined) refuseRequest(response, refusal, counters)
     else if (isWrite(request)) writes.handle(request, response)
     else route(request, response)
   })
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    if (request.httpVersionMajor !== 1) return refuseRequest(response, counters)
+    const refusal = headRefusal(request)
+    if (refusal !== undefined) return refuseRequest(response, refusal, counters)
     if (isWrite(request)) return writes.handle(request, response, true)
     response.writeContinue()
     route(request, response)
@@ -87,13 +94,17 @@ function isWrite({ method, url = '' }: IncomingMessage): boolean {
   return url.length === WRITE.length || url.charCodeAt(WRITE.length) === QUESTION_MARK
 }
 
-/** HTTP/0.9 and what calls itself HTTP/2, which node's parser lets pass and Go's does not. */
-function refuseRequest(response: ServerResponse, counters: HttpCounters): void {
+/** What follows on such a connection is not trusted either: it is closed. */
+function refuseRequest(
+  response: ServerResponse,
+  refusal: HeadRefusal,
+  counters: HttpCounters,
+): void {
   counters.malformedRequests++
-  const body = '400 Bad Request'
+  const { status, text } = refusal
   const headers = ['Content-Type', 'text/plain; charset=utf-8', 'Connection', 'close']
-  response.writeHead(400, [...headers, 'Content-Length', String(body.length)])
-  response.end(body)
+  response.writeHead(status, [...headers, 'Content-Length', String(text.length)])
+  response.end(text)
 }
 
 /**
@@ -108,12 +119,36 @@ function refuseBytes(error: Error, socket: Duplex, options: HttpServerOptions): 
   // its answer. So nothing is said of them, and that answer closes the connection.
   if (isSocket(socket) && requestsInFlight.isAnsweringOn(socket))
     return requestsInFlight.condemn(socket)
+  if (isSocket(socket) && refuseBody(error, socket, options)) return
   socket.end(renderRefusal(error, version), () => socket.destroy())
+}
+
+/** What is wrong within a body, as Go's reader of bodies says it to InfluxDB's handler. */
+const BODY_ERRORS: ReadonlyMap<string, string> = new Map([
+  ['HPE_INVALID_EOF_STATE', 'unexpected EOF'],
+  ['HPE_INVALID_CHUNK_SIZE', 'invalid byte in chunk length'],
+  ['HPE_STRICT', 'malformed chunked encoding'],
+  ['HPE_CR_EXPECTED', 'malformed chunked encoding'],
+])
+
+/** @returns false when no body was being received, or when this is no fault of the body */
+function refuseBody(error: Error, socket: Socket, options: HttpServerOptions): boolean {
+  const text = BODY_ERRORS.get(errorCode(error))
+  const open = text === undefined ? undefined : options.requestsInFlight.receivingOn(socket)
+  if (text === undefined || open === undefined) return false
+  const { request, response } = open
+  // Node forgets a request that is answered; without this nobody would learn that its body is lost.
+  response.once('finish', () => request.destroy())
+  const format = errorFormat(request.headers.accept, false)
+  options.responder.answerLast(request, response, renderReply(refusedReply(400, text), format))
+  return true
 }
 
 function isSocket(socket: Duplex): socket is Socket {
   return 'remoteAddress' in socket
 }
+
+const BAD_REQUEST = '400 Bad Request'
 
 const REFUSALS: ReadonlyMap<string, string> = new Map([
   ['HPE_INVALID_HEADER_TOKEN', '400 Bad Request: invalid header name'],
@@ -125,17 +160,32 @@ const REFUSALS: ReadonlyMap<string, string> = new Map([
 function renderRefusal(error: Error, version: string): string {
   const code = errorCode(error)
   if (code === 'HPE_INVALID_METHOD' && isForWrite(error)) return renderMethodNotAllowed(version)
-  const status = REFUSALS.get(code) ?? '400 Bad Request'
+  const status =
+    code === 'HPE_INVALID_URL' ? urlRefusal(error) : (REFUSALS.get(code) ?? BAD_REQUEST)
   return (
     `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\n` +
     `Connection: close\r\nContent-Length: ${status.length}\r\n\r\n${status}`
   )
 }
 
+/**
+ * InfluxDB takes bytes outside ASCII in a URL as they are, which curl sends for `db=köln`. Node's
+ * parser takes none, whatever its options; so the client is told what helps.
+ */
+function urlRefusal(error: Error): string {
+  const isRaw = /^[^\r\n]*[\x80-\xff]/.test(rawPacketOf(error))
+  return isRaw ? `${BAD_REQUEST}: percent-encode the URL` : BAD_REQUEST
+}
+
 /** A method that node's parser does not know is still a 405 to InfluxDB. */
 function isForWrite(error: Error): boolean {
-  if (!('rawPacket' in error) || !Buffer.isBuffer(error.rawPacket)) return false
-  return /^[A-Z]{1,32} \/write(?:\?[!-~]*)? HTTP\/1\.1\r\n/.test(error.rawPacket.toString('latin1'))
+  return /^[A-Z]{1,32} \/write(?:\?[!-~]*)? HTTP\/1\.1\r\n/.test(rawPacketOf(error))
+}
+
+/** The bytes in which the parser gave up, one character a byte. */
+function rawPacketOf(error: Error): string {
+  if (!('rawPacket' in error) || !Buffer.isBuffer(error.rawPacket)) return ''
+  return error.rawPacket.toString('latin1')
 }
 
 function renderMethodNotAllowed(version: string): string {

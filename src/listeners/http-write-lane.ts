@@ -106,7 +106,7 @@ export class WriteLane {
       return
     }
     if (isAwaitingContinue) response.writeContinue()
-    requestsInFlight.begin(request)
+    requestsInFlight.begin(request, response)
     receiveBody(request, this.#bodyOptions, (result) => this.#received(write, result))
   }
 

@@ -131,6 +131,81 @@ test('what two servers could read differently is refused, and nothing of it stor
   assert((http.listener.snapshot().counters.malformedRequests ?? 0) > 20)
 })
 
+test('the Host header is judged as Go judges it', async () => {
+  await using http = await openTestListener()
+  const plain = 'Connection: close\r\nContent-Length: 7\r\n\r\nm v=1 1'
+  const check = async (hosts: string, body: string, target = '/write?db=a', version = '1.1') => {
+    const before = http.writes.items.length
+    const bytes = `POST ${target} HTTP/${version}\r\n${hosts}${plain}`
+    const [answer] = await rawExchange(http.url, Buffer.from(bytes, 'latin1'))
+    const expected = body === '' ? [204, ''] : [400, `400 Bad Request${body.trimEnd()}`]
+    assert.deepEqual([answer?.status, answer?.body], expected, bytes)
+    assert.equal(http.writes.items.length, before + (body === '' ? 1 : 0), bytes)
+  }
+  const several = ' '
+  await check('Host: a\r\nHost: b\r\n', several)
+  await check('Host: a\r\nhost: a\r\n', several)
+  await check('Host: a\r\nHost: b\r\n', several, 'http://x/write?db=a')
+  await check('Host: a\r\nHost: b\r\n', several, '/write?db=a', '1.0')
+  await check('Host: a\r\nHost: b\r\nExpect: 100-continue\r\n', several)
+  await check('', ': missing required Host header')
+  await check('', ': missing required Host header', 'http://x/write?db=a')
+  for (const host of ['a b', 'a/b', 'u@a', '"a"', 'a\\b', '<a>', 'a\tb', '\xfc', 'a#b', 'a?b']) {
+    await check(`Host: ${host}\r\n`, ': malformed Host header')
+  }
+  await check('', '', '/write?db=a', '1.0')
+  for (const host of ['', 'x', 'relay.example.com:9096', '[::1]:9096', 'a%20b', "!$&'()*+,;=_~"]) {
+    await check(`Host: ${host}\r\n`, '')
+  }
+  const twice = 'Host: a\r\nHost: b\r\nConnection: close\r\n\r\n'
+  const [ping] = await rawExchange(http.url, `GET /ping HTTP/1.1\r\n${twice}`)
+  assert.equal(ping?.status, 400)
+})
+
+test('a transfer encoding that nobody undoes is a 501, and nothing of it stored', async () => {
+  await using http = await openTestListener()
+  const encoding = 'Transfer-Encoding: gzip, chunked\r\nConnection: close\r\n\r\n'
+  const [answer] = await rawExchange(http.url, `${HEAD}${encoding}7\r\nm v=1 1\r\n0\r\n\r\n`)
+  assert.deepEqual([answer?.status, answer?.body], [501, 'Unsupported transfer encoding'])
+  assert.deepEqual(http.bodies(), [])
+})
+
+test('a body that ends too soon, or in broken chunks, is refused in Go’s words', async () => {
+  await using http = await openTestListener()
+  const check = async (rest: string, error: string) => {
+    await using connection = await openRawConnection(http.url)
+    await connection.send(`${HEAD}X-Request-Id: mine\r\n${rest}`)
+    connection.endSending()
+    const { status, headers, body } = await connection.response()
+    assert.deepEqual([status, body], [400, `{"error":"${error}"}\n`], rest)
+    assert.equal(headers['x-influxdb-error'], error)
+    assert.equal(headers['request-id'], 'mine')
+    assert.equal(headers['connection'], 'close')
+    await connection.closed
+    assert.equal(connection.unread.length, 0, rest)
+  }
+  const chunked = 'Transfer-Encoding: chunked\r\n\r\n'
+  await check('Content-Length: 9\r\n\r\nm v=1 1', 'unexpected EOF')
+  await check('Content-Length: 9\r\n\r\n', 'unexpected EOF')
+  await check(`${chunked}7\r\nm v=1 1\r\n`, 'unexpected EOF')
+  await check(`${chunked}7\r\nm v=`, 'unexpected EOF')
+  await check(`${chunked}zz\r\nm v=1 1\r\n0\r\n\r\n`, 'invalid byte in chunk length')
+  await check(`${chunked}-7\r\nm v=1 1\r\n0\r\n\r\n`, 'invalid byte in chunk length')
+  await check(`${chunked}7\r\nm v=1 1XX0\r\n\r\n`, 'malformed chunked encoding')
+  await check(`${chunked}7\nm v=1 1\n0\n\n`, 'malformed chunked encoding')
+  assert.deepEqual(http.bodies(), [])
+  const { counters, requestsInFlight } = http.listener.snapshot()
+  assert.deepEqual([requestsInFlight, counters.malformedRequests], [0, 8])
+})
+
+test('raw bytes in a URL are refused with a word on what to do', async () => {
+  await using http = await openTestListener()
+  const request = 'POST /write?db=k\xc3\xb6ln HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n'
+  const [answer] = await rawExchange(http.url, Buffer.from(request, 'latin1'))
+  assert.equal(answer?.status, 400)
+  assert.equal(answer?.body, '400 Bad Request: percent-encode the URL')
+})
+
 test('a method that nobody knows is still a 405 on a known path', async () => {
   await using http = await openTestListener()
   const [answer] = await rawExchange(http.url, 'FOO /write?db=a HTTP/1.1\r\nHost: x\r\n\r\n')
