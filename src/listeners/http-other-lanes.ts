@@ -85,14 +85,15 @@ export class PrometheusLane {
   handle(request: IncomingMessage, response: ServerResponse): void {
     const { config, counters, clock, responder } = this.#options
     counters.writeRequests++
-    const { target, policy, isPretty } = parseV1WriteRequest({
+    const parsed = parseV1WriteRequest({
       query: parseGoQuery(queryStringOf(request.url ?? '')),
       authorization: request.headers.authorization ?? '',
       defaultRetentionPolicy: config.defaultRetentionPolicy,
     })
+    const { target, policy, isPretty } = parsed
     const format = errorFormat(request.headers.accept, isPretty)
     const render: Render = (reply) => renderReply(reply, format)
-    const refusal = this.#writes.admit(request, target.database)
+    const refusal = this.#writes.admit(request, parsed)
     if (refusal === TOO_LARGE) return responder.answerEarly(request, response, render(refusal))
     if (refusal !== undefined) return responder.answer(request, response, render(refusal))
     const read = (body: Buffer): Write | Reply => {

@@ -27,6 +27,7 @@ import { type Reply, refusedReply, STORED, unavailableReply } from '../write/rep
 import type { RisingClock } from '../write/rising-clock.ts'
 import { errorFormat } from './dialects/error-text.ts'
 import { type HttpAnswer, renderReply } from './dialects/v1.ts'
+import type { V1WriteRequest } from './dialects/v1-request.ts'
 import type { HttpCounters } from './http-counters.ts'
 import { type HttpLimits, RETRY_AFTER_S } from './http-limits.ts'
 import { TokenBucket } from './http-rate-limit.ts'
@@ -39,6 +40,10 @@ import { type UnpackResult, unpackGzip } from './request-unpack.ts'
 
 const DATABASE_REQUIRED = refusedReply(400, 'database is required')
 export const TOO_LARGE = refusedReply(413, 'Request Entity Too Large')
+const INVALID_RETENTION_POLICY = refusedReply(
+  400,
+  'invalid retention policy name: it has control characters',
+)
 const INVALID_CONSISTENCY = refusedReply(400, 'invalid consistency level')
 const RATE_LIMITED = unavailableReply('rate limit exceeded', RETRY_AFTER_S)
 export const MEMORY_FULL = unavailableReply(
@@ -98,7 +103,7 @@ export class WriteLane {
     counters.writeRequests++
     const plan = this.#plans.planFor(request.url ?? '', request.headers.authorization ?? '')
     const write = { request, response, plan }
-    const refusal = this.admit(request, plan.target.database)
+    const refusal = this.admit(request, plan)
     if (refusal !== undefined) {
       const answer = this.#render(write, refusal)
       if (isAwaitingContinue || refusal !== TOO_LARGE) responder.answer(request, response, answer)
@@ -114,13 +119,14 @@ export class WriteLane {
    * What can be refused before the body is here, in InfluxDB's order, the relay's own bounds around
    * it.
    */
-  admit(request: IncomingMessage, database: string): Reply | undefined {
+  admit(request: IncomingMessage, parsed: V1WriteRequest): Reply | undefined {
     const { config, limits, requestsInFlight, counters } = this.#options
     if (this.#bucket && !this.#bucket.tryTake()) {
       counters.rateLimitedRequests++
       return RATE_LIMITED
     }
-    if (database === '') return DATABASE_REQUIRED
+    if (parsed.target.database === '') return DATABASE_REQUIRED
+    if (parsed.hasInvalidRetentionPolicy) return INVALID_RETENTION_POLICY
     if ((contentLength(request) ?? 0) > config.maxBodyBytes) {
       counters.tooLargeRequests++
       return TOO_LARGE

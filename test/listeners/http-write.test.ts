@@ -84,6 +84,25 @@ test('what needs no database is refused in InfluxDB’s words and order, and nob
   assert.equal(http.writes.items.length, 0)
 })
 
+// InfluxDB echoes the name of a policy that it does not have into a header, whatever its bytes;
+// such an answer is no HTTP to the outputs, who would try again for ever.
+test('a retention policy with control characters in its name is refused', async () => {
+  await using http = await openTestListener()
+  const error = 'invalid retention policy name: it has control characters'
+  for (const name of ['%00', '%01', 'a%0Ab', 'a%7F', '%1F']) {
+    for (const path of ['/write', '/api/v1/prom/write']) {
+      const url = `${http.url}${path}?db=a&rp=${name}`
+      const answer = await httpRequest(url, { method: 'POST', body: 'm v=1 1' })
+      assert.deepEqual([answer.status, JSON.parse(answer.body)], [400, { error }], url)
+    }
+  }
+  assert.equal((await http.write('rp=%01', 'm v=1 1')).body, '{"error":"database is required"}\n')
+  assert.equal(http.writes.items.length, 0)
+  for (const name of ['two%20weeks', 'k%C3%B6ln', '%FF', '..', '%2F']) {
+    assert.equal((await http.write(`db=a&rp=${name}`, 'm v=1 1')).status, 204, name)
+  }
+})
+
 test('a body without a line is stored without asking anybody', async () => {
   await using http = await openTestListener()
   for (const body of ['', '\n\n', '# a comment', '  ']) {

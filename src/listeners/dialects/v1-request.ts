@@ -19,6 +19,12 @@ export interface V1WriteRequest {
    * `consistency` is none that InfluxDB knows. Told after the body was parsed, as InfluxDB does.
    */
   readonly hasInvalidConsistency: boolean
+  /**
+   * The retention policy's name has control characters. InfluxDB echoes the name of one that it
+   * does not have into a header as it is, and an answer with such a header is no HTTP: an output
+   * could not read it, would take the server for broken, and try again for ever.
+   */
+  readonly hasInvalidRetentionPolicy: boolean
   readonly isPretty: boolean
 }
 
@@ -29,6 +35,9 @@ const POLICIES: ReadonlyMap<string, AcknowledgementPolicy> = new Map([
   ['quorum', 'quorum'],
   ['all', 'all'],
 ])
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+const CONTROLS = /[\u0000-\u001f\u007f]/
 
 export interface V1WriteRequestParts {
   readonly query: GoQuery
@@ -41,15 +50,17 @@ export function parseV1WriteRequest(parts: V1WriteRequestParts): V1WriteRequest 
   const { query, authorization, defaultRetentionPolicy } = parts
   const consistency = queryText(query, 'consistency').toLowerCase()
   const policy = POLICIES.get(consistency)
+  const retentionPolicy = queryText(query, 'rp') || defaultRetentionPolicy
   return {
     target: writeTarget({
       database: queryText(query, 'db'),
-      retentionPolicy: queryText(query, 'rp') || defaultRetentionPolicy,
+      retentionPolicy,
       precision: parseV1Precision(queryText(query, 'precision')) ?? 'ns',
       credentials: { authorization, query: credentialsQuery(query) },
     }),
     policy,
     hasInvalidConsistency: consistency !== '' && policy === undefined,
+    hasInvalidRetentionPolicy: CONTROLS.test(retentionPolicy),
     isPretty: queryText(query, 'pretty') === 'true',
   }
 }
