@@ -14,9 +14,10 @@ import { byteAt, COMMA, EQUALS, HASH, isEscaped, latin1, SPACE } from './bytes.t
 /** InfluxDB's longest series key, in bytes; its longest key with a field name and separator too. */
 export const KEY_MAX_BYTES = 65_535
 
-/** What InfluxDB puts between series key and field name in its storage, but for the last `#`. */
-export const SEPARATOR_START = '#!~'
+/** What InfluxDB puts between series key and field name in its storage is `#!~#`. */
 export const SEPARATOR_BYTES = 4
+const EXCLAMATION = 0x21
+const TILDE = 0x7e
 
 /** A slice of the line. */
 export interface Span {
@@ -100,13 +101,17 @@ function hasDuplicate(bytes: Buffer, tagKeys: readonly Span[]): boolean {
  * the last one comes the separator.
  */
 export function holdsSeparator(bytes: Buffer, { from, end, measurementEnd }: SeriesKey): boolean {
-  const key = bytes.subarray(from, end)
-  let at = key.indexOf(SEPARATOR_START)
-  while (at >= 0) {
-    const behind = at + SEPARATOR_START.length
-    if (behind === key.length || byteAt(key, behind) === HASH) return true
-    if (byteAt(key, behind) === COMMA && from + behind > measurementEnd) return true
-    at = key.indexOf(SEPARATOR_START, behind)
+  for (let i = from; i + 3 <= end; i++) {
+    if (byteAt(bytes, i) !== HASH || !startsSeparator(bytes, i)) continue
+    const behind = i + 3
+    if (behind === end || byteAt(bytes, behind) === HASH) return true
+    if (byteAt(bytes, behind) === COMMA && behind > measurementEnd) return true
   }
   return false
+}
+
+/** Whether `#!~` stands at `index`, where the caller has seen the `#`. */
+export function startsSeparator(bytes: Uint8Array, index: number): boolean {
+  const isNext = index + 2 < bytes.length && byteAt(bytes, index + 1) === EXCLAMATION
+  return isNext && byteAt(bytes, index + 2) === TILDE
 }

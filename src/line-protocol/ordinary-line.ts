@@ -2,10 +2,10 @@
  * The fast lane: decides on an ordinary line in one pass, without allocating.
  *
  * Ordinary is what clients send: no blanks but the two separators, no two backslashes in a row
- * outside of strings, numbers in range by their length alone, and nothing in the whole body that
- * looks like the separator of InfluxDB's storage. Such a line InfluxDB accepts, splits where we
- * split it, and reads alike wherever it stands. For any other line the answer is "not ordinary",
- * never "refused": then point.ts decides.
+ * outside of strings, numbers in range by their length alone, nothing in the key that begins like
+ * the separator of InfluxDB's storage. Such a line InfluxDB accepts, splits where we split it, and
+ * reads alike wherever it stands. For any other line the answer is "not ordinary", never "refused":
+ * then point.ts decides.
  *
  * Limits: 64 tags, 32,000 bytes of key or field name; beyond, a line is not ordinary.
  */
@@ -31,7 +31,7 @@ import {
   SPACE,
   TAB,
 } from './bytes.ts'
-import { SEPARATOR_START } from './key.ts'
+import { startsSeparator } from './key.ts'
 import { isBoolean } from './number.ts'
 import type { Precision } from './precision.ts'
 import { type PlainTimestamps, plainTimestamps } from './timestamp.ts'
@@ -46,9 +46,12 @@ const INTEGER_PLAIN_MAX_DIGITS = 18
 const STOP = 1
 const HIGH = 2
 const ESCAPE = 3
+const MARK = 4
 const NAME_STOPS = byteTable([COMMA, SPACE, NEWLINE])
 const FIELD_STOPS = byteTable([COMMA, SPACE, NEWLINE, EQUALS, QUOTE])
 const TAG_STOPS = byteTable([COMMA, SPACE, NEWLINE, EQUALS])
+NAME_STOPS[HASH] = MARK
+TAG_STOPS[HASH] = MARK
 NAME_STOPS.fill(HIGH, 0x80)
 FIELD_STOPS.fill(HIGH, 0x80)
 
@@ -68,15 +71,12 @@ export class OrdinaryLines {
   readonly #timestamps: PlainTimestamps
   readonly #tagFroms: number[] = []
   readonly #tagEnds: number[] = []
-  /** Somewhere in the body; looked for once, because ordinary names do not hold it. */
-  readonly #hasSeparator: boolean
   #isUtf8: boolean | undefined
 
   /** @param bytes ends in a newline, on which every loop here relies to stop. */
   constructor(bytes: Buffer, precision: Precision) {
     this.#bytes = bytes
     this.#timestamps = plainTimestamps(precision)
-    this.#hasSeparator = bytes.includes(SEPARATOR_START)
   }
 
   /**
@@ -86,7 +86,6 @@ export class OrdinaryLines {
    * ordinary
    */
   read(from: number): number {
-    if (this.#hasSeparator) return ODD
     const keyEnd = this.#keyEnd(from)
     if (keyEnd === ODD) return ODD
     const fieldsEnd = this.#fieldsEnd(keyEnd + 1)
@@ -127,6 +126,7 @@ export class OrdinaryLines {
       if (stop === STOP) return i
       // A body that is UTF-8 as a whole has only UTF-8 names, since they are cut at ASCII bytes.
       if (stop === HIGH && !this.#isUtf8Body()) return from
+      if (stop === MARK && startsSeparator(bytes, i)) return from
       i = stop === ESCAPE ? escapeEnd(bytes, i) : i + 1
       if (i === ODD) return from
     }
@@ -207,8 +207,10 @@ function tagStop(bytes: Uint8Array, from: number): number {
   let i = from
   for (;;) {
     while (entryAt(TAG_STOPS, byteAt(bytes, i)) === 0) i++
-    if (byteAt(bytes, i) !== BACKSLASH) return i
-    i = escapeEnd(bytes, i)
+    const byte = byteAt(bytes, i)
+    if (byte === HASH && !startsSeparator(bytes, i)) i++
+    else if (byte === BACKSLASH) i = escapeEnd(bytes, i)
+    else return byte === HASH ? from : i
     if (i === ODD) return from
   }
 }

@@ -32,6 +32,9 @@ const name = fc.constantFrom(
   'é',
   '\xff',
   '\\"',
+  '#',
+  'a#!~',
+  '#!~#',
 )
 const value = fc.constantFrom(
   ...['1', '1i', '-1.5e3', 't', 'False', '"s"', '"a b"', '"a,b=c"', '"\\""', '"\\\\"', '"a\nb"'],
