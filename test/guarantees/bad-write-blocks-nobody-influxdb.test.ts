@@ -17,6 +17,7 @@ import {
   untilAccepted,
   untilNothingPends,
 } from '../support/metrics.ts'
+import { openRawConnection } from '../support/raw-http.ts'
 import { relayConfig, type TestRelayConfig } from '../support/relay-config.ts'
 import { type RelayProcess, startRelayProcess } from '../support/relay-process.ts'
 import { until } from '../support/wait.ts'
@@ -183,4 +184,22 @@ test("while an output's own credentials are refused its writes wait, loudly, and
   await b.query(`SET PASSWORD FOR "relay" = 'new'`)
   await untilNothingPends(config.adminUrl, GO_ON_MS)
   await assertSame(a, b, 'db', 20)
+})
+
+test("a refusal that quotes a control character is read all the same, and is the client's answer", async (t) => {
+  if (!requireInfluxd(t)) return
+  const servers = await openInfluxdPair(t)
+  const { config, relay } = await startRelay(t, servers)
+  assert.equal((await relay.write('m a\x01=1 1')).status, 204)
+  // Node's own client does not read such an answer either.
+  await using connection = await openRawConnection(relay.url)
+  const body = 'm a\x01="text" 2\nm b=1 3'
+  const head = `POST /write?db=db HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}`
+  await connection.send(`${head}\r\n\r\n${body}`)
+  const refused = await connection.response()
+  assert.equal(refused.status, 400)
+  assert.match(refused.body, /partial write: field type conflict: .* dropped=1/)
+  assert.equal((await relay.write('m b=2 4')).status, 204)
+  await untilNothingPends(config.adminUrl)
+  await assertSame(...servers, 'db', 3)
 })

@@ -164,8 +164,7 @@ function unansweredVerdict({ error, hasBegun, isSent }: FailedExchange): Verdict
 /** A request that we gave up while it hung says nothing about its data. */
 function suspicionOf(error: Error, isSent: boolean): RetryVerdict['suspicion'] {
   if (!isSent) return 'none'
-  // InfluxDB copies a refused name with a control character into a header, where no parser lets it
-  // pass: its refusal can never be read, and must not be waited for for ever.
+  // Whatever it said could not be read, nor salvaged: it must not be waited for for ever.
   if (error instanceof errors.HTTPParserError) return 'error'
   return RESET_CODES.has(errorCode(error)) ? 'reset' : 'none'
 }

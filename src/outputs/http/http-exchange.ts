@@ -8,6 +8,7 @@
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Answer } from './answer.ts'
+import { salvageRefusal } from './http-salvage.ts'
 
 /** More of an answer is never needed: error texts of the longest useful kind are far below it. */
 const ANSWER_BODY_MAX_BYTES = 64 * 1024
@@ -124,6 +125,8 @@ class ExchangeHandler implements Dispatcher.DispatchHandler, RunningExchange {
   }
 
   onResponseError(_controller: unknown, error: Error): void {
+    const answer = salvageRefusal(error)
+    if (answer !== undefined) return this.#resolve({ kind: 'answer', answer })
     this.#resolve({ kind: 'failed', error, hasBegun: this.#hasBegun, isSent: this.#isSent })
   }
 }
