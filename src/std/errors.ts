@@ -13,6 +13,10 @@ export type RelayErrorCode =
   | 'RELAY_ADDRESS_UNUSABLE'
   | 'RELAY_CERTIFICATE_UNREADABLE'
   | 'RELAY_OUTPUT_UNUSABLE'
+  /** Another process has the log's folder. */
+  | 'RELAY_LOG_LOCKED'
+  /** The log on disk was written by a newer version. */
+  | 'RELAY_LOG_NEWER'
 
 /** A problem the operator can fix. Branch on `code`; the message is for people and may change. */
 export class RelayError extends Error {

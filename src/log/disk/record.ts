@@ -1,0 +1,287 @@
+/**
+ * One record of the disk log: a write as bytes, and back. Pure.
+ *
+ * Little endian:
+ *
+ *     offset  bytes
+ *          0      4  F7 4C 52 A9: bytes that no UTF-8 text holds
+ *          4      4  mark: the first four bytes of the segment's nonce
+ *          8      4  CRC32 of all that follows, payload included, continued from the nonce's CRC32
+ *         12      4  length of the header, fields included; at most HEADER_MAX_BYTES
+ *         16      4  length of the payload; at most PAYLOAD_MAX_BYTES
+ *         20      8  sequence number, below 2 ** 53
+ *         28      1  format version: 1
+ *         29      1  kind: 1 lines, 2 statement, 3 opaque; others are yet to come
+ *                    what follows is laid out so in version 1, kinds 1 to 3:
+ *         30      1  precision: 0 ns, 1 us, 2 ms, 3 s, 4 m, 5 h
+ *         31      1  0
+ *         32      4  lines in the payload
+ *         36      8  time of receipt, milliseconds since 1970 (double)
+ *         44         fields, each a length of two bytes and so much UTF-8: database, retention
+ *                    policy, authorization, credentials as a query, output ('' = all of them);
+ *                    then the number of request headers (two bytes), and name and value of each
+ *                    payload: the lines, the statement, or the opaque body
+ *
+ * The nonce is random and never leaves the folder. It is in the mark and in the checksum so that a
+ * client cannot forge a record inside a payload for the search after damage to find, nor make that
+ * search check one long pretended record after the other.
+ *
+ * Promise: a record of a kind or version that is not known here is carried as it is, not an error:
+ * a newer relay may have written it, and the older one must not lose it.
+ *
+ * Limits: what does not fit is `undefined` from `prepareRecord`. Not here: who gets the number
+ * (segment-log.ts), finding the next record after damage (scan-segment.ts).
+ */
+
+import assert from 'node:assert/strict'
+import { crc32 } from 'node:zlib'
+import { PRECISIONS } from '../../line-protocol/precision.ts'
+import { unreachable } from '../../std/errors.ts'
+import { type Write, writeTarget } from '../../write/write.ts'
+
+export const PAYLOAD_MAX_BYTES = 32 * 1024 * 1024
+export const HEADER_MAX_BYTES = 1024 * 1024
+export const RECORD_MAX_BYTES = HEADER_MAX_BYTES + PAYLOAD_MAX_BYTES
+
+/** All records begin with this and with the mark of their segment. */
+const MAGIC = Buffer.from([0xf7, 0x4c, 0x52, 0xa9])
+const CRC_AT = 8
+/** What the checksum covers begins here. */
+const COVERED_AT = 12
+const PAYLOAD_LENGTH_AT = 16
+const SEQUENCE_AT = 20
+const VERSION_AT = 28
+const KIND_AT = 29
+/** The same in every version to come. */
+const ENVELOPE_BYTES = 30
+const PRECISION_AT = 30
+const LINE_COUNT_AT = 32
+const RECEIVED_AT = 36
+const FIELDS_AT = 44
+
+const VERSION = 1
+const KIND_BYTES: Readonly<Record<Write['kind'], number>> = { lines: 1, statement: 2, opaque: 3 }
+const FIELD_MAX_BYTES = 0xffff
+const TWO_POW_32 = 2 ** 32
+
+/** What a segment's records have in common. */
+export interface RecordSeal {
+  /** The first eight bytes of each. */
+  readonly prefix: Buffer
+  readonly crcSeed: number
+}
+
+export type RecordContent =
+  | { readonly kind: 'write'; readonly write: Write; readonly output: string | undefined }
+  /** Of a kind or version that is not known here. */
+  | {
+      readonly kind: 'carried'
+      readonly version: number
+      readonly kindByte: number
+      /** The header behind the kind byte. */
+      readonly header: Buffer
+      readonly payload: Buffer
+    }
+
+export interface LogRecord {
+  readonly sequence: number
+  /** Its length in the segment. */
+  readonly bytes: number
+  /** Bodies are parts of the bytes decoded from, not copies. */
+  readonly content: RecordContent
+}
+
+/** A record that only lacks its number and its segment. */
+export interface PreparedRecord {
+  readonly header: Buffer
+  readonly payload: Buffer
+  /** Its length in the segment. */
+  readonly bytes: number
+}
+
+export function recordSeal(nonce: Buffer): RecordSeal {
+  return { prefix: Buffer.concat([MAGIC, nonce.subarray(0, 4)]), crcSeed: crc32(nonce) }
+}
+
+/** @returns `undefined` when the content is larger than a record may be */
+export function prepareRecord(content: RecordContent): PreparedRecord | undefined {
+  const payload = content.kind === 'write' ? content.write.body : content.payload
+  if (payload.length > PAYLOAD_MAX_BYTES) return undefined
+  const header = content.kind === 'write' ? writeHeader(content) : carriedHeader(content)
+  if (header === undefined || header.length > HEADER_MAX_BYTES) return undefined
+  MAGIC.copy(header)
+  header.writeUInt32LE(header.length, COVERED_AT)
+  header.writeUInt32LE(payload.length, PAYLOAD_LENGTH_AT)
+  return { header, payload, bytes: header.length + payload.length }
+}
+
+/** Writes the record into `into` from `at` on, where `record.bytes` must be free. */
+export function encodeRecord(
+  record: PreparedRecord,
+  sequence: number,
+  seal: RecordSeal,
+  place: { readonly into: Buffer; readonly at: number },
+): void {
+  assert(Number.isSafeInteger(sequence) && sequence >= 0, `BUG: sequence number ${sequence}`)
+  const bytes = place.into.subarray(place.at, place.at + record.bytes)
+  assert.equal(bytes.length, record.bytes, 'BUG: no room for the record')
+  record.header.copy(bytes)
+  seal.prefix.copy(bytes)
+  bytes.writeUInt32LE(sequence % TWO_POW_32, SEQUENCE_AT)
+  bytes.writeUInt32LE(Math.floor(sequence / TWO_POW_32), SEQUENCE_AT + 4)
+  record.payload.copy(bytes, record.header.length)
+  bytes.writeUInt32LE(crc32(bytes.subarray(COVERED_AT), seal.crcSeed), CRC_AT)
+}
+
+/**
+ * The record at `at`.
+ *
+ * @returns `torn`: it runs past the end of `bytes`, or there are too few of them to tell.
+ *   `damaged`: there is none, or not as it was written.
+ */
+export function decodeRecord(
+  bytes: Buffer,
+  at: number,
+  seal: RecordSeal,
+): LogRecord | 'torn' | 'damaged' {
+  const length = recordBytes(bytes, at)
+  if (length === undefined) return 'torn'
+  const { prefix } = seal
+  if (length > RECORD_MAX_BYTES) return 'damaged'
+  if (bytes.compare(prefix, 0, prefix.length, at, at + prefix.length) !== 0) return 'damaged'
+  const headerBytes = bytes.readUInt32LE(at + COVERED_AT)
+  if (headerBytes < ENVELOPE_BYTES || headerBytes > HEADER_MAX_BYTES) return 'damaged'
+  if (at + length > bytes.length) return 'torn'
+  const record = bytes.subarray(at, at + length)
+  const crc = crc32(record.subarray(COVERED_AT), seal.crcSeed)
+  if (crc !== record.readUInt32LE(CRC_AT)) return 'damaged'
+  const high = record.readUInt32LE(SEQUENCE_AT + 4)
+  const sequence = high * TWO_POW_32 + record.readUInt32LE(SEQUENCE_AT)
+  if (!Number.isSafeInteger(sequence)) return 'damaged'
+  const header = record.subarray(0, headerBytes)
+  const payload = record.subarray(headerBytes)
+  return { sequence, bytes: length, content: decodeContent(header, payload) }
+}
+
+/**
+ * How long the record at `at` says it is, which need not be true.
+ *
+ * @returns `undefined` when there are too few bytes to tell
+ */
+export function recordBytes(bytes: Buffer, at: number): number | undefined {
+  if (at + ENVELOPE_BYTES > bytes.length) return undefined
+  return bytes.readUInt32LE(at + COVERED_AT) + bytes.readUInt32LE(at + PAYLOAD_LENGTH_AT)
+}
+
+function carriedHeader(content: Extract<RecordContent, { kind: 'carried' }>): Buffer {
+  const header = Buffer.alloc(ENVELOPE_BYTES + content.header.length)
+  header[VERSION_AT] = content.version
+  header[KIND_AT] = content.kindByte
+  content.header.copy(header, ENVELOPE_BYTES)
+  return header
+}
+
+function writeHeader(content: Extract<RecordContent, { kind: 'write' }>): Buffer | undefined {
+  const { write, output = '' } = content
+  const { database, retentionPolicy, precision, credentials } = write.target
+  const { authorization, query } = credentials
+  const texts = [database, retentionPolicy, authorization, query, output]
+  const headers = write.kind === 'opaque' ? Object.entries(write.headers).flat() : []
+  const fields = [...texts, ...headers].map((text) => Buffer.from(text))
+  if (fields.some(({ length }) => length > FIELD_MAX_BYTES)) return undefined
+  if (headers.length / 2 > FIELD_MAX_BYTES) return undefined
+
+  const fieldBytes = fields.reduce((sum, { length }) => sum + 2 + length, 0)
+  const header = Buffer.alloc(FIELDS_AT + fieldBytes + 2)
+  header[VERSION_AT] = VERSION
+  header[KIND_AT] = KIND_BYTES[write.kind]
+  header[PRECISION_AT] = PRECISIONS.indexOf(precision)
+  header.writeUInt32LE(write.lineCount, LINE_COUNT_AT)
+  header.writeDoubleLE(write.receivedAtMs, RECEIVED_AT)
+  let at = FIELDS_AT
+  for (const [index, field] of fields.entries()) {
+    if (index === texts.length) at = header.writeUInt16LE(headers.length / 2, at)
+    at = header.writeUInt16LE(field.length, at)
+    at += field.copy(header, at)
+  }
+  return header
+}
+
+function decodeContent(header: Buffer, payload: Buffer): RecordContent {
+  const version = header[VERSION_AT] ?? 0
+  const kindByte = header[KIND_AT] ?? 0
+  const known = version === VERSION ? decodeWrite(header, payload, kindByte) : undefined
+  if (known !== undefined) return known
+  return { kind: 'carried', version, kindByte, header: header.subarray(ENVELOPE_BYTES), payload }
+}
+
+/** @returns `undefined` when the header, which is intact, is not laid out as we know it */
+function decodeWrite(header: Buffer, body: Buffer, kindByte: number): RecordContent | undefined {
+  const kind = kindOf(kindByte)
+  const precision = PRECISIONS[header[PRECISION_AT] ?? PRECISIONS.length]
+  if (kind === undefined || precision === undefined || header.length < FIELDS_AT) return undefined
+  const fields = new FieldReader(header, FIELDS_AT)
+  const database = fields.text()
+  const retentionPolicy = fields.text()
+  const credentials = { authorization: fields.text(), query: fields.text() }
+  const output = fields.text()
+  const headers = Array.from({ length: fields.count() }, () => [fields.text(), fields.text()])
+  if (fields.at !== header.length) return undefined
+  const base = {
+    target: writeTarget({ database, retentionPolicy, precision, credentials }),
+    body,
+    lineCount: header.readUInt32LE(LINE_COUNT_AT),
+    receivedAtMs: header.readDoubleLE(RECEIVED_AT),
+  }
+  const write = writeOfKind(kind, base, Object.fromEntries(headers))
+  return { kind: 'write', write, output: output === '' ? undefined : output }
+}
+
+function kindOf(kindByte: number): Write['kind'] | undefined {
+  const kinds: readonly Write['kind'][] = ['lines', 'statement', 'opaque']
+  return kinds.find((kind) => KIND_BYTES[kind] === kindByte)
+}
+
+function writeOfKind(
+  kind: Write['kind'],
+  base: Omit<Extract<Write, { kind: 'lines' }>, 'kind'>,
+  headers: Readonly<Record<string, string>>,
+): Write {
+  switch (kind) {
+    case 'lines':
+    case 'statement':
+      return { kind, ...base }
+    case 'opaque':
+      return { kind, ...base, headers }
+    default:
+      return unreachable(kind)
+  }
+}
+
+/** Reads fields one after the other; past the end all are empty, and `at` is past the end too. */
+class FieldReader {
+  readonly #bytes: Buffer
+  #at: number
+
+  constructor(bytes: Buffer, at: number) {
+    this.#bytes = bytes
+    this.#at = at
+  }
+
+  get at(): number {
+    return this.#at
+  }
+
+  count(): number {
+    const at = this.#at
+    this.#at += 2
+    return this.#at <= this.#bytes.length ? this.#bytes.readUInt16LE(at) : 0
+  }
+
+  text(): string {
+    const length = this.count()
+    const at = this.#at
+    this.#at += length
+    return this.#bytes.toString('utf8', at, this.#at)
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * The segment that is being written: groups of records go to its end, each with one sync.
+ *
+ * A sync is cheaper when it has no new length and no new blocks to record as well: for 4 kB groups
+ * 0.20 ms instead of 0.34 on ext4, and 0.28 in a file that was only made longer (`ftruncate`).
+ * Zeros for a whole segment at its beginning would cost 140 ms there, and 64 MiB on disk for a
+ * relay that writes 1 MiB; so they are written in steps, ahead of small groups. Large groups gain
+ * nothing by it and write their blocks themselves (bench figures: 64 kB 0.42 and 0.32 ms, 512 kB
+ * 1.3 and 2.0 ms).
+ *
+ *     | header, twice | records … | room: zeros |
+ *                                 ▲             ▲
+ *                                 end           roomEnd <= the segment's size
+ *
+ * Promise: once `append` has resolved the group is on the disk. Once it has rejected nothing more
+ * may be appended, and nothing of that group may be taken for stored: a second sync after one that
+ * failed proves nothing. Closing cuts the file to what was synced.
+ *
+ * Limits: the segment's size, but for a first record that is longer: it gets a segment of its own.
+ */
+
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { type FileSystem, type LogFile, writeWhole } from './file-system.ts'
+import { type RecordSeal, recordSeal } from './record.ts'
+import { encodeSegmentHeader, type SegmentHeader } from './segment-header.ts'
+import { segmentName } from './segment-names.ts'
+
+/** How far room is made ahead. */
+const ROOM_STEP_BYTES = 1024 * 1024
+/** Groups of this size and above make their own room. */
+const LARGE_GROUP_BYTES = 64 * 1024
+
+export interface OpenSegmentOptions {
+  readonly files: FileSystem
+  readonly folder: string
+  readonly header: SegmentHeader
+  readonly sizeBytes: number
+}
+
+export class Segment {
+  readonly name: string
+  readonly seal: RecordSeal
+  readonly recordsAt: number
+  readonly #file: LogFile
+  readonly #sizeBytes: number
+  /** End of what is on the disk for sure. */
+  #end: number
+  #roomEnd: number
+  #isBroken = false
+
+  private constructor(file: LogFile, headerBytes: number, options: OpenSegmentOptions) {
+    this.name = segmentName(options.header.firstSequence)
+    this.seal = recordSeal(options.header.nonce)
+    this.recordsAt = headerBytes
+    this.#file = file
+    this.#sizeBytes = options.sizeBytes
+    this.#end = headerBytes
+    this.#roomEnd = headerBytes
+  }
+
+  /**
+   * Makes a new segment: its header and its name are on the disk when this resolves.
+   *
+   * Rejects with the system's error, and leaves nothing behind: a disk that is full must not fill
+   * up with empty segments.
+   */
+  static async open(options: OpenSegmentOptions): Promise<Segment> {
+    const { files, folder, header } = options
+    const path = join(folder, segmentName(header.firstSequence))
+    const headerBytes = encodeSegmentHeader(header)
+    const file = await files.open(path, 'create')
+    try {
+      await writeWhole(file, headerBytes, 0)
+      await file.sync()
+      await files.syncFolder(folder)
+    } catch (error) {
+      // What cannot even be removed is found by the next recovery, and holds no record.
+      await Promise.allSettled([file.close(), files.unlink(path)])
+      throw error
+    }
+    return new Segment(file, headerBytes.length, options)
+  }
+
+  /** Bytes of it that are on the disk and hold records or the header. */
+  get end(): number {
+    return this.#end
+  }
+
+  get isEmpty(): boolean {
+    return this.#end === this.recordsAt
+  }
+
+  /** A first record may be longer. */
+  get freeBytes(): number {
+    return Math.max(0, this.#sizeBytes - this.#end)
+  }
+
+  /** Rejects with the system's error; then only `close` may follow. One call at a time. */
+  async append(group: Buffer): Promise<void> {
+    assert(!this.#isBroken, 'BUG: append to a segment after a failed write')
+    this.#isBroken = true
+    await this.#makeRoom(group.length)
+    await writeWhole(this.#file, group, this.#end)
+    await this.#file.sync()
+    this.#end += group.length
+    this.#roomEnd = Math.max(this.#roomEnd, this.#end)
+    this.#isBroken = false
+  }
+
+  /**
+   * Cuts off unused room and whatever a failed append has left, then closes the file.
+   *
+   * Never rejects. Where cutting fails, what is left is never read as long as this process lives;
+   * after that it is as good as any write whose fate its client does not know.
+   */
+  async close(): Promise<void> {
+    await Promise.allSettled([this.#file.truncate(this.#end)])
+    await Promise.allSettled([this.#file.close()])
+  }
+
+  /** On the disk with the next sync. */
+  async #makeRoom(bytes: number): Promise<void> {
+    const end = this.#end + bytes
+    if (end <= this.#roomEnd || bytes >= LARGE_GROUP_BYTES) return
+    const roomEnd = Math.min(Math.ceil(end / ROOM_STEP_BYTES) * ROOM_STEP_BYTES, this.#sizeBytes)
+    if (roomEnd <= end) return
+    await writeWhole(this.#file, Buffer.alloc(roomEnd - end), end)
+    this.#roomEnd = roomEnd
+  }
+}
