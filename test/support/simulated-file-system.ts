@@ -28,8 +28,8 @@ export type Fault = { readonly code: string } | { readonly shortBytes: number } 
 
 export class SimulatedFileSystem implements FileSystem {
   /** Path to file number. */
-  readonly #names: Map<string, number>
-  readonly #contents: Map<number, Buffer>
+  #names: Map<string, number>
+  #contents: Map<number, Buffer>
   readonly trace: Operation[] = []
   /** May be set at any time. `path` of what is done to a file is the one it was opened by. */
   fault: (call: CallName, path: string) => Fault = () => undefined
@@ -49,9 +49,14 @@ export class SimulatedFileSystem implements FileSystem {
     return new SimulatedFileSystem(rebuild(this.#before, this.trace.slice(0, traceLength), chooses))
   }
 
-  /** The process dies, the machine does not: all that was done stays done. */
+  /** The process dies, the machine does not: all is there, and what was not synced still is not. */
   afterKill(): SimulatedFileSystem {
-    return new SimulatedFileSystem({ names: this.#names, contents: this.#contents })
+    const next = new SimulatedFileSystem(this.#before)
+    next.#names = new Map(this.#names)
+    next.#contents = new Map(this.#contents)
+    next.#nextFile = this.#nextFile
+    next.trace.push(...this.trace)
+    return next
   }
 
   names(): string[] {
@@ -141,6 +146,8 @@ export class SimulatedFileSystem implements FileSystem {
       },
       sync: async () => {
         this.#check('sync', path)
+        // Takes a turn of the event loop, in which others go on, or the process dies.
+        await new Promise((resolve) => setImmediate(resolve))
         this.trace.push({ kind: 'sync', file })
       },
       close: async () => {

@@ -79,7 +79,7 @@ export async function recoverSegments(options: RecoverOptions): Promise<Recovere
 }
 
 /** A segment to which nothing is appended any more. */
-export function closedSegment(
+function closedSegment(
   name: string,
   found: Extract<FoundHeader, { kind: 'header' }>,
   bytes: number,

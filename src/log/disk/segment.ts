@@ -72,6 +72,7 @@ export class Segment {
     const file = await files.open(path, 'create')
     try {
       await writeWhole(file, headerBytes, 0)
+      // The first group's sync would do, but a crash before it could leave half a header.
       await file.sync()
       await files.syncFolder(folder)
     } catch (error) {

@@ -78,7 +78,7 @@ test('after a kill the folder is free at once', async (t) => {
   await child.exited
   const startedAt = performance.now()
   await using held = await lock(folder)
-  assert(performance.now() - startedAt < 1000, 'nothing had to be watched')
+  assert(performance.now() - startedAt < 2000, 'nothing had to be watched')
   assert.equal(await held.isOwner(), true)
   assert.equal((await readdir(folder)).length, 2, 'what the dead one left is gone')
 })
@@ -108,7 +108,8 @@ test('of many that begin at once, one gets the folder at most, and one does in t
 
 test('processes in pid namespaces of their own see each other', async (t: TestContext) => {
   const wrapper = ['unshare', '-Upf', '--kill-child', '--mount-proc']
-  if (spawnSync('unshare', [...wrapper.slice(1), 'true']).status !== 0) {
+  const [unshare = '', ...args] = wrapper
+  if (spawnSync(unshare, [...args, 'true']).status !== 0) {
     t.skip('this system lets us make no pid namespace')
     return
   }

@@ -277,7 +277,7 @@ test('every file is given back', async () => {
 test('with faults at random, whatever was acknowledged is there, and nothing was made up', async () => {
   const property = fc.asyncProperty(
     fc.infiniteStream(fc.nat(99)),
-    fc.array(fc.nat(4), { minLength: 1, maxLength: 40 }),
+    fc.array(fc.nat(4), { minLength: 1, maxLength: 40, size: 'max' }),
     async (chances, groupSizes) => {
       const files = new SimulatedFileSystem()
       const log = await openTestLog(files, { segmentBytes: TINY })
