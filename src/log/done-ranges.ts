@@ -1,0 +1,85 @@
+/**
+ * Which records of a log an output is through with: all below a number, and ranges above it.
+ *
+ *     done ─────────────────┐below       ┌──┐     ┌────┐
+ *     1 2 3 4 5 6 7 8 9 … 41 │ 42 (held) 43 44 45 (out) 46 47 …
+ *
+ * This is all that a cursor is. A record that waits or is on hold leaves a gap, and everything
+ * behind it is still known to be done; so a restart sends only what is owed.
+ *
+ * Cost: one range for each gap, which is at most one for each record that is owed.
+ */
+
+/** Sequence numbers, both ends included. */
+export type SequenceRange = readonly [from: number, to: number]
+
+export class DoneRanges {
+  #below: number
+  /** Rising, apart from each other and from `#below`. */
+  readonly #ranges: [from: number, to: number][]
+
+  constructor(below: number, ranges: readonly SequenceRange[] = []) {
+    this.#below = below
+    this.#ranges = []
+    for (const [from, to] of ranges) this.addRange(from, to)
+  }
+
+  /** All records with a smaller number are done. */
+  get below(): number {
+    return this.#below
+  }
+
+  get ranges(): readonly SequenceRange[] {
+    return this.#ranges
+  }
+
+  has(sequence: number): boolean {
+    if (sequence < this.#below) return true
+    const range = this.#ranges[this.#lastFrom(sequence)]
+    return range !== undefined && sequence <= range[1]
+  }
+
+  add(sequence: number): void {
+    this.addRange(sequence, sequence)
+  }
+
+  addRange(from: number, to: number): void {
+    if (to < this.#below) return
+    // What is done is nearly always the oldest, or the next one behind a gap.
+    if (from <= this.#below && this.#ranges.length === 0) this.#below = to + 1
+    else this.#insert(Math.max(from, this.#below), to)
+  }
+
+  #insert(from: number, to: number): void {
+    const ranges = this.#ranges
+    let first = this.#lastFrom(from)
+    const before = ranges[first]
+    if (before === undefined || before[1] < from - 1) first++
+    let end = first
+    let joinedFrom = from
+    let joinedTo = to
+    for (let range = ranges[end]; range !== undefined && range[0] <= joinedTo + 1; ) {
+      joinedFrom = Math.min(joinedFrom, range[0])
+      joinedTo = Math.max(joinedTo, range[1])
+      end++
+      range = ranges[end]
+    }
+    if (joinedFrom > this.#below) ranges.splice(first, end - first, [joinedFrom, joinedTo])
+    else {
+      ranges.splice(first, end - first)
+      this.#below = joinedTo + 1
+    }
+  }
+
+  /** Index of the last range that begins at or below `sequence`; -1 = none. */
+  #lastFrom(sequence: number): number {
+    let low = 0
+    let high = this.#ranges.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.#ranges[middle]?.[0] ?? 0) <= sequence) low = middle + 1
+      else high = middle
+    }
+    return low - 1
+  }
+}

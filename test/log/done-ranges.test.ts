@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { DoneRanges } from '../../src/log/done-ranges.ts'
+
+test('whatever the order in which records are done, it is known which are', () => {
+  const range = fc.tuple(fc.nat(60), fc.nat(5)).map(([from, more]) => [from, from + more] as const)
+  fc.assert(
+    fc.property(fc.nat(20), fc.array(range, { maxLength: 40 }), (below, added) => {
+      const done = new DoneRanges(below)
+      const model = new Set(Array.from({ length: below }, (_, sequence) => sequence))
+      for (const [from, to] of added) {
+        done.addRange(from, to)
+        for (let sequence = from; sequence <= to; sequence++) model.add(sequence)
+        for (let sequence = 0; sequence < 70; sequence++) {
+          assert.equal(done.has(sequence), model.has(sequence), `${sequence}`)
+        }
+        assert.equal(model.has(done.below), false)
+        let last = done.below
+        for (const [start, end] of done.ranges) {
+          assert(start > last && end >= start)
+          last = end + 1
+        }
+      }
+      const again = new DoneRanges(done.below, done.ranges)
+      assert.deepEqual([again.below, again.ranges], [done.below, done.ranges])
+    }),
+  )
+})
+
+test('records that are done in order cost nothing', () => {
+  const done = new DoneRanges(1)
+  for (let sequence = 1; sequence <= 10_000; sequence++) done.add(sequence)
+  assert.deepEqual([done.below, done.ranges], [10_001, []])
+})
