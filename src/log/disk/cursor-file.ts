@@ -4,11 +4,11 @@
  *     cursors/<output>.cursor      the name percent-encoded, or its SHA-256 where that is too long
  *
  *     line-relay cursor 1 5d2f90aa\n          format version, CRC32 of all that follows
- *     {"output":"a","doneBelow":7,"streams":[["db",[[9,12]]]],"destinationBytes":null}\n
+ *     {"output":"a","doneBelow":7,"done":[[9,12]],"destinationBytes":null}\n
  *
- * `doneBelow`: all records with a smaller sequence number are done. `streams`: of these streams the
- * records in the ranges (both ends included) are done as well, so that one stream that retries or
- * holds does not make the others send gigabytes again.
+ * `doneBelow`: all records with a smaller sequence number are done. `done`: the records in these
+ * ranges (both ends included, over all streams) are done as well, so that one stream that retries
+ * or holds does not make the others send gigabytes again.
  *
  * Promise: losing a cursor, or having an older one, only sends again. So whatever is wrong with the
  * file is a note and never an error. A save is on the disk when it resolves, name and all.
@@ -36,17 +36,11 @@ const FILE_MAX_BYTES = 64 * 1024 * 1024
 /** Sequence numbers, both ends included. */
 export type SequenceRange = readonly [from: number, to: number]
 
-export interface StreamDone {
-  /** The database. */
-  readonly stream: string
-  /** Rising, apart from each other. */
-  readonly done: readonly SequenceRange[]
-}
-
 export interface Cursor {
   readonly output: string
   readonly doneBelow: number
-  readonly streams: readonly StreamDone[]
+  /** Above `doneBelow`, over all streams; rising, apart from each other. */
+  readonly done: readonly SequenceRange[]
   /** Length of an output file up to `doneBelow`; `undefined` for other outputs. */
   readonly destinationBytes: number | undefined
 }
@@ -62,9 +56,8 @@ export type SaveResult =
   | { readonly kind: 'failed'; readonly error: unknown }
 
 /** The highest sequence number that the cursor knows of; the next one must be above it. */
-export function highestSequence({ doneBelow, streams }: Cursor): number {
-  const ends = streams.flatMap(({ done }) => done.map(([, to]) => to))
-  return ends.reduce((highest, to) => Math.max(highest, to), doneBelow - 1)
+export function highestSequence({ doneBelow, done }: Cursor): number {
+  return done.reduce((highest, [, to]) => Math.max(highest, to), doneBelow - 1)
 }
 
 export interface CursorFileOptions {
@@ -154,14 +147,9 @@ export function cursorName(output: string): string {
   return `~${createHash('sha256').update(output).digest('hex')}${ENDING}`
 }
 
-export function renderCursor({ output, doneBelow, streams, destinationBytes }: Cursor): string {
-  let left = RANGES_MAX
-  const kept = streams.flatMap(({ stream, done }) => {
-    const ranges = done.slice(0, left)
-    left -= ranges.length
-    return ranges.length > 0 ? [[stream, ranges]] : []
-  })
-  const fields = { output, doneBelow, streams: kept, destinationBytes: destinationBytes ?? null }
+export function renderCursor({ output, doneBelow, done, destinationBytes }: Cursor): string {
+  const kept = done.slice(0, RANGES_MAX)
+  const fields = { output, doneBelow, done: kept, destinationBytes: destinationBytes ?? null }
   const text = `${JSON.stringify(fields)}\n`
   return `line-relay cursor ${VERSION} ${crc32(text).toString(16).padStart(8, '0')}\n${text}`
 }
@@ -179,21 +167,13 @@ export function parseCursor(text: string): Cursor | string {
 
 function toCursor(json: unknown): Cursor | undefined {
   if (typeof json !== 'object' || json === null) return undefined
-  if (!('output' in json && 'doneBelow' in json && 'streams' in json)) return undefined
+  if (!('output' in json && 'doneBelow' in json && 'done' in json)) return undefined
   const { output, doneBelow } = json
   if (typeof output !== 'string' || !isSequence(doneBelow)) return undefined
-  const streams = Array.isArray(json.streams) ? json.streams.map(toStreamDone) : [undefined]
-  if (!streams.every((stream) => stream !== undefined)) return undefined
+  const done = Array.isArray(json.done) ? json.done.map(toRange) : [undefined]
+  if (!done.every((range) => range !== undefined)) return undefined
   const bytes = 'destinationBytes' in json ? json.destinationBytes : null
-  return { output, doneBelow, streams, destinationBytes: isSequence(bytes) ? bytes : undefined }
-}
-
-function toStreamDone(json: unknown): StreamDone | undefined {
-  if (!Array.isArray(json)) return undefined
-  const [stream, ranges] = json
-  if (typeof stream !== 'string' || !Array.isArray(ranges)) return undefined
-  const done = ranges.map(toRange)
-  return done.every((range) => range !== undefined) ? { stream, done } : undefined
+  return { output, doneBelow, done, destinationBytes: isSequence(bytes) ? bytes : undefined }
 }
 
 function toRange(json: unknown): SequenceRange | undefined {

@@ -20,26 +20,22 @@ function openCursor(files: SimulatedFileSystem, output = 'a', isOurs = true): Cu
 }
 
 function cursorAt(doneBelow: number, output = 'a'): Cursor {
-  return { output, doneBelow, streams: [], destinationBytes: undefined }
+  return { output, doneBelow, done: [], destinationBytes: undefined }
 }
 
 const range = fc
   .tuple(fc.nat(1000), fc.nat(1000))
   .map(([from, length]) => [from, from + length] as const)
 
-const streamDone = fc
-  .tuple(fc.string({ unit: 'binary' }), fc.array(range, { minLength: 1, maxLength: 5 }))
-  .map(([stream, done]) => ({ stream, done }))
-
 const cursor: fc.Arbitrary<Cursor> = fc
   .tuple(
     fc.string({ unit: 'binary' }),
     fc.maxSafeNat(),
-    fc.array(streamDone, { maxLength: 5 }),
+    fc.array(range, { maxLength: 5 }),
     fc.option(fc.maxSafeNat(), { nil: undefined }),
   )
-  .map(([output, doneBelow, streams, destinationBytes]) => {
-    return { output, doneBelow, streams, destinationBytes }
+  .map(([output, doneBelow, done, destinationBytes]) => {
+    return { output, doneBelow, done, destinationBytes }
   })
 
 test('what was saved is loaded', async () => {
@@ -56,7 +52,7 @@ test('a cursor with any byte changed, and one cut at any length, is unreadable',
   const text = renderCursor({
     output: 'a',
     doneBelow: 7,
-    streams: [{ stream: 'db', done: [[9, 12]] }],
+    done: [[9, 12]],
     destinationBytes: 100,
   })
   for (let at = 0; at < text.length; at++) {
@@ -179,6 +175,6 @@ test('each output has a file name of its own, whatever it is called', () => {
 test('the highest sequence of a cursor is above all that it has seen', () => {
   assert.equal(highestSequence(cursorAt(0)), -1)
   assert.equal(highestSequence(cursorAt(7)), 6)
-  const ahead = { ...cursorAt(7), streams: [{ stream: 'db', done: [[9, 12] as const] }] }
+  const ahead: Cursor = { ...cursorAt(7), done: [[9, 12]] }
   assert.equal(highestSequence(ahead), 12)
 })

@@ -58,7 +58,7 @@ async function run(random: () => number): Promise<Run> {
       const saved = await cursor.save({
         output: 'a',
         doneBelow,
-        streams: [],
+        done: [],
         destinationBytes: undefined,
       })
       assert.equal(saved.kind, 'saved')
