@@ -7,6 +7,8 @@
  * outputs drain.
  */
 
+import { randomBytes } from 'node:crypto'
+import { resolve } from 'node:path'
 import { openAdmin } from './admin/admin.ts'
 import type { ServiceSnapshot } from './admin/snapshot.ts'
 import type { Config, OutputConfig, RelayConfig } from './config/config.ts'
@@ -14,6 +16,8 @@ import type { Precision } from './line-protocol/precision.ts'
 import { healthOfOutputs } from './listeners/http-health.ts'
 import { openHttpListener } from './listeners/http-listener.ts'
 import { openUdpListener } from './listeners/udp-listener.ts'
+import { type DiskLog, openDiskLog } from './log/disk/disk-log.ts'
+import { nodeFileSystem } from './log/disk/file-system.ts'
 import type { Destination } from './outputs/destination.ts'
 import { openFileDestination } from './outputs/file/file-destination.ts'
 import { openHttpDestination } from './outputs/http/http-destination.ts'
@@ -138,7 +142,18 @@ async function openRelayOf(
   const precision = config.kind === 'udp' ? config.precision : 'ns'
   const openDestination = (output: OutputConfig) =>
     openDestinationOf(output, { clock, logger, userAgent: `line-relay/${version}`, precision })
-  return await openRelay({ config, openDestination, memory, clock, random, logger })
+  const disk = config.logDir === undefined ? undefined : await openDiskLogOf(config, options)
+  return await openRelay({ config, openDestination, memory, clock, random, logger, disk })
+}
+
+async function openDiskLogOf(config: RelayConfig, options: ServiceOptions): Promise<DiskLog> {
+  const { clock, logger } = options
+  return await openDiskLog({
+    ...{ clock, logger, randomBytes, files: nodeFileSystem },
+    folder: resolve(config.logDir ?? ''),
+    outputs: config.outputs.map(({ name }) => name),
+    maxBytes: config.logMaxBytes,
+  })
 }
 
 async function openDestinationOf(
@@ -214,7 +229,8 @@ async function stopService(
   return leftover
 }
 
-function leftoverOf({ relay }: OpenRelay): Leftover[] {
+function leftoverOf({ config, relay }: OpenRelay): Leftover[] {
+  if (config.logDir !== undefined) return [] // Kept on the disk, and sent after the next start.
   return relay
     .snapshot()
     .outputs.filter(({ pendingWrites }) => pendingWrites > 0)

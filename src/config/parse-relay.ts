@@ -22,11 +22,6 @@ export interface RelayDraft {
   readonly outputs: readonly OutputDraft[]
 }
 
-/**
- * The durable log is not built yet. When it is: set this to true, delete the two messages that it
- * guards and the words "not available in this version yet" in keys.ts.
- */
-const IS_DURABLE_LOG_AVAILABLE: boolean = false
 
 const NO_ADDRESS: BindAddress = { host: '', port: 0 }
 
@@ -137,14 +132,8 @@ function parseRateLimit(reader: Reader, section: Section): RateLimit | undefined
 function parseDurability(reader: Reader, section: Section) {
   const logDir = reader.get(section, HTTP_KEYS.logDir)
   const acknowledgement = reader.get(section, HTTP_KEYS.ack)
-  if (!IS_DURABLE_LOG_AVAILABLE && logDir !== '') {
-    const message = 'is not available in this version yet; remove it (backlogs are kept in memory)'
-    reader.report(joinPath(section.path, HTTP_KEYS.logDir.name), message)
-  }
-  if (acknowledgement === 'log' && (!IS_DURABLE_LOG_AVAILABLE || logDir === '')) {
-    const message = IS_DURABLE_LOG_AVAILABLE
-      ? '"log" needs log-dir; add it, or write "any", "quorum" or "all"'
-      : '"log" is not available in this version yet; write "any", "quorum" or "all"'
+  if (acknowledgement === 'log' && logDir === '') {
+    const message = '"log" needs log-dir; add it, or write "any", "quorum" or "all"'
     reader.report(joinPath(section.path, HTTP_KEYS.ack.name), message)
   }
   return {

@@ -18,8 +18,10 @@ const ENTRY_OVERHEAD_BYTES = 256
 export interface Entry {
   /** Rises by one with every append to this log; never reused. */
   readonly sequence: number
-  /** Place in its stream; rises by one with every append to that stream. */
-  readonly position: number
+  /** Place in its stream's log; rises by one with every append to it. */
+  position: number
+  /** Read again for one output that is behind; others may have stored it, or may yet. */
+  readonly isFromDisk: boolean
   readonly write: Write
   /** What it counts against bounds. */
   readonly bytes: number
@@ -35,6 +37,8 @@ export interface Entry {
   heldCount: number
   /** Lines that the first output to settle it has refused; `undefined` before. */
   firstRefusedLineCount: number | undefined
+  /** On the disk, where the log is kept there: no output sees it before, and no client is told. */
+  isDurable: boolean
   /** The client was told anything but yes. */
   isDisowned: boolean
 }

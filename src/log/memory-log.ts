@@ -54,25 +54,45 @@ export class MemoryLog {
    * @returns `undefined`, with nothing changed, when the memory budget is used up.
    */
   append(write: Write, owedCount: number): Entry | undefined {
-    const bytes = entryBytes(write)
-    if (!this.#memory.tryTake(bytes)) return undefined
-    const stream = this.stream(write.target.database)
-    const entry: Entry = {
-      sequence: this.#nextSequence++,
-      position: stream.end,
-      write,
-      bytes,
-      appendedAtMs: this.#clock.monotonicMs(),
-      storedCount: 0,
-      begunCount: 0,
-      owedCount,
-      heldCount: 0,
-      firstRefusedLineCount: undefined,
-      isDisowned: false,
-    }
+    const entry = this.prepare(write)
+    if (entry === undefined) return undefined
+    this.push(entry, owedCount)
+    return entry
+  }
+
+  /**
+   * An entry that is not in the log yet, for a write whose place in it is settled elsewhere.
+   *
+   * @param sequence from the log on disk; given here where there is none
+   * @returns `undefined`, with nothing changed, when the memory budget is used up. Else either
+   *   `push` or `discard` has to follow.
+   */
+  prepare(write: Write, sequence?: number): Entry | undefined {
+    if (!this.#memory.tryTake(entryBytes(write))) return undefined
+    return this.#make(write, sequence ?? this.#nextSequence++, false)
+  }
+
+  /** @returns the stream that it is in now */
+  push(entry: Entry, owedCount: number): StreamLog {
+    const stream = this.stream(entry.write.target.database)
+    entry.owedCount = owedCount
+    entry.position = stream.end
     stream.push(entry)
     this.#entryCount++
-    this.#bytes += bytes
+    this.#bytes += entry.bytes
+    return stream
+  }
+
+  /** Gives back what was prepared and will not be pushed. */
+  discard(entry: Entry): void {
+    this.#memory.giveBack(entry.bytes)
+  }
+
+  /** Appends a write that was read from the disk for one output; its bytes are held already. */
+  appendStored(write: Write, sequence: number): Entry {
+    const entry = this.#make(write, sequence, true)
+    this.#memory.take(entry.bytes)
+    this.push(entry, 1)
     return entry
   }
 
@@ -98,5 +118,26 @@ export class MemoryLog {
     this.#bytes -= entry.bytes
     this.#memory.giveBack(entry.bytes)
     if (stream.isEmpty) this.#streams.delete(database)
+  }
+
+  #make(write: Write, sequence: number, isFromDisk: boolean): Entry {
+    const clock = this.#clock
+    const ageMs = isFromDisk ? Math.max(0, clock.wallMs() - write.receivedAtMs) : 0
+    return {
+      sequence,
+      position: -1,
+      isFromDisk,
+      write,
+      bytes: entryBytes(write),
+      appendedAtMs: clock.monotonicMs() - ageMs,
+      // Of what is read from the disk nobody knows: it is kept as what another output has stored.
+      storedCount: isFromDisk ? 1 : 0,
+      begunCount: 0,
+      owedCount: 0,
+      heldCount: 0,
+      firstRefusedLineCount: undefined,
+      isDurable: true,
+      isDisowned: false,
+    }
   }
 }

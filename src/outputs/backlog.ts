@@ -37,6 +37,7 @@ export class Backlog {
   readonly #options: BacklogOptions
   readonly #streams = new Map<string, StreamDrain>()
   readonly #paces = new Map<string, Pace>()
+  #loadedBytes = 0
 
   constructor(options: BacklogOptions) {
     this.#options = options
@@ -49,16 +50,50 @@ export class Backlog {
   /** Takes on an entry that was just appended to `log`. */
   offer(entry: Entry, log: StreamLog): StreamDrain {
     this.counters.accept(entry)
-    let stream = this.#streams.get(log.database)
-    // A stream that ran empty may have been made anew in the log while its last answer was being
-    // dealt with.
-    if (stream === undefined || stream.log !== log) {
-      stream = new StreamDrain(log, entry.position, this.#paceOf(log.database))
-      this.#streams.set(log.database, stream)
+    return this.load(entry, log)
+  }
+
+  /** As `offer`, for an entry that was accepted before, and is read again. */
+  load(entry: Entry, log: StreamLog): StreamDrain {
+    const { database } = log
+    let stream = this.#streams.get(database)
+    if (stream === undefined) {
+      stream = new StreamDrain(database, this.#paceOf(database))
+      this.#streams.set(database, stream)
     }
+    stream.follow(log, entry)
     stream.pendingCount++
     stream.waitingBytes += entry.bytes
+    this.#loadedBytes += entry.bytes
     return stream
+  }
+
+  /**
+   * Gives up all that has not been taken, to be read again later; the books stay as they are.
+   *
+   * @param onUnloaded told of each entry
+   */
+  unload(onUnloaded: (entry: Entry) => void): void {
+    for (const stream of [...this.#streams.values()]) {
+      for (const entry of stream.unread()) {
+        stream.pendingCount--
+        stream.waitingBytes -= entry.bytes
+        this.#loadedBytes -= entry.bytes
+        onUnloaded(entry)
+      }
+      this.forgetIfEmpty(stream)
+    }
+  }
+
+  /** Of what is pending, the bytes that are in memory. */
+  get loadedBytes(): number {
+    return this.#loadedBytes
+  }
+
+  /** Counts an entry that this output need not have any more, and that is not loaded. */
+  settleUnloaded(entry: Entry, outcome: Outcome): void {
+    this.counters.settle(entry, outcome, 0)
+    this.#options.onSettled(entry, outcome)
   }
 
   /** @returns `undefined` when nothing is pending in the database */
@@ -71,9 +106,7 @@ export class Backlog {
     let missingBytes = this.#missingBytes(bytes)
     if (missingBytes <= 0 || this.#isOneAttempt) return true
     for (const stream of this.#streams.values()) {
-      for (let position = stream.next; position < stream.log.end; position++) {
-        const entry = stream.log.at(position)
-        if (entry === undefined) continue
+      for (const entry of stream.waiting()) {
         if (!isGivable(entry)) break
         missingBytes -= entry.bytes
         if (missingBytes <= 0) return true
@@ -88,7 +121,7 @@ export class Backlog {
       const stream = this.#oldestGivable()
       const entry = stream?.peek()
       if (stream === undefined || entry === undefined) return
-      stream.next++
+      stream.pass(entry)
       this.#options.onGivenUp(entry)
       this.settle(stream, entry, dropped(entry.write.lineCount, this.#givenUpReason), 0)
     }
@@ -98,7 +131,7 @@ export class Backlog {
   dropUntaken(): void {
     for (const stream of [...this.#streams.values()]) {
       for (let entry = stream.peek(); entry !== undefined; entry = stream.peek()) {
-        stream.next++
+        stream.pass(entry)
         this.settle(stream, entry, dropped(entry.write.lineCount, 'one-attempt'), 0)
       }
     }
@@ -137,8 +170,8 @@ export class Backlog {
    */
   withdraw(entry: Entry, held: Part | undefined): void {
     const stream = this.#streams.get(entry.write.target.database)
-    if (stream === undefined || stream.log.at(entry.position) !== entry) return
-    const isTaken = entry.position < stream.next
+    if (stream === undefined) return
+    const isTaken = entry.sequence <= stream.takenThrough
     const part = isTaken ? (held ?? stream.drop(entry)) : undefined
     if (isTaken && part === undefined) return // Settled here before.
     this.settle(stream, entry, { kind: 'withdrawn' }, part?.taken.filteredLineCount ?? 0)
@@ -153,6 +186,7 @@ export class Backlog {
   settle(stream: StreamDrain, entry: Entry, outcome: Outcome, filteredLineCount: number): void {
     stream.pendingCount--
     stream.waitingBytes -= entry.bytes
+    this.#loadedBytes -= entry.bytes
     if (isStored(entry, outcome, filteredLineCount)) entry.storedCount++
     this.counters.settle(entry, outcome, filteredLineCount)
     this.forgetIfEmpty(stream)
@@ -165,7 +199,7 @@ export class Backlog {
     // It must not wake up again: the database may have a new one by then.
     stream.retryTimer?.cancel()
     stream.retryTimer = undefined
-    const { database } = stream.log
+    const { database } = stream
     if (this.#streams.get(database) === stream) this.#streams.delete(database)
   }
 
@@ -176,7 +210,7 @@ export class Backlog {
       stream.restoreSuspects()
       for (const part of stream.sweep(() => true)) this.abandonPart(stream, part)
       for (let entry = stream.peek(); entry !== undefined; entry = stream.peek()) {
-        stream.next++
+        stream.pass(entry)
         this.settle(stream, entry, dropped(entry.write.lineCount, 'shutdown'), 0)
       }
     }

@@ -11,9 +11,11 @@ import type { Entry } from '../log/entry.ts'
 import type { StreamLog } from '../log/stream-log.ts'
 import type { Clock } from '../std/clock.ts'
 import type { Logger } from '../std/logger.ts'
+import type { MemoryBudget } from '../std/memory-budget.ts'
 import type { Outcome } from '../write/outcome.ts'
 import type { Reply } from '../write/reply.ts'
 import { Backlog } from './backlog.ts'
+import { CatchUp, type StoredLog } from './catch-up.ts'
 import type { Destination } from './destination.ts'
 import { Drain } from './drain.ts'
 import { Holds } from './holds.ts'
@@ -26,6 +28,10 @@ import type { StreamDrain } from './stream-drain.ts'
 
 /** Of an output's bound, what writes on hold may take up. */
 const HELD_SHARE = 1 / 4
+/** With a log on disk: what an output has in memory of it, at least; beyond it reads again. */
+const WINDOW_MIN_BYTES = 16 * 1024 * 1024
+/** Requests of the largest size that fit into it. */
+const WINDOW_BATCHES = 4
 
 export interface OutputEvents {
   /** This output's word on an entry is no, though it may not be through with it. */
@@ -47,6 +53,11 @@ export interface OutputOptions {
   readonly random: () => number
   readonly logger: Logger
   readonly events: OutputEvents
+  readonly memory: MemoryBudget
+  /** The log on disk, where there is one. */
+  readonly stored: StoredLog | undefined
+  /** An entry of the log in memory is not needed there by this output any more. */
+  readonly onUnloaded: (entry: Entry) => void
 }
 
 export class Output implements AsyncDisposable {
@@ -57,11 +68,12 @@ export class Output implements AsyncDisposable {
   readonly #health: OutputHealth
   readonly #holds: Holds
   readonly #drain: Drain
+  readonly #catchUp: CatchUp | undefined
   #isClosed = false
   #onRest: (() => void) | undefined
 
   constructor(options: OutputOptions) {
-    const { config, clock, random, logger, destination, events } = options
+    const { config, clock, random, logger, destination, events, memory, stored } = options
     const { name, bufferBytes, batchMaxBytes, delayMaxMs } = config
     const log = new OutputLog({ name, clock, logger })
     const backlog: Backlog = new Backlog({
@@ -69,7 +81,7 @@ export class Output implements AsyncDisposable {
       batchMaxBytes,
       onSettled: (entry, outcome) => {
         if (backlog.counters.pendingBytes <= batchMaxBytes) health.noteCaughtUp()
-        events.onSettled(entry, outcome)
+        if (!this.#catchUp?.noteSettled(entry)) events.onSettled(entry, outcome)
       },
       onGivenUp: (entry) => log.gaveUp(entry, bufferBytes),
     })
@@ -86,16 +98,27 @@ export class Output implements AsyncDisposable {
       },
       onTrial: () => this.#drain.wakeOne(),
     })
-    const { onFailed, onRefused, onHeld } = events
+    const { onFailed } = events
+    // Of what was read from the disk no client waits for a word, and no other output.
+    const onRefused = (entry: Entry, reply: Reply) => {
+      if (!entry.isFromDisk) events.onRefused(entry, reply)
+    }
+    const onHeld = (entry: Entry, reply: Reply) => {
+      if (!entry.isFromDisk) events.onHeld(entry, reply)
+    }
     const wake = (stream: StreamDrain) => this.#drain.wake(stream)
     const parts = { config, backlog, health, log, clock, random, wake }
     const graceMs = config.kind === 'http' ? config.missingDbGraceMs : 0
-    const boundBytes = bufferBytes * HELD_SHARE
+    const windowBytes = Math.max(WINDOW_MIN_BYTES, WINDOW_BATCHES * batchMaxBytes)
+    const boundBytes = (stored === undefined ? bufferBytes : windowBytes) * HELD_SHARE
     const holds = new Holds({ ...parts, delayMaxMs, graceMs, boundBytes, onHeld })
     const refusals = new Refusals({ ...parts, onRefused })
     const setbacks = new Setbacks({ ...parts, onFailed })
     const onRest = () => this.#onRest?.()
     this.#drain = new Drain({ ...parts, destination, holds, refusals, setbacks, onRest })
+    const { onUnloaded } = options
+    this.#catchUp =
+      stored && new CatchUp({ ...parts, name, stored, windowBytes, memory, logger, onUnloaded })
     this.config = config
     this.#destination = destination
     this.#clock = clock
@@ -109,7 +132,7 @@ export class Output implements AsyncDisposable {
     const { isUp, isBehind, isOnTrial } = this.#health
     // Else nobody's write would ever be taken to try it with.
     if (isOnTrial) return this.pendingWrites === 0
-    if (!isUp || isBehind) return false
+    if (!isUp || isBehind || !this.isLive) return false
     const stream = this.#backlog.streamOf(database)
     return stream === undefined || !stream.isBehind || stream.awaitsSuccessor
   }
@@ -125,32 +148,54 @@ export class Output implements AsyncDisposable {
     return stream.pace.expectedWaitMs(nowMs, { bytes: stream.waitingBytes, oldestMs })
   }
 
+  /** Is offered what is appended from memory; else it reads it from the disk. */
+  get isLive(): boolean {
+    return this.#catchUp?.isBehind !== true
+  }
+
   get pendingWrites(): number {
     return this.#backlog.counters.pendingWrites
   }
 
   /** Resolves when the first probe has told whether the output is up. */
   async start(): Promise<void> {
+    this.#catchUp?.start()
     await this.#health.start()
   }
 
   /** @see Backlog.canMakeRoom */
   canMakeRoom(bytes: number): boolean {
+    if (this.#catchUp !== undefined) return true // What waits is on the disk, and bounded there.
     return this.#backlog.canMakeRoom(bytes)
   }
 
   /** @see Backlog.makeRoom */
   makeRoom(bytes: number): void {
-    this.#backlog.makeRoom(bytes)
+    if (this.#catchUp === undefined) this.#backlog.makeRoom(bytes)
   }
 
-  /** Takes on an entry that was just appended to `log`. */
-  offer(entry: Entry, log: StreamLog): void {
+  /**
+   * Takes on an entry that was just appended.
+   *
+   * @param log where it is in memory; `undefined` when no output is live
+   */
+  offer(entry: Entry, log: StreamLog | undefined): void {
+    if (this.#catchUp?.isBehind || log === undefined) {
+      this.#backlog.counters.accept(entry)
+      this.#catchUp?.noteOffered(entry)
+      return
+    }
     const isAwaited = this.#backlog.streamOf(log.database)?.awaitsSuccessor === true
     const stream = this.#backlog.offer(entry, log)
     if (isAwaited) this.#drain.hasten(stream)
     if (this.config.bufferBytes === 0 && !this.#health.isUp) this.#backlog.dropUntaken()
     else this.#drain.wake(stream)
+    this.#catchUp?.bound()
+  }
+
+  /** A number of the log on disk that no record will have. */
+  skip(sequence: number): void {
+    this.#catchUp?.skip(sequence)
   }
 
   /** The client was told no before anybody had begun the entry: this output need not have it. */
@@ -163,9 +208,15 @@ export class Output implements AsyncDisposable {
     this.#holds.finish(entry)
   }
 
-  /** Resolves when nothing is pending, or the output is down, or `signal` is aborted. */
+  /**
+   * Resolves when nothing is pending, or the output is down, or `signal` is aborted; with a log on
+   * disk also when it is behind, because what is left is kept there.
+   */
   async drained(signal: AbortSignal): Promise<void> {
-    const isDone = () => this.pendingWrites === 0 || !this.#health.isUp || signal.aborted
+    const isDone = () => {
+      const isKept = !this.isLive || !this.#health.isUp
+      return this.pendingWrites === 0 || isKept || signal.aborted
+    }
     await new Promise<void>((resolve) => {
       const look = () => {
         if (!isDone()) return
@@ -200,6 +251,8 @@ export class Output implements AsyncDisposable {
     this.#drain.close()
     this.#health.close()
     await this.#destination[Symbol.asyncDispose]()
+    await this.#catchUp?.close()
+    if (this.#catchUp !== undefined) return // What is pending stays owed, on the disk.
     this.#holds.abandon((stream, part) => this.#backlog.abandonPart(stream, part))
     this.#backlog.abandon()
   }

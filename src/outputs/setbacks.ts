@@ -76,7 +76,7 @@ export class Setbacks {
       stream.restoreSuspects()
       this.#backOff(stream, verdict)
     }
-    onFailed(stream.log.database)
+    onFailed(stream.database)
   }
 
   /**

@@ -3,14 +3,17 @@
  *
  *     settled │ groups: taken, not settled │ released │ not yet read …
  *             │  [ e4 e5 e6 ] [ e7 ]       │ e2 e3    │  e8  e9
- *                                                     └ next
+ *                                                     └ sources
  *
  * Neighbours of one target are taken together up to `batchMaxBytes`; a larger write goes alone.
  * What was taken stays in `groups` until it is settled, over as many attempts as that needs, so
  * order is kept by construction. `released` are parts that were on hold: they go before anything
  * that has not been read, and nothing of their retention policy has overtaken them.
  *
- * Invariant: every taken entry has a position below `next`, and they are in order.
+ * What has not been read stands in the memory log, or in what was read from the disk for this output
+ * alone, or first in the one and then in the other: its sources.
+ *
+ * Invariant: every taken entry has a number up to `takenThrough`, and they are in order.
  */
 
 import type { Entry } from '../log/entry.ts'
@@ -28,15 +31,21 @@ export interface TakeOptions {
   readonly view: (entry: Entry) => Part | undefined
 }
 
-export class StreamDrain {
+/** A part of a log that is read from `next` on. */
+interface Source {
   readonly log: StreamLog
+  next: number
+}
+
+export class StreamDrain {
+  readonly database: string
   readonly pace: Pace
   /** In order; the first is what the next attempt carries. */
   readonly groups: Group[] = []
   /** Suspected of making the server fail, set aside in order while what follows them is tried. */
   readonly suspects: Group[] = []
-  /** Position from which to read on. */
-  next: number
+  /** Number of the last entry that was taken, or passed over. */
+  takenThrough = 0
   /** A request is out, or its answer is being dealt with. */
   isBusy = false
   /** Attempts that have failed in a row. */
@@ -51,24 +60,69 @@ export class StreamDrain {
    * Attempts fail, or what they left waiting is still being worked off: no client waits for this.
    */
   isBehind = false
+  /** Where to read on, one after the other; the first is read now. */
+  readonly #sources: Source[] = []
   #released: Part[] = []
   /** Index of the first in `#released` that was not taken again. */
   #releasedAt = 0
 
-  constructor(log: StreamLog, next: number, pace: Pace) {
-    this.log = log
-    this.next = next
+  constructor(database: string, pace: Pace) {
+    this.database = database
     this.pace = pace
   }
 
-  /** The oldest entry that has not been taken; moves `next` past withdrawn ones. */
+  /** An entry was appended to `log` that is to be read after everything else. */
+  follow(log: StreamLog, entry: Entry): void {
+    if (this.#sources.at(-1)?.log !== log) this.#sources.push({ log, next: entry.position })
+  }
+
+  /**
+   * Passes over all that has not been read, to be read again from elsewhere.
+   *
+   * @returns the entries, oldest first
+   */
+  unread(): Entry[] {
+    const entries: Entry[] = []
+    const takenThrough = this.takenThrough
+    for (let entry = this.peek(); entry !== undefined; entry = this.peek()) {
+      entries.push(entry)
+      this.pass(entry)
+    }
+    this.takenThrough = takenThrough
+    this.#sources.length = 0
+    return entries
+  }
+
+  /** The oldest entry that has not been taken. */
   peek(): Entry | undefined {
-    while (this.next < this.log.end) {
-      const entry = this.log.at(this.next)
-      if (entry !== undefined) return entry
-      this.next++
+    for (let source = this.#sources[0]; source !== undefined; source = this.#sources[0]) {
+      const { log } = source
+      while (source.next < log.end) {
+        const entry = log.at(source.next)
+        if (entry !== undefined) return entry
+        source.next++
+      }
+      if (this.#sources.length === 1) return undefined
+      this.#sources.shift()
     }
     return undefined
+  }
+
+  /** Leaves out the entry that `peek` has given. */
+  pass(entry: Entry): void {
+    this.takenThrough = entry.sequence
+    const [source] = this.#sources
+    if (source !== undefined) source.next++
+  }
+
+  /** All that has not been taken, oldest first. */
+  *waiting(): Generator<Entry> {
+    for (const { log, next } of this.#sources) {
+      for (let position = next; position < log.end; position++) {
+        const entry = log.at(position)
+        if (entry !== undefined) yield entry
+      }
+    }
   }
 
   /** Something besides the first group could be sent. */
@@ -165,8 +219,9 @@ export class StreamDrain {
       return released
     }
     const entry = this.peek()
-    this.next++
-    return entry === undefined ? undefined : view(entry)
+    if (entry === undefined) return undefined
+    this.pass(entry)
+    return view(entry)
   }
 }
 

@@ -24,6 +24,9 @@ const TEXTS = {
   'no-output-up': 'no output is up',
   'too-few-outputs-up': 'too few outputs are up for this consistency',
   overloaded: 'the outputs do not keep up',
+  'log-full': 'the log on disk is full (log-max-mb)',
+  'log-failing': 'the log on disk cannot be written',
+  'record-too-large': 'the body is larger than a record of the log on disk may be',
   closing: 'the relay is stopping',
 } as const
 
@@ -42,6 +45,9 @@ export function noRefusedWrites(): Record<WriteRefusal, number> {
     'no-output-up': 0,
     'too-few-outputs-up': 0,
     overloaded: 0,
+    'log-full': 0,
+    'log-failing': 0,
+    'record-too-large': 0,
     closing: 0,
   }
 }

@@ -23,6 +23,8 @@ export interface WaitingClient {
   readonly entry: Entry
   readonly ballot: Ballot
   readonly reply: (reply: Reply) => void
+  /** Being on the disk is enough for a yes, where the outputs do not say otherwise. */
+  readonly isKept: boolean
 }
 
 export class OpenBallots {
@@ -45,11 +47,18 @@ export class OpenBallots {
     return this.#waiting.get(entry.sequence)?.ballot
   }
 
-  /** Looks whether the votes decide the entry's ballot. */
+  /** Looks whether the votes decide the entry's ballot, which they do not before it is durable. */
   count(entry: Entry): void {
+    if (!entry.isDurable) return
     const waiting = this.#waiting.get(entry.sequence)
     const decision = waiting?.ballot.decision() ?? 'open'
     if (waiting && decision !== 'open') this.#close(waiting, decision)
+  }
+
+  /** The entry is lost: there is nothing to be waited for. */
+  fail(entry: Entry): void {
+    const waiting = this.#waiting.get(entry.sequence)
+    if (waiting !== undefined) this.#close(waiting, 'unavailable')
   }
 
   /** Nothing will come soon from this output, in this stream or at all: no client waits for it. */

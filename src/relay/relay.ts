@@ -11,8 +11,8 @@
  */
 
 import type { OutputConfig, RelayConfig } from '../config/config.ts'
+import type { DiskLog } from '../log/disk/disk-log.ts'
 import { type Entry, entryBytes } from '../log/entry.ts'
-import { MemoryLog } from '../log/memory-log.ts'
 import type { Destination } from '../outputs/destination.ts'
 import { Output } from '../outputs/output.ts'
 import type { OutputSnapshot } from '../outputs/output-snapshot.ts'
@@ -22,6 +22,7 @@ import type { MemoryBudget } from '../std/memory-budget.ts'
 import {
   type AcknowledgementPolicy,
   type Decision,
+  isKeptEnough,
   strongerPolicy,
 } from '../write/acknowledgement.ts'
 import { Ballot, type Vote } from '../write/ballot.ts'
@@ -31,7 +32,9 @@ import type { Write } from '../write/write.ts'
 import { isWaitBearable, noRefusedWrites, refusalReply, type WriteRefusal } from './admission.ts'
 import { Disputes } from './disputes.ts'
 import { OpenBallots, type WaitingClient } from './open-ballots.ts'
+import { storedLogOf } from './stored-log.ts'
 import { castVote, replyTo } from './votes.ts'
+import { WriteLog } from './write-log.ts'
 
 export interface AcceptOptions {
   /** The request's `consistency`: only ever strengthens the relay's own policy. */
@@ -65,11 +68,14 @@ export interface RelayOptions {
   /** In [0, 1). */
   readonly random: () => number
   readonly logger: Logger
+  /** The log on disk, where there is one; the relay's to close. */
+  readonly disk?: DiskLog | undefined
 }
 
 /** Opens the destinations in order; gives all back when one of them fails to open. */
 export async function openRelay(options: RelayOptions): Promise<Relay> {
   await using opened = new AsyncDisposableStack()
+  if (options.disk !== undefined) opened.use(options.disk)
   const destinations: Destination[] = []
   for (const outputConfig of options.config.outputs) {
     destinations.push(opened.use(await options.openDestination(outputConfig)))
@@ -81,7 +87,7 @@ export async function openRelay(options: RelayOptions): Promise<Relay> {
 export class Relay implements AsyncDisposable {
   readonly name: string
   readonly #config: RelayConfig
-  readonly #log: MemoryLog
+  readonly #log: WriteLog
   readonly #outputs: readonly Output[]
   /** Outputs whose word counts, by index: the HTTP ones, or all where there is none. */
   readonly #electors: readonly boolean[]
@@ -100,7 +106,11 @@ export class Relay implements AsyncDisposable {
     this.#disputes = new Disputes({ clock, logger })
     this.name = config.name
     this.#config = config
-    this.#log = new MemoryLog({ memory, clock })
+    this.#log = new WriteLog({
+      ...{ memory, clock, disk: options.disk },
+      onReady: (entry) => this.#offer(entry),
+      onFailed: (entry) => this.#lost(entry),
+    })
     this.#outputs = destinations.map((destination, index) =>
       this.#makeOutput(options, destination, index),
     )
@@ -127,13 +137,17 @@ export class Relay implements AsyncDisposable {
     const { database } = write.target
     const votes = this.#firstVotes(database)
     const ballot = new Ballot(policy, votes)
-    if (!ballot.canBeMet) {
+    const isKept = this.#log.disk !== undefined && isKeptEnough(policy)
+    if (!isKept && !ballot.canBeMet) {
       return this.#refuse(votes.includes('open') ? 'too-few-outputs-up' : 'no-output-up')
     }
-    if (!this.#isWaitBearable(policy, votes, database)) return this.#refuse('overloaded')
+    if (!this.#isWaitBearable(policy, votes, database)) {
+      if (!isKept) return this.#refuse('overloaded')
+      ballot.giveUp() // On the disk it can wait; its client need not.
+    }
     const entry = this.#append(write)
     if (typeof entry === 'string') return this.#refuse(entry)
-    return new Promise((reply) => this.#ballots.open({ entry, ballot, reply }))
+    return new Promise((reply) => this.#ballots.open({ entry, ballot, reply, isKept }))
   }
 
   /**
@@ -163,9 +177,9 @@ export class Relay implements AsyncDisposable {
       acceptedBytes: this.#acceptedBytes,
       refusedWrites: { ...this.#refusedWrites },
       disputedWrites: this.#disputes.count,
-      logWrites: this.#log.entryCount,
-      logBytes: this.#log.bytes,
-      streams: this.#log.streamCount,
+      logWrites: this.#log.memoryLog.entryCount,
+      logBytes: this.#log.memoryLog.bytes,
+      streams: this.#log.memoryLog.streamCount,
       outputs: this.#outputs.map((output) => output.snapshot()),
     }
   }
@@ -176,12 +190,13 @@ export class Relay implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosing = true
     await Promise.all(this.#outputs.map((output) => output[Symbol.asyncDispose]()))
+    await this.#log.disk?.[Symbol.asyncDispose]()
   }
 
   #makeOutput(options: RelayOptions, destination: Destination, index: number): Output {
     const config = options.config.outputs[index]
     if (config === undefined) throw new Error('BUG: a destination without an output')
-    const { clock, random, logger } = options
+    const { clock, random, logger, memory, disk } = options
     const events = {
       onRefused: (entry: Entry, reply: Reply) => this.#refused(index, entry, reply),
       onHeld: (entry: Entry, reply: Reply) => {
@@ -192,7 +207,11 @@ export class Relay implements AsyncDisposable {
       onFailed: (database: string) => this.#ballots.giveUpOn(index, database),
       onDown: () => this.#ballots.giveUpOn(index),
     }
-    return new Output({ config, destination, clock, random, logger, events })
+    return new Output({
+      ...{ config, destination, clock, random, logger, events, memory },
+      stored: disk && storedLogOf(disk, index),
+      onUnloaded: (entry) => this.#unloaded(index, entry),
+    })
   }
 
   /** An output that is down or behind has failed from the start: nobody waits for it. */
@@ -223,15 +242,29 @@ export class Relay implements AsyncDisposable {
     const bytes = entryBytes(write)
     // Nothing is given up for a write that is refused in the end.
     if (!this.#outputs.every((output) => output.canMakeRoom(bytes))) return 'backlog-full'
-    const entry = this.#log.append(write, this.#outputs.length)
-    if (entry === undefined) return 'memory-full'
-    for (const output of this.#outputs) output.makeRoom(bytes)
+    const entry = this.#log.append(write)
+    if (typeof entry === 'string') return entry
     this.#acceptedWrites++
     this.#acceptedLines += write.lineCount
     this.#acceptedBytes += write.body.length
-    const stream = this.#log.stream(write.target.database)
-    for (const output of this.#outputs) output.offer(entry, stream)
     return entry
+  }
+
+  /** The entry is where it is safe: every output gets it, from memory or in its turn. */
+  #offer(entry: Entry): void {
+    const { memoryLog } = this.#log
+    for (const output of this.#outputs) output.makeRoom(entry.bytes)
+    const takers = this.#outputs.reduce((sum, { isLive }) => sum + Number(isLive), 0)
+    if (takers === 0) memoryLog.discard(entry)
+    const stream = takers > 0 ? memoryLog.push(entry, takers) : undefined
+    for (const output of this.#outputs) output.offer(entry, stream)
+    this.#ballots.count(entry)
+  }
+
+  /** The disk did not take it: no output has seen it, and none ever will. */
+  #lost(entry: Entry): void {
+    for (const output of this.#outputs) output.skip(entry.sequence)
+    this.#ballots.fail(entry)
   }
 
   #refuse(refusal: WriteRefusal): Promise<Reply> {
@@ -248,12 +281,19 @@ export class Relay implements AsyncDisposable {
   #finishIfMissingEverywhere(entry: Entry): void {
     const { heldCount, owedCount, storedCount } = entry
     if (heldCount === 0 || heldCount < owedCount || storedCount > 0) return
-    if (entry === this.#withdrawn) return
+    if (entry === this.#withdrawn || !this.#outputs.every(({ isLive }) => isLive)) return
     for (const output of this.#outputs) output.finishHeld(entry)
   }
 
+  /** An output has fallen behind: it will read the entry from the disk. */
+  #unloaded(index: number, entry: Entry): void {
+    this.#log.memoryLog.release(entry)
+    this.#ballots.of(entry)?.giveUpOn(index)
+    this.#ballots.count(entry)
+  }
+
   #settled(index: number, entry: Entry, outcome: Outcome): void {
-    this.#log.release(entry)
+    this.#log.memoryLog.release(entry)
     const output = this.#outputs[index]
     if (output && this.#electors[index]) this.#disputes.compare(output.config, entry, outcome)
     const ballot = this.#ballots.of(entry)
@@ -264,11 +304,15 @@ export class Relay implements AsyncDisposable {
     this.#finishIfMissingEverywhere(entry)
   }
 
-  #answer({ entry, ballot, reply }: WaitingClient, decision: Decision): void {
-    entry.isDisowned = decision !== 'stored'
-    reply(replyTo(decision, ballot))
+  #answer({ entry, ballot, reply, isKept }: WaitingClient, decision: Decision): void {
+    // No output has stored it yet, but it is on the disk, and none of them has refused it.
+    const isSafe = isKept && entry.isDurable && decision !== 'refused'
+    const answer = isSafe ? replyTo('stored', ballot) : replyTo(decision, ballot)
+    entry.isDisowned = decision !== 'stored' && !isSafe
+    reply(answer)
     if (decision === 'refused' || decision === 'stored') return
-    if (entry.begunCount > 0 || entry.storedCount > 0) return
+    // What is on the disk stays there: every output reads it in its turn.
+    if (this.#log.disk !== undefined || entry.begunCount > 0 || entry.storedCount > 0) return
     this.#withdrawn = entry
     for (const output of this.#outputs) output.withdraw(entry)
     this.#withdrawn = undefined

@@ -68,6 +68,11 @@ export function canBeMet(policy: AcknowledgementPolicy, tally: Tally): boolean {
   return electors === 0 || electors - refused - failed >= storedNeeded(policy, electors)
 }
 
+/** Being on the disk is as good as a vote: the write reaches every output, whatever happens. */
+export function isKeptEnough(policy: AcknowledgementPolicy): boolean {
+  return policy === 'any' || policy === 'log'
+}
+
 const STRENGTH: Readonly<Record<AcknowledgementPolicy, number>> = {
   log: 0,
   any: 1,

@@ -61,6 +61,11 @@ export class Ballot {
     return canBeMet(this.#policy, this.#tally())
   }
 
+  /** No vote that is still out is waited for. */
+  giveUp(): void {
+    for (const index of this.#votes.keys()) this.giveUpOn(index)
+  }
+
   decision(): Decision {
     const decision = decide(this.#policy, this.#tally())
     return decision === 'refused' && this.#mayBeOutspoken ? 'open' : decision

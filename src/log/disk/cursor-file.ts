@@ -22,6 +22,7 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { errorCode, errorText, RelayError } from '../../std/errors.ts'
+import type { SequenceRange } from '../done-ranges.ts'
 import { type FileSystem, readWhole, writeWhole } from './file-system.ts'
 
 const ENDING = '.cursor'
@@ -32,9 +33,6 @@ const RANGES_MAX = 100_000
 const NAME_MAX_CHARS = 200
 /** Well above what RANGES_MAX takes; a larger file is not ours. */
 const FILE_MAX_BYTES = 64 * 1024 * 1024
-
-/** Sequence numbers, both ends included. */
-export type SequenceRange = readonly [from: number, to: number]
 
 export interface Cursor {
   readonly output: string

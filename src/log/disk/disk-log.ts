@@ -23,7 +23,6 @@ import type { Clock, Timer } from '../../std/clock.ts'
 import { errorText } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
 import { LogThrottle } from '../../std/throttle.ts'
-import { renderBytes } from '../../std/units.ts'
 import type { Write } from '../../write/write.ts'
 import { DoneRanges } from '../done-ranges.ts'
 import { type Cursor, CursorFile, highestSequence, loadAllCursors } from './cursor-file.ts'
@@ -36,8 +35,6 @@ const CURSOR_FOLDER = 'cursors'
 /** How often the cursors that have moved are saved. */
 const SAVE_INTERVAL_MS = 1_000
 const PROBLEM_LOG_INTERVAL_MS = 60_000
-/** Room above the bound, for what was on its way when it was reached. */
-const RESERVE_BYTES = 64 * 1024 * 1024
 
 export interface DiskLogOptions {
   readonly folder: string
@@ -146,6 +143,11 @@ export class DiskLog implements AsyncDisposable {
     return this.#segments.quarantine.damagedBytes
   }
 
+  /** The disk does not take what is written: tried again with every save of the cursors. */
+  get isFailing(): boolean {
+    return this.#segments.isFailing
+  }
+
   /** Whether a new write would find room, and a disk that takes it. */
   get canAppend(): boolean {
     return !this.#segments.isFailing && this.bytes < this.#options.maxBytes
@@ -229,10 +231,3 @@ export class DiskLog implements AsyncDisposable {
     }
   }
 }
-
-/** What a relay is told of a folder that has too little room for it. */
-export function renderFull(bytes: number): string {
-  return `the log on disk is full (${renderBytes(bytes)})`
-}
-
-void RESERVE_BYTES

@@ -1,0 +1,24 @@
+/** The log on disk as one output sees it: its cursor, and records instead of segments. */
+
+import type { DiskLog } from '../log/disk/disk-log.ts'
+import type { LogRecord } from '../log/disk/record.ts'
+import type { StoredLog, StoredRecord } from '../outputs/catch-up.ts'
+
+export function storedLogOf(disk: DiskLog, outputIndex: number): StoredLog {
+  return {
+    done: disk.doneOf(outputIndex),
+    firstOwnSequence: disk.nextSequence,
+    openReader: (fromSequence) => {
+      const reader = disk.openReader(fromSequence)
+      return {
+        read: async () => (await reader.read()).map(storedRecord),
+        [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
+      }
+    },
+  }
+}
+
+function storedRecord({ sequence, content }: LogRecord): StoredRecord {
+  if (content.kind !== 'write') return { sequence, write: undefined, output: undefined }
+  return { sequence, write: content.write, output: content.output }
+}
