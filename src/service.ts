@@ -151,7 +151,7 @@ async function openDiskLogOf(config: RelayConfig, options: ServiceOptions): Prom
   return await openDiskLog({
     ...{ clock, logger, randomBytes, files: nodeFileSystem },
     folder: resolve(config.logDir ?? ''),
-    outputs: config.outputs.map(({ name }) => name),
+    outputs: config.outputs.map(({ name, bufferBytes }) => ({ name, boundBytes: bufferBytes })),
     maxBytes: config.logMaxBytes,
   })
 }

@@ -22,7 +22,6 @@ export interface RelayDraft {
   readonly outputs: readonly OutputDraft[]
 }
 
-
 const NO_ADDRESS: BindAddress = { host: '', port: 0 }
 
 export function parseHttpRelay(

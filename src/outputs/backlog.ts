@@ -71,11 +71,12 @@ export class Backlog {
   /**
    * Gives up all that has not been taken, to be read again later; the books stay as they are.
    *
+   * @param isAll also what was taken, unless it is under way
    * @param onUnloaded told of each entry
    */
-  unload(onUnloaded: (entry: Entry) => void): void {
+  unload(isAll: boolean, onUnloaded: (entry: Entry) => void): void {
     for (const stream of [...this.#streams.values()]) {
-      for (const entry of stream.unread()) {
+      for (const entry of stream.unread(isAll)) {
         stream.pendingCount--
         stream.waitingBytes -= entry.bytes
         this.#loadedBytes -= entry.bytes
@@ -90,9 +91,12 @@ export class Backlog {
     return this.#loadedBytes
   }
 
-  /** Counts an entry that this output need not have any more, and that is not loaded. */
-  settleUnloaded(entry: Entry, outcome: Outcome): void {
+  /** Gives up an entry that is not loaded. @param isNew it is in no count yet */
+  giveUpUnloaded(entry: Entry, isNew: boolean): void {
+    if (isNew) this.counters.accept(entry)
+    const outcome = dropped(entry.write.lineCount, 'backlog-full')
     this.counters.settle(entry, outcome, 0)
+    this.#options.onGivenUp(entry)
     this.#options.onSettled(entry, outcome)
   }
 

@@ -51,6 +51,10 @@ export interface StoredLog {
   /** Number of the first record that this process has appended, or will. */
   readonly firstOwnSequence: number
   openReader(fromSequence: number): StoredReader
+  /** Another output is through with the record. */
+  isDoneElsewhere(sequence: number): boolean
+  /** Puts on record what is about to be given up. Rejects with the system's error. */
+  recordGap(given: readonly { readonly sequence: number; readonly write: Write }[]): Promise<void>
 }
 
 export interface CatchUpOptions {
@@ -74,8 +78,12 @@ export class CatchUp {
   #reader: StoredReader | undefined
   /** Number of the record to be read next; what is missing before it is gone. */
   #nextSequence = 0
+  /** Number of the last record of an earlier process that is in the books. */
+  #acceptedThrough = 0
   /** Number of the last record that was offered while behind. */
   #offeredThrough = 0
+  /** What it owes below this is given up where another output is through with it. */
+  #giveUpBelow = 0
   #isReading = false
   #timer: Timer | undefined
   #isClosed = false
@@ -108,15 +116,22 @@ export class CatchUp {
 
   /** To be called when entries were added to the backlog from memory. */
   bound(): void {
-    const { backlog, windowBytes, onUnloaded } = this.#options
+    const { backlog, windowBytes } = this.#options
     if (this.isBehind || backlog.loadedBytes <= windowBytes) return
-    let from = Number.POSITIVE_INFINITY
-    backlog.unload((entry) => {
-      from = Math.min(from, entry.sequence)
-      this.#offeredThrough = Math.max(this.#offeredThrough, entry.sequence)
-      onUnloaded(entry)
-    })
-    if (Number.isFinite(from)) this.#fallBehind(from)
+    const from = this.#unload(false)
+    if (from !== undefined) this.#fallBehind(from)
+  }
+
+  /**
+   * Gives up what is owed below the number, as far as another output is through with it.
+   *
+   * @param isAll what was taken and is not under way goes as well
+   */
+  giveUpBelow(sequence: number, isAll: boolean): void {
+    if (sequence <= this.#giveUpBelow) return
+    this.#giveUpBelow = sequence
+    this.#unload(isAll)
+    this.#fallBehind(this.#options.stored.done.below)
   }
 
   /** An entry of this output was settled. @returns whether it was one that was read from the disk */
@@ -131,11 +146,28 @@ export class CatchUp {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#timer?.cancel()
-    await this.#reader?.[Symbol.asyncDispose]()
+    const reader = this.#reader
     this.#reader = undefined
+    // One that is in use is given back by who uses it.
+    if (!this.#isReading) await reader?.[Symbol.asyncDispose]()
+  }
+
+  /** @returns the number of the oldest; `undefined` when there was nothing */
+  #unload(isAll: boolean): number | undefined {
+    const { backlog, onUnloaded } = this.#options
+    let from: number | undefined
+    backlog.unload(isAll, (entry) => {
+      from = Math.min(from ?? entry.sequence, entry.sequence)
+      this.#offeredThrough = Math.max(this.#offeredThrough, entry.sequence)
+      if (entry.isFromDisk) this.#window.release(entry)
+      else onUnloaded(entry)
+    })
+    return from
   }
 
   #fallBehind(fromSequence: number): void {
+    // A reader that is in use is given back by who uses it.
+    if (this.#reader !== undefined && !this.#isReading) void this.#reader[Symbol.asyncDispose]()
     this.#nextSequence = fromSequence
     this.#reader = this.#options.stored.openReader(fromSequence)
     this.#fill()
@@ -150,9 +182,12 @@ export class CatchUp {
       try {
         await this.#read(reader)
       } catch (error) {
-        this.#tellUnreadable(error)
+        if (!this.#isClosed) this.#tellUnreadable(error)
       }
       this.#isReading = false
+      if (this.#reader === reader) return
+      await reader[Symbol.asyncDispose]()
+      this.#fill() // Begun anew meanwhile.
     }
     void read() // Never rejects, but for a bug of ours, which must end the process.
   }
@@ -161,12 +196,15 @@ export class CatchUp {
     let emptyReads = 0
     while (this.#hasRoom && !this.#isClosed) {
       const records = await reader.read()
-      if (this.#isClosed) return
+      if (this.#isClosed || this.#reader !== reader) return
+      const given = records.filter((record) => this.#isGivenUp(record))
+      if (given.length > 0) await this.#giveUp(given)
+      if (this.#reader !== reader) return
       for (const record of records) this.#take(record)
       emptyReads = records.length === 0 ? emptyReads + 1 : 0
       // What is offered is on the disk: a second look that finds nothing means that it is gone.
       const isAtEnd = this.#nextSequence > this.#offeredThrough || emptyReads > 1
-      if (emptyReads > 0 && isAtEnd) return await this.#goLive(reader)
+      if (emptyReads > 0 && isAtEnd) return this.#goLive()
     }
   }
 
@@ -179,33 +217,59 @@ export class CatchUp {
 
   #take({ sequence, write, output }: StoredRecord): void {
     const { stored, name, backlog, wake } = this.#options
-    const { done, firstOwnSequence } = stored
+    const { done } = stored
     if (sequence > this.#nextSequence) done.addRange(this.#nextSequence, sequence - 1)
     this.#nextSequence = sequence + 1
     if (done.has(sequence)) return
     if (write === undefined || (output !== undefined && output !== name)) return done.add(sequence)
+    if (this.#isOnItsWay(sequence, write)) return
     const { database } = write.target
-    if (sequence <= (backlog.streamOf(database)?.takenThrough ?? 0)) return // On its way already.
     const entry = this.#window.appendStored(write, sequence)
     const log = this.#window.stream(database)
-    const isNew = sequence < firstOwnSequence
-    wake(isNew ? backlog.offer(entry, log) : backlog.load(entry, log))
+    wake(this.#isNew(sequence) ? backlog.offer(entry, log) : backlog.load(entry, log))
   }
 
-  async #goLive(reader: StoredReader): Promise<void> {
+  #goLive(): void {
     const { done } = this.#options.stored
     if (this.#offeredThrough >= this.#nextSequence) {
       done.addRange(this.#nextSequence, this.#offeredThrough)
     }
     this.#reader = undefined
-    await reader[Symbol.asyncDispose]()
+  }
+
+  #isGivenUp({ sequence, write }: StoredRecord): boolean {
+    const { done, isDoneElsewhere } = this.#options.stored
+    if (sequence >= this.#giveUpBelow || write === undefined || done.has(sequence)) return false
+    return !this.#isOnItsWay(sequence, write) && isDoneElsewhere(sequence)
+  }
+
+  /** It was taken before it could be given back, and is still being sent. */
+  #isOnItsWay(sequence: number, { target }: Write): boolean {
+    return sequence <= (this.#options.backlog.streamOf(target.database)?.takenThrough ?? 0)
+  }
+
+  async #giveUp(records: readonly StoredRecord[]): Promise<void> {
+    const { backlog, stored } = this.#options
+    const given = records.flatMap(({ sequence, write }) => (write ? [{ sequence, write }] : []))
+    await stored.recordGap(given)
+    for (const { sequence, write } of given) {
+      const entry = this.#window.appendStored(write, sequence)
+      backlog.giveUpUnloaded(entry, this.#isNew(sequence))
+    }
+  }
+
+  /** Of an earlier process, and read for the first time: it is in no count yet. */
+  #isNew(sequence: number): boolean {
+    const isNew = sequence < this.#options.stored.firstOwnSequence
+    if (!isNew || sequence <= this.#acceptedThrough) return false
+    this.#acceptedThrough = sequence
+    return true
   }
 
   #tellUnreadable(error: unknown): void {
     const { name, clock, logger } = this.#options
     const text = `output "${name}": the log on disk cannot be read (${errorText(error)})`
     logger.error({ output: name }, `${text}; tried again in ${READ_RETRY_MS / 1000} s`)
-    if (this.#isClosed) return
     this.#timer = clock.startTimer(READ_RETRY_MS, () => this.#fill(), { isBackground: true })
   }
 }

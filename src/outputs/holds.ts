@@ -151,6 +151,18 @@ export class Holds {
     return this.#take(entry)?.part
   }
 
+  /** Gives up what is on hold with a smaller number: the log on disk needs its room. */
+  giveUpBelow(sequence: number): void {
+    for (const hold of [...this.#holds.values()]) {
+      for (let part = hold.parts[0]; part !== undefined; part = hold.parts[0]) {
+        if (part.taken.entry.sequence >= sequence) break
+        this.#options.log.holdGaveUp(part.taken.entry, 'the log on disk is full')
+        this.#giveUpOldest(hold)
+      }
+      if (hold.parts.length === 0 && hold.probe === undefined) this.#end(hold)
+    }
+  }
+
   /** Takes everything out, at the end of the process. */
   abandon(settle: (stream: StreamDrain, part: Part) => void): void {
     for (const hold of [...this.#holds.values()]) {

@@ -193,6 +193,12 @@ export class Output implements AsyncDisposable {
     this.#catchUp?.bound()
   }
 
+  /** Over a bound: what it owes below the number is given up where another output is through with it. */
+  giveUpBelow(sequence: number): void {
+    this.#holds.giveUpBelow(sequence)
+    this.#catchUp?.giveUpBelow(sequence, this.#holds.count === 0)
+  }
+
   /** A number of the log on disk that no record will have. */
   skip(sequence: number): void {
     this.#catchUp?.skip(sequence)

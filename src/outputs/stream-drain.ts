@@ -77,12 +77,19 @@ export class StreamDrain {
   }
 
   /**
-   * Passes over all that has not been read, to be read again from elsewhere.
+   * Gives up all that has not been taken, to be read again from elsewhere.
    *
+   * @param isAll also what was taken, unless it is under way
    * @returns the entries, oldest first
    */
-  unread(): Entry[] {
+  unread(isAll: boolean): Entry[] {
     const entries: Entry[] = []
+    if (isAll && !this.isBusy) {
+      this.restoreSuspects()
+      const taken = this.sweep(() => true).map((part) => part.taken.entry)
+      entries.push(...new Set(taken))
+      this.takenThrough = 0
+    }
     const takenThrough = this.takenThrough
     for (let entry = this.peek(); entry !== undefined; entry = this.peek()) {
       entries.push(entry)

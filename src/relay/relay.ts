@@ -114,6 +114,9 @@ export class Relay implements AsyncDisposable {
     this.#outputs = destinations.map((destination, index) =>
       this.#makeOutput(options, destination, index),
     )
+    if (options.disk !== undefined) {
+      options.disk.onGiveUp = (index, below) => this.#outputs[index]?.giveUpBelow(below)
+    }
     const hasHttp = config.outputs.some(({ kind }) => kind === 'http')
     this.#electors = config.outputs.map(({ kind }) => !hasHttp || kind === 'http')
     this.#ballots = new OpenBallots({

@@ -8,6 +8,8 @@ export function storedLogOf(disk: DiskLog, outputIndex: number): StoredLog {
   return {
     done: disk.doneOf(outputIndex),
     firstOwnSequence: disk.nextSequence,
+    isDoneElsewhere: (sequence) => disk.isDoneElsewhere(outputIndex, sequence),
+    recordGap: (given) => disk.recordGap(outputIndex, given),
     openReader: (fromSequence) => {
       const reader = disk.openReader(fromSequence)
       return {

@@ -121,6 +121,10 @@ export class SimulatedFileSystem implements FileSystem {
       .map((path) => ({ name: path.slice(folder.length + 1), isFile: true }))
   }
 
+  async space(): Promise<{ freeBytes: number; totalBytes: number }> {
+    return { freeBytes: 1e12, totalBytes: 1e12 }
+  }
+
   async syncFolder(path: string): Promise<void> {
     this.#check('sync', path)
     this.trace.push({ kind: 'sync-folder', path })

@@ -13,7 +13,10 @@
  * Promise: a segment is deleted only after the cursors that have passed it are on the disk. An older
  * cursor only sends again: at most what was settled in SAVE_INTERVAL_MS.
  *
- * Limits: `maxBytes` on disk for new writes, above which `canAppend` says no while outputs drain.
+ * Limits: `maxBytes` for all segments, less a reserve with which what is left can still be drained;
+ * at that an output that is too far behind gives up its oldest, as far as another one is through
+ * with it (`onGiveUp`, log-bounds.ts), and when that does not help `canAppend` says no. The same at
+ * FREE_FLOOR of the file system. Each output has a bound of its own as well.
  *
  * Not here: reading it (log-reader.ts), what an output does with it (outputs/catch-up.ts).
  */
@@ -28,17 +31,32 @@ import { DoneRanges } from '../done-ranges.ts'
 import { type Cursor, CursorFile, highestSequence, loadAllCursors } from './cursor-file.ts'
 import type { FileSystem } from './file-system.ts'
 import { lockFolder } from './folder-lock.ts'
+import { GapFile, type GivenUp } from './gap-file.ts'
+import { giveUpBelow } from './log-bounds.ts'
 import type { LogReader } from './log-reader.ts'
 import { type Appending, openSegmentLog, type SegmentLog } from './segment-log.ts'
 
 const CURSOR_FOLDER = 'cursors'
 /** How often the cursors that have moved are saved. */
 const SAVE_INTERVAL_MS = 1_000
+/** Of `maxBytes`, what is kept free for draining; at the most RESERVE_MAX_BYTES. */
+const RESERVE_SHARE = 1 / 8
+const RESERVE_MAX_BYTES = 64 * 1024 * 1024
+/** What is left alone of the file system: a share of it, at the most FREE_FLOOR_MAX_BYTES. */
+const FREE_FLOOR_SHARE = 1 / 20
+const FREE_FLOOR_MAX_BYTES = 256 * 1024 * 1024
 const PROBLEM_LOG_INTERVAL_MS = 60_000
+
+export interface DiskLogOutput {
+  readonly name: string
+  /** How much of the log may be kept for it. */
+  readonly boundBytes: number
+}
 
 export interface DiskLogOptions {
   readonly folder: string
-  readonly outputs: readonly string[]
+  readonly outputs: readonly DiskLogOutput[]
+  /** All that the relay keeps in the folder. */
   readonly maxBytes: number
   readonly files: FileSystem
   readonly clock: Clock
@@ -50,6 +68,7 @@ export interface DiskLogOptions {
 
 interface Place {
   readonly output: string
+  readonly boundBytes: number
   readonly file: CursorFile
   readonly done: DoneRanges
   /** As it was last saved. */
@@ -76,18 +95,19 @@ export async function openDiskLog(options: DiskLogOptions): Promise<DiskLog> {
   const { cursors, notes } = await loadAllCursors(files, cursorFolder)
   for (const note of notes) logger.warn({ folder }, `log: ${note}; what it covers is sent again`)
   const sequenceAtLeast = Math.max(1, ...cursors.map((cursor) => highestSequence(cursor) + 1))
+  const roster = outputs.map(({ name }) => name)
   const segments = stack.use(
     await openSegmentLog({
-      ...{ files, folder, logger, randomBytes, isOwner, sequenceAtLeast, roster: outputs },
+      ...{ files, folder, logger, randomBytes, isOwner, sequenceAtLeast, roster },
       ...(segmentBytes === undefined ? {} : { segmentBytes }),
     }),
   )
-  const places = outputs.map((output) => {
-    const cursor = cursors.find((each) => each.output === output)
-    const file = new CursorFile({ files, folder: cursorFolder, output, isOwner })
-    return { output, file, done: doneOf(output, cursor, segments), saved: '' }
+  const places = outputs.map(({ name, boundBytes }) => {
+    const cursor = cursors.find(({ output }) => output === name)
+    const file = new CursorFile({ files, folder: cursorFolder, output: name, isOwner })
+    return { output: name, boundBytes, file, done: doneOf(name, cursor, segments), saved: '' }
   })
-  const orphans = cursors.filter(({ output }) => !outputs.includes(output))
+  const orphans = cursors.filter(({ output }) => !roster.includes(output))
   return new DiskLog(options, { segments, places, orphans, parts: stack.move() })
 }
 
@@ -114,6 +134,13 @@ export class DiskLog implements AsyncDisposable {
   #timer: Timer | undefined
   #saving: Promise<void> = Promise.resolve()
   #isClosed = false
+  #isSpaceLow = false
+  readonly #gaps: GapFile
+  /**
+   * Told when an output has to give up what it owes below a number, as far as another one is through
+   * with it.
+   */
+  onGiveUp: (outputIndex: number, belowSequence: number) => void = () => {}
 
   constructor(options: DiskLogOptions, { segments, places, orphans, parts }: Parts) {
     this.#options = options
@@ -121,6 +148,7 @@ export class DiskLog implements AsyncDisposable {
     this.#places = places
     this.#orphans = orphans
     this.#parts = parts
+    this.#gaps = new GapFile(options)
     this.#problem = new LogThrottle(options.clock, PROBLEM_LOG_INTERVAL_MS)
     this.#tellOrphans()
     this.#schedule()
@@ -150,7 +178,23 @@ export class DiskLog implements AsyncDisposable {
 
   /** Whether a new write would find room, and a disk that takes it. */
   get canAppend(): boolean {
-    return !this.#segments.isFailing && this.bytes < this.#options.maxBytes
+    return !this.isFailing && !this.isFull
+  }
+
+  /** No room for new writes: the bound is reached, or the file system is nearly full. */
+  get isFull(): boolean {
+    return this.#isSpaceLow || this.bytes >= this.#softMaxBytes
+  }
+
+  /** An output other than this one is through with the record. */
+  isDoneElsewhere(outputIndex: number, sequence: number): boolean {
+    return this.#places.some(({ done }, index) => index !== outputIndex && done.has(sequence))
+  }
+
+  /** Puts on record what an output gives up, before it does. Rejects with the system's error. */
+  async recordGap(outputIndex: number, given: readonly GivenUp[]): Promise<void> {
+    const { clock } = this.#options
+    await this.#gaps.append(this.#places[outputIndex]?.output ?? '', given, clock.wallMs())
   }
 
   /** The output's cursor: whoever settles a record there adds it. */
@@ -196,7 +240,35 @@ export class DiskLog implements AsyncDisposable {
     const belows = await Promise.all(this.#places.map((place) => this.#saveOne(place)))
     const pinned = this.#orphans.map(({ doneBelow }) => doneBelow)
     await this.#segments.trimBelow(Math.min(...belows, ...pinned))
+    await this.#bound()
     if (this.#segments.isFailing) await this.#segments.probe()
+  }
+
+  async #bound(): Promise<void> {
+    const { files, folder } = this.#options
+    try {
+      const { freeBytes, totalBytes } = await files.space(folder)
+      this.#isSpaceLow = freeBytes < Math.min(FREE_FLOOR_MAX_BYTES, totalBytes * FREE_FLOOR_SHARE)
+    } catch (error) {
+      this.#tell(`cannot see how much room there is: ${errorText(error)}`)
+    }
+    const places = this.#places.map(({ done, boundBytes }) => ({ below: done.below, boundBytes }))
+    const maxBytes = this.#isSpaceLow ? 0 : this.#softMaxBytes
+    const belows = giveUpBelow({ segments: this.#segments.sizes, places, maxBytes })
+    for (const [index, below] of belows.entries()) {
+      if (below > 0 && !this.#isClosed) this.onGiveUp(index, below)
+    }
+  }
+
+  get #softMaxBytes(): number {
+    const { maxBytes } = this.#options
+    return maxBytes - Math.min(RESERVE_MAX_BYTES, maxBytes * RESERVE_SHARE)
+  }
+
+  #tell(text: string): void {
+    if (this.#problem.hit() === undefined) return
+    const { folder, logger } = this.#options
+    logger.error({ folder }, `log: ${folder}: ${text}`)
   }
 
   /** @returns below what the output is through, as far as that is on the disk */
@@ -211,11 +283,8 @@ export class DiskLog implements AsyncDisposable {
       place.saved = state
       return below
     }
-    if (this.#problem.hit() !== undefined) {
-      const { folder, logger } = this.#options
-      const text = `log: cannot save the cursor of output "${output}": ${errorText(saved.error)}`
-      logger.error({ folder, output }, `${text}; after a restart it is sent some writes again`)
-    }
+    const what = `cannot save the cursor of output "${output}": ${errorText(saved.error)}`
+    this.#tell(`${what}; after a restart it is sent some writes again`)
     return 0
   }
 

@@ -10,7 +10,7 @@
  */
 
 import { constants } from 'node:fs'
-import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, statfs, unlink } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 
 export interface LogFile {
@@ -48,6 +48,8 @@ export interface FileSystem {
   makeFolder(path: string): Promise<void>
   /** By name, rising. */
   list(folder: string): Promise<readonly FolderEntry[]>
+  /** Of the file system that the folder is on. */
+  space(folder: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }>
   /** Makes names that were made, changed or removed in the folder last. */
   syncFolder(folder: string): Promise<void>
 }
@@ -93,6 +95,10 @@ export const nodeFileSystem: FileSystem = {
     return entries
       .map((entry) => ({ name: entry.name, isFile: entry.isFile() }))
       .sort((a, b) => (a.name < b.name ? -1 : 1))
+  },
+  async space(folder) {
+    const { bavail, blocks, bsize } = await statfs(folder)
+    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
   },
   syncFolder,
 }

@@ -4,6 +4,7 @@
  * A list in memory; what is on the disk is others' business. The last one may be growing.
  */
 
+import type { SegmentSize } from './log-bounds.ts'
 import type { FoundHeader, SegmentHeader } from './segment-header.ts'
 
 export interface SegmentInfo {
@@ -38,6 +39,13 @@ export class SegmentList {
   /** Bytes on disk, unused room apart. */
   get bytes(): number {
     return this.#segments.reduce((sum, segment) => sum + segment.end(), 0)
+  }
+
+  /** Oldest first. */
+  sizes(): readonly SegmentSize[] {
+    return this.#segments.map(({ header, end }) => {
+      return { firstSequence: header.firstSequence, bytes: end() }
+    })
   }
 
   /** Sequence number below which there is nothing; 0 when there is nothing at all. */

@@ -31,6 +31,7 @@ import { errorCode, errorText, RelayError } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
 import { renderCount } from '../../std/units.ts'
 import type { FileSystem } from './file-system.ts'
+import type { SegmentSize } from './log-bounds.ts'
 import { LogReader } from './log-reader.ts'
 import { Quarantine } from './quarantine.ts'
 import { encodeRecord, type PreparedRecord, prepareRecord, type RecordContent } from './record.ts'
@@ -143,6 +144,11 @@ export class SegmentLog implements AsyncDisposable {
   /** On disk, room made ahead and quarantine apart. */
   get bytes(): number {
     return this.#segments.bytes
+  }
+
+  /** Oldest first. */
+  get sizes(): readonly SegmentSize[] {
+    return this.#segments.sizes()
   }
 
   get syncedGroups(): number {

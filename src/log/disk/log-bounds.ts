@@ -1,0 +1,72 @@
+/**
+ * What an output that is too far behind has to give up, so that the log stays within its bounds.
+ * Pure.
+ *
+ *     segments  [ 1 … 40 ][ 41 … 90 ][ 91 … 130 ]
+ *     b owes from 12 on ─┘      a is through with all below 97
+ *
+ * Given up is whole segments' worth of the oldest, and never what no other output is through with:
+ * a record that nobody has is kept, and new writes are refused instead.
+ */
+
+export interface SegmentSize {
+  readonly firstSequence: number
+  readonly bytes: number
+}
+
+export interface OutputPlace {
+  /** It is through with all records below. */
+  readonly below: number
+  /** How much may be kept for it. */
+  readonly boundBytes: number
+}
+
+export interface BoundsOptions {
+  /** Oldest first. */
+  readonly segments: readonly SegmentSize[]
+  readonly places: readonly OutputPlace[]
+  /** Of all segments, above which the furthest behind has to give way. */
+  readonly maxBytes: number
+}
+
+/** @returns for each output the number below which it gives up what it owes; 0 = nothing */
+export function giveUpBelow({ segments, places, maxBytes }: BoundsOptions): readonly number[] {
+  const totalBytes = segments.reduce((sum, { bytes }) => sum + bytes, 0)
+  const furthest = Math.min(...places.map(({ below }) => below))
+  return places.map(({ below, boundBytes }, index) => {
+    const others = places.filter((_, other) => other !== index)
+    const limit = Math.max(0, ...others.map((other) => other.below))
+    if (limit <= below) return 0
+    const ownBytes = totalBytes - bytesBelow(segments, below)
+    const excessBytes = Math.max(
+      ownBytes - boundBytes,
+      below === furthest ? totalBytes - maxBytes : 0,
+    )
+    if (excessBytes <= 0) return 0
+    return Math.min(limit, endOf(segments, bytesBelow(segments, below) + excessBytes))
+  })
+}
+
+/** Of the segments that lie wholly below the number. */
+function bytesBelow(segments: readonly SegmentSize[], sequence: number): number {
+  let bytes = 0
+  for (const [index, segment] of segments.entries()) {
+    const next = segments[index + 1]
+    if (next === undefined || next.firstSequence > sequence) break
+    bytes += segment.bytes
+  }
+  return bytes
+}
+
+/** The number at which so many bytes of the log are behind, in whole segments. */
+function endOf(segments: readonly SegmentSize[], bytes: number): number {
+  let passedBytes = 0
+  for (const [index, segment] of segments.entries()) {
+    passedBytes += segment.bytes
+    const next = segments[index + 1]
+    // The last one is being written: nothing is gained by giving up what stands in it.
+    if (next === undefined) return segment.firstSequence
+    if (passedBytes >= bytes) return next.firstSequence
+  }
+  return 0
+}
