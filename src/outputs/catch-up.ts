@@ -175,21 +175,25 @@ export class CatchUp {
 
   #fill(): void {
     const reader = this.#reader
-    if (reader === undefined || this.#isReading || this.#isClosed) return
+    if (reader === undefined || this.#isReading || this.#isClosed || !this.#hasRoom) return
     this.#timer?.cancel()
     this.#isReading = true
-    const read = async () => {
-      try {
-        await this.#read(reader)
-      } catch (error) {
-        if (!this.#isClosed) this.#tellUnreadable(error)
-      }
-      this.#isReading = false
-      if (this.#reader === reader) return
-      await reader[Symbol.asyncDispose]()
-      this.#fill() // Begun anew meanwhile.
+    void this.#readOn(reader) // Never rejects, but for a bug of ours, which must end the process.
+  }
+
+  async #readOn(reader: StoredReader): Promise<void> {
+    let isReadable = true
+    try {
+      await this.#read(reader)
+    } catch (error) {
+      isReadable = false
+      if (this.#reader === reader) this.#retryLater(error)
     }
-    void read() // Never rejects, but for a bug of ours, which must end the process.
+    this.#isReading = false
+    if (!isReadable && this.#reader === reader) return
+    if (this.#reader !== reader) await reader[Symbol.asyncDispose]()
+    // Begun anew meanwhile, or room was made after the last look.
+    this.#fill()
   }
 
   async #read(reader: StoredReader): Promise<void> {
@@ -266,7 +270,8 @@ export class CatchUp {
     return true
   }
 
-  #tellUnreadable(error: unknown): void {
+  #retryLater(error: unknown): void {
+    if (this.#isClosed) return
     const { name, clock, logger } = this.#options
     const text = `output "${name}": the log on disk cannot be read (${errorText(error)})`
     logger.error({ output: name }, `${text}; tried again in ${READ_RETRY_MS / 1000} s`)

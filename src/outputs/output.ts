@@ -56,6 +56,8 @@ export interface OutputOptions {
   readonly memory: MemoryBudget
   /** The log on disk, where there is one. */
   readonly stored: StoredLog | undefined
+  /** With a log on disk: what it may have in memory. Small in tests, so that they fall behind. */
+  readonly windowBytes: number | undefined
   /** An entry of the log in memory is not needed there by this output any more. */
   readonly onUnloaded: (entry: Entry) => void
 }
@@ -109,7 +111,8 @@ export class Output implements AsyncDisposable {
     const wake = (stream: StreamDrain) => this.#drain.wake(stream)
     const parts = { config, backlog, health, log, clock, random, wake }
     const graceMs = config.kind === 'http' ? config.missingDbGraceMs : 0
-    const windowBytes = Math.max(WINDOW_MIN_BYTES, WINDOW_BATCHES * batchMaxBytes)
+    const windowBytes =
+      options.windowBytes ?? Math.max(WINDOW_MIN_BYTES, WINDOW_BATCHES * batchMaxBytes)
     const boundBytes = (stored === undefined ? bufferBytes : windowBytes) * HELD_SHARE
     const holds = new Holds({ ...parts, delayMaxMs, graceMs, boundBytes, onHeld })
     const refusals = new Refusals({ ...parts, onRefused })

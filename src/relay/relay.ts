@@ -70,6 +70,8 @@ export interface RelayOptions {
   readonly logger: Logger
   /** The log on disk, where there is one; the relay's to close. */
   readonly disk?: DiskLog | undefined
+  /** Of each output, with a log on disk. Small in tests, so that they fall behind. */
+  readonly windowBytes?: number
 }
 
 /** Opens the destinations in order; gives all back when one of them fails to open. */
@@ -213,6 +215,7 @@ export class Relay implements AsyncDisposable {
     return new Output({
       ...{ config, destination, clock, random, logger, events, memory },
       stored: disk && storedLogOf(disk, index),
+      windowBytes: options.windowBytes,
       onUnloaded: (entry) => this.#unloaded(index, entry),
     })
   }
@@ -260,7 +263,12 @@ export class Relay implements AsyncDisposable {
     const takers = this.#outputs.reduce((sum, { isLive }) => sum + Number(isLive), 0)
     if (takers === 0) memoryLog.discard(entry)
     const stream = takers > 0 ? memoryLog.push(entry, takers) : undefined
-    for (const output of this.#outputs) output.offer(entry, stream)
+    const ballot = this.#ballots.of(entry)
+    for (const [index, output] of this.#outputs.entries()) {
+      // It has fallen behind since the votes were given out.
+      if (!output.isLive) ballot?.giveUpOn(index)
+      output.offer(entry, stream)
+    }
     this.#ballots.count(entry)
   }
 

@@ -6,6 +6,7 @@
  */
 import assert from 'node:assert/strict'
 import type { HttpOutputConfig, HttpRelayConfig, OutputConfig } from '../../src/config/config.ts'
+import type { DiskLog } from '../../src/log/disk/disk-log.ts'
 import type { OutputSnapshot } from '../../src/outputs/output-snapshot.ts'
 import { openRelay, type Relay } from '../../src/relay/relay.ts'
 import { type Clock, systemClock } from '../../src/std/clock.ts'
@@ -23,6 +24,8 @@ export interface Setup {
   readonly memoryBytes?: number
   readonly clock?: Clock
   readonly logger?: Logger
+  readonly disk?: DiskLog
+  readonly windowBytes?: number
 }
 
 export async function openTestRelay(
@@ -64,6 +67,8 @@ export async function openTestRelay(
     // Without a clock of its own there is no backoff: tests do not wait.
     random: () => (setup.clock === undefined ? 0 : 0.5),
     logger: setup.logger ?? SILENT,
+    disk: setup.disk,
+    ...(setup.windowBytes === undefined ? {} : { windowBytes: setup.windowBytes }),
   })
   await relay.start()
   return { relay, memory }

@@ -1,0 +1,290 @@
+/**
+ * A relay with a log on disk before scripted destinations: what is taken reaches every output, in
+ * order, over outages and restarts, with little memory.
+ *
+ * Method: real folders with tiny segments and a tiny window, so that rotation, trimming and falling
+ * behind are reached at once. A restart without a close is what a kill leaves behind, as far as the
+ * relay is concerned; power cuts are tried below (test/log/disk).
+ */
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import fc from 'fast-check'
+import { type DiskLog, openDiskLog } from '../../src/log/disk/disk-log.ts'
+import { nodeFileSystem } from '../../src/log/disk/file-system.ts'
+import type { Relay } from '../../src/relay/relay.ts'
+import { systemClock } from '../../src/std/clock.ts'
+import type { AcknowledgementPolicy } from '../../src/write/acknowledgement.ts'
+import { DELIVERED, ScriptedDestination, UNREACHABLE } from '../support/scripted-destination.ts'
+import { openTestRelay, outputOf, SILENT, writeOf } from '../support/scripted-relay.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+import { until } from '../support/wait.ts'
+
+/** Keeps what it was sent while it is up. */
+class Server extends ScriptedDestination {
+  readonly stored: string[] = []
+  override verdict = async ({ writes }: { writes: readonly { body: Buffer }[] }) => {
+    if (!this.isUp) return UNREACHABLE
+    for (const { body } of writes) this.stored.push(String(body).trim())
+    return DELIVERED
+  }
+}
+
+interface Options {
+  readonly boundBytes?: number
+  readonly maxBytes?: number
+  readonly acknowledgement?: AcknowledgementPolicy
+}
+
+interface Opened {
+  readonly relay: Relay
+  readonly disk: DiskLog
+}
+
+const NAMES = ['a', 'b', 'c']
+
+async function open(
+  folder: string,
+  servers: readonly Server[],
+  options: Options = {},
+): Promise<Opened> {
+  const disk = await openDiskLog({
+    ...{ folder, randomBytes, files: nodeFileSystem, clock: systemClock, logger: SILENT },
+    outputs: servers.map((_, index) => {
+      return { name: NAMES[index] ?? '', boundBytes: options.boundBytes ?? 1e9 }
+    }),
+    maxBytes: options.maxBytes ?? 1e9,
+    segmentBytes: 4096,
+  })
+  const { relay } = await openTestRelay(servers, {
+    disk,
+    windowBytes: 2000,
+    relay: { acknowledgement: options.acknowledgement ?? 'any', ackTimeoutMs: 2000 },
+    output: { batchMaxBytes: 500, delayMaxMs: 1 },
+  })
+  return { relay, disk }
+}
+
+async function drained(relay: Relay, names: readonly string[]): Promise<void> {
+  const isDone = () => names.every((name) => outputOf(relay, name).pendingLines === 0)
+  await until(async () => isDone(), { what: 'nothing is pending' })
+}
+
+test('what was taken while an output was down reaches it in order, also after a restart', async (t) => {
+  const folder = await temporaryFolder(t)
+  const servers = [new Server(), new Server()]
+  const [a, b] = servers as [Server, Server]
+  b.isUp = false
+  const first = await open(folder, servers)
+  const bodies = Array.from({ length: 300 }, (_, i) => `m v=${i} ${i}`)
+  for (const body of bodies) {
+    assert.equal((await first.relay.accept(writeOf(`${body}\n`))).status, 204)
+  }
+  assert(outputOf(first.relay, 'b').pendingLines === 300)
+  await first.relay[Symbol.asyncDispose]()
+  assert.deepEqual(a.stored, bodies)
+
+  b.isUp = true
+  const second = await open(folder, servers)
+  await until(async () => b.stored.length >= 300, { what: 'b has caught up' })
+  await drained(second.relay, ['a', 'b'])
+  assert.deepEqual(b.stored, bodies)
+  assert.equal(a.stored.length, 300, 'nothing is sent again after a clean stop')
+  assert.equal((await second.relay.accept(writeOf('m v=9 999\n'))).status, 204)
+  await drained(second.relay, ['a', 'b'])
+  assert.equal(b.stored.at(-1), 'm v=9 999')
+  await second.relay[Symbol.asyncDispose]()
+})
+
+test('an output that falls behind reads from the disk, keeps little in memory, and is live again', async (t) => {
+  const folder = await temporaryFolder(t)
+  const servers = [new Server(), new Server()]
+  const [, b] = servers as [Server, Server]
+  const { relay, disk } = await open(folder, servers)
+  b.hold()
+  for (let i = 0; i < 500; i++) await relay.accept(writeOf(`m v=${i} ${i}\n`, `db${i % 3}`))
+  assert(relay.snapshot().logBytes < 6000, `${relay.snapshot().logBytes} bytes in memory`)
+  b.release()
+  await drained(relay, ['a', 'b'])
+  for (let db = 0; db < 3; db++) {
+    const times = b.stored.map((body) => Number(body.split(' ')[2])).filter((i) => i % 3 === db)
+    assert.deepEqual(
+      times,
+      times.toSorted((x, y) => x - y),
+    )
+  }
+  assert.equal(b.stored.length, 500)
+  assert.equal((await relay.accept(writeOf('m v=1 1\n'))).status, 204)
+  await drained(relay, ['b'])
+  await until(async () => disk.bytes < 3 * 4096, { what: 'the log is trimmed' })
+  await relay[Symbol.asyncDispose]()
+})
+
+test('no output up: yes at once for any, no for all; log needs none', async (t) => {
+  for (const [acknowledgement, status] of [
+    ['any', 204],
+    ['log', 204],
+    ['all', 503],
+    ['quorum', 503],
+  ] as const) {
+    const folder = await temporaryFolder(t)
+    const servers = [new Server(), new Server()]
+    for (const server of servers) server.isUp = false
+    const { relay } = await open(folder, servers, { acknowledgement })
+    assert.equal((await relay.accept(writeOf('m v=1 1\n'))).status, status, acknowledgement)
+    for (const server of servers) server.isUp = true
+    await drained(relay, ['a', 'b'])
+    for (const { stored } of servers) assert.equal(stored.length, status === 204 ? 1 : 0)
+    await relay[Symbol.asyncDispose]()
+  }
+})
+
+test('over its bound an output gives up its oldest that another one has, and it is on record', async (t) => {
+  const folder = await temporaryFolder(t)
+  const servers = [new Server(), new Server()]
+  const [a, b] = servers as [Server, Server]
+  b.isUp = false
+  const { relay } = await open(folder, servers, { boundBytes: 20_000 })
+  for (let i = 0; i < 600; i++) await relay.accept(writeOf(`m v=${i} ${i}\n`))
+  await drained(relay, ['a'])
+  const dropped = () => outputOf(relay, 'b').droppedLines['backlog-full']
+  await until(async () => dropped() > 0, { what: 'b gives up' })
+  b.isUp = true
+  await drained(relay, ['b'])
+  const { outcomeLines } = outputOf(relay, 'b')
+  assert.equal(b.stored.length, 600 - dropped())
+  assert.equal(outcomeLines.delivered + outcomeLines.dropped, 600)
+  assert.deepEqual(b.stored, a.stored.slice(dropped()))
+  const gaps = (await readFile(join(folder, 'gaps.jsonl'), 'utf8')).trim().split('\n')
+  const lines = gaps.map((gap): { lines: number; output: string; fromNs: string } =>
+    JSON.parse(gap),
+  )
+  assert.equal(lines[0]?.output, 'b')
+  assert.equal(lines[0]?.fromNs, '0')
+  assert.equal(
+    lines.reduce((sum, gap) => sum + gap.lines, 0),
+    dropped(),
+  )
+  await relay[Symbol.asyncDispose]()
+})
+
+test('what nobody has stored is never given up: at the bound new writes are refused', async (t) => {
+  const folder = await temporaryFolder(t)
+  const servers = [new Server(), new Server()]
+  for (const server of servers) server.isUp = false
+  const { relay } = await open(folder, servers, { maxBytes: 40_000 })
+  let taken = 0
+  const isRefused = async () => {
+    const { status } = await relay.accept(writeOf(`m v=${taken} ${taken}\n`))
+    if (status === 204) taken++
+    return status === 503
+  }
+  await until(isRefused, { what: 'the log is full' })
+  assert(relay.snapshot().refusedWrites['log-full'] > 0)
+  for (const server of servers) server.isUp = true
+  await drained(relay, ['a', 'b'])
+  for (const { stored } of servers) assert.equal(stored.length, taken)
+  const isTaken = async () => (await relay.accept(writeOf('m v=1 1\n'))).status === 204
+  await until(isTaken, { what: 'writes are taken again' })
+  await relay[Symbol.asyncDispose]()
+})
+
+test('a new output begins at the tail, one whose cursor is lost gets what is there', async (t) => {
+  const folder = await temporaryFolder(t)
+  const servers = [new Server(), new Server(), new Server()]
+  const [a, b, c] = servers as [Server, Server, Server]
+  b.isUp = false
+  const first = await open(folder, [a, b])
+  for (let i = 0; i < 20; i++) await first.relay.accept(writeOf(`m v=${i} ${i}\n`))
+  await first.relay[Symbol.asyncDispose]()
+  const second = await open(folder, [a, b, c])
+  await second.relay.accept(writeOf('m v=20 20\n'))
+  await drained(second.relay, ['a', 'c'])
+  assert.deepEqual(c.stored, ['m v=20 20'])
+  await second.relay[Symbol.asyncDispose]()
+  const cursors = join(folder, 'cursors')
+  await nodeFileSystem.unlink(join(cursors, 'b.cursor'))
+  assert.deepEqual(await readdir(cursors), ['a.cursor', 'c.cursor'])
+  b.isUp = true
+  const third = await open(folder, [a, b, c])
+  await until(async () => b.stored.length === 21, { what: 'b has all' })
+  await third.relay[Symbol.asyncDispose]()
+})
+
+type Step =
+  | { readonly kind: 'write'; readonly count: number; readonly database: string }
+  | { readonly kind: 'toggle'; readonly server: number }
+  | { readonly kind: 'restart' }
+  | { readonly kind: 'wait' }
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('write' as const),
+      count: fc.integer({ min: 1, max: 60 }),
+      database: fc.constantFrom('x', 'y'),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('toggle' as const), server: fc.nat(1) }) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'restart' as const }) },
+  { weight: 2, arbitrary: fc.constant({ kind: 'wait' as const }) },
+)
+
+test('whatever fails and restarts: every yes is on every output, each database in order', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 25 }), async (steps) => {
+      await play(t, steps)
+    }),
+    { numRuns: 60 },
+  )
+})
+
+async function play(t: TestContext, steps: readonly Step[]): Promise<void> {
+  const folder = await temporaryFolder(t)
+  const servers = [new Server(), new Server()]
+  let opened = await open(folder, servers)
+  const taken: Record<string, string[]> = { x: [], y: [] }
+  let number = 0
+  for (const each of steps) {
+    if (each.kind === 'toggle') {
+      const server = servers[each.server]
+      if (server) server.isUp = !server.isUp
+    } else if (each.kind === 'wait') await new Promise(setImmediate)
+    else if (each.kind === 'restart') {
+      await opened.relay[Symbol.asyncDispose]()
+      opened = await open(folder, servers)
+    } else {
+      const bodies = Array.from({ length: each.count }, () => `m v=1 ${number++}`)
+      const { relay } = opened
+      const statuses = await Promise.all(
+        bodies.map(async (body) => {
+          return (await relay.accept(writeOf(`${body}\n`, each.database))).status
+        }),
+      )
+      assert(statuses.every((status) => status === 204))
+      taken[each.database]?.push(...bodies)
+    }
+  }
+  for (const server of servers) server.isUp = true
+  const all = Object.values(taken).flat().length
+  await until(async () => servers.every(({ stored }) => new Set(stored).size === all), {
+    what: 'every output has all',
+  })
+  await drained(opened.relay, ['a', 'b'])
+  for (const { stored } of servers) assertInOrder(stored, taken)
+  await opened.relay[Symbol.asyncDispose]()
+}
+
+/** Sent again is allowed; what stands at last in each database is the order in which it was taken. */
+function assertInOrder(stored: readonly string[], taken: Record<string, string[]>): void {
+  for (const bodies of Object.values(taken)) {
+    const isIts = new Set(bodies)
+    const lastAt = new Map<string, number>()
+    for (const [at, body] of stored.entries()) if (isIts.has(body)) lastAt.set(body, at)
+    const byTime = [...lastAt].sort(([, x], [, y]) => x - y).map(([body]) => body)
+    assert.deepEqual(byTime, bodies)
+  }
+}
