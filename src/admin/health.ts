@@ -7,7 +7,7 @@
  */
 
 import type { OutputSnapshot } from '../outputs/output-snapshot.ts'
-import type { RelaySnapshot } from '../relay/relay.ts'
+import type { RelaySnapshot } from '../relay/relay-snapshot.ts'
 import { renderCount } from '../std/units.ts'
 import type { ServiceSnapshot } from './snapshot.ts'
 

@@ -8,10 +8,19 @@
  *       = sum of relay_output_lines_total over all outcomes + relay_output_pending_lines
  */
 
-import type { OutputSnapshot } from '../outputs/output-snapshot.ts'
-import type { RelaySnapshot } from '../relay/relay.ts'
+import type { DiskLogSnapshot } from '../log/disk/disk-log.ts'
+import type { RelaySnapshot } from '../relay/relay-snapshot.ts'
+import { outputFamilies } from './output-metrics.ts'
 import type { ProcessStats } from './process-stats.ts'
-import { type Family, renderFamilies, type Sample } from './prometheus-text.ts'
+import {
+  counter,
+  type Family,
+  gauge,
+  one,
+  renderFamilies,
+  type Sample,
+  spread,
+} from './prometheus-text.ts'
 import type { ServiceSnapshot } from './snapshot.ts'
 
 const MS_PER_S = 1000
@@ -21,9 +30,8 @@ export function renderMetrics(service: ServiceSnapshot, stats: ProcessStats): st
   return renderFamilies([
     ...serviceFamilies(service),
     ...relayFamilies(service.relays),
-    ...outputStateFamilies(service.relays),
-    ...outputLineFamilies(service.relays),
-    ...outputAttemptFamilies(service.relays),
+    ...diskFamilies(service.relays),
+    ...outputFamilies(service.relays),
     ...listenerFamilies(service),
     ...processFamilies(service, stats),
   ])
@@ -94,134 +102,46 @@ function relayFamilies(relays: readonly RelaySnapshot[]): Family[] {
   ]
 }
 
-function outputStateFamilies(relays: readonly RelaySnapshot[]): Family[] {
-  const each = eachOutput(relays)
+function diskFamilies(relays: readonly RelaySnapshot[]): Family[] {
+  const each = (read: (disk: DiskLogSnapshot) => number): Sample[] =>
+    relays.flatMap(({ name, disk }) => {
+      return disk === undefined ? [] : [{ labels: { relay: name }, value: read(disk) }]
+    })
   return [
     gauge(
-      'relay_output_info',
-      'Always 1; kind and location are in the labels.',
-      outputsOf(relays).map(({ labels, output }) => ({
-        labels: { ...labels, kind: output.kind, location: output.location },
-        value: 1,
-      })),
+      'relay_log_disk_bytes',
+      'Of the log on disk, all segments.',
+      each((disk) => disk.bytes),
     ),
     gauge(
-      'relay_output_up',
-      '1 while it answers.',
-      each((output) => Number(output.isUp)),
+      'relay_log_disk_limit_bytes',
+      'log-max-mb; near it the output that is furthest behind gives up its oldest.',
+      each((disk) => disk.limitBytes),
     ),
     gauge(
-      'relay_output_behind',
-      '1 while it is up and works off what it missed; it has no vote then.',
-      each((output) => Number(output.isBehind)),
-    ),
-    gauge(
-      'relay_output_state_age_seconds',
-      'How long it has been up, or down.',
-      each((output) => output.stateAgeMs / MS_PER_S),
-    ),
-    gauge(
-      'relay_output_pending_writes',
-      'Writes that it still owes.',
-      each((output) => output.pendingWrites),
-    ),
-    gauge(
-      'relay_output_pending_bytes',
-      'Bytes that it still owes.',
-      each((output) => output.pendingBytes),
-    ),
-    gauge(
-      'relay_output_bound_bytes',
-      'Its backlog bound; 0 = one attempt for each write.',
-      each((output) => output.boundBytes),
-    ),
-    gauge(
-      'relay_output_oldest_pending_seconds',
-      'Age of the oldest write that it still owes.',
-      each((output) => output.oldestPendingAgeMs / MS_PER_S),
-    ),
-    ...outputHoldFamilies(relays),
-  ]
-}
-
-function outputHoldFamilies(relays: readonly RelaySnapshot[]): Family[] {
-  const each = eachOutput(relays)
-  return [
-    gauge(
-      'relay_output_holds',
-      'Databases and retention policies that are missing there, and not elsewhere.',
-      each((output) => output.holds),
-    ),
-    gauge(
-      'relay_output_held_writes',
-      'Pending writes that wait for such a database.',
-      each((output) => output.heldWrites),
-    ),
-    gauge(
-      'relay_output_held_bytes',
-      'Their bytes.',
-      each((output) => output.heldBytes),
-    ),
-  ]
-}
-
-function outputLineFamilies(relays: readonly RelaySnapshot[]): Family[] {
-  const each = eachOutput(relays)
-  return [
-    counter(
-      'relay_output_accepted_lines_total',
-      'Lines it was given: pending, or counted under exactly one outcome.',
-      each((output) => output.acceptedLines),
-    ),
-    gauge(
-      'relay_output_pending_lines',
-      'Lines that it still owes.',
-      each((output) => output.pendingLines),
+      'relay_log_disk_segments',
+      'Files of the log on disk.',
+      each((disk) => disk.segments),
     ),
     counter(
-      'relay_output_lines_total',
-      'Lines it is through with, by outcome.',
-      outputsOf(relays).flatMap(({ labels, output }) =>
-        spread(labels, 'outcome', output.outcomeLines),
-      ),
+      'relay_log_disk_syncs_total',
+      'Groups of writes that were synced.',
+      each((disk) => disk.syncedGroups),
     ),
     counter(
-      'relay_output_dropped_lines_total',
-      'Lines of the outcome "dropped", by reason.',
-      outputsOf(relays).flatMap(({ labels, output }) =>
-        spread(labels, 'reason', output.droppedLines),
-      ),
+      'relay_log_disk_damaged_bytes_total',
+      'Bytes of damage that were skipped, and kept in quarantine.',
+      each((disk) => disk.damagedBytes),
     ),
-  ]
-}
-
-function outputAttemptFamilies(relays: readonly RelaySnapshot[]): Family[] {
-  const each = eachOutput(relays)
-  return [
-    counter(
-      'relay_output_attempts_total',
-      'Requests, datagram batches or file appends tried.',
-      each((output) => output.attempts),
+    gauge(
+      'relay_log_disk_torn_bytes',
+      'Bytes that a crash had left behind the last record, at the start.',
+      each((disk) => disk.tornBytes),
     ),
-    counter(
-      'relay_output_failed_attempts_total',
-      'Attempts that failed in a way that may pass.',
-      each((output) => output.failedAttempts),
-    ),
-    counter(
-      'relay_output_timed_out_attempts_total',
-      'Attempts that ran into the timeout of the output.',
-      each((output) => output.timedOutAttempts),
-    ),
-    counter(
-      'relay_output_split_batches_total',
-      'Requests that were refused or failed, and sent again in two halves.',
-      each((output) => output.splitBatches),
-    ),
-    counter(
-      'relay_output_sent_bytes_total',
-      'Body bytes of all attempts, before compression.',
-      each((output) => output.sentBytes),
+    gauge(
+      'relay_log_disk_failing',
+      '1 while the disk does not take what is written.',
+      each((disk) => Number(disk.isFailing)),
     ),
   ]
 }
@@ -266,49 +186,6 @@ function processFamilies({ startedAtMs }: ServiceSnapshot, stats: ProcessStats):
       one(stats.eventLoopDelayMaxS),
     ),
   ]
-}
-
-interface LabelledOutput {
-  readonly labels: { readonly relay: string; readonly output: string }
-  readonly output: OutputSnapshot
-}
-
-function outputsOf(relays: readonly RelaySnapshot[]): LabelledOutput[] {
-  return relays.flatMap((relay) =>
-    relay.outputs.map((output) => ({ labels: { relay: relay.name, output: output.name }, output })),
-  )
-}
-
-function eachOutput(relays: readonly RelaySnapshot[]) {
-  return (read: (output: OutputSnapshot) => number): Sample[] =>
-    outputsOf(relays).map(({ labels, output }) => ({ labels, value: read(output) }))
-}
-
-/**
- * One sample for each entry of a record, its key in the label `name`. Underscores, as in metric
- * names.
- */
-function spread(
-  labels: Readonly<Record<string, string>>,
-  name: string,
-  values: Readonly<Record<string, number>>,
-): Sample[] {
-  return Object.entries(values).map(([key, value]) => ({
-    labels: { ...labels, [name]: key.replaceAll('-', '_') },
-    value,
-  }))
-}
-
-function one(value: number): Sample[] {
-  return [{ labels: {}, value }]
-}
-
-function counter(name: string, help: string, samples: readonly Sample[]): Family {
-  return { name, type: 'counter', help, samples }
-}
-
-function gauge(name: string, help: string, samples: readonly Sample[]): Family {
-  return { name, type: 'gauge', help, samples }
 }
 
 /** `tooLargeRequests` → `too_large_requests`, `answers5xx` → `answers_5xx`. */

@@ -43,3 +43,30 @@ function escapeLabel(value: string): string {
 function escapeHelp(text: string): string {
   return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
 }
+
+/**
+ * One sample for each entry of a record, its key in the label `name`. Underscores, as in metric
+ * names.
+ */
+export function spread(
+  labels: Readonly<Record<string, string>>,
+  name: string,
+  values: Readonly<Record<string, number>>,
+): Sample[] {
+  return Object.entries(values).map(([key, value]) => ({
+    labels: { ...labels, [name]: key.replaceAll('-', '_') },
+    value,
+  }))
+}
+
+export function one(value: number): Sample[] {
+  return [{ labels: {}, value }]
+}
+
+export function counter(name: string, help: string, samples: readonly Sample[]): Family {
+  return { name, type: 'counter', help, samples }
+}
+
+export function gauge(name: string, help: string, samples: readonly Sample[]): Family {
+  return { name, type: 'gauge', help, samples }
+}

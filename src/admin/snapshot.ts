@@ -3,7 +3,7 @@
  * pure functions.
  */
 
-import type { RelaySnapshot } from '../relay/relay.ts'
+import type { RelaySnapshot } from '../relay/relay-snapshot.ts'
 
 export interface ServiceSnapshot {
   readonly version: string

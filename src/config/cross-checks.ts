@@ -29,6 +29,7 @@ export function crossCheck(
   }
   reportDuplicateAddresses(reader, relays, admin)
   reportDuplicateFiles(reader, relays)
+  reportDuplicateLogDirs(reader, relays)
 }
 
 /**
@@ -108,6 +109,23 @@ function reportDuplicateFiles(reader: Reader, relays: readonly RelayDraft[]): vo
     else {
       const where = `${first}${reader.lineNote(first)}`
       reader.report(keyPath, `the same file as ${where}; give each output a file of its own`)
+    }
+  }
+}
+
+/** The lock would find out, but only when the first of them is open. */
+function reportDuplicateLogDirs(reader: Reader, relays: readonly RelayDraft[]): void {
+  const seen = new Map<string, string>()
+  for (const { path, config } of relays) {
+    if (config.logDir === undefined) continue
+    const keyPath = joinPath(path, 'log-dir')
+    const folder = resolve(config.logDir)
+    const first = seen.get(folder)
+    if (first === undefined) seen.set(folder, keyPath)
+    else {
+      const where = `${first}${reader.lineNote(first)}`
+      const message = `the same folder as ${where}; give each relay a folder of its own`
+      reader.report(keyPath, message)
     }
   }
 }

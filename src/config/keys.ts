@@ -78,19 +78,25 @@ const RELAY_KEYS = {
     'log-dir',
     text(),
     ['', '""'],
-    'folder of the durable log; not available in this version yet',
+    'folder of the durable log: a write is on disk before any output sees it and before the ' +
+      'answer; outputs then need a name',
   ),
   logMax: key(
     'log-max-mb',
     whole({ min: 1, max: DISK_MAX_MB, unit: MIB }),
     [10_240 * MIB, '10240'],
-    'disk for the durable log of this relay; not used in this version yet',
+    'disk for the durable log of this relay: log, dead letters, quarantine',
+    {
+      atLimit:
+        'the output that is furthest behind gives up its oldest that another one has; else 503',
+    },
   ),
   acknowledgement: key(
     'ack',
     choice(words(ACKNOWLEDGEMENTS)),
     ['any', '"any"'],
-    'outputs that must have a write before it is answered 204: "any", "quorum" or "all"',
+    'outputs that must have a write before it is answered 204: "any", "quorum", "all"; or ' +
+      '"log": the log on disk is enough',
   ),
   ackTimeout: key(
     'ack-timeout',

@@ -45,7 +45,8 @@ export const OUTPUT_KEYS = {
     'buffer-size-mb',
     whole({ min: 0, max: DISK_MAX_MB, unit: MIB }),
     [64 * MIB, '64'],
-    'backlog kept for this output; 0 = one attempt for each write, as in influxdb-relay',
+    'backlog kept for this output (with log-dir: log-max-mb, when not given); 0 = one attempt ' +
+      'for each write, as in influxdb-relay',
     { atLimit: 'the oldest writes that another output has are dropped, counted and logged' },
   ),
   maxBatch: key(

@@ -34,18 +34,28 @@ export interface OutputDraft {
   readonly target: { readonly host: string; readonly port: number } | undefined
 }
 
+/** What an output takes from its relay. */
+export interface OutputContext {
+  readonly relayKind: 'http' | 'udp'
+  /** Backlog bound of an output that names none; `undefined` = the key's own default. */
+  readonly backlogBytes: number | undefined
+  readonly readFile: ReadFile
+}
+
 /** @returns `undefined` where the location is no good; problems are in the reader. */
 export function parseOutput(
   reader: Reader,
   placed: PlacedTable,
-  relayKind: 'http' | 'udp',
-  readFile: ReadFile,
+  relay: OutputContext,
 ): OutputDraft | undefined {
+  const { relayKind, backlogBytes, readFile } = relay
   const section = reader.open(placed.table, placed.path, Object.values(OUTPUT_KEYS), [])
   const locationPath = joinPath(section.path, OUTPUT_KEYS.location.name)
   const given = reader.get(section, OUTPUT_KEYS.location)
   const common = {
-    bufferBytes: reader.get(section, OUTPUT_KEYS.bufferSize),
+    bufferBytes: reader.isGiven(section, OUTPUT_KEYS.bufferSize)
+      ? reader.get(section, OUTPUT_KEYS.bufferSize)
+      : (backlogBytes ?? reader.get(section, OUTPUT_KEYS.bufferSize)),
     batchMaxBytes: reader.get(section, OUTPUT_KEYS.maxBatch),
     timeoutMs: reader.get(section, OUTPUT_KEYS.timeout),
     delayMaxMs: reader.get(section, OUTPUT_KEYS.maxDelay),

@@ -117,8 +117,11 @@ function parseOutputs(
     const message = `there is none, so every write would be lost; add [[${relayKind}.output]]`
     reader.report(joinPath(section.path, 'output'), message)
   }
+  // With a log on disk an output may be as far behind as the log is long.
+  const isDurable = reader.get(section, HTTP_KEYS.logDir) !== ''
+  const backlogBytes = isDurable ? reader.get(section, HTTP_KEYS.logMax) : undefined
   return tablesOf(reader, section, 'output')
-    .map((placed) => parseOutput(reader, placed, relayKind, readFile))
+    .map((placed) => parseOutput(reader, placed, { relayKind, backlogBytes, readFile }))
     .filter((draft) => draft !== undefined)
 }
 

@@ -134,7 +134,9 @@ export class CatchUp {
     this.#fallBehind(this.#options.stored.done.below)
   }
 
-  /** An entry of this output was settled. @returns whether it was one that was read from the disk */
+  /**
+   * An entry of this output was settled. @returns whether it was one that was read from the disk
+   */
   noteSettled(entry: Entry): boolean {
     this.#options.stored.done.add(entry.sequence)
     if (!entry.isFromDisk) return false

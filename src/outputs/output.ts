@@ -196,7 +196,10 @@ export class Output implements AsyncDisposable {
     this.#catchUp?.bound()
   }
 
-  /** Over a bound: what it owes below the number is given up where another output is through with it. */
+  /**
+   * Over a bound: what it owes below the number is given up where another output is through with
+   * it.
+   */
   giveUpBelow(sequence: number): void {
     this.#holds.giveUpBelow(sequence)
     this.#catchUp?.giveUpBelow(sequence, this.#holds.count === 0)

@@ -10,8 +10,8 @@
  * order is kept by construction. `released` are parts that were on hold: they go before anything
  * that has not been read, and nothing of their retention policy has overtaken them.
  *
- * What has not been read stands in the memory log, or in what was read from the disk for this output
- * alone, or first in the one and then in the other: its sources.
+ * What has not been read stands in the memory log, or in what was read from the disk for this
+ * output alone, or first in the one and then in the other: its sources.
  *
  * Invariant: every taken entry has a number up to `takenThrough`, and they are in order.
  */

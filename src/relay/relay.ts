@@ -15,7 +15,6 @@ import type { DiskLog } from '../log/disk/disk-log.ts'
 import { type Entry, entryBytes } from '../log/entry.ts'
 import type { Destination } from '../outputs/destination.ts'
 import { Output } from '../outputs/output.ts'
-import type { OutputSnapshot } from '../outputs/output-snapshot.ts'
 import type { Clock } from '../std/clock.ts'
 import type { Logger } from '../std/logger.ts'
 import type { MemoryBudget } from '../std/memory-budget.ts'
@@ -32,6 +31,7 @@ import type { Write } from '../write/write.ts'
 import { isWaitBearable, noRefusedWrites, refusalReply, type WriteRefusal } from './admission.ts'
 import { Disputes } from './disputes.ts'
 import { OpenBallots, type WaitingClient } from './open-ballots.ts'
+import type { RelaySnapshot } from './relay-snapshot.ts'
 import { storedLogOf } from './stored-log.ts'
 import { castVote, replyTo } from './votes.ts'
 import { WriteLog } from './write-log.ts'
@@ -39,25 +39,6 @@ import { WriteLog } from './write-log.ts'
 export interface AcceptOptions {
   /** The request's `consistency`: only ever strengthens the relay's own policy. */
   readonly policy: AcknowledgementPolicy | undefined
-}
-
-/** What a relay tells of itself, as plain numbers. Cheap: read on every scrape. */
-export interface RelaySnapshot {
-  readonly name: string
-  readonly kind: 'http' | 'udp'
-  readonly acceptedWrites: number
-  readonly acceptedLines: number
-  readonly acceptedBytes: number
-  /** Writes that were not taken into the log, by reason. */
-  readonly refusedWrites: Readonly<Record<WriteRefusal, number>>
-  /** Writes of which one output has refused more lines than another. */
-  readonly disputedWrites: number
-  /** Writes and bytes that some output still owes. */
-  readonly logWrites: number
-  readonly logBytes: number
-  /** Databases with something pending. */
-  readonly streams: number
-  readonly outputs: readonly OutputSnapshot[]
 }
 
 export interface RelayOptions {
@@ -182,6 +163,7 @@ export class Relay implements AsyncDisposable {
       acceptedBytes: this.#acceptedBytes,
       refusedWrites: { ...this.#refusedWrites },
       disputedWrites: this.#disputes.count,
+      disk: this.#log.disk?.snapshot(),
       logWrites: this.#log.memoryLog.entryCount,
       logBytes: this.#log.memoryLog.bytes,
       streams: this.#log.memoryLog.streamCount,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { renderServiceHealth } from '../../src/admin/health.ts'
-import type { RelaySnapshot } from '../../src/relay/relay.ts'
+import type { RelaySnapshot } from '../../src/relay/relay-snapshot.ts'
 import { outputSnapshot, relaySnapshot, serviceSnapshot } from '../support/service-snapshot.ts'
 
 const UP = outputSnapshot()

@@ -563,21 +563,24 @@ test('filters name outputs that exist and hold expressions that Go has', () => {
   ])
 })
 
-test('the durable log is refused while it is not there', () => {
+test('a log on disk needs outputs with names, and what it contradicts is told', () => {
   check(http('log-dir = "/var/lib/relay"'), [
-    'relay.toml:3: http[0].log-dir: is not available in this version yet; remove it (backlogs are kept in memory)',
     'relay.toml:4: http[0].output[0].name: is missing; with log-dir each output needs a name',
   ])
   check(http('ack = "log"'), [
-    'relay.toml:3: http[0].ack: "log" is not available in this version yet; write "any", "quorum" or "all"',
+    'relay.toml:3: http[0].ack: "log" needs log-dir; add it, or write "any", "quorum" or "all"',
   ])
   check(
     `[[http]]\nbind-addr = ":9096"\nlog-dir = "x"\nack = "log"\noutput = [ { location = "http://a:1", buffer-size-mb = 0 } ]`,
     [
-      'relay.toml:3: http[0].log-dir: is not available in this version yet; remove it (backlogs are kept in memory)',
-      'relay.toml:4: http[0].ack: "log" is not available in this version yet; write "any", "quorum" or "all"',
       'relay.toml:5: http[0].output[0].name: is missing; with log-dir each output needs a name',
       'relay.toml:5: http[0].output[0].buffer-size-mb: 0 contradicts log-dir, which keeps a backlog; remove one of the two',
+    ],
+  )
+  check(
+    `[[http]]\nbind-addr = ":9096"\nlog-dir = "x"\noutput = [ { name = "a", location = "http://a:1" } ]\n[[http]]\nbind-addr = ":9097"\nlog-dir = "./x"\noutput = [ { name = "a", location = "http://a:1" } ]`,
+    [
+      'relay.toml:7: http[1].log-dir: the same folder as http[0].log-dir (line 3); give each relay a folder of its own',
     ],
   )
 })

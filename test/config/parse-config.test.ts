@@ -327,6 +327,26 @@ output = [ { location = "http://a:8086/write" } ]
   assert.equal(udp.outputs[0]?.kind, 'http')
 })
 
+test('with a log on disk an output may be as far behind as the log is long, unless it says otherwise', () => {
+  const config = configOf(`
+[[http]]
+bind-addr = ":9096"
+log-dir = "x"
+log-max-mb = 5
+ack = "log"
+output = [
+  { name = "a", location = "http://a:1" },
+  { name = "b", location = "http://b:1", buffer-size-mb = 3 }
+]
+`)
+  const [relay] = config.http
+  assert.deepEqual(
+    relay?.outputs.map(({ bufferBytes }) => bufferBytes),
+    [5_242_880, 3_145_728],
+  )
+  assert.deepEqual([relay?.logDir, relay?.acknowledgement], ['x', 'log'])
+})
+
 test('every key of an output is read, in its unit', () => {
   const http = httpOutputOf(`
 location = "https://a/write"

@@ -278,7 +278,7 @@ async function play(t: TestContext, steps: readonly Step[]): Promise<void> {
   await opened.relay[Symbol.asyncDispose]()
 }
 
-/** Sent again is allowed; what stands at last in each database is the order in which it was taken. */
+/** Sent again is allowed; what is last of each stands in the order in which it was taken. */
 function assertInOrder(stored: readonly string[], taken: Record<string, string[]>): void {
   for (const bodies of Object.values(taken)) {
     const isIts = new Set(bodies)

@@ -1,7 +1,7 @@
 /** Snapshots with made-up numbers, for tests of what renders them. */
 import type { ServiceSnapshot } from '../../src/admin/snapshot.ts'
 import type { OutputSnapshot } from '../../src/outputs/output-snapshot.ts'
-import type { RelaySnapshot } from '../../src/relay/relay.ts'
+import type { RelaySnapshot } from '../../src/relay/relay-snapshot.ts'
 
 /** Up and idle, with 100 lines accounted for. */
 export function outputSnapshot(parts: Partial<OutputSnapshot> = {}): OutputSnapshot {
@@ -65,6 +65,7 @@ export function relaySnapshot(parts: Partial<RelaySnapshot> = {}): RelaySnapshot
       closing: 0,
     },
     disputedWrites: 1,
+    disk: undefined,
     logWrites: 2,
     logBytes: 4096,
     streams: 1,

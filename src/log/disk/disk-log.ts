@@ -7,11 +7,11 @@
  *               cursors/             what each output is through with (cursor-file.ts)
  *
  * An output that has no cursor begins at the tail, unless its name stands in the roster of a
- * segment: then its cursor was lost, and all that is there is sent again. A cursor without an output
- * pins what it is owed, and is told of at the start: `relay log adopt OLD NEW`.
+ * segment: then its cursor was lost, and all that is there is sent again. A cursor without an
+ * output pins what it is owed, and is told of at the start: `relay log adopt OLD NEW`.
  *
- * Promise: a segment is deleted only after the cursors that have passed it are on the disk. An older
- * cursor only sends again: at most what was settled in SAVE_INTERVAL_MS.
+ * Promise: a segment is deleted only after the cursors that have passed it are on the disk. An
+ * older cursor only sends again: at most what was settled in SAVE_INTERVAL_MS.
  *
  * Limits: `maxBytes` for all segments, less a reserve with which what is left can still be drained;
  * at that an output that is too far behind gives up its oldest, as far as another one is through
@@ -64,6 +64,19 @@ export interface DiskLogOptions {
   readonly randomBytes: (count: number) => Buffer
   /** Small in tests, so that they reach rotation. */
   readonly segmentBytes?: number
+}
+
+/** As plain numbers; counters since the start. */
+export interface DiskLogSnapshot {
+  readonly bytes: number
+  readonly limitBytes: number
+  readonly segments: number
+  readonly syncedGroups: number
+  /** Bytes of damage that were skipped, and kept in quarantine. */
+  readonly damagedBytes: number
+  /** Bytes that a crash had left behind the last record. */
+  readonly tornBytes: number
+  readonly isFailing: boolean
 }
 
 interface Place {
@@ -137,8 +150,8 @@ export class DiskLog implements AsyncDisposable {
   #isSpaceLow = false
   readonly #gaps: GapFile
   /**
-   * Told when an output has to give up what it owes below a number, as far as another one is through
-   * with it.
+   * Told when an output has to give up what it owes below a number, as far as another one is
+   * through with it.
    */
   onGiveUp: (outputIndex: number, belowSequence: number) => void = () => {}
 
@@ -163,12 +176,17 @@ export class DiskLog implements AsyncDisposable {
     return this.#segments.nextSequence
   }
 
-  get syncedGroups(): number {
-    return this.#segments.syncedGroups
-  }
-
-  get damagedBytes(): number {
-    return this.#segments.quarantine.damagedBytes
+  snapshot(): DiskLogSnapshot {
+    const { sizes, syncedGroups, quarantine, recovered } = this.#segments
+    return {
+      bytes: this.bytes,
+      limitBytes: this.#options.maxBytes,
+      segments: sizes.length,
+      syncedGroups,
+      damagedBytes: quarantine.damagedBytes,
+      tornBytes: recovered.tornBytes,
+      isFailing: this.isFailing,
+    }
   }
 
   /** The disk does not take what is written: tried again with every save of the cursors. */

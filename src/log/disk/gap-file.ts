@@ -6,8 +6,8 @@
  *      "writes":120,"lines":4800,"fromNs":"1700000000000000000","toNs":"1700000060000000000",
  *      "fromSequence":12,"toSequence":131}
  *
- * One line for each database and retention policy and each time that something is given up. `fromNs`
- * and `toNs` are the smallest and largest timestamp of the lines.
+ * One line for each database and retention policy and each time that something is given up.
+ * `fromNs` and `toNs` are the smallest and largest timestamp of the lines.
  *
  * Promise: on the disk when `append` resolves. Limits: at FILE_MAX_BYTES the file becomes
  * `gaps.jsonl.1`, and the one before is gone.

@@ -137,10 +137,6 @@ export class SegmentLog implements AsyncDisposable {
     return this.#segments.roster()
   }
 
-  get segmentCount(): number {
-    return this.#segments.count
-  }
-
   /** On disk, room made ahead and quarantine apart. */
   get bytes(): number {
     return this.#segments.bytes
