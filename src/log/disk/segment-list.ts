@@ -28,10 +28,6 @@ export class SegmentList {
     this.#segments = [...segments]
   }
 
-  get count(): number {
-    return this.#segments.length
-  }
-
   get last(): SegmentInfo | undefined {
     return this.#segments.at(-1)
   }

@@ -21,8 +21,7 @@
  * Limits: SEGMENT_BYTES a file, GROUP_MAX_BYTES a group but for one longer record; what waits is
  * bounded by the memory budget of whoever appends. Total size is the caller's, by `trimBelow`.
  *
- * Not here: who owes what, what is durable elsewhere before something may be trimmed (the cursors
- * past it), the lock (folder-lock.ts).
+ * Not here: who owes what, and so what may be trimmed (disk-log.ts); the lock (folder-lock.ts).
  */
 
 import assert from 'node:assert/strict'
