@@ -225,7 +225,7 @@ export class Relay implements AsyncDisposable {
     if (!this.#outputs.every((output) => output.canMakeRoom(bytes))) return 'backlog-full'
     const entry = this.#log.append(write, this.#outputs.length)
     if (entry === undefined) return 'memory-full'
-    for (const output of this.#outputs) output.makeRoom(bytes)
+    for (const output of this.#outputs) output.makeRoom(entry)
     this.#acceptedWrites++
     this.#acceptedLines += write.lineCount
     this.#acceptedBytes += write.body.length
