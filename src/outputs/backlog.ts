@@ -100,6 +100,15 @@ export class Backlog {
     this.#options.onSettled(entry, outcome)
   }
 
+  /** Bytes that are only to be sent: not on hold, and not waiting for a successor. */
+  get bytesToCatchUp(): number {
+    let bytes = 0
+    for (const stream of this.#streams.values()) {
+      if (!stream.awaitsSuccessor()) bytes += stream.waitingBytes
+    }
+    return bytes
+  }
+
   /** @returns `undefined` when nothing is pending in the database */
   streamOf(database: string): StreamDrain | undefined {
     return this.#streams.get(database)
@@ -119,10 +128,10 @@ export class Backlog {
     return false
   }
 
-  /** Makes `bytes` more fit; to be called after `canMakeRoom` has said yes. */
-  makeRoom(bytes: number): void {
-    while (this.#missingBytes(bytes) > 0) {
-      const stream = this.#oldestGivable()
+  /** Makes an entry fit that was just appended; to be called after `canMakeRoom` has said yes. */
+  makeRoom(newest: Entry): void {
+    while (this.#missingBytes(newest.bytes) > 0) {
+      const stream = this.#oldestGivable(newest)
       const entry = stream?.peek()
       if (stream === undefined || entry === undefined) return
       stream.pass(entry)
@@ -236,12 +245,12 @@ export class Backlog {
     return oldest
   }
 
-  #oldestGivable(): StreamDrain | undefined {
+  #oldestGivable(newest: Entry): StreamDrain | undefined {
     let oldest: StreamDrain | undefined
     let sequence = Number.POSITIVE_INFINITY
     for (const stream of this.#streams.values()) {
       const entry = stream.peek()
-      if (entry === undefined || entry.sequence >= sequence) continue
+      if (entry === undefined || entry === newest || entry.sequence >= sequence) continue
       if (!this.#isOneAttempt && !isGivable(entry)) continue
       oldest = stream
       sequence = entry.sequence
@@ -253,7 +262,9 @@ export class Backlog {
 /** Whether at least some of its lines are there now. */
 function isStored({ write }: Entry, outcome: Outcome, filteredLineCount: number): boolean {
   if (outcome.kind === 'delivered') return true
-  return 'lineCount' in outcome && outcome.lineCount < write.lineCount - filteredLineCount
+  if (!('lineCount' in outcome)) return false
+  const before = outcome.kind === 'dropped' ? outcome.refusedLineCount : 0
+  return outcome.lineCount + before < write.lineCount - filteredLineCount
 }
 
 /** Stored elsewhere, or its client was told no: nobody was promised that it would be here. */
@@ -262,5 +273,5 @@ function isGivable(entry: Entry): boolean {
 }
 
 function dropped(lineCount: number, reason: DropReason): Outcome {
-  return { kind: 'dropped', reason, lineCount }
+  return { kind: 'dropped', reason, lineCount, refusedLineCount: 0 }
 }

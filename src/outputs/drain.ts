@@ -141,7 +141,7 @@ export class Drain {
       backlog.counters.timedOutAttempts++
       health.markDown(log.timeoutCause(config.timeoutMs))
     }
-    stream.pace.begin(clock.monotonicMs())
+    stream.pace.begin(clock.monotonicMs(), entryBytesOf(group.parts))
     const verdict = await destination.send(batch, { onTimeout })
     stream.pace.end(clock.monotonicMs(), verdict.kind === 'retry' ? 0 : entryBytesOf(group.parts))
     if (!this.#isClosed) this.#obey(stream, group, verdict)
@@ -163,7 +163,9 @@ export class Drain {
     }
     holds.noteAnswer(group)
     const isAccepted = verdict.kind === 'delivered' || verdict.kind === 'partly'
-    if (isAccepted && stream.suspects.length > 0) refusals.condemn(stream)
+    // That a server takes a statement does not say that it takes writes.
+    const isWrite = group.parts[0]?.write.kind !== 'statement'
+    if (isAccepted && isWrite && stream.suspects.length > 0) refusals.condemn(stream)
     switch (verdict.kind) {
       case 'delivered':
         return this.#deliver(stream, group, verdict.body, verdict.lost)

@@ -22,7 +22,7 @@ import type { Reply } from '../write/reply.ts'
 import type { WriteTarget } from '../write/write.ts'
 import type { Backlog } from './backlog.ts'
 import type { OutputLog } from './output-log.ts'
-import { Group, type Part } from './part.ts'
+import { Group, type Part, type Taken } from './part.ts'
 import type { StreamDrain } from './stream-drain.ts'
 
 const HOLDS_MAX = 256
@@ -49,8 +49,8 @@ interface Hold {
   readonly reply: Reply
   /** In the order of the log; without the probe. */
   parts: Part[]
-  /** Sent to see whether it is still needed. */
-  probe: Group | undefined
+  /** Sent to see whether it is still needed, in however many parts. */
+  probe: Taken | undefined
   failures: number
   timer: Timer | undefined
   /** The operator knows of it. */
@@ -82,17 +82,19 @@ export class Holds {
   /** The oldest entry of every hold. */
   *oldest(): Generator<Entry> {
     for (const { parts, probe } of this.#holds.values()) {
-      const part = probe?.parts[0] ?? parts[0]
-      if (part !== undefined) yield part.taken.entry
+      const taken = probe ?? parts[0]?.taken
+      if (taken !== undefined) yield taken.entry
     }
   }
 
   /**
    * Puts the stream's first group on hold, and with it whatever else was taken for its target.
    *
-   * @returns whether there was room for a hold; else nothing has changed
+   * @returns whether there was room for a hold; else nothing has changed. Never for a statement:
+   *   it may be what ends the hold
    */
   begin(stream: StreamDrain, group: Group, reply: Reply): boolean {
+    if (group.parts[0]?.write.kind === 'statement') return false
     const key = keyOf(group.target)
     let hold = this.#holds.get(key)
     if (hold === undefined) {
@@ -100,7 +102,7 @@ export class Holds {
       hold = openHold(key, stream, group.target, reply)
       this.#holds.set(key, hold)
     }
-    const swept = stream.sweep(({ target }) => keyOf(target) === key)
+    const swept = stream.sweep(({ kind, target }) => kind !== 'statement' && keyOf(target) === key)
     hold.probe = undefined
     hold.failures++
     hold.parts = [...swept, ...hold.parts]
@@ -127,7 +129,15 @@ export class Holds {
   noteAnswer(group: Group): void {
     if (this.#holds.size === 0) return
     const hold = this.#holds.get(keyOf(group.target))
-    if (hold?.probe === group) this.#release(hold)
+    if (hold?.probe !== undefined && hold.probe === group.parts[0]?.taken) this.#release(hold)
+  }
+
+  /** The entry is settled here: if it was a probe, and never answered, another one has to go. */
+  noteSettled(entry: Entry): void {
+    const hold = this.#holds.get(keyOf(entry.write.target))
+    if (hold?.probe?.entry !== entry) return
+    hold.probe = undefined
+    this.#scheduleProbe(hold)
   }
 
   /** The database was created: whatever waits for it goes. */
@@ -211,8 +221,8 @@ export class Holds {
     if (!hold.isTold) log.holdBegan(part.write.target, hold.reply, graceMs)
     hold.isTold = true
     this.#count(hold, part, -1)
-    hold.probe = new Group([part])
-    hold.stream.groups.push(hold.probe)
+    hold.probe = part.taken
+    hold.stream.groups.push(new Group([part]))
     wake(hold.stream)
   }
 

@@ -68,7 +68,8 @@ export class OutputCounters {
       case 'dropped':
         this.outcomeLines.dropped += outcome.lineCount
         this.droppedLines[outcome.reason] += outcome.lineCount
-        this.outcomeLines.delivered += lineCount - outcome.lineCount
+        this.outcomeLines.refused += outcome.refusedLineCount
+        this.outcomeLines.delivered += lineCount - outcome.lineCount - outcome.refusedLineCount
         return
       default:
         unreachable(outcome)

@@ -82,8 +82,11 @@ export class Output implements AsyncDisposable {
       boundBytes: bufferBytes,
       batchMaxBytes,
       onSettled: (entry, outcome) => {
-        if (backlog.counters.pendingBytes <= batchMaxBytes) health.noteCaughtUp()
+        holds.noteSettled(entry)
+        const { pendingWrites, pendingBytes } = backlog.counters
+        if (pendingBytes - holds.bytes <= batchMaxBytes) health.noteCaughtUp()
         if (!this.#catchUp?.noteSettled(entry)) events.onSettled(entry, outcome)
+        if (pendingWrites === 0) this.#onRest?.()
       },
       onGivenUp: (entry) => log.gaveUp(entry, bufferBytes),
     })
@@ -91,7 +94,10 @@ export class Output implements AsyncDisposable {
       ...{ name, delayMaxMs, clock, random, logger },
       caughtUpBytes: batchMaxBytes,
       probe: () => destination.probe(),
-      backlog: () => backlog.counters,
+      backlog: () => {
+        const { pendingWrites } = backlog.counters
+        return { pendingWrites, pendingBytes: backlog.bytesToCatchUp }
+      },
       onUp: () => this.#drain.wakeAll(),
       onDown: () => {
         if (bufferBytes === 0) backlog.dropUntaken()
@@ -114,7 +120,7 @@ export class Output implements AsyncDisposable {
     const windowBytes =
       options.windowBytes ?? Math.max(WINDOW_MIN_BYTES, WINDOW_BATCHES * batchMaxBytes)
     const boundBytes = (stored === undefined ? bufferBytes : windowBytes) * HELD_SHARE
-    const holds = new Holds({ ...parts, delayMaxMs, graceMs, boundBytes, onHeld })
+    const holds: Holds = new Holds({ ...parts, delayMaxMs, graceMs, boundBytes, onHeld })
     const refusals = new Refusals({ ...parts, onRefused })
     const setbacks = new Setbacks({ ...parts, onFailed })
     const onRest = () => this.#onRest?.()
@@ -132,12 +138,14 @@ export class Output implements AsyncDisposable {
 
   /** Up and at the tail: its word on a write to this database can be waited for. */
   canVote(database: string): boolean {
-    const { isUp, isBehind, isOnTrial } = this.#health
     // Else nobody's write would ever be taken to try it with.
-    if (isOnTrial) return this.pendingWrites === 0
-    if (!isUp || isBehind || !this.isLive) return false
+    if (this.#health.isOnTrial) return this.#backlog.bytesToCatchUp === 0
+    if (!this.#health.isUp || !this.isLive) return false
+    // Also without an answer: what is left may wait for the very write that is to be let in.
+    if (this.#health.isBehind && this.#isCaughtUp()) this.#health.noteCaughtUp()
+    if (this.#health.isBehind) return false
     const stream = this.#backlog.streamOf(database)
-    return stream === undefined || !stream.isBehind || stream.awaitsSuccessor
+    return stream === undefined || !stream.isBehind || stream.awaitsSuccessor()
   }
 
   /**
@@ -145,7 +153,7 @@ export class Output implements AsyncDisposable {
    */
   expectedWaitMs(database: string): number {
     const stream = this.#backlog.streamOf(database)
-    if (stream === undefined) return 0
+    if (stream === undefined || stream.awaitsSuccessor()) return 0
     const nowMs = this.#clock.monotonicMs()
     const oldestMs = nowMs - (stream.oldest?.appendedAtMs ?? nowMs)
     return stream.pace.expectedWaitMs(nowMs, { bytes: stream.waitingBytes, oldestMs })
@@ -154,6 +162,10 @@ export class Output implements AsyncDisposable {
   /** Is offered what is appended from memory; else it reads it from the disk. */
   get isLive(): boolean {
     return this.#catchUp?.isBehind !== true
+  }
+
+  #isCaughtUp(): boolean {
+    return this.#backlog.bytesToCatchUp <= this.config.batchMaxBytes
   }
 
   get pendingWrites(): number {
@@ -173,8 +185,8 @@ export class Output implements AsyncDisposable {
   }
 
   /** @see Backlog.makeRoom */
-  makeRoom(bytes: number): void {
-    if (this.#catchUp === undefined) this.#backlog.makeRoom(bytes)
+  makeRoom(entry: Entry): void {
+    if (this.#catchUp === undefined) this.#backlog.makeRoom(entry)
   }
 
   /**
@@ -188,10 +200,10 @@ export class Output implements AsyncDisposable {
       this.#catchUp?.noteOffered(entry)
       return
     }
-    const isAwaited = this.#backlog.streamOf(log.database)?.awaitsSuccessor === true
+    const isAwaited = this.#backlog.streamOf(log.database)?.awaitsSuccessor(entry) === true
     const stream = this.#backlog.offer(entry, log)
     if (isAwaited) this.#drain.hasten(stream)
-    if (this.config.bufferBytes === 0 && !this.#health.isUp) this.#backlog.dropUntaken()
+    if (this.config.bufferBytes === 0 && !this.#health.isOpen) this.#backlog.dropUntaken()
     else this.#drain.wake(stream)
     this.#catchUp?.bound()
   }

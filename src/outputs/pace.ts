@@ -28,12 +28,14 @@ export class Pace {
   #busyMs = 0
   #updatedAtMs = 0
   #beganAtMs: number | undefined
+  #runningBytes = 0
   /** Bytes that the last attempt that got something done would have done in BATCH_TARGET_MS. */
   #lastTargetBytes = Number.POSITIVE_INFINITY
 
-  /** An attempt goes out. Times are monotonic milliseconds. */
-  begin(nowMs: number): void {
+  /** An attempt goes out with so many bytes. Times are monotonic milliseconds. */
+  begin(nowMs: number, bytes: number): void {
     this.#beganAtMs = nowMs
+    this.#runningBytes = bytes
   }
 
   /** @param bytes what the attempt got done; 0 when it failed */
@@ -56,17 +58,20 @@ export class Pace {
   }
 
   /**
-   * Milliseconds until a write that is appended now would be done; 0 where nothing speaks for a
-   * wait.
+   * Milliseconds until a write that is appended now would be sent; 0 where nothing speaks for a
+   * wait. What waits behind the running attempt counts by its bytes only when it is more than the
+   * next request would carry.
    *
-   * @param waiting what waits before it: its bytes, and how long the oldest of it has waited
+   * @param waiting all that is owed: its bytes, and how long the oldest of it has waited
    */
   expectedWaitMs(
     nowMs: number,
     waiting: { readonly bytes: number; readonly oldestMs: number },
   ): number {
-    if (waiting.oldestMs < EVIDENCE_MS || this.#bytes === 0) return 0
-    const runningMs = this.#beganAtMs === undefined ? 0 : nowMs - this.#beganAtMs
-    return (waiting.bytes * (this.#busyMs + runningMs)) / this.#bytes
+    if (this.#beganAtMs === undefined || waiting.oldestMs < EVIDENCE_MS) return 0
+    const runningMs = nowMs - this.#beganAtMs
+    const unsentBytes = waiting.bytes - this.#runningBytes
+    if (unsentBytes <= this.batchMaxBytes(Number.POSITIVE_INFINITY)) return runningMs
+    return runningMs + (unsentBytes * this.#busyMs) / this.#bytes
   }
 }

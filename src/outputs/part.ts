@@ -80,7 +80,9 @@ export class Taken {
   }
 
   outcome(): Outcome {
-    if (this.#lost !== undefined) return { kind: 'dropped', ...this.#lost }
+    if (this.#lost !== undefined) {
+      return { kind: 'dropped', ...this.#lost, refusedLineCount: this.#refusedLineCount }
+    }
     if (this.#refusedLineCount > 0 && this.#reply !== undefined) {
       const reply = this.#isPartlyStored
         ? asPartial(this.#reply, this.#refusedLineCount)

@@ -51,7 +51,9 @@ export class Refusals {
   partly(stream: StreamDrain, group: Group, verdict: Partly): void {
     const { reply, refusedCount, clue } = verdict
     const bodies = group.parts.map(({ write }) => write.body)
-    const sifted = refusedCount && siftRefused(bodies, clue, refusedCount)
+    // In a body of another format nothing can be told apart.
+    const isLines = group.parts.every(({ write }) => write.kind === 'lines')
+    const sifted = isLines && refusedCount && siftRefused(bodies, clue, refusedCount)
     if (!sifted) return this.#partlyUnexplained(stream, group, verdict)
     const { onlyPart } = group
     const kept: Part[] = []

@@ -70,7 +70,9 @@ export class Setbacks {
     }
     stream.isBehind = true
     if (isDown) health.markDown(why)
-    else if (!this.#stepOver(stream, group)) {
+    else {
+      // What follows is tried at once, and its clients still wait for that.
+      if (this.#stepOver(stream, group)) return
       // Whether what was set aside is to blame is still open; it keeps its place.
       if (group.isSuspicious) this.#narrow(stream, group)
       stream.restoreSuspects()

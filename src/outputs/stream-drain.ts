@@ -137,12 +137,16 @@ export class StreamDrain {
     return this.groups.length > 1 || this.#peekReleased() !== undefined || this.peek() !== undefined
   }
 
-  /** All that is left here makes the server fail: only another write can tell which is to blame. */
-  get awaitsSuccessor(): boolean {
+  /**
+   * All that is left here makes the server fail: only another write can tell which is to blame.
+   *
+   * @param newest appended just now, and not yet told of
+   */
+  awaitsSuccessor(newest?: Entry): boolean {
     const isToBlame = (group: Group) => group.isSuspicious && !group.isDivisible('line')
     const hasSuspect = this.groups.length + this.suspects.length > 0
     if (!hasSuspect || !this.groups.every(isToBlame)) return false
-    return this.#peekReleased() === undefined && this.peek() === undefined
+    return this.#peekReleased() === undefined && this.peek() === newest
   }
 
   /** The oldest entry that is not on hold. */

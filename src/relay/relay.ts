@@ -241,10 +241,10 @@ export class Relay implements AsyncDisposable {
   /** The entry is where it is safe: every output gets it, from memory or in its turn. */
   #offer(entry: Entry): void {
     const { memoryLog } = this.#log
-    for (const output of this.#outputs) output.makeRoom(entry.bytes)
     const takers = this.#outputs.reduce((sum, { isLive }) => sum + Number(isLive), 0)
     if (takers === 0) memoryLog.discard(entry)
     const stream = takers > 0 ? memoryLog.push(entry, takers) : undefined
+    for (const output of this.#outputs) output.makeRoom(entry)
     const ballot = this.#ballots.of(entry)
     for (const [index, output] of this.#outputs.entries()) {
       // It has fallen behind since the votes were given out.

@@ -36,7 +36,13 @@ export type Outcome =
   | { readonly kind: 'delivered'; readonly body: string }
   /** The destination refused the bytes for good. `lineCount` of the write's lines were refused. */
   | { readonly kind: 'refused'; readonly reply: Reply; readonly lineCount: number }
-  | { readonly kind: 'dropped'; readonly reason: DropReason; readonly lineCount: number }
+  | {
+      readonly kind: 'dropped'
+      readonly reason: DropReason
+      readonly lineCount: number
+      /** Lines of it that the destination had refused before. */
+      readonly refusedLineCount: number
+    }
   /** The client was told 503 before any output had begun it. */
   | { readonly kind: 'withdrawn' }
   /** The output's `[[filter]]` wants none of its lines. */

@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict'
 import type { HttpOutputConfig, HttpRelayConfig, OutputConfig } from '../../src/config/config.ts'
 import type { DiskLog } from '../../src/log/disk/disk-log.ts'
+import type { Destination } from '../../src/outputs/destination.ts'
 import type { OutputSnapshot } from '../../src/outputs/output-snapshot.ts'
 import { openRelay, type Relay } from '../../src/relay/relay.ts'
 import { type Clock, systemClock } from '../../src/std/clock.ts'
@@ -14,7 +15,6 @@ import type { Logger } from '../../src/std/logger.ts'
 import { MemoryBudget } from '../../src/std/memory-budget.ts'
 import { Client } from '../../src/write/client.ts'
 import { NO_CREDENTIALS, type Write, writeTarget } from '../../src/write/write.ts'
-import type { ScriptedDestination } from './scripted-destination.ts'
 
 export const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 
@@ -29,7 +29,7 @@ export interface Setup {
 }
 
 export async function openTestRelay(
-  destinations: readonly ScriptedDestination[],
+  destinations: readonly Destination[],
   setup: Setup = {},
 ): Promise<{ relay: Relay; memory: MemoryBudget }> {
   const outputs = destinations.map((_, index) => outputConfig(index, setup.output))
