@@ -32,6 +32,8 @@ export interface OutputEvents {
   onRefused(entry: Entry, reply: Reply): void
   /** As `onRefused`, for want of a database that may yet come. */
   onHeld(entry: Entry, reply: Reply): void
+  /** It will not be had soon, and that is nothing that its client could mend. */
+  onWaiting(entry: Entry): void
   /** The entry's one and final fate here. */
   onSettled(entry: Entry, outcome: Outcome): void
   /** An attempt in this stream failed: nothing pending there is worth waiting for. */
@@ -92,12 +94,12 @@ export class Output implements AsyncDisposable {
       },
       onTrial: () => this.#drain.wakeOne(),
     })
-    const { onFailed, onRefused, onHeld } = events
+    const { onFailed, onRefused, onHeld, onWaiting } = events
     const wake = (stream: StreamDrain) => this.#drain.wake(stream)
     const parts = { config, backlog, health, log, clock, random, wake }
     const graceMs = config.kind === 'http' ? config.missingDbGraceMs : 0
     const boundBytes = bufferBytes * HELD_SHARE
-    const holds: Holds = new Holds({ ...parts, delayMaxMs, graceMs, boundBytes, onHeld })
+    const holds: Holds = new Holds({ ...parts, delayMaxMs, graceMs, boundBytes, onHeld, onWaiting })
     const refusals = new Refusals({ ...parts, onRefused })
     const setbacks = new Setbacks({ ...parts, onFailed })
     const onRest = () => this.#onRest?.()
