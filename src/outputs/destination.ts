@@ -47,10 +47,10 @@ export type Verdict =
    */
   | { readonly kind: 'split'; readonly downTo: 'write' | 'line'; readonly reply: Reply }
   /**
-   * `target`: its database or retention policy is missing there. `output`: the output's own
-   * credentials are refused.
+   * `target`: its database or retention policy is missing there. `rights`: the output's own user
+   * may not write to it. `output`: the output's own credentials are refused.
    */
-  | { readonly kind: 'hold'; readonly scope: 'target' | 'output'; readonly reply: Reply }
+  | { readonly kind: 'hold'; readonly scope: 'target' | 'rights' | 'output'; readonly reply: Reply }
   /**
    * Refused for good, all of it. `isDoubtful`: said by something that does not sound like a
    * database, so that it is worth asking again.

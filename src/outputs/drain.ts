@@ -158,7 +158,9 @@ export class Drain {
     if (!stream.hasMore) stream.isBehind = false
     health.noteAnswer()
     if (verdict.kind === 'hold') {
-      if (!holds.begin(stream, group, verdict.reply)) refusals.whole(stream, group, verdict.reply)
+      const { reply, scope } = verdict
+      const isHeld = holds.begin(stream, group, { reply, isOurs: scope === 'rights' })
+      if (!isHeld) refusals.whole(stream, group, reply)
       return
     }
     holds.noteAnswer(group)

@@ -1,5 +1,6 @@
 /**
- * Writes to a database or retention policy that is missing at this output, kept until it is there.
+ * Writes to a database or retention policy that is missing at this output, or that its own user may
+ * not write to, kept until that is mended.
  *
  *     stream  ── answered "not found" ──▶ hold ── probe answered, CREATE DATABASE ──▶ stream
  *                                           └── grace over, bound reached ──▶ refused
@@ -37,6 +38,8 @@ export interface HoldsOptions {
   readonly boundBytes: number
   /** This output's word on an entry is no for now. It may be settled here before this returns. */
   readonly onHeld: (entry: Entry, reply: Reply) => void
+  /** It will not have the entry soon, and that is nothing that its client could mend. */
+  readonly onWaiting: (entry: Entry) => void
   /** A stream has something to send. */
   readonly wake: (stream: StreamDrain) => void
 }
@@ -47,6 +50,8 @@ interface Hold {
   readonly target: WriteTarget
   /** The answer that began it. */
   readonly reply: Reply
+  /** The output's own user has no rights there: nobody else's refusal makes the write wrong. */
+  readonly isOurs: boolean
   /** In the order of the log; without the probe. */
   parts: Part[]
   /** Sent to see whether it is still needed, in however many parts. */
@@ -93,13 +98,13 @@ export class Holds {
    * @returns whether there was room for a hold; else nothing has changed. Never for a statement:
    *   it may be what ends the hold
    */
-  begin(stream: StreamDrain, group: Group, reply: Reply): boolean {
+  begin(stream: StreamDrain, group: Group, why: Pick<Hold, 'reply' | 'isOurs'>): boolean {
     if (group.parts[0]?.write.kind === 'statement') return false
     const key = keyOf(group.target)
     let hold = this.#holds.get(key)
     if (hold === undefined) {
       if (this.#holds.size >= HOLDS_MAX) return false
-      hold = openHold(key, stream, group.target, reply)
+      hold = openHold(key, stream, group.target, why)
       this.#holds.set(key, hold)
     }
     const swept = stream.sweep(({ kind, target }) => kind !== 'statement' && keyOf(target) === key)
@@ -107,7 +112,7 @@ export class Holds {
     hold.failures++
     hold.parts = [...swept, ...hold.parts]
     for (const part of swept) this.#count(hold, part, 1)
-    for (const { taken } of swept) this.#options.onHeld(taken.entry, reply)
+    for (const { taken } of swept) this.#tell(hold, taken.entry)
     this.#bound(hold)
     this.#scheduleProbe(hold)
     return true
@@ -120,7 +125,7 @@ export class Holds {
     if (hold === undefined) return false
     hold.parts.push(part)
     this.#count(hold, part, 1)
-    this.#options.onHeld(part.taken.entry, hold.reply)
+    this.#tell(hold, part.taken.entry)
     this.#bound(hold)
     return true
   }
@@ -182,6 +187,11 @@ export class Holds {
         settle(hold.stream, part)
       }
     }
+  }
+
+  #tell({ reply, isOurs }: Hold, entry: Entry): void {
+    if (isOurs) this.#options.onWaiting(entry)
+    else this.#options.onHeld(entry, reply)
   }
 
   #release(hold: Hold): void {
@@ -260,21 +270,26 @@ export class Holds {
   }
 
   /** Counts an entry once, however many parts it is in. */
-  #count({ stream }: Hold, { taken }: Part, sign: 1 | -1): void {
+  #count({ stream, isOurs }: Hold, { taken }: Part, sign: 1 | -1): void {
     const before = taken.heldPartCount
     taken.heldPartCount += sign
     if (before > 0 && taken.heldPartCount > 0) return
     const { bytes } = taken.entry
-    taken.entry.heldCount += sign
+    if (!isOurs) taken.entry.heldCount += sign
     this.#writes += sign
     this.#bytes += sign * bytes
     stream.waitingBytes -= sign * bytes
   }
 }
 
-function openHold(key: string, stream: StreamDrain, target: WriteTarget, reply: Reply): Hold {
+function openHold(
+  key: string,
+  stream: StreamDrain,
+  target: WriteTarget,
+  why: Pick<Hold, 'reply' | 'isOurs'>,
+): Hold {
   const idle = { parts: [], probe: undefined, failures: 0, timer: undefined, isTold: false }
-  return { key, stream, target, reply, ...idle }
+  return { key, stream, target, ...why, ...idle }
 }
 
 /** A retention policy's name and its length keep database names from running into it. */

@@ -38,6 +38,8 @@ export interface OutputEvents {
   onRefused(entry: Entry, reply: Reply): void
   /** As `onRefused`, for want of a database that may yet come. */
   onHeld(entry: Entry, reply: Reply): void
+  /** It will not be had soon, and that is nothing that its client could mend. */
+  onWaiting(entry: Entry): void
   /** The entry's one and final fate here. */
   onSettled(entry: Entry, outcome: Outcome): void
   /** An attempt in this stream failed: nothing pending there is worth waiting for. */
@@ -106,7 +108,7 @@ export class Output implements AsyncDisposable {
       },
       onTrial: () => this.#drain.wakeOne(),
     })
-    const { onFailed } = events
+    const { onFailed, onWaiting } = events
     // Of what was read from the disk no client waits for a word, and no other output.
     const onRefused = (entry: Entry, reply: Reply) => {
       if (!entry.isFromDisk) events.onRefused(entry, reply)
@@ -120,7 +122,7 @@ export class Output implements AsyncDisposable {
     const windowBytes =
       options.windowBytes ?? Math.max(WINDOW_MIN_BYTES, WINDOW_BATCHES * batchMaxBytes)
     const boundBytes = (stored === undefined ? bufferBytes : windowBytes) * HELD_SHARE
-    const holds: Holds = new Holds({ ...parts, delayMaxMs, graceMs, boundBytes, onHeld })
+    const holds: Holds = new Holds({ ...parts, delayMaxMs, graceMs, boundBytes, onHeld, onWaiting })
     const refusals = new Refusals({ ...parts, onRefused })
     const setbacks = new Setbacks({ ...parts, onFailed })
     const onRest = () => this.#onRest?.()

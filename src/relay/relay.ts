@@ -190,6 +190,10 @@ export class Relay implements AsyncDisposable {
         this.#refused(index, entry, reply)
         this.#finishIfMissingEverywhere(entry)
       },
+      onWaiting: (entry: Entry) => {
+        this.#ballots.of(entry)?.giveUpOn(index)
+        this.#ballots.count(entry)
+      },
       onSettled: (entry: Entry, outcome: Outcome) => this.#settled(index, entry, outcome),
       onFailed: (database: string) => this.#ballots.giveUpOn(index, database),
       onDown: () => this.#ballots.giveUpOn(index),

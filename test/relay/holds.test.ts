@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Batch, Verdict } from '../../src/outputs/destination.ts'
 import type { Relay } from '../../src/relay/relay.ts'
+import { refusedReply } from '../../src/write/reply.ts'
 import { writeTarget } from '../../src/write/write.ts'
 import { ManualClock, turns } from '../support/manual-clock.ts'
 import {
@@ -194,5 +195,23 @@ test('at the end of the process what is on hold is dropped, and counted so', asy
   assert.equal(await statusOf(relay, '1\n'), 204)
   await relay[Symbol.asyncDispose]()
   assert.equal(outputOf(relay, 'b').droppedLines.shutdown, 1)
+  assert.equal(memory.usedBytes, 0)
+})
+
+test('no rights of the output’s own user to one database: 503, and the other databases go on', async () => {
+  const clock = new ManualClock()
+  const a = new Server()
+  const serve = a.verdict
+  const reply = refusedReply(403, '"relay" user is not authorized to write to database "db"')
+  a.verdict = (batch) =>
+    batch.target.database === 'db' ? { kind: 'hold', scope: 'rights', reply } : serve(batch)
+  const { relay, memory } = await openTestRelay([a], { clock })
+  for (let i = 0; i < 20; i++) {
+    assert.equal(await statusOf(relay, `${i}\n`), 503)
+    assert.equal(await statusOf(relay, `other ${i}\n`, 'other'), 204)
+  }
+  a.verdict = serve
+  await clock.advance(10_000)
+  assert.equal(await statusOf(relay, 'then\n'), 204)
   assert.equal(memory.usedBytes, 0)
 })

@@ -39,7 +39,7 @@ type Meaning =
   | 'split to lines'
   /** Its database or retention policy is missing there. */
   | 'target missing'
-  /** The same when the credentials are the output's own, a refusal when they are the client's. */
+  /** As `credentials refused`, but for this database only. */
   | 'no rights to target'
   /** A hold when they are the output's own, a refusal when they are the client's. */
   | 'credentials refused'
@@ -197,7 +197,7 @@ export function judge(answer: Answer, options: JudgeOptions): Verdict {
     case 'no rights to target':
     case 'credentials refused': {
       if (!options.hasOwnCredentials) return refused(reply())
-      const scope = meaning === 'credentials refused' ? 'output' : 'target'
+      const scope = meaning === 'credentials refused' ? 'output' : 'rights'
       return { kind: 'hold', scope, reply: reply() }
     }
     case 'refused':

@@ -238,7 +238,7 @@ test("a refusal of the client's credentials is the client's, of the output's own
   // The user is right, only not for this database: that must not stop the others.
   const noRights = error(403, '"bob" user is not authorized to write to database "db"')
   check(noRights, 'refused')
-  assert.equal(inShort(verdictOf(noRights, 'v1', { hasOwnCredentials: true })), 'hold target')
+  assert.equal(inShort(verdictOf(noRights, 'v1', { hasOwnCredentials: true })), 'hold rights')
   const challenge = { 'www-authenticate': 'Basic realm="x"' }
   const verdict = verdictOf(error(401, 'authorization failed', challenge))
   assert(verdict.kind === 'refused')
