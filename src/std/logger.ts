@@ -13,3 +13,13 @@ export interface Logger {
   warn(fields: LogFields, message: string): void
   error(fields: LogFields, message: string): void
 }
+
+/** The same logger, with `prefix` before each message. */
+export function withPrefix(logger: Logger, prefix: string): Logger {
+  return {
+    debug: (fields, message) => logger.debug(fields, prefix + message),
+    info: (fields, message) => logger.info(fields, prefix + message),
+    warn: (fields, message) => logger.warn(fields, prefix + message),
+    error: (fields, message) => logger.error(fields, prefix + message),
+  }
+}

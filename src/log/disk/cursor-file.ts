@@ -137,12 +137,17 @@ export async function loadAllCursors(
 
 /** The file of an output's cursor. No two outputs have the same. */
 export function cursorName(output: string): string {
+  return encodedOutputName(output) + ENDING
+}
+
+/** What stands for an output in the names of files and folders. No two outputs have the same. */
+export function encodedOutputName(output: string): string {
   if (output.isWellFormed() && output.length <= NAME_MAX_CHARS) {
     const encoded = encodeURIComponent(output).replace(/[.!~*'()]/g, percentEncoded)
-    if (encoded.length <= NAME_MAX_CHARS) return encoded + ENDING
+    if (encoded.length <= NAME_MAX_CHARS) return encoded
   }
   // '~' stands in no encoded name.
-  return `~${createHash('sha256').update(output).digest('hex')}${ENDING}`
+  return `~${createHash('sha256').update(output).digest('hex')}`
 }
 
 export function renderCursor({ output, doneBelow, done, destinationBytes }: Cursor): string {

@@ -1,0 +1,76 @@
+/** Stores of dead letters for tests, and letters that can be told apart. */
+import { randomBytes } from 'node:crypto'
+import type { FileSystem } from '../../src/log/disk/file-system.ts'
+import { DeadFolderReader, deadFolder } from '../../src/outputs/dead/dead-folder.ts'
+import type { DeadLetter, StoredLetter } from '../../src/outputs/dead/dead-letter.ts'
+import {
+  type DeadLetters,
+  type DeadLettersOptions,
+  openDeadLetters,
+} from '../../src/outputs/dead/dead-letters.ts'
+import { systemClock } from '../../src/std/clock.ts'
+import { writeTarget } from '../../src/write/write.ts'
+import { LOG_FOLDER, silentLogger } from './disk-log-fixture.ts'
+
+/** The password of all letters: to be found in no tool's output. */
+export const SECRET = 'Token c2VjcmV0'
+
+export function deadLetter(body: string | Buffer, parts: Partial<DeadLetter> = {}): DeadLetter {
+  const target = writeTarget({
+    database: 'telegraf',
+    retentionPolicy: 'week',
+    precision: 's',
+    credentials: { authorization: SECRET, query: '' },
+  })
+  const bytes = Buffer.from(body)
+  const lineCount = bytes.toString().split('\n').length - 1
+  return {
+    write: { kind: 'lines', target, body: bytes, lineCount, receivedAtMs: 1_700_000_000_000 },
+    sequence: 17,
+    status: 400,
+    reason: 'partial write: field type conflict',
+    tries: 2,
+    deadAtMs: 1_700_000_060_000,
+    ...parts,
+  }
+}
+
+export function openTestDeadLetters(
+  files: FileSystem,
+  options: Partial<DeadLettersOptions> = {},
+): Promise<DeadLetters> {
+  return openDeadLetters({
+    files,
+    logFolder: LOG_FOLDER,
+    output: 'a',
+    limitBytes: 1_000_000,
+    clock: systemClock,
+    logger: silentLogger,
+    randomBytes,
+    isOwner: async () => true,
+    ...options,
+  })
+}
+
+/** All letters, by the store that has the folder. */
+export async function lettersOf(dead: DeadLetters): Promise<StoredLetter[]> {
+  const letters: StoredLetter[] = []
+  for await (const letter of dead.letters()) letters.push(letter)
+  return letters
+}
+
+/** Their bodies. */
+export async function bodiesOf(dead: DeadLetters): Promise<string[]> {
+  return (await lettersOf(dead)).map(({ write }) => write.body.toString())
+}
+
+/** Bodies, by a reader that has no lock. */
+export async function readBodies(
+  files: FileSystem,
+  folder = deadFolder(LOG_FOLDER, 'a'),
+): Promise<{ readonly bodies: string[]; readonly reader: DeadFolderReader }> {
+  const reader = new DeadFolderReader({ files, folder, output: 'a' })
+  const bodies: string[] = []
+  for await (const { write } of reader.letters()) bodies.push(write.body.toString())
+  return { bodies, reader }
+}
