@@ -1,9 +1,9 @@
 /**
- * The operator's HTTP server: /metrics, /health, /ready.
+ * The operator's HTTP server: /metrics, /health, /ready, and what may be done with dead letters.
  *
- * It only reads snapshots, so that whatever happens here cannot reach the data path. Every answer
- * is given at once and closes its connection: scrapers come seldom, and nothing is left open that
- * closing would wait for.
+ * It only reads snapshots, so that whatever happens here cannot reach the data path; but for the
+ * requests of dead-letter-requests.ts. Every answer closes its connection, and all but theirs are
+ * given at once: scrapers come seldom, and nothing is left open that closing would wait for.
  *
  * Life: `openAdmin` returns it listening, or nothing when the default address was taken (a second
  * relay on the machine must start all the same); an address that was asked for and cannot be had is
@@ -13,11 +13,13 @@
  * arrive.
  */
 
+import type { Socket } from 'node:net'
 import fastify, { type FastifyInstance } from 'fastify'
 import { renderAddress } from '../config/addresses.ts'
 import type { BindAddress } from '../config/config.ts'
 import { errorCode, errorText, RelayError } from '../std/errors.ts'
 import type { Logger } from '../std/logger.ts'
+import { answerDeadLetters, type DeadLetterHandlers } from './dead-letter-requests.ts'
 import { renderServiceHealth } from './health.ts'
 import { renderMetrics } from './metrics.ts'
 import { type ProcessWatch, watchProcess } from './process-stats.ts'
@@ -32,6 +34,8 @@ export interface AdminOptions {
   /** Whether the operator asked for this address. */
   readonly isConfigured: boolean
   readonly snapshot: () => ServiceSnapshot
+  /** None where no relay keeps dead letters. */
+  readonly deadLetters?: DeadLetterHandlers | undefined
   readonly logger: Logger
 }
 
@@ -46,7 +50,7 @@ export interface Admin extends AsyncDisposable {
  */
 export async function openAdmin(options: AdminOptions): Promise<Admin | undefined> {
   const watch = watchProcess()
-  const server = createServer(options.snapshot, watch)
+  const server = createServer(options, watch)
   const close = async () => {
     watch[Symbol.dispose]()
     await server.close()
@@ -69,7 +73,8 @@ export async function openAdmin(options: AdminOptions): Promise<Admin | undefine
   }
 }
 
-function createServer(snapshot: () => ServiceSnapshot, watch: ProcessWatch): FastifyInstance {
+function createServer(options: AdminOptions, watch: ProcessWatch): FastifyInstance {
+  const { snapshot } = options
   const server = fastify({
     logger: false,
     // Answers are immediate: who is cut off here has not finished asking.
@@ -79,6 +84,11 @@ function createServer(snapshot: () => ServiceSnapshot, watch: ProcessWatch): Fas
     bodyLimit: 1024,
   })
   server.server.maxConnections = CONNECTIONS_MAX
+  // Gigabytes of letters take longer to go through than a socket may be silent.
+  const busy = new WeakSet<Socket>()
+  server.server.on('timeout', (socket: Socket) => {
+    if (!busy.has(socket)) socket.destroy()
+  })
   server.addHook('onRequest', async (_request, reply) => {
     reply.headers({ connection: 'close', 'cache-control': 'no-store' })
   })
@@ -93,10 +103,29 @@ function createServer(snapshot: () => ServiceSnapshot, watch: ProcessWatch): Fas
     const isStopping = snapshot().isStopping === true
     return reply.code(isStopping ? 503 : 200).send({ status: isStopping ? 'stopping' : 'ready' })
   })
+  addDeadLetterRoutes(server, options, busy)
   server.setNotFoundHandler((_request, reply) => {
     return reply.code(404).send({ error: 'not found; there are /metrics, /health and /ready' })
   })
   return server
+}
+
+function addDeadLetterRoutes(
+  server: FastifyInstance,
+  { deadLetters, snapshot }: AdminOptions,
+  busy: WeakSet<Socket>,
+): void {
+  for (const action of ['replay', 'purge'] as const) {
+    server.post(`/dead-letters/${action}`, async (request, reply) => {
+      const { remoteAddress, localAddress } = request.socket
+      busy.add(request.socket)
+      const { headers } = request
+      const query = { ...(request.query as object) } // An object of fastify's making, always.
+      const asked = { action, query, headers, remoteAddress, localAddress }
+      const { status, body } = await answerDeadLetters(asked, deadLetters, snapshot())
+      return await reply.code(status).send(body)
+    })
+  }
 }
 
 async function listen(server: FastifyInstance, { host, port }: BindAddress): Promise<void> {
