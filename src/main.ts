@@ -69,6 +69,10 @@ async function dispatch(invocation: Invocation): Promise<number> {
       return check(invocation.configPath, io)
     case 'healthcheck':
       return healthcheck(invocation.configPath, io)
+    case 'dead': {
+      const { dead } = await import('./commands/dead.ts')
+      return dead(invocation, io)
+    }
     case 'config':
       return printExample(io)
     case 'version':

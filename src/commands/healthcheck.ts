@@ -3,9 +3,8 @@
  * image, which has neither curl nor a reason to have it.
  */
 
-import { renderAddress } from '../config/addresses.ts'
 import type { BindAddress } from '../config/config.ts'
-import { errorText } from '../std/errors.ts'
+import { adminOrigin, causeText } from './admin-client.ts'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK } from './io.ts'
 import { loadConfig } from './load-config.ts'
 
@@ -20,26 +19,20 @@ export async function healthcheck(configPath: string | undefined, io: CommandIo)
     configPath === undefined
       ? DEFAULT_ADDRESS
       : loadConfig(configPath, io.variables).config.admin.bindAddress
-  if (address === undefined || address.port === 0) {
+  const origin = adminOrigin(address)
+  if (origin === undefined) {
     io.stderr.write('unknown: [admin] bind-addr names no fixed port, so there is nobody to ask\n')
     return EXIT_FAILURE
   }
-  const url = `http://${renderAddress(reachable(address))}/health`
+  const url = `${origin}/health`
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MAX_MS) })
     io.stdout.write(`${oneLine(await answer.text(), answer.status)}\n`)
     return answer.ok ? EXIT_OK : EXIT_FAILURE
   } catch (error) {
-    io.stderr.write(`fail: ${url} did not answer: ${errorText(deepestCause(error))}\n`)
+    io.stderr.write(`fail: ${url} did not answer: ${causeText(error)}\n`)
     return EXIT_FAILURE
   }
-}
-
-/** A listener on every address is asked by way of the loopback one. */
-function reachable(address: BindAddress): BindAddress {
-  if (address.host === '::') return { ...address, host: '::1' }
-  const isWildcard = address.host === '' || address.host === '0.0.0.0'
-  return isWildcard ? { ...address, host: '127.0.0.1' } : address
 }
 
 function oneLine(body: string, status: number): string {
@@ -53,9 +46,4 @@ function oneLine(body: string, status: number): string {
     // Someone else listens there; what it said is not ours to explain.
   }
   return `fail: HTTP ${status}, and the answer is not a relay's`
-}
-
-/** `fetch` says only "fetch failed"; why stands in the cause. */
-function deepestCause(error: unknown): unknown {
-  return error instanceof Error && error.cause !== undefined ? error.cause : error
 }

@@ -11,6 +11,8 @@ Takes line-protocol writes over HTTP and UDP and forwards each of them to every 
   relay config                    print a configuration with every key, its meaning and default
   relay quick-start               run at once, with two files as outputs, to try it
   relay -healthcheck              ask the relay that runs here; exit code 0 or 1
+  relay dead list|show|replay|purge -config FILE
+                                  what outputs refused for good (see "Dead letters" below)
   relay -version                  print the version (also: relay version)
 
 Flags, with one dash or two, as "-name value" or "-name=value":
@@ -20,6 +22,14 @@ Flags, with one dash or two, as "-name value" or "-name=value":
   -log-format FORMAT              text for people, json for machines, auto
   -v                              the same as -log-level debug
   -h, -help                       print this
+
+Dead letters, of a relay with log-dir; -output NAME and -relay NAME choose among them, -dir FOLDER
+names the log's folder instead of a configuration:
+
+  relay dead list                 how many, by database and reason; -json
+  relay dead show                 with their lines, oldest first; -limit N (20), -json
+  relay dead replay               have the running relay send those of one output to it again; -yes
+  relay dead purge                delete those of one output, -before 24h only older ones; -yes
 `
 
 export function help(io: CommandIo): number {

@@ -9,6 +9,8 @@
 import { parseArgs } from 'node:util'
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from '../config/config.ts'
 import { nearestKey } from '../config/spelling.ts'
+import { fileHint, flagTypes, optionProblem, withTwoDashes } from './flags.ts'
+import { type DeadInvocation, parseDeadArguments } from './parse-dead-arguments.ts'
 
 interface RunOptions {
   readonly configPath: string
@@ -23,6 +25,7 @@ export type Invocation =
   /** Without a file the default address is asked. */
   | { readonly kind: 'healthcheck'; readonly configPath: string | undefined }
   | { readonly kind: 'config' | 'quick-start' | 'version' | 'help' }
+  | DeadInvocation
   | { readonly kind: 'missing-config' }
   | { readonly kind: 'bad-usage'; readonly message: string }
 
@@ -52,14 +55,13 @@ const OPTIONS = {
   verbose: { type: 'boolean', short: 'v' },
 } as const
 
-const FLAG_TYPES: ReadonlyMap<string, 'string' | 'boolean'> = new Map(
-  Object.entries(OPTIONS).map(([name, { type }]) => [name, type]),
-)
+const FLAG_TYPES = flagTypes(OPTIONS)
 
 type Variables = Readonly<Record<string, string | undefined>>
 
 /** @param args without the program's own name */
 export function parseArguments(args: readonly string[], variables: Variables = {}): Invocation {
+  if (args[0] === 'dead') return parseDeadArguments(args.slice(1), variables)
   const { values, positionals, tokens } = parseArgs({
     args: args.map(withTwoDashes),
     options: OPTIONS,
@@ -69,7 +71,7 @@ export function parseArguments(args: readonly string[], variables: Variables = {
     tokens: true,
   })
   for (const token of tokens) {
-    const problem = token.kind === 'option' ? optionProblem(token) : undefined
+    const problem = token.kind === 'option' ? optionProblem(token, FLAG_TYPES) : undefined
     if (problem !== undefined) return badUsage(problem)
   }
   const [first = 'run', ...rest] = positionals
@@ -99,41 +101,11 @@ function invocationOf(command: Command, options: RunOptions): Invocation {
   return command === 'run' ? { kind: command, ...options } : { kind: command, configPath }
 }
 
-/** `-config` → `--config`; `-v`, `-` and `--` stay as they are. */
-function withTwoDashes(argument: string): string {
-  return /^-\w[\w-]/.test(argument) ? `-${argument}` : argument
-}
-
-interface OptionToken {
-  readonly name: string
-  readonly value?: string | undefined
-  readonly inlineValue?: boolean | undefined
-}
-
-function optionProblem(token: OptionToken): string | undefined {
-  const { name, value } = token
-  const type = FLAG_TYPES.get(name)
-  if (type === undefined) return unknownFlag(name)
-  if (type === 'boolean') return value === undefined ? undefined : `flag -${name} takes no value`
-  // The next flag in place of a forgotten value would be taken for a file name.
-  const isForgotten = value === undefined || (value.startsWith('-') && token.inlineValue !== true)
-  return isForgotten ? `flag needs an argument: -${name}` : undefined
-}
-
-function unknownFlag(name: string): string {
-  const nearest = nearestKey(name, [...FLAG_TYPES.keys()])
-  const hint = nearest === undefined ? '' : `; did you mean -${nearest}?`
-  return `flag provided but not defined: -${name}${hint}`
-}
-
 function unknownCommand(given: string): string {
-  const nearest = nearestKey(given, COMMANDS)
+  if (given === 'dead') return 'the command comes first: relay dead list -config FILE'
+  const nearest = nearestKey(given, [...COMMANDS, 'dead'])
   const hint = nearest === undefined ? fileHint(given) : `; did you mean ${nearest}?`
   return `unknown command: ${given}${hint}`
-}
-
-function fileHint(given: string): string {
-  return /\.(toml|conf|cfg)$/.test(given) ? `; did you mean -config ${given}?` : ''
 }
 
 function badChoice(flag: string, given: string, choices: readonly string[]): string {
