@@ -300,6 +300,23 @@ test('purge with a time removes the letters that died before it', async () => {
   assert.deepEqual(await bodiesOf(again), BODIES.slice(1))
 })
 
+test('without a readable cursor removed letters come back, which is said; none is lost', async () => {
+  const files = new SimulatedFileSystem()
+  {
+    await using dead = await openTestDeadLetters(files)
+    for (const body of BODIES) await dead.append(deadLetter(body))
+    assert.deepEqual(await dead.removeBelow(3), { letters: 2, lines: 2 })
+  }
+  files.put(`${FOLDER}/a.cursor`, Buffer.from('damaged'))
+  const { bodies, reader } = await readBodies(files)
+  assert.deepEqual(bodies, BODIES)
+  assert.match(reader.problems.join(), /^its cursor is not readable/)
+  const { logger, lines } = keepingLogger()
+  await using dead = await openTestDeadLetters(files, { logger })
+  assert.match(lines.join('\n'), /output "a": dead letters: .*; removed ones may come back/)
+  assert.deepEqual(await bodiesOf(dead), BODIES)
+})
+
 test('a removal that cannot be written down changes nothing', async () => {
   const files = new SimulatedFileSystem()
   await using dead = await openTestDeadLetters(files)
