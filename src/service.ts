@@ -10,6 +10,7 @@
 import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
 import { openAdmin } from './admin/admin.ts'
+import type { DeadLetterHandlers } from './admin/dead-letter-requests.ts'
 import type { ServiceSnapshot } from './admin/snapshot.ts'
 import type { Config, OutputConfig, RelayConfig } from './config/config.ts'
 import type { Precision } from './line-protocol/precision.ts'
@@ -18,6 +19,7 @@ import { openHttpListener } from './listeners/http-listener.ts'
 import { openUdpListener } from './listeners/udp-listener.ts'
 import { type DiskLog, openDiskLog } from './log/disk/disk-log.ts'
 import { nodeFileSystem } from './log/disk/file-system.ts'
+import { type DeadLetters, openDeadLetters } from './outputs/dead/dead-letters.ts'
 import type { Destination } from './outputs/destination.ts'
 import { openFileDestination } from './outputs/file/file-destination.ts'
 import { openHttpDestination } from './outputs/http/http-destination.ts'
@@ -31,6 +33,8 @@ import { RisingClock } from './write/rising-clock.ts'
 
 /** Longest time that silent outputs may hold up the start. */
 const FIRST_PROBE_MAX_MS = 1_000
+/** Of `log-max-mb`, what the dead letters of all outputs may take. */
+const DEAD_LETTER_SHARE = 1 / 8
 /** Longest time that giving things back may take after the outputs have drained, or not. */
 const DISPOSE_MAX_MS = 1_000
 
@@ -114,8 +118,10 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   }
   const { bindAddress, isConfigured } = options.config.admin
   const { logger } = options
+  const deadLetters = deadLetterHandlers(relays)
   const admin =
-    bindAddress && opened.use(await openAdmin({ bindAddress, isConfigured, snapshot, logger }))
+    bindAddress &&
+    opened.use(await openAdmin({ bindAddress, isConfigured, snapshot, logger, deadLetters }))
   const parts = opened.move() // All open: from here they are the service's to close.
   const addresses = relays.map(addressOf)
   if (admin) addresses.push({ relay: '', kind: 'admin', ...admin.address })
@@ -142,18 +148,50 @@ async function openRelayOf(
   const precision = config.kind === 'udp' ? config.precision : 'ns'
   const openDestination = (output: OutputConfig) =>
     openDestinationOf(output, { clock, logger, userAgent: `line-relay/${version}`, precision })
-  const disk = config.logDir === undefined ? undefined : await openDiskLogOf(config, options)
-  return await openRelay({ config, openDestination, memory, clock, random, logger, disk })
+  const stored = config.logDir === undefined ? {} : await openStored(config, options)
+  return await openRelay({
+    ...{ config, openDestination, memory, clock, random, logger },
+    ...stored,
+  })
 }
 
-async function openDiskLogOf(config: RelayConfig, options: ServiceOptions): Promise<DiskLog> {
+/** The log on disk, and the dead letters beside it. */
+async function openStored(
+  config: RelayConfig,
+  options: ServiceOptions,
+): Promise<{ readonly disk: DiskLog; readonly deadLetters: readonly DeadLetters[] }> {
   const { clock, logger } = options
-  return await openDiskLog({
-    ...{ clock, logger, randomBytes, files: nodeFileSystem },
-    folder: resolve(config.logDir ?? ''),
-    outputs: config.outputs.map(({ name, bufferBytes }) => ({ name, boundBytes: bufferBytes })),
-    maxBytes: config.logMaxBytes,
-  })
+  const folder = resolve(config.logDir ?? '')
+  const { outputs, logMaxBytes } = config
+  const common = { clock, logger, randomBytes, files: nodeFileSystem }
+  await using opened = new AsyncDisposableStack()
+  const disk = opened.use(
+    await openDiskLog({
+      ...{ ...common, folder },
+      outputs: outputs.map(({ name, bufferBytes }) => ({ name, boundBytes: bufferBytes })),
+      maxBytes: logMaxBytes * (1 - DEAD_LETTER_SHARE),
+    }),
+  )
+  const deadLetters: DeadLetters[] = []
+  const limitBytes = (logMaxBytes * DEAD_LETTER_SHARE) / outputs.length
+  for (const { name: output } of outputs) {
+    const { isOwner } = disk
+    const letters = { ...common, logFolder: folder, output, limitBytes, isOwner }
+    deadLetters.push(opened.use(await openDeadLetters(letters)))
+  }
+  opened.move() // From here they are the relay's to close.
+  return { disk, deadLetters }
+}
+
+/** What `relay dead replay` and `purge` ask for, by the admin address. */
+function deadLetterHandlers(relays: readonly OpenRelay[]): DeadLetterHandlers {
+  const find = (name: string) => relays.find(({ relay }) => relay.name === name)?.relay
+  const unknown = (name: string) => ({ problem: `there is no relay "${name}"` })
+  return {
+    replay: async (name, output) => (await find(name)?.deadLetters.replay(output)) ?? unknown(name),
+    purge: async (name, output, beforeMs) =>
+      (await find(name)?.deadLetters.purge(output, beforeMs)) ?? unknown(name),
+  }
 }
 
 async function openDestinationOf(

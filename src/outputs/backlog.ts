@@ -27,6 +27,8 @@ export interface BacklogOptions {
   /** 0 = one attempt each. */
   readonly boundBytes: number
   readonly batchMaxBytes: number
+  /** What is refused, and its client does not know, is kept as a dead letter. */
+  readonly keepsLetters: boolean
   readonly onSettled: (entry: Entry, outcome: Outcome) => void
   /** An entry was given up at the bound. */
   readonly onGivenUp: (entry: Entry) => void
@@ -193,7 +195,11 @@ export class Backlog {
   /** One part of a taken entry is done; settles the entry with its last one. */
   finishPart(stream: StreamDrain, taken: Taken): void {
     if (!taken.finishPart()) return
-    this.settle(stream, taken.entry, taken.outcome(), taken.filteredLineCount)
+    const { entry, filteredLineCount } = taken
+    const outcome = taken.outcome()
+    const isLetter = outcome.kind === 'refused' && this.#options.keepsLetters && !entry.isDisowned
+    const last: Outcome = isLetter ? { ...outcome, kind: 'dead-lettered' } : outcome
+    this.settle(stream, entry, last, filteredLineCount)
   }
 
   settle(stream: StreamDrain, entry: Entry, outcome: Outcome, filteredLineCount: number): void {

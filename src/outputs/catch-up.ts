@@ -109,11 +109,6 @@ export class CatchUp {
     this.#fill()
   }
 
-  /** A number that no record will have. */
-  skip(sequence: number): void {
-    this.#options.stored.done.add(sequence)
-  }
-
   /** To be called when entries were added to the backlog from memory. */
   bound(): void {
     const { backlog, windowBytes } = this.#options
@@ -134,11 +129,13 @@ export class CatchUp {
     this.#fallBehind(this.#options.stored.done.below)
   }
 
-  /**
-   * An entry of this output was settled. @returns whether it was one that was read from the disk
-   */
+  /** The output is through with the record, or there is none: its cursor may pass it. */
+  noteDone(sequence: number): void {
+    this.#options.stored.done.add(sequence)
+  }
+
+  /** An entry was settled. @returns whether it was one that was read from the disk */
   noteSettled(entry: Entry): boolean {
-    this.#options.stored.done.add(entry.sequence)
     if (!entry.isFromDisk) return false
     this.#window.release(entry)
     this.#fill()

@@ -21,7 +21,6 @@ import { backoffMs } from '../std/backoff.ts'
 import type { Clock, Timer } from '../std/clock.ts'
 import type { Reply } from '../write/reply.ts'
 import type { WriteTarget } from '../write/write.ts'
-import type { Backlog } from './backlog.ts'
 import type { OutputLog } from './output-log.ts'
 import { Group, type Part, type Taken } from './part.ts'
 import type { StreamDrain } from './stream-drain.ts'
@@ -29,13 +28,14 @@ import type { StreamDrain } from './stream-drain.ts'
 const HOLDS_MAX = 256
 
 export interface HoldsOptions {
-  readonly backlog: Backlog
   readonly log: OutputLog
   readonly clock: Clock
   readonly random: () => number
   readonly delayMaxMs: number
   readonly graceMs: number
   readonly boundBytes: number
+  /** One part of a taken entry is done. */
+  readonly finish: (stream: StreamDrain, taken: Taken) => void
   /** This output's word on an entry is no for now. It may be settled here before this returns. */
   readonly onHeld: (entry: Entry, reply: Reply) => void
   /** It will not have the entry soon, and that is nothing that its client could mend. */
@@ -254,8 +254,8 @@ export class Holds {
   }
 
   #refuse({ stream, reply }: Hold, { taken, write }: Part): void {
-    taken.refuse(write.lineCount, reply)
-    this.#options.backlog.finishPart(stream, taken)
+    taken.refuse(write.lineCount, reply, [write.body])
+    this.#options.finish(stream, taken)
   }
 
   #take(entry: Entry): { readonly hold: Hold; readonly part: Part } | undefined {

@@ -62,7 +62,8 @@ export class OutputCounters {
         this.outcomeLines[outcome.kind] += lineCount
         return
       case 'refused':
-        this.outcomeLines.refused += outcome.lineCount
+      case 'dead-lettered':
+        this.outcomeLines[outcome.kind] += outcome.lineCount
         this.outcomeLines.delivered += lineCount - outcome.lineCount
         return
       case 'dropped':

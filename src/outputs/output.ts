@@ -16,12 +16,15 @@ import type { Outcome } from '../write/outcome.ts'
 import type { Reply } from '../write/reply.ts'
 import { Backlog } from './backlog.ts'
 import { CatchUp, type StoredLog } from './catch-up.ts'
+import type { DeadLetters } from './dead/dead-letters.ts'
+import { LetterWriter } from './dead/letter-writer.ts'
 import type { Destination } from './destination.ts'
 import { Drain } from './drain.ts'
 import { Holds } from './holds.ts'
 import { OutputHealth } from './output-health.ts'
 import { OutputLog } from './output-log.ts'
 import type { OutputSnapshot } from './output-snapshot.ts'
+import type { Taken } from './part.ts'
 import { Refusals } from './refusals.ts'
 import { Setbacks } from './setbacks.ts'
 import type { StreamDrain } from './stream-drain.ts'
@@ -40,6 +43,8 @@ export interface OutputEvents {
   onHeld(entry: Entry, reply: Reply): void
   /** It will not be had soon, and that is nothing that its client could mend. */
   onWaiting(entry: Entry): void
+  /** Calls `then` as soon as nobody waits for the client's answer any more, at once if nobody does. */
+  whenAnswered(entry: Entry, then: () => void): void
   /** The entry's one and final fate here. */
   onSettled(entry: Entry, outcome: Outcome): void
   /** An attempt in this stream failed: nothing pending there is worth waiting for. */
@@ -58,6 +63,8 @@ export interface OutputOptions {
   readonly memory: MemoryBudget
   /** The log on disk, where there is one. */
   readonly stored: StoredLog | undefined
+  /** Where what it refuses is kept, with a log on disk; the caller's to close. */
+  readonly deadLetters: DeadLetters | undefined
   /** With a log on disk: what it may have in memory. Small in tests, so that they fall behind. */
   readonly windowBytes: number | undefined
   /** An entry of the log in memory is not needed there by this output any more. */
@@ -73,6 +80,7 @@ export class Output implements AsyncDisposable {
   readonly #holds: Holds
   readonly #drain: Drain
   readonly #catchUp: CatchUp | undefined
+  readonly #letters: LetterWriter | undefined
   #isClosed = false
   #onRest: (() => void) | undefined
 
@@ -83,10 +91,13 @@ export class Output implements AsyncDisposable {
     const backlog: Backlog = new Backlog({
       boundBytes: bufferBytes,
       batchMaxBytes,
+      keepsLetters: options.deadLetters !== undefined,
       onSettled: (entry, outcome) => {
         holds.noteSettled(entry)
         const { pendingWrites, pendingBytes } = backlog.counters
         if (pendingBytes - holds.bytes <= batchMaxBytes) health.noteCaughtUp()
+        if (outcome.kind === 'dead-lettered') this.#letters?.write(entry, outcome)
+        else this.#catchUp?.noteDone(entry.sequence)
         if (!this.#catchUp?.noteSettled(entry)) events.onSettled(entry, outcome)
         if (pendingWrites === 0) this.#onRest?.()
       },
@@ -117,7 +128,8 @@ export class Output implements AsyncDisposable {
       if (!entry.isFromDisk) events.onHeld(entry, reply)
     }
     const wake = (stream: StreamDrain) => this.#drain.wake(stream)
-    const parts = { config, backlog, health, log, clock, random, wake }
+    const finish = (stream: StreamDrain, taken: Taken) => this.#finish(stream, taken, events)
+    const parts = { config, backlog, health, log, clock, random, wake, finish }
     const graceMs = config.kind === 'http' ? config.missingDbGraceMs : 0
     const windowBytes =
       options.windowBytes ?? Math.max(WINDOW_MIN_BYTES, WINDOW_BATCHES * batchMaxBytes)
@@ -127,7 +139,10 @@ export class Output implements AsyncDisposable {
     const setbacks = new Setbacks({ ...parts, onFailed })
     const onRest = () => this.#onRest?.()
     this.#drain = new Drain({ ...parts, destination, holds, refusals, setbacks, onRest })
-    const { onUnloaded } = options
+    const { deadLetters, onUnloaded } = options
+    const onKept = (entry: Entry) => this.#catchUp?.noteDone(entry.sequence)
+    this.#letters =
+      deadLetters && new LetterWriter({ output: name, letters: deadLetters, clock, logger, onKept })
     this.#catchUp =
       stored && new CatchUp({ ...parts, name, stored, windowBytes, memory, logger, onUnloaded })
     this.config = config
@@ -219,9 +234,9 @@ export class Output implements AsyncDisposable {
     this.#catchUp?.giveUpBelow(sequence, this.#holds.count === 0)
   }
 
-  /** A number of the log on disk that no record will have. */
-  skip(sequence: number): void {
-    this.#catchUp?.skip(sequence)
+  /** A number of the log on disk that no record will have, or one for another output. */
+  noteDone(sequence: number): void {
+    this.#catchUp?.noteDone(sequence)
   }
 
   /** The client was told no before anybody had begun the entry: this output need not have it. */
@@ -281,6 +296,15 @@ export class Output implements AsyncDisposable {
     if (this.#catchUp !== undefined) return // What is pending stays owed, on the disk.
     this.#holds.abandon((stream, part) => this.#backlog.abandonPart(stream, part))
     this.#backlog.abandon()
+  }
+
+  /** A refusal is settled once it shows whether its client knows of it. */
+  #finish(stream: StreamDrain, taken: Taken, events: OutputEvents): void {
+    const { entry, reply } = taken
+    const finish = () => this.#backlog.finishPart(stream, taken)
+    if (this.#letters === undefined || reply === undefined || entry.isFromDisk) return finish()
+    events.onRefused(entry, reply)
+    events.whenAnswered(entry, finish)
   }
 
   #oldestPendingAgeMs(): number {

@@ -35,6 +35,7 @@ export class Taken {
   heldPartCount = 0
   #openPartCount = 1
   #refusedLineCount = 0
+  readonly #refusedBodies: Buffer[] = []
   #reply: Reply | undefined
   #lost: { readonly reason: DropReason; readonly lineCount: number } | undefined
   #body = ''
@@ -54,8 +55,10 @@ export class Taken {
     this.#reply ??= reply
   }
 
-  refuse(lineCount: number, reply: Reply): void {
+  /** @param bodies the refused lines; more than `lineCount` where nobody can tell which they are */
+  refuse(lineCount: number, reply: Reply, bodies: readonly Buffer[]): void {
     this.#refusedLineCount += lineCount
+    this.#refusedBodies.push(...bodies)
     this.explain(reply)
   }
 
@@ -87,7 +90,8 @@ export class Taken {
       const reply = this.#isPartlyStored
         ? asPartial(this.#reply, this.#refusedLineCount)
         : this.#reply
-      return { kind: 'refused', reply, lineCount: this.#refusedLineCount }
+      const bodies = this.#refusedBodies
+      return { kind: 'refused', reply, lineCount: this.#refusedLineCount, bodies }
     }
     return this.#body === '' ? DELIVERED : { kind: 'delivered', body: this.#body }
   }

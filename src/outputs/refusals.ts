@@ -36,6 +36,8 @@ export interface RefusalsOptions {
   readonly backlog: Backlog
   readonly log: OutputLog
   readonly clock: Clock
+  /** One part of a taken entry is done. */
+  readonly finish: (stream: StreamDrain, taken: Taken) => void
   /** This output's word on an entry is no, though it may not be through with it. */
   readonly onRefused: (entry: Entry, reply: Reply) => void
 }
@@ -64,9 +66,9 @@ export class Refusals {
         continue
       }
       const ownError = onlyPart ? reply.error : withDropped(reply.error, refused.length)
-      this.#refuseLines(part.taken, refused.length, { ...reply, error: ownError })
+      this.#refuseLines(part.taken, { ...reply, error: ownError }, refused)
       this.#tell(part.taken, reply)
-      if (keptCount === 0) this.#options.backlog.finishPart(stream, part.taken)
+      if (keptCount === 0) this.#options.finish(stream, part.taken)
       else kept.push({ taken: part.taken, write: { ...part.write, body, lineCount: keptCount } })
     }
     const rest = new Group(kept, { ...group.traits, isUnsettled: true })
@@ -116,22 +118,28 @@ export class Refusals {
     if (!isExhausted(group) && this.#halve(stream, group, 'line', { isUnsettled: true })) return
     stream.groups.shift()
     for (const { taken, write } of group.parts) {
-      this.#refuseLines(taken, Math.min(refusedCount ?? write.lineCount, write.lineCount), reply)
-      this.#options.backlog.finishPart(stream, taken)
+      const lineCount = Math.min(refusedCount ?? write.lineCount, write.lineCount)
+      this.#refuseLines(taken, reply, [write.body], lineCount)
+      this.#options.finish(stream, taken)
     }
   }
 
   #refuseAll(stream: StreamDrain, group: Group, reply: Reply): void {
     for (const { taken, write } of group.parts) {
-      this.#refuseLines(taken, write.lineCount, reply)
-      this.#options.backlog.finishPart(stream, taken)
+      this.#refuseLines(taken, reply, [write.body], write.lineCount)
+      this.#options.finish(stream, taken)
     }
   }
 
-  #refuseLines(taken: Taken, lineCount: number, reply: Reply): void {
+  #refuseLines(
+    taken: Taken,
+    reply: Reply,
+    bodies: readonly Buffer[],
+    lineCount = bodies.length,
+  ): void {
     const { clock, log } = this.#options
     const { target, client } = taken.entry.write
-    taken.refuse(lineCount, reply)
+    taken.refuse(lineCount, reply, bodies)
     client?.noteRefusal(clock.monotonicMs())
     log.refused({ target, lineCount, reply })
   }

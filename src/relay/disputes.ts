@@ -32,8 +32,9 @@ export class Disputes {
   compare(output: OutputConfig, entry: Entry, outcome: Outcome): void {
     // What a filter holds back is seen by some outputs only.
     if (output.filters.length > 0) return
-    if (outcome.kind !== 'delivered' && outcome.kind !== 'refused') return
-    const refusedLines = outcome.kind === 'refused' ? outcome.lineCount : 0
+    const isRefused = outcome.kind === 'refused' || outcome.kind === 'dead-lettered'
+    if (outcome.kind !== 'delivered' && !isRefused) return
+    const refusedLines = isRefused ? outcome.lineCount : 0
     const others = entry.firstRefusedLineCount
     entry.firstRefusedLineCount ??= refusedLines
     if (others === undefined || others === refusedLines) return

@@ -25,6 +25,8 @@ export interface WaitingClient {
   readonly reply: (reply: Reply) => void
   /** Being on the disk is enough for a yes, where the outputs do not say otherwise. */
   readonly isKept: boolean
+  /** To be called once the client was told. */
+  readonly afterwards: (() => void)[]
 }
 
 export class OpenBallots {
@@ -61,6 +63,13 @@ export class OpenBallots {
     if (waiting !== undefined) this.#close(waiting, 'unavailable')
   }
 
+  /** Calls `then` once the entry's client was told; at once when nobody waits for it. */
+  whenAnswered(entry: Entry, then: () => void): void {
+    const waiting = this.#waiting.get(entry.sequence)
+    if (waiting === undefined) then()
+    else waiting.afterwards.push(then)
+  }
+
   /** Nothing will come soon from this output, in this stream or at all: no client waits for it. */
   giveUpOn(outputIndex: number, database?: string): void {
     for (const { entry, ballot } of [...this.#waiting.values()]) {
@@ -73,6 +82,7 @@ export class OpenBallots {
   #close(waiting: WaitingClient, decision: Decision): void {
     this.#waiting.delete(waiting.entry.sequence)
     this.#options.onDecided(waiting, decision)
+    for (const then of waiting.afterwards) then()
     if (this.#waiting.size > 0) return
     this.#timer?.cancel()
     this.#timer = undefined

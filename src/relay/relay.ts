@@ -13,6 +13,7 @@
 import type { OutputConfig, RelayConfig } from '../config/config.ts'
 import type { DiskLog } from '../log/disk/disk-log.ts'
 import { type Entry, entryBytes } from '../log/entry.ts'
+import type { DeadLetters } from '../outputs/dead/dead-letters.ts'
 import type { Destination } from '../outputs/destination.ts'
 import { Output } from '../outputs/output.ts'
 import type { Clock } from '../std/clock.ts'
@@ -29,6 +30,7 @@ import type { Outcome } from '../write/outcome.ts'
 import type { Reply } from '../write/reply.ts'
 import type { Write } from '../write/write.ts'
 import { isWaitBearable, noRefusedWrites, refusalReply, type WriteRefusal } from './admission.ts'
+import { DeadLetterDesk } from './dead-letter-desk.ts'
 import { Disputes } from './disputes.ts'
 import { OpenBallots, type WaitingClient } from './open-ballots.ts'
 import type { RelaySnapshot } from './relay-snapshot.ts'
@@ -51,6 +53,8 @@ export interface RelayOptions {
   readonly logger: Logger
   /** The log on disk, where there is one; the relay's to close. */
   readonly disk?: DiskLog | undefined
+  /** Of each output, where there is a log on disk; the relay's to close. */
+  readonly deadLetters?: readonly DeadLetters[]
   /** Of each output, with a log on disk. Small in tests, so that they fall behind. */
   readonly windowBytes?: number
 }
@@ -59,6 +63,7 @@ export interface RelayOptions {
 export async function openRelay(options: RelayOptions): Promise<Relay> {
   await using opened = new AsyncDisposableStack()
   if (options.disk !== undefined) opened.use(options.disk)
+  for (const letters of options.deadLetters ?? []) opened.use(letters)
   const destinations: Destination[] = []
   for (const outputConfig of options.config.outputs) {
     destinations.push(opened.use(await options.openDestination(outputConfig)))
@@ -75,6 +80,8 @@ export class Relay implements AsyncDisposable {
   /** Outputs whose word counts, by index: the HTTP ones, or all where there is none. */
   readonly #electors: readonly boolean[]
   readonly #ballots: OpenBallots
+  /** What may be done with dead letters. */
+  readonly deadLetters: DeadLetterDesk
   readonly #refusedWrites = noRefusedWrites()
   readonly #disputes: Disputes
   /** Being taken back from one output after the other. */
@@ -100,6 +107,13 @@ export class Relay implements AsyncDisposable {
     if (options.disk !== undefined) {
       options.disk.onGiveUp = (index, below) => this.#outputs[index]?.giveUpBelow(below)
     }
+    this.deadLetters = new DeadLetterDesk({
+      letters: options.deadLetters ?? [],
+      outputs: config.outputs.map(({ name }) => name),
+      log: this.#log,
+      isClosing: () => this.#isClosing,
+      offerTo: (index, entry) => this.#offerTo(index, entry),
+    })
     const hasHttp = config.outputs.some(({ kind }) => kind === 'http')
     this.#electors = config.outputs.map(({ kind }) => !hasHttp || kind === 'http')
     this.#ballots = new OpenBallots({
@@ -133,7 +147,9 @@ export class Relay implements AsyncDisposable {
     }
     const entry = this.#append(write)
     if (typeof entry === 'string') return this.#refuse(entry)
-    return new Promise((reply) => this.#ballots.open({ entry, ballot, reply, isKept }))
+    return new Promise((reply) =>
+      this.#ballots.open({ entry, ballot, reply, isKept, afterwards: [] }),
+    )
   }
 
   /**
@@ -177,6 +193,7 @@ export class Relay implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosing = true
     await Promise.all(this.#outputs.map((output) => output[Symbol.asyncDispose]()))
+    await this.deadLetters[Symbol.asyncDispose]()
     await this.#log.disk?.[Symbol.asyncDispose]()
   }
 
@@ -190,6 +207,7 @@ export class Relay implements AsyncDisposable {
         this.#refused(index, entry, reply)
         this.#finishIfMissingEverywhere(entry)
       },
+      whenAnswered: (entry: Entry, then: () => void) => this.#ballots.whenAnswered(entry, then),
       onWaiting: (entry: Entry) => {
         this.#ballots.of(entry)?.giveUpOn(index)
         this.#ballots.count(entry)
@@ -201,6 +219,7 @@ export class Relay implements AsyncDisposable {
     return new Output({
       ...{ config, destination, clock, random, logger, events, memory },
       stored: disk && storedLogOf(disk, index),
+      deadLetters: options.deadLetters?.[index],
       windowBytes: options.windowBytes,
       onUnloaded: (entry) => this.#unloaded(index, entry),
     })
@@ -258,9 +277,19 @@ export class Relay implements AsyncDisposable {
     this.#ballots.count(entry)
   }
 
+  /** As `#offer`, for an entry that only one output is to have. */
+  #offerTo(index: number, entry: Entry): void {
+    const { memoryLog } = this.#log
+    const output = this.#outputs[index]
+    for (const other of this.#outputs) if (other !== output) other.noteDone(entry.sequence)
+    const isLive = output?.isLive === true
+    if (!isLive) memoryLog.discard(entry)
+    output?.offer(entry, isLive ? memoryLog.push(entry, 1) : undefined)
+  }
+
   /** The disk did not take it: no output has seen it, and none ever will. */
   #lost(entry: Entry): void {
-    for (const output of this.#outputs) output.skip(entry.sequence)
+    for (const output of this.#outputs) output.noteDone(entry.sequence)
     this.#ballots.fail(entry)
   }
 

@@ -14,6 +14,7 @@ export function castVote(ballot: Ballot, index: number, outcome: Outcome): void 
     case 'delivered':
       return ballot.store(index, outcome.body)
     case 'refused':
+    case 'dead-lettered':
       return ballot.refuse(index, outcome.reply)
     case 'filtered':
       return ballot.vote(index, 'none')

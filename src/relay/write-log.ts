@@ -15,16 +15,21 @@ import { MemoryLog } from '../log/memory-log.ts'
 import type { Clock } from '../std/clock.ts'
 import type { MemoryBudget } from '../std/memory-budget.ts'
 import type { Write } from '../write/write.ts'
-import type { WriteRefusal } from './admission.ts'
+import { refusalReply, type WriteRefusal } from './admission.ts'
 
-export interface WriteLogOptions {
-  readonly memory: MemoryBudget
-  readonly clock: Clock
-  readonly disk: DiskLog | undefined
+interface Then {
+  /** The only one that the write is for; absent = all of them. */
+  readonly output?: string
   /** The entry may be offered to outputs: it is to be pushed to `memoryLog`, or discarded. */
   readonly onReady: (entry: Entry) => void
   /** The disk did not take it; it is given back. */
   readonly onFailed: (entry: Entry) => void
+}
+
+export interface WriteLogOptions extends Then {
+  readonly memory: MemoryBudget
+  readonly clock: Clock
+  readonly disk: DiskLog | undefined
 }
 
 export class WriteLog {
@@ -40,19 +45,44 @@ export class WriteLog {
 
   /** @returns why not, when it is not taken; then nothing has changed */
   append(write: Write): Entry | WriteRefusal {
-    if (this.disk !== undefined) return this.#appendDurable(write, this.disk)
+    if (this.disk !== undefined) return this.#appendDurable(write, this.disk, this.#options)
     const entry = this.memoryLog.prepare(write)
     if (entry === undefined) return 'memory-full'
     this.#options.onReady(entry)
     return entry
   }
 
-  #appendDurable(write: Write, disk: DiskLog): Entry | WriteRefusal {
+  /**
+   * Appends a write for one output only; needs a log on disk.
+   *
+   * @returns '' once it is on the disk; else why not
+   */
+  appendFor(output: string, write: Write, onReady: (entry: Entry) => void): Promise<string> {
+    const { disk } = this
+    if (disk === undefined) return Promise.resolve('there is no log on disk')
+    const { promise, resolve } = Promise.withResolvers<string>()
+    const then = {
+      output,
+      onReady: (entry: Entry) => {
+        onReady(entry)
+        resolve('')
+      },
+      onFailed: (entry: Entry) => {
+        this.#options.onFailed(entry)
+        resolve('the log on disk cannot be written')
+      },
+    }
+    const entry = this.#appendDurable(write, disk, then)
+    if (typeof entry === 'string') resolve(refusalReply(entry).error)
+    return promise
+  }
+
+  #appendDurable(write: Write, disk: DiskLog, then: Then): Entry | WriteRefusal {
     if (!disk.canAppend) return disk.isFailing ? 'log-failing' : 'log-full'
     const entry = this.memoryLog.prepare(write, disk.nextSequence)
     if (entry === undefined) return 'memory-full'
     entry.isDurable = false
-    const appending = disk.append(write)
+    const appending = disk.append(write, then.output)
     if (appending === undefined) {
       this.memoryLog.discard(entry)
       return 'record-too-large'
@@ -60,9 +90,9 @@ export class WriteLog {
     // Never rejects; the results of one group come in the order of their numbers.
     void appending.result.then(({ kind }) => {
       entry.isDurable = kind === 'durable'
-      if (entry.isDurable) return this.#options.onReady(entry)
+      if (entry.isDurable) return then.onReady(entry)
       this.memoryLog.discard(entry)
-      this.#options.onFailed(entry)
+      then.onFailed(entry)
     })
     return entry
   }

@@ -31,11 +31,20 @@ export type DropReason =
   /** Still owed when the process ended. */
   | 'shutdown'
 
+export interface Refusal {
+  readonly reply: Reply
+  readonly lineCount: number
+  /** The refused lines. */
+  readonly bodies: readonly Buffer[]
+}
+
 export type Outcome =
   /** Stored there. `body` is the destination's answer to a statement, else ''. */
   | { readonly kind: 'delivered'; readonly body: string }
   /** The destination refused the bytes for good. `lineCount` of the write's lines were refused. */
-  | { readonly kind: 'refused'; readonly reply: Reply; readonly lineCount: number }
+  | ({ readonly kind: 'refused' } & Refusal)
+  /** The same, and its client does not know: it is kept for the operator, with a log on disk. */
+  | ({ readonly kind: 'dead-lettered' } & Refusal)
   | {
       readonly kind: 'dropped'
       readonly reason: DropReason

@@ -121,7 +121,7 @@ export async function openDiskLog(options: DiskLogOptions): Promise<DiskLog> {
     return { output: name, boundBytes, file, done: doneOf(name, cursor, segments), saved: '' }
   })
   const orphans = cursors.filter(({ output }) => !roster.includes(output))
-  return new DiskLog(options, { segments, places, orphans, parts: stack.move() })
+  return new DiskLog(options, { isOwner, segments, places, orphans, parts: stack.move() })
 }
 
 function doneOf(output: string, cursor: Cursor | undefined, segments: SegmentLog): DoneRanges {
@@ -131,6 +131,7 @@ function doneOf(output: string, cursor: Cursor | undefined, segments: SegmentLog
 }
 
 interface Parts {
+  readonly isOwner: () => Promise<boolean>
   readonly segments: SegmentLog
   readonly places: readonly Place[]
   readonly orphans: readonly Cursor[]
@@ -155,7 +156,11 @@ export class DiskLog implements AsyncDisposable {
    */
   onGiveUp: (outputIndex: number, belowSequence: number) => void = () => {}
 
-  constructor(options: DiskLogOptions, { segments, places, orphans, parts }: Parts) {
+  /** Whether the folder is still ours. Never rejects. */
+  readonly isOwner: () => Promise<boolean>
+
+  constructor(options: DiskLogOptions, { isOwner, segments, places, orphans, parts }: Parts) {
+    this.isOwner = isOwner
     this.#options = options
     this.#segments = segments
     this.#places = places
@@ -222,9 +227,12 @@ export class DiskLog implements AsyncDisposable {
     return place.done
   }
 
-  /** @returns `undefined` when it is larger than a record may be */
-  append(write: Write): Appending | undefined {
-    return this.#segments.append({ kind: 'write', write, output: undefined })
+  /**
+   * @param output the only one that it is for; `undefined` = all of them
+   * @returns `undefined` when it is larger than a record may be
+   */
+  append(write: Write, output: string | undefined): Appending | undefined {
+    return this.#segments.append({ kind: 'write', write, output })
   }
 
   openReader(fromSequence: number): LogReader {

@@ -281,7 +281,7 @@ export class DeadLetters implements AsyncDisposable {
   }
 
   #isOverBound(log: SegmentLog): boolean {
-    return log.bytes > this.#options.limitBytes && log.segmentCount > 1
+    return log.bytes > this.#options.limitBytes && log.sizes.length > 1
   }
 
   #startDropping(log: SegmentLog): void {

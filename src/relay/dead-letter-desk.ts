@@ -1,0 +1,62 @@
+/**
+ * What an operator may do with the dead letters of a relay's outputs: send them again, remove them.
+ *
+ * Sent again, a letter is a write like any other, in the log behind what its output is owed, but for
+ * that output alone. Nothing here rejects.
+ */
+
+import type { Entry } from '../log/entry.ts'
+import type { DeadLetters } from '../outputs/dead/dead-letters.ts'
+import { type Replayed, replayLetters } from '../outputs/dead/replay-letters.ts'
+import { errorText } from '../std/errors.ts'
+import type { WriteLog } from './write-log.ts'
+
+export interface DeadLetterDeskOptions {
+  /** By output, in the order of the configuration. */
+  readonly letters: readonly DeadLetters[]
+  readonly outputs: readonly string[]
+  readonly log: WriteLog
+  readonly isClosing: () => boolean
+  /** The entry is on the disk, and for this output only. */
+  readonly offerTo: (outputIndex: number, entry: Entry) => void
+}
+
+type Purged = { readonly letters: number; readonly lines: number } | { readonly problem: string }
+
+export class DeadLetterDesk implements AsyncDisposable {
+  readonly #options: DeadLetterDeskOptions
+
+  constructor(options: DeadLetterDeskOptions) {
+    this.#options = options
+  }
+
+  /** Resolves when every letter that is there now was taken over into the log. */
+  async replay(output: string): Promise<Replayed> {
+    const { letters, outputs, log, isClosing, offerTo } = this.#options
+    const index = outputs.indexOf(output)
+    const itsLetters = letters[index]
+    if (itsLetters === undefined) return noLetters(output)
+    return await replayLetters(itsLetters, async ({ write }) => {
+      if (isClosing()) return { problem: 'the relay is stopping' }
+      const problem = await log.appendFor(output, write, (entry) => offerTo(index, entry))
+      return problem === '' ? 'taken' : { problem }
+    })
+  }
+
+  /** Removes the letters that died before `beforeMs`, or all. */
+  async purge(output: string, beforeMs: number | undefined): Promise<Purged> {
+    const { letters, outputs } = this.#options
+    const itsLetters = letters[outputs.indexOf(output)]
+    if (itsLetters === undefined) return noLetters(output)
+    const removal = await itsLetters.purge(beforeMs)
+    return 'failed' in removal ? { problem: errorText(removal.failed) } : removal
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#options.letters.map((letters) => letters[Symbol.asyncDispose]()))
+  }
+}
+
+function noLetters(output: string): { readonly problem: string } {
+  return { problem: `output "${output}" keeps no dead letters: its relay has no log-dir` }
+}
