@@ -1,0 +1,84 @@
+/**
+ * Which outputs a log on disk knows, and which of its records each of them is still owed. Pure.
+ *
+ *     configured, with a cursor            all that its cursor does not say is done
+ *     configured, in a roster, no cursor   all that is there: its cursor was lost
+ *     configured, in neither               nothing: it begins at the tail
+ *     not configured, with a cursor        all that its cursor does not say is done; kept for it
+ *     not configured, in a roster only     nothing: another output has taken its place, or somebody
+ *                                          has removed its cursor
+ *
+ * An output's filters are not looked at: what they hold back counts as owed until it is read.
+ */
+
+import type { SequenceRange } from '../done-ranges.ts'
+import type { Cursor } from './cursor-file.ts'
+import type { LogRecord } from './record.ts'
+
+export interface OutputPlace {
+  readonly output: string
+  readonly isConfigured: boolean
+  /** What its place was told from. */
+  readonly from: 'cursor' | 'roster' | 'tail' | 'nothing'
+  /** Records below it are done; `undefined` = all that are there. */
+  readonly doneBelow: number | undefined
+  /** Done as well. */
+  readonly done: readonly SequenceRange[]
+}
+
+export interface KnownOutputs {
+  /** `undefined` when there is no configuration at hand: then those of the newest roster. */
+  readonly configured: readonly string[] | undefined
+  /** Of all segments, oldest first. */
+  readonly rosters: readonly (readonly string[])[]
+  readonly cursors: readonly Cursor[]
+}
+
+/** Configured ones in their order, then the others by name. */
+export function placesOf({ configured, rosters, cursors }: KnownOutputs): OutputPlace[] {
+  const current = configured ?? rosters.at(-1) ?? []
+  const inRosters = new Set(rosters.flat())
+  const others = new Set([...inRosters, ...cursors.map(({ output }) => output)])
+  for (const name of current) others.delete(name)
+  const placeOf = (output: string, isConfigured: boolean): OutputPlace => {
+    const cursor = cursors.find((each) => each.output === output)
+    if (cursor !== undefined) {
+      return {
+        output,
+        isConfigured,
+        from: 'cursor',
+        doneBelow: cursor.doneBelow,
+        done: cursor.done,
+      }
+    }
+    const isLost = isConfigured && inRosters.has(output)
+    if (isLost) return { output, isConfigured, from: 'roster', doneBelow: 0, done: [] }
+    const from = isConfigured ? 'tail' : 'nothing'
+    return { output, isConfigured, from, doneBelow: undefined, done: [] }
+  }
+  return [
+    ...current.map((output) => placeOf(output, true)),
+    ...[...others].sort().map((output) => placeOf(output, false)),
+  ]
+}
+
+/** Asked record by record, in the order of their sequence numbers. */
+export class Owing {
+  readonly #place: OutputPlace
+  /** Ranges before it are below the records that are yet to come. */
+  #rangeIndex = 0
+
+  constructor(place: OutputPlace) {
+    this.#place = place
+  }
+
+  owes({ sequence, content }: LogRecord): boolean {
+    const { output, doneBelow, done } = this.#place
+    if (doneBelow === undefined || sequence < doneBelow) return false
+    const only = content.kind === 'write' ? content.output : undefined
+    if (only !== undefined && only !== output) return false
+    let range = done[this.#rangeIndex]
+    while (range !== undefined && range[1] < sequence) range = done[++this.#rangeIndex]
+    return range === undefined || sequence < range[0]
+  }
+}
