@@ -75,6 +75,10 @@ async function dispatch(invocation: Invocation): Promise<number> {
     }
     case 'config':
       return printExample(io)
+    case 'log': {
+      const { runLogCommand } = await import('./commands/log/run-log-command.ts')
+      return runLogCommand(invocation.command, io)
+    }
     case 'version':
       return version(io)
     case 'help':
@@ -96,5 +100,9 @@ async function dispatch(invocation: Invocation): Promise<number> {
 function sink(stream: NodeJS.WriteStream): TextSink {
   // A reader that has gone (`relay config | head -1`) is no failure of ours.
   stream.on('error', () => {})
-  return { isTerminal: stream.isTTY === true, write: (text) => void stream.write(text) }
+  return {
+    isTerminal: stream.isTTY === true,
+    write: (text) => void stream.write(text),
+    drained: () => new Promise((resolve) => stream.write('', (error) => resolve(!error))),
+  }
 }

@@ -15,12 +15,25 @@ Takes line-protocol writes over HTTP and UDP and forwards each of them to every 
                                   what outputs refused for good (see "Dead letters" below)
   relay -version                  print the version (also: relay version)
 
+The log on disk (log-dir), while the relay runs; -config FILE or -dir FOLDER says which:
+
+  relay log status [-json]        what each output is still owed, segments, damage
+  relay log verify                check every record; exit code 1 when one is damaged
+  relay log dump [-lines]         print every record, one a line
+  relay log export [-output NAME] [TO]
+                                  what is owed, in the form that "influx -import" reads
+  relay log import FROM URL [-from-line N]
+                                  send such a file to a relay or to InfluxDB
+  relay log adopt OLD NEW         output NEW takes the place of OLD; the relay must be stopped
+
 Flags, with one dash or two, as "-name value" or "-name=value":
 
   -config FILE                    configuration in TOML; also as RELAY_CONFIG
   -log-level LEVEL                debug, info, warn or error
   -log-format FORMAT              text for people, json for machines, auto
   -v                              the same as -log-level debug
+  -dir FOLDER                     a log's folder, where the configuration is not at hand
+  -relay NAME                     which relay's log, where several have one
   -h, -help                       print this
 
 Dead letters, of a relay with log-dir; -output NAME and -relay NAME choose among them, -dir FOLDER

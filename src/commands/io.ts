@@ -18,7 +18,13 @@ export interface CommandIo {
 export interface TextSink {
   /** Whether a person is looking at it. */
   readonly isTerminal: boolean
-  write(text: string): void
+  write(text: string | Uint8Array): void
+  /**
+   * Resolves when all of it has left us. To be waited for by whoever writes much.
+   *
+   * @returns false when nobody reads it any more. Never rejects.
+   */
+  drained(): Promise<boolean>
 }
 
 export interface VersionInfo {

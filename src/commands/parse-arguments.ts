@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util'
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from '../config/config.ts'
 import { nearestKey } from '../config/spelling.ts'
 import { fileHint, flagTypes, optionProblem, withTwoDashes } from './flags.ts'
+import { LOG_FLAGS, type LogCommand, parseLogCommand } from './log/parse-log-command.ts'
 import { type DeadInvocation, parseDeadArguments } from './parse-dead-arguments.ts'
 
 interface RunOptions {
@@ -26,6 +27,7 @@ export type Invocation =
   | { readonly kind: 'healthcheck'; readonly configPath: string | undefined }
   | { readonly kind: 'config' | 'quick-start' | 'version' | 'help' }
   | DeadInvocation
+  | { readonly kind: 'log'; readonly command: LogCommand }
   | { readonly kind: 'missing-config' }
   | { readonly kind: 'bad-usage'; readonly message: string }
 
@@ -34,6 +36,7 @@ const COMMANDS = [
   'check',
   'config',
   'healthcheck',
+  'log',
   'quick-start',
   'version',
   'help',
@@ -53,6 +56,7 @@ const OPTIONS = {
   check: { type: 'boolean' },
   'quick-start': { type: 'boolean' },
   verbose: { type: 'boolean', short: 'v' },
+  ...LOG_FLAGS,
 } as const
 
 const FLAG_TYPES = flagTypes(OPTIONS)
@@ -76,6 +80,13 @@ export function parseArguments(args: readonly string[], variables: Variables = {
   }
   const [first = 'run', ...rest] = positionals
   if (!isOneOf(COMMANDS, first)) return badUsage(unknownCommand(first))
+  const command = COMMAND_FLAGS.find((flag) => values[flag] === true) ?? first
+  if (command === 'log') {
+    const parsed = parseLogCommand(rest, values, variables)
+    return typeof parsed === 'string' ? badUsage(parsed) : { kind: 'log', command: parsed }
+  }
+  const logFlag = Object.keys(LOG_FLAGS).find((flag) => values[flag] !== undefined)
+  if (logFlag !== undefined) return badUsage(`flag -${logFlag} is for "relay log" only`)
   if (rest[0] !== undefined) return badUsage(`unexpected argument: ${rest[0]}${fileHint(rest[0])}`)
 
   const logLevel = values['log-level'] ?? (values.verbose === true ? 'debug' : undefined)
@@ -86,12 +97,11 @@ export function parseArguments(args: readonly string[], variables: Variables = {
   if (logFormat !== undefined && !isOneOf(LOG_FORMATS, logFormat)) {
     return badUsage(badChoice('-log-format', String(logFormat), LOG_FORMATS))
   }
-  const command = COMMAND_FLAGS.find((flag) => values[flag] === true) ?? first
   const configPath = String(values.config ?? variables['RELAY_CONFIG'] ?? '')
   return invocationOf(command, { configPath, logLevel, logFormat })
 }
 
-function invocationOf(command: Command, options: RunOptions): Invocation {
+function invocationOf(command: Exclude<Command, 'log'>, options: RunOptions): Invocation {
   const { configPath } = options
   if (command === 'healthcheck') {
     return { kind: command, configPath: configPath === '' ? undefined : configPath }

@@ -17,6 +17,8 @@ export type RelayErrorCode =
   | 'RELAY_LOG_LOCKED'
   /** The log on disk was written by a newer version. */
   | 'RELAY_LOG_NEWER'
+  /** A tool cannot do with the log on disk what it was asked to. */
+  | 'RELAY_LOG_UNUSABLE'
 
 /** A problem the operator can fix. Branch on `code`; the message is for people and may change. */
 export class RelayError extends Error {

@@ -17,14 +17,16 @@ export function capturedIo(
     stdout: {
       isTerminal: false,
       write: (text) => {
-        out += text
+        out += Buffer.from(text)
       },
+      drained: async () => true,
     },
     stderr: {
       isTerminal: false,
       write: (text) => {
-        err += text
+        err += Buffer.from(text)
       },
+      drained: async () => true,
     },
     version: { version: '1.2.3', commit: 'abc1234', node: '26.10.0' },
     logDescriptor: 1,

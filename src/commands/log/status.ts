@@ -1,0 +1,115 @@
+/** `relay log status`: what each output is owed, and how the log's files are. Reads all of it. */
+
+import { type OutputPlace, Owing } from '../../log/disk/owing.ts'
+import type { LogRecord } from '../../log/disk/record.ts'
+import { systemClock } from '../../std/clock.ts'
+import { type CommandIo, EXIT_OK } from '../io.ts'
+import { type LogStatus, type OutputStatus, renderStatus } from './render-status.ts'
+import type { LogView } from './view-log.ts'
+
+export async function status(
+  view: LogView,
+  options: { readonly isJson: boolean },
+  io: CommandIo,
+): Promise<number> {
+  const report = await surveyLog(view, systemClock.wallMs())
+  const text = options.isJson ? renderJson(report) : renderStatus(report, view.found.flags)
+  io.stdout.write(`${text}\n`)
+  return EXIT_OK
+}
+
+/** Every key is there; what is not known is null. */
+function renderJson(report: LogStatus): string {
+  return JSON.stringify(report, (_, value: unknown) => value ?? null)
+}
+
+async function surveyLog(view: LogView, nowMs: number): Promise<LogStatus> {
+  const { listing, found, places, cursorNotes } = view
+  const tallies = places.map((place) => new Tally(place))
+  const damage = { count: 0, bytes: 0 }
+  const tail = { count: 0, bytes: 0 }
+  let records = 0
+  let firstSequence: number | undefined
+  let lastSequence: number | undefined
+  for await (const step of view.steps()) {
+    switch (step.kind) {
+      case 'record':
+        records++
+        firstSequence ??= step.record.sequence
+        lastSequence = step.record.sequence
+        for (const tally of tallies) tally.count(step.record)
+        break
+      case 'damage':
+      case 'tail': {
+        const total = step.kind === 'damage' ? damage : tail
+        total.count++
+        total.bytes += step.bytes
+        break
+      }
+      case 'gone':
+        break
+    }
+  }
+  const oddNotes = listing.oddFiles.map(({ name, why }) => `${name}: ${why}`)
+  const missingNotes = listing.missing.map((name) => `${name} is missing between the others`)
+  return {
+    relay: found.relay,
+    folder: found.folder,
+    segments: listing.segments.length,
+    segmentBytes: listing.segments.reduce((sum, { bytes }) => sum + bytes, 0),
+    records,
+    firstSequence,
+    lastSequence,
+    damage,
+    tail,
+    tornFiles: listing.tornFiles,
+    quarantine: listing.quarantine,
+    outputs: tallies.map((tally) => tally.status(nowMs)),
+    notes: [...oddNotes, ...missingNotes, ...cursorNotes],
+  }
+}
+
+class Tally {
+  readonly #place: OutputPlace
+  readonly #owing: Owing
+  #writes = 0
+  #lines = 0
+  #bytes = 0
+  #oldestAtMs: number | undefined
+
+  constructor(place: OutputPlace) {
+    this.#place = place
+    this.#owing = new Owing(place)
+  }
+
+  count(record: LogRecord): void {
+    if (!this.#owing.owes(record)) return
+    const { content } = record
+    this.#writes++
+    if (content.kind === 'carried') {
+      this.#bytes += content.payload.length
+      return
+    }
+    const { lineCount, body, receivedAtMs } = content.write
+    this.#lines += lineCount
+    this.#bytes += body.length
+    this.#oldestAtMs = Math.min(this.#oldestAtMs ?? receivedAtMs, receivedAtMs)
+  }
+
+  status(nowMs: number): OutputStatus {
+    const { output, isConfigured, from, doneBelow, done } = this.#place
+    const oldestAgeMs =
+      this.#oldestAtMs === undefined ? undefined : Math.max(0, nowMs - this.#oldestAtMs)
+    return {
+      output,
+      isConfigured,
+      placeFrom: from,
+      pendingWrites: this.#writes,
+      pendingLines: this.#lines,
+      pendingBytes: this.#bytes,
+      oldestAgeMs,
+      doneBelow,
+      doneAhead: done.length,
+    }
+  }
+}

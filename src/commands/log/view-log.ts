@@ -1,0 +1,48 @@
+/**
+ * A log on disk as the read-only commands see it: what is in the folder, who is owed what, and the
+ * records one after the other.
+ *
+ * Cursors are read before the segments are listed: what is delivered meanwhile counts as owed
+ * still, and nothing that is owed is left out.
+ */
+
+import { join } from 'node:path'
+import { loadAllCursors } from '../../log/disk/cursor-file.ts'
+import { nodeFileSystem } from '../../log/disk/file-system.ts'
+import { type LogFolder, listLogFolder } from '../../log/disk/log-folder.ts'
+import { type OutputPlace, placesOf } from '../../log/disk/owing.ts'
+import { type LogStep, readLog } from '../../log/disk/read-log.ts'
+import { systemClock } from '../../std/clock.ts'
+import type { FoundLog } from './find-log.ts'
+
+const files = nodeFileSystem
+const clock = systemClock
+
+export interface LogView {
+  readonly found: FoundLog
+  readonly listing: LogFolder
+  readonly places: readonly OutputPlace[]
+  /** Cursors that cannot be read. */
+  readonly cursorNotes: readonly string[]
+  /** Rejects with the system's error. */
+  steps(fromSequence?: number): AsyncGenerator<LogStep, void, undefined>
+}
+
+export function cursorFolder(logFolder: string): string {
+  return join(logFolder, 'cursors')
+}
+
+/** Rejects with RELAY_LOG_NEWER, or with the system's error. */
+export async function viewLog(found: FoundLog): Promise<LogView> {
+  const { folder, outputs } = found
+  const { cursors, notes } = await loadAllCursors(files, cursorFolder(folder))
+  const listing = await listLogFolder({ files, folder, clock })
+  const { segments } = listing
+  const places = placesOf({
+    configured: outputs?.map(({ name }) => name),
+    rosters: segments.map((segment) => segment.found.header.roster),
+    cursors,
+  })
+  const steps = (fromSequence = 0) => readLog({ files, folder, clock, segments, fromSequence })
+  return { found, listing, places, cursorNotes: notes, steps }
+}
