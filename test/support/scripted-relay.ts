@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict'
 import type { HttpOutputConfig, HttpRelayConfig, OutputConfig } from '../../src/config/config.ts'
 import type { DiskLog } from '../../src/log/disk/disk-log.ts'
+import type { DeadLetters } from '../../src/outputs/dead/dead-letters.ts'
 import type { Destination } from '../../src/outputs/destination.ts'
 import type { OutputSnapshot } from '../../src/outputs/output-snapshot.ts'
 import { openRelay, type Relay } from '../../src/relay/relay.ts'
@@ -26,6 +27,7 @@ export interface Setup {
   readonly logger?: Logger
   readonly disk?: DiskLog
   readonly windowBytes?: number
+  readonly deadLetters?: readonly DeadLetters[]
 }
 
 export async function openTestRelay(
@@ -68,6 +70,7 @@ export async function openTestRelay(
     random: () => (setup.clock === undefined ? 0 : 0.5),
     logger: setup.logger ?? SILENT,
     disk: setup.disk,
+    ...(setup.deadLetters === undefined ? {} : { deadLetters: setup.deadLetters }),
     ...(setup.windowBytes === undefined ? {} : { windowBytes: setup.windowBytes }),
   })
   await relay.start()
