@@ -213,7 +213,7 @@ export class Influxd implements AsyncDisposable {
       const source = `${quoted(database)}.${quoted(policy)}.${from}`
       const series = await this.#series(`SELECT * FROM ${source} GROUP BY *`, database)
       const prefix = policy === 'autogen' ? '' : `${quoted(policy)}.`
-      lines.push(...series.flatMap(pointLines).map((line) => prefix + line))
+      for (const line of series.flatMap(pointLines)) lines.push(prefix + line)
     }
     return lines.sort()
   }
