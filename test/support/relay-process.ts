@@ -40,6 +40,8 @@ export interface RelayProcessOptions {
   readonly args?: readonly string[]
   /** Default: `src/main.ts`. Another one only to test this helper. */
   readonly program?: string
+  /** A command that becomes the program given to it, such as `sh -c 'ulimit -n 64; exec "$@"' sh`. */
+  readonly under?: readonly string[]
   /** Default: a line whose `msg` contains "ready". */
   readonly ready?: LogPredicate
 }
@@ -76,9 +78,11 @@ async function spawnRelay(options: RelayProcessOptions): Promise<RelayProcess> {
   const file = join(folder, 'relay.toml')
   await writeFile(file, options.config)
   const logs = new Arrivals<LogLine>((line) => JSON.stringify(line))
+  const program = [process.execPath, resolve(ROOT, options.program ?? 'src/main.ts'), '-config', file]
+  const [command = '', ...args] = [...(options.under ?? []), ...program, ...(options.args ?? [])]
   const child = await startChild({
-    command: process.execPath,
-    args: [options.program ?? 'src/main.ts', '-config', file, ...(options.args ?? [])],
+    command,
+    args,
     cwd: ROOT,
     ...(options.env === undefined ? {} : { env: options.env }),
     onLine: (line) => logs.push(parseLine(line)),

@@ -13,8 +13,8 @@
  *     - that no acknowledged write has replaced: one that was sent after this one was answered.
  *
  * So of two that raced either may stand, of two in sequence only the second; a write that was
- * answered 5xx, or not at all, may stand or not. `died` ends a write whose relay was killed: what is
- * acknowledged later has replaced it. A key with an acknowledged write must be there.
+ * answered 5xx, or not at all, may stand or not. `died` ends a write whose relay was killed: what
+ * is acknowledged later has replaced it. A key with an acknowledged write must be there.
  *
  * Limits: one field per key; no spaces in names and values.
  */

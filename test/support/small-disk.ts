@@ -1,0 +1,83 @@
+/**
+ * A file system of a few megabytes, which runs full as a real one does (ENOSPC).
+ *
+ *     const disk = await openSmallDisk(t, { megabytes: 4 })
+ *     if (disk === undefined) return                         skipped, loudly
+ *     await startRelayProcess({ config, under: disk.under }) with `log-dir` in disk.path
+ *     await disk.fill(1024)                                  all but so many bytes
+ *     await disk.free()
+ *
+ * A tmpfs in a user namespace of its own, which no other process sees; it goes with the test. From
+ * outside its files are in `disk.outside`.
+ */
+import { mkdir, open, rm, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { Arrivals } from './arrivals.ts'
+import { startChild } from './child.ts'
+import { temporaryFolder } from './temporary-folder.ts'
+
+const MEGABYTE = 1024 * 1024
+const FILLER = 'filler'
+
+export interface SmallDisk {
+  /** For programs that run `under` it. */
+  readonly path: string
+  /** The same folder, for everybody else. */
+  readonly outside: string
+  /** As `RelayProcessOptions` takes it. */
+  readonly under: readonly string[]
+  /** Leaves about so many bytes free. */
+  fill(leftBytes: number): Promise<void>
+  /** Takes away what `fill` has put there. */
+  free(): Promise<void>
+}
+
+/** @returns `undefined` where namespaces are not allowed: then the test is skipped */
+export async function openSmallDisk(
+  t: Pick<TestContext, 'after' | 'skip'>,
+  { megabytes }: { readonly megabytes: number },
+): Promise<SmallDisk | undefined> {
+  const path = await temporaryFolder(t)
+  const lines = new Arrivals<string>((line) => line)
+  const mount = `mount -t tmpfs -o size=${megabytes}m tmpfs "$0" && echo mounted && exec sleep 100000`
+  const holder = await startChild({
+    command: 'unshare',
+    args: ['-Urm', 'sh', '-c', mount, path],
+    onLine: (line) => lines.push(line),
+  })
+  t.after(() => holder[Symbol.asyncDispose]())
+  void holder.exited.then(() => lines.end(new Error('it ended')))
+  try {
+    await lines.first((line) => line === 'mounted', 'the small disk is mounted')
+  } catch (error) {
+    const message = `SKIPPED: no small disk could be mounted, so none ran full. ${String(error)}`
+    if (process.env['CI'] === 'true') throw new Error(message)
+    console.error(`\n${'!'.repeat(80)}\n${message}\n${'!'.repeat(80)}\n`)
+    t.skip(message)
+    return undefined
+  }
+  const outside = join(`/proc/${holder.pid}/root`, path)
+  await mkdir(outside, { recursive: true })
+  return {
+    path,
+    outside,
+    under: ['nsenter', '-t', String(holder.pid), '-U', '-m', '--preserve-credentials'],
+    fill: (leftBytes) => fill(outside, leftBytes),
+    free: () => rm(join(outside, FILLER), { force: true }),
+  }
+}
+
+async function fill(folder: string, leftBytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(folder)
+  const file = await open(join(folder, FILLER), 'a')
+  try {
+    const bytes = bavail * bsize - leftBytes
+    for (let done = 0; done < bytes; ) {
+      const chunk = Buffer.alloc(Math.min(MEGABYTE, bytes - done), 'x')
+      done += (await file.write(chunk)).bytesWritten
+    }
+  } finally {
+    await file.close()
+  }
+}
