@@ -78,7 +78,12 @@ async function spawnRelay(options: RelayProcessOptions): Promise<RelayProcess> {
   const file = join(folder, 'relay.toml')
   await writeFile(file, options.config)
   const logs = new Arrivals<LogLine>((line) => JSON.stringify(line))
-  const program = [process.execPath, resolve(ROOT, options.program ?? 'src/main.ts'), '-config', file]
+  const program = [
+    process.execPath,
+    resolve(ROOT, options.program ?? 'src/main.ts'),
+    '-config',
+    file,
+  ]
   const [command = '', ...args] = [...(options.under ?? []), ...program, ...(options.args ?? [])]
   const child = await startChild({
     command,

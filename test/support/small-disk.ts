@@ -50,9 +50,9 @@ export async function openSmallDisk(
   void holder.exited.then(() => lines.end(new Error('it ended')))
   try {
     await lines.first((line) => line === 'mounted', 'the small disk is mounted')
-  } catch (error) {
-    const message = `SKIPPED: no small disk could be mounted, so none ran full. ${String(error)}`
-    if (process.env['CI'] === 'true') throw new Error(message)
+  } catch (cause) {
+    const message = `SKIPPED: no small disk could be mounted, so none ran full. ${String(cause)}`
+    if (process.env['CI'] === 'true') throw new Error(message, { cause })
     console.error(`\n${'!'.repeat(80)}\n${message}\n${'!'.repeat(80)}\n`)
     t.skip(message)
     return undefined

@@ -2,9 +2,7 @@
  * Faults in the system calls of a running process, by strace.
  *
  *     if (!requireStrace(t)) return
- *     await using held = await injectFault(relay.pid, 'fdatasync:delay_enter=2s')
- *     await held.next('fdatasync')              a call has begun
- *     await held[Symbol.asyncDispose]()         from now on all is well again
+ *     await using _fault = await injectFault(relay.pid, 'fdatasync:error=EIO')
  *
  * Counting (`when=`) is by thread, of which a Node process has four for its files: `when=1+` is what
  * can be relied on.
@@ -23,18 +21,13 @@ export function requireStrace(t: Pick<TestContext, 'skip'>): boolean {
     accessSync(STRACE, constants.X_OK)
     execFileSync(STRACE, ['-qq', '-o', '/dev/null', 'true'])
     return true
-  } catch {
+  } catch (cause) {
     const message = 'SKIPPED: strace is missing or not allowed, so no fault of a disk was tried.'
-    if (process.env['CI'] === 'true') throw new Error(message)
+    if (process.env['CI'] === 'true') throw new Error(message, { cause })
     console.error(`\n${'!'.repeat(80)}\n${message}\n${'!'.repeat(80)}\n`)
     t.skip(message)
     return false
   }
-}
-
-export interface InjectedFault extends AsyncDisposable {
-  /** One more of these calls, begun since the fault was put in. */
-  nextCall(): Promise<string>
 }
 
 /**
@@ -42,7 +35,7 @@ export interface InjectedFault extends AsyncDisposable {
  *
  * @param fault as strace's `inject=` takes it: `fdatasync:error=EIO`
  */
-export async function injectFault(pid: number, fault: string): Promise<InjectedFault> {
+export async function injectFault(pid: number, fault: string): Promise<AsyncDisposable> {
   const lines = new Arrivals<string>((line) => line)
   const child = await startChild({
     command: STRACE,
@@ -51,10 +44,7 @@ export async function injectFault(pid: number, fault: string): Promise<InjectedF
   })
   void child.exited.then(() => lines.end(new Error('strace has ended')))
   await lines.first((line) => line.includes('attached'), 'strace is attached')
-  const [call = ''] = fault.split(':')
-  const isCall = (line: string) => line.includes(`${call}(`)
   return {
-    nextCall: () => lines.next(isCall, `a call of ${call}`),
     async [Symbol.asyncDispose]() {
       child.signal('SIGTERM') // Lets go of the process, which goes on.
       await child.exited
