@@ -99,7 +99,9 @@ export class OpenBallots {
     for (const waiting of this.#waiting.values()) {
       const leftMs = waiting.entry.appendedAtMs + ackTimeoutMs - nowMs
       if (leftMs > 0) return this.#startTimer(leftMs)
-      this.#close(waiting, waiting.ballot.lastDecision())
+      // Before it is durable no vote counts, nor that none is needed.
+      const { entry, ballot } = waiting
+      this.#close(waiting, entry.isDurable ? ballot.lastDecision() : 'unavailable')
     }
   }
 }
