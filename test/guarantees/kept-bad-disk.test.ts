@@ -79,13 +79,14 @@ class Numbered {
 async function openOne(
   folder: string,
   http = '',
+  program = 'src/main.ts',
 ): Promise<{ influx: FakeInflux; relay: RelayProcess; adminUrl: string }> {
   const influx = await openFakeInflux()
   const config = await relayConfig({
     outputs: [influx.url],
     http: `log-dir = "${folder}"\n${http}`,
   })
-  const relay = await startRelayProcess({ config: config.toml })
+  const relay = await startRelayProcess({ config: config.toml, program })
   return { influx, relay, adminUrl: config.adminUrl }
 }
 
@@ -127,10 +128,10 @@ for (const [call, error] of [
   test(`${error} of ${call}: 503, nothing is sent, and it goes on when that is over`, async (t) => {
     if (!requireStrace(t)) return
     const folder = await temporaryFolder(t)
-    const opened = await openOne(folder)
+    const opened = await openOne(folder, '', SMALL_SEGMENTS)
     await using influx = opened.influx
     await using relay = opened.relay
-    const writes = new Numbered(relay)
+    const writes = new Numbered(relay, 20_000)
     assert.equal((await writes.write()).status, 204)
     {
       await using _fault = await injectFault(relay.pid, `${call}:error=${error}`)
@@ -142,7 +143,7 @@ for (const [call, error] of [
     assert(after.every(({ status }) => status === 204))
     await untilNothingPends(opened.adminUrl)
     writes.assertArrived(influx)
-    // What failed is not left behind for ever: the log is trimmed up to its last segment.
+    // What failed pins nothing: of all these segments the last is left.
     const segments = async () => (await readdir(folder)).filter((name) => name.endsWith('.seg'))
     await until(async () => (await segments()).length === 1, { what: 'the log is trimmed' })
   })

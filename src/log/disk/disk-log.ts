@@ -267,7 +267,9 @@ export class DiskLog implements AsyncDisposable {
     const pinned = this.#orphans.map(({ doneBelow }) => doneBelow)
     await this.#segments.trimBelow(Math.min(...belows, ...pinned))
     await this.#bound()
-    if (this.#segments.isFailing) await this.#segments.probe()
+    const unused = await this.#segments.probe()
+    // Left open, it would keep everything behind it from being trimmed.
+    if (unused !== undefined) for (const { done } of this.#places) done.add(unused)
   }
 
   async #bound(): Promise<void> {

@@ -193,14 +193,15 @@ export class SegmentLog implements AsyncDisposable {
   /**
    * Tries whether the disk takes a new segment again, while `isFailing`.
    *
-   * @returns true when appends may be tried again
+   * @returns the number that it has used for that, which no record will have, if any
    */
-  async probe(): Promise<boolean> {
+  async probe(): Promise<number | undefined> {
     while (this.#writing !== undefined) await this.#writing
-    if (!this.isFailing) return true
+    if (!this.isFailing) return undefined
+    const sequence = this.#nextSequence++
     const rotate = async () => {
       try {
-        await this.#rotate(this.#nextSequence++)
+        await this.#rotate(sequence)
         this.#failuresInRow = 0
       } catch {} // Said when it began; the caller is told that it still is so.
       this.#writing = undefined
@@ -208,7 +209,7 @@ export class SegmentLog implements AsyncDisposable {
     }
     this.#writing = rotate()
     await this.#writing
-    return !this.isFailing
+    return sequence
   }
 
   /** Writes what waits, closes the last segment. No append may follow. */
