@@ -26,7 +26,7 @@ import { openHttpDestination } from './outputs/http/http-destination.ts'
 import { openUdpDestination } from './outputs/udp/udp-destination.ts'
 import { openRelay, type Relay } from './relay/relay.ts'
 import { type Clock, sleep } from './std/clock.ts'
-import { unreachable } from './std/errors.ts'
+import { errorText, RelayError, unreachable } from './std/errors.ts'
 import type { Logger } from './std/logger.ts'
 import { MemoryBudget } from './std/memory-budget.ts'
 import { RisingClock } from './write/rising-clock.ts'
@@ -148,20 +148,24 @@ async function openRelayOf(
   const precision = config.kind === 'udp' ? config.precision : 'ns'
   const openDestination = (output: OutputConfig) =>
     openDestinationOf(output, { clock, logger, userAgent: `line-relay/${version}`, precision })
-  const stored = config.logDir === undefined ? {} : await openStored(config, options)
-  return await openRelay({
-    ...{ config, openDestination, memory, clock, random, logger },
-    ...stored,
-  })
+  const common = { config, openDestination, memory, clock, random, logger }
+  if (config.logDir === undefined) return await openRelay(common)
+  const folder = resolve(config.logDir)
+  try {
+    return await openRelay({ ...common, ...(await openStored(config, folder, options)) })
+  } catch (error) {
+    const isOfSystem = error instanceof Error && 'syscall' in error
+    throw isOfSystem ? unusableLog(config.name, folder, error) : error
+  }
 }
 
 /** The log on disk, and the dead letters beside it. */
 async function openStored(
   config: RelayConfig,
+  folder: string,
   options: ServiceOptions,
 ): Promise<{ readonly disk: DiskLog; readonly deadLetters: readonly DeadLetters[] }> {
   const { clock, logger } = options
-  const folder = resolve(config.logDir ?? '')
   const { outputs, logMaxBytes } = config
   const common = { clock, logger, randomBytes, files: nodeFileSystem }
   await using opened = new AsyncDisposableStack()
@@ -192,6 +196,11 @@ function deadLetterHandlers(relays: readonly OpenRelay[]): DeadLetterHandlers {
     purge: async (name, output, beforeMs) =>
       (await find(name)?.deadLetters.purge(output, beforeMs)) ?? unknown(name),
   }
+}
+
+function unusableLog(relay: string, folder: string, cause: Error): RelayError {
+  const text = `relay "${relay}": log-dir ${folder} cannot be used: ${errorText(cause)}`
+  return new RelayError('RELAY_LOG_UNUSABLE', text, { cause })
 }
 
 async function openDestinationOf(

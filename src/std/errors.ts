@@ -13,6 +13,7 @@ export type RelayErrorCode =
   | 'RELAY_ADDRESS_UNUSABLE'
   | 'RELAY_CERTIFICATE_UNREADABLE'
   | 'RELAY_OUTPUT_UNUSABLE'
+  | 'RELAY_LOG_UNUSABLE'
   /** Another process has the log's folder. */
   | 'RELAY_LOG_LOCKED'
   /** The log on disk was written by a newer version. */

@@ -40,7 +40,7 @@ export interface RelayProcessOptions {
   readonly args?: readonly string[]
   /** Default: `src/main.ts`. Another one only to test this helper. */
   readonly program?: string
-  /** A command that becomes the program given to it, such as `sh -c 'ulimit -n 64; exec "$@"' sh`. */
+  /** A command that becomes the program given to it: `sh -c 'ulimit -n 64; exec "$@"' sh`. */
   readonly under?: readonly string[]
   /** Default: a line whose `msg` contains "ready". */
   readonly ready?: LogPredicate

@@ -192,7 +192,6 @@ export class SegmentLog implements AsyncDisposable {
 
   /**
    * Tries whether the disk takes a new segment again, while `isFailing`.
-   *
    * @returns the number that it has used for that, which no record will have, if any
    */
   async probe(): Promise<number | undefined> {
