@@ -43,7 +43,9 @@ export interface OutputEvents {
   onHeld(entry: Entry, reply: Reply): void
   /** It will not be had soon, and that is nothing that its client could mend. */
   onWaiting(entry: Entry): void
-  /** Calls `then` as soon as nobody waits for the client's answer any more, at once if nobody does. */
+  /**
+   * Calls `then` as soon as nobody waits for the client's answer any more, at once if nobody does.
+   */
   whenAnswered(entry: Entry, then: () => void): void
   /** The entry's one and final fate here. */
   onSettled(entry: Entry, outcome: Outcome): void

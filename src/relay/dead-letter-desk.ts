@@ -1,8 +1,8 @@
 /**
  * What an operator may do with the dead letters of a relay's outputs: send them again, remove them.
  *
- * Sent again, a letter is a write like any other, in the log behind what its output is owed, but for
- * that output alone. Nothing here rejects.
+ * Sent again, a letter is a write like any other, in the log behind what its output is owed, but
+ * for that output alone. Nothing here rejects.
  */
 
 import type { Entry } from '../log/entry.ts'

@@ -4,8 +4,8 @@
  * Only what the client does not know of becomes a letter: a refusal that is the client's answer is
  * the client's affair. So whether there is one shows when the client has been told.
  *
- * Promise: the cursor passes only what is on the disk. A letter that cannot be kept leaves its write
- * owed: it is sent again after the next start, and refused again.
+ * Promise: the cursor passes only what is on the disk. A letter that cannot be kept leaves its
+ * write owed: it is sent again after the next start, and refused again.
  */
 
 import type { Entry } from '../../log/entry.ts'
