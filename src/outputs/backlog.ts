@@ -60,7 +60,7 @@ export class Backlog {
     const { database } = log
     let stream = this.#streams.get(database)
     if (stream === undefined) {
-      stream = new StreamDrain(database, this.#paceOf(database))
+      stream = new StreamDrain(database, this.#paceOf(database), entry.sequence - 1)
       this.#streams.set(database, stream)
     }
     stream.follow(log, entry)

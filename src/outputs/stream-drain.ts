@@ -45,7 +45,7 @@ export class StreamDrain {
   /** Suspected of making the server fail, set aside in order while what follows them is tried. */
   readonly suspects: Group[] = []
   /** Number of the last entry that was taken, or passed over. */
-  takenThrough = 0
+  takenThrough: number
   /** A request is out, or its answer is being dealt with. */
   isBusy = false
   /** Attempts that have failed in a row. */
@@ -66,9 +66,11 @@ export class StreamDrain {
   /** Index of the first in `#released` that was not taken again. */
   #releasedAt = 0
 
-  constructor(database: string, pace: Pace) {
+  /** @param takenThrough all with a number up to it were settled before */
+  constructor(database: string, pace: Pace, takenThrough: number) {
     this.database = database
     this.pace = pace
+    this.takenThrough = takenThrough
   }
 
   /** An entry was appended to `log` that is to be read after everything else. */
