@@ -125,6 +125,11 @@ export class FakeInflux implements AsyncDisposable {
     return this.#arrivals.items
   }
 
+  /** Drops the requests that have come, for a test that receives more than memory should hold. */
+  forget(): void {
+    this.#arrivals.items.length = 0
+  }
+
   /** All bodies, one after the other: what was sent, however it was merged. */
   get received(): string {
     return this.requests.map((request) => request.body).join('')
