@@ -233,10 +233,11 @@ export class CatchUp {
   }
 
   #goLive(): void {
-    const { done } = this.#options.stored
-    if (this.#offeredThrough >= this.#nextSequence) {
-      done.addRange(this.#nextSequence, this.#offeredThrough)
-    }
+    const { done, firstOwnSequence } = this.#options.stored
+    // What has not been read by now is not there: no record was ever given these numbers, or it is
+    // gone. Left open, they would keep all that follows from being trimmed.
+    const goneThrough = Math.max(this.#offeredThrough, firstOwnSequence - 1)
+    if (goneThrough >= this.#nextSequence) done.addRange(this.#nextSequence, goneThrough)
     this.#reader = undefined
   }
 
