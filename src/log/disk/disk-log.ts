@@ -15,8 +15,8 @@
  *
  * Limits: `maxBytes` for all segments, less a reserve with which what is left can still be drained;
  * at that an output that is too far behind gives up its oldest, as far as another one is through
- * with it (`onGiveUp`, log-bounds.ts), and when that does not help `canAppend` says no. The same at
- * FREE_FLOOR of the file system. Each output has a bound of its own as well.
+ * with it (`onGiveUp`, log-bounds.ts), and when that does not help `canAppend` says no. It says no
+ * as well at the floor of what is left free of the file system. Each output has a bound of its own.
  *
  * Not here: reading it (log-reader.ts), what an output does with it (outputs/catch-up.ts).
  */
@@ -34,11 +34,13 @@ import { lockFolder } from './folder-lock.ts'
 import { GapFile, type GivenUp } from './gap-file.ts'
 import { giveUpBelow } from './log-bounds.ts'
 import type { LogReader } from './log-reader.ts'
-import { type Appending, openSegmentLog, type SegmentLog } from './segment-log.ts'
+import { type Appending, openSegmentLog, SEGMENT_BYTES, type SegmentLog } from './segment-log.ts'
 
 const CURSOR_FOLDER = 'cursors'
 /** How often the cursors that have moved are saved. */
 const SAVE_INTERVAL_MS = 1_000
+const SEGMENTS_IN_BOUND = 16
+const SEGMENT_MIN_BYTES = 64 * 1024
 /** Of `maxBytes`, what is kept free for draining; at the most RESERVE_MAX_BYTES. */
 const RESERVE_SHARE = 1 / 8
 const RESERVE_MAX_BYTES = 64 * 1024 * 1024
@@ -112,7 +114,7 @@ export async function openDiskLog(options: DiskLogOptions): Promise<DiskLog> {
   const segments = stack.use(
     await openSegmentLog({
       ...{ files, folder, logger, randomBytes, isOwner, sequenceAtLeast, roster },
-      ...(segmentBytes === undefined ? {} : { segmentBytes }),
+      segmentBytes: segmentBytes ?? (await fittingSegmentBytes(options)),
     }),
   )
   const places = outputs.map(({ name, boundBytes }) => {
@@ -122,6 +124,13 @@ export async function openDiskLog(options: DiskLogOptions): Promise<DiskLog> {
   })
   const orphans = cursors.filter(({ output }) => !roster.includes(output))
   return new DiskLog(options, { isOwner, segments, places, orphans, parts: stack.move() })
+}
+
+/** So many segments fit, that trimming the oldest gives back a small part of the whole. */
+async function fittingSegmentBytes({ files, folder, maxBytes }: DiskLogOptions): Promise<number> {
+  const { totalBytes } = await files.space(folder)
+  const share = Math.min(maxBytes, totalBytes) / SEGMENTS_IN_BOUND
+  return Math.max(SEGMENT_MIN_BYTES, Math.min(SEGMENT_BYTES, Math.floor(share)))
 }
 
 function doneOf(output: string, cursor: Cursor | undefined, segments: SegmentLog): DoneRanges {
@@ -267,9 +276,18 @@ export class DiskLog implements AsyncDisposable {
     const pinned = this.#orphans.map(({ doneBelow }) => doneBelow)
     await this.#segments.trimBelow(Math.min(...belows, ...pinned))
     await this.#bound()
-    const unused = await this.#segments.probe()
+    if (!this.#needsSegment()) return
+    const unused = await this.#segments.beginSegment()
     // Left open, it would keep everything behind it from being trimmed.
-    if (unused !== undefined) for (const { done } of this.#places) done.add(unused)
+    for (const { done } of this.#places) done.add(unused)
+  }
+
+  /** The last segment is never trimmed: where that is what fills the disk, it must not be the last. */
+  #needsSegment(): boolean {
+    const { isFailing, nextSequence, sizes } = this.#segments
+    if (isFailing) return true
+    const isDrained = this.#places.every(({ done }) => done.below >= nextSequence)
+    return this.isFull && isDrained && (sizes.at(-1)?.bytes ?? 0) > SEGMENT_MIN_BYTES
   }
 
   async #bound(): Promise<void> {
@@ -281,7 +299,7 @@ export class DiskLog implements AsyncDisposable {
       this.#tell(`cannot see how much room there is: ${errorText(error)}`)
     }
     const places = this.#places.map(({ done, boundBytes }) => ({ below: done.below, boundBytes }))
-    const maxBytes = this.#isSpaceLow ? 0 : this.#softMaxBytes
+    const maxBytes = this.#softMaxBytes
     const belows = giveUpBelow({ segments: this.#segments.sizes, places, maxBytes })
     for (const [index, below] of belows.entries()) {
       if (below > 0 && !this.#isClosed) this.onGiveUp(index, below)

@@ -39,7 +39,7 @@ import { Segment } from './segment.ts'
 import { NONCE_BYTES } from './segment-header.ts'
 import type { SegmentInfo, SegmentList } from './segment-list.ts'
 
-const SEGMENT_BYTES = 64 * 1024 * 1024
+export const SEGMENT_BYTES = 64 * 1024 * 1024
 /** Longer groups gain no throughput and make the first in them wait. */
 const GROUP_MAX_BYTES = 4 * 1024 * 1024
 /** So many failed groups in a row are no accident. */
@@ -191,12 +191,13 @@ export class SegmentLog implements AsyncDisposable {
   }
 
   /**
-   * Tries whether the disk takes a new segment again, while `isFailing`.
-   * @returns the number that it has used for that, which no record will have, if any
+   * Begins a new segment, so that the one before can be trimmed; while `isFailing` that tells
+   * whether the disk takes one again.
+   *
+   * @returns the number that it has used for that, which no record will have
    */
-  async probe(): Promise<number | undefined> {
+  async beginSegment(): Promise<number> {
     while (this.#writing !== undefined) await this.#writing
-    if (!this.isFailing) return undefined
     const sequence = this.#nextSequence++
     const rotate = async () => {
       try {

@@ -210,13 +210,13 @@ test('three failed groups in a row are said; a probe finds when the disk is well
   }
   assert.equal(lines.length, 3)
   assert.match(lines[2] ?? '', /3 groups in a row/)
-  await log.probe()
+  await log.beginSegment()
   assert(log.isFailing)
   assert.equal(segmentsIn(files).length, 1, 'a full disk does not fill up with empty segments')
   // What there is can be read all the while.
   assert.equal((await readAll(log)).length, 1)
   files.fault = () => undefined
-  await log.probe()
+  await log.beginSegment()
   assert.equal(log.isFailing, false)
   await appendDurably(log, 'after\n')
   assert.equal((await readAll(log)).length, 2)
@@ -300,7 +300,7 @@ test('with faults at random, whatever was acknowledged is there, and nothing was
         for (const { sequence, result } of group) {
           if ((await result).kind === 'durable') acknowledged.push(sequence)
         }
-        if (log.isFailing) await log.probe()
+        if (log.isFailing) await log.beginSegment()
       }
       const cut = files.afterPowerCut(files.trace.length, () => Number(chances.next().value) < 50)
       for (const disk of [files.afterKill(), cut]) {
