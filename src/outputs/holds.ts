@@ -225,14 +225,18 @@ export class Holds {
       log.holdGaveUp(part.taken.entry, 'missing-db-grace is over')
       this.#giveUpOldest(hold)
     }
-    const part = hold.parts.shift()
+    const [part] = hold.parts
     if (part === undefined) return this.#end(hold)
     // Said only now: what every output refuses has been finished long before.
     if (!hold.isTold) log.holdBegan(part.write.target, hold.reply, graceMs)
     hold.isTold = true
-    this.#count(hold, part, -1)
     hold.probe = part.taken
-    hold.stream.groups.push(new Group([part]))
+    // All of the write, if it was taken apart: while a part of it is out, it is not on hold.
+    const isProbe = ({ taken }: Part) => taken === part.taken
+    const parts = hold.parts.filter(isProbe)
+    hold.parts = hold.parts.filter((each) => !isProbe(each))
+    for (const each of parts) this.#count(hold, each, -1)
+    hold.stream.groups.push(...parts.map((each) => new Group([each])))
     wake(hold.stream)
   }
 
