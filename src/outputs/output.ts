@@ -20,6 +20,7 @@ import { Holds } from './holds.ts'
 import { OutputHealth } from './output-health.ts'
 import { OutputLog } from './output-log.ts'
 import type { OutputSnapshot } from './output-snapshot.ts'
+import type { Group } from './part.ts'
 import { Refusals } from './refusals.ts'
 import { Setbacks } from './setbacks.ts'
 import type { StreamDrain } from './stream-drain.ts'
@@ -101,7 +102,9 @@ export class Output implements AsyncDisposable {
     const boundBytes = bufferBytes * HELD_SHARE
     const holds: Holds = new Holds({ ...parts, delayMaxMs, graceMs, boundBytes, onHeld, onWaiting })
     const refusals = new Refusals({ ...parts, onRefused })
-    const setbacks = new Setbacks({ ...parts, onFailed })
+    // Whether its database is there shows with others: what it is a probe for need not wait for it.
+    const onSuspect = (group: Group) => holds.noteAnswer(group)
+    const setbacks = new Setbacks({ ...parts, onFailed, onSuspect })
     const onRest = () => this.#onRest?.()
     this.#drain = new Drain({ ...parts, destination, holds, refusals, setbacks, onRest })
     this.config = config
