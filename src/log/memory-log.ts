@@ -8,7 +8,7 @@
  *
  * Limits: `MemoryBudget` over all relays; each output's own bound is kept by the output.
  *
- * Not here: who owes what (outputs), when the client is told (../relay.ts).
+ * Not here: who owes what (outputs), when the client is told (../relay/relay.ts).
  */
 
 import assert from 'node:assert/strict'

@@ -52,8 +52,8 @@ interface Hold {
   readonly reply: Reply
   /** The output's own user has no rights there: nobody else's refusal makes the write wrong. */
   readonly isOurs: boolean
-  /** In the order of the log; without the probe. */
-  parts: Part[]
+  /** By the entry that they are of, in the order of the log; without the probe. */
+  readonly parts: Map<Entry, Part[]>
   /** Sent to see whether it is still needed, in however many parts. */
   probe: Taken | undefined
   failures: number
@@ -87,8 +87,8 @@ export class Holds {
   /** The oldest entry of every hold. */
   *oldest(): Generator<Entry> {
     for (const { parts, probe } of this.#holds.values()) {
-      const taken = probe ?? parts[0]?.taken
-      if (taken !== undefined) yield taken.entry
+      const entry = probe?.entry ?? firstKey(parts)
+      if (entry !== undefined) yield entry
     }
   }
 
@@ -110,8 +110,9 @@ export class Holds {
     const swept = stream.sweep(({ kind, target }) => kind !== 'statement' && keyOf(target) === key)
     hold.probe = undefined
     hold.failures++
-    hold.parts = [...swept, ...hold.parts]
-    for (const part of swept) this.#count(hold, part, 1)
+    const later = this.#takeAll(hold)
+    for (const part of swept) this.#add(hold, part)
+    for (const part of later) this.#add(hold, part)
     for (const { taken } of swept) this.#tell(hold, taken.entry)
     this.#bound(hold)
     this.#scheduleProbe(hold)
@@ -123,8 +124,7 @@ export class Holds {
     if (this.#holds.size === 0 || part.write.kind === 'statement') return false
     const hold = this.#holds.get(keyOf(part.write.target))
     if (hold === undefined) return false
-    hold.parts.push(part)
-    this.#count(hold, part, 1)
+    this.#add(hold, part)
     this.#tell(hold, part.taken.entry)
     this.#bound(hold)
     return true
@@ -134,7 +134,9 @@ export class Holds {
   noteAnswer(group: Group): void {
     if (this.#holds.size === 0) return
     const hold = this.#holds.get(keyOf(group.target))
-    if (hold?.probe !== undefined && hold.probe === group.parts[0]?.taken) this.#release(hold)
+    const isProbe = hold?.probe !== undefined && hold.probe === group.parts[0]?.taken
+    // All of its stream, in one order: if only this one's policy was missing, the others come back.
+    if (isProbe) this.releaseStream(hold.stream)
   }
 
   /** The entry is settled here: if it was a probe, and never answered, another one has to go. */
@@ -154,27 +156,33 @@ export class Holds {
 
   /** All outputs that owe the entry miss its database: it is refused here, if it is on hold. */
   finish(entry: Entry): void {
-    for (let held = this.#take(entry); held !== undefined; held = this.#take(entry)) {
-      const { target, lineCount } = held.part.write
-      this.#options.log.refused({ target, lineCount, reply: held.hold.reply })
-      this.#refuse(held.hold, held.part)
-    }
+    const hold = this.#holds.get(keyOf(entry.write.target))
+    if (hold === undefined) return
+    const parts = this.#take(hold, entry)
+    if (parts.length === 0) return
+    if (hold.parts.size === 0 && hold.probe === undefined) this.#end(hold)
+    const { target, lineCount } = entry.write
+    this.#options.log.refused({ target, lineCount, reply: hold.reply })
+    this.#refuse(hold, parts)
   }
 
-  /** Takes an entry out that need not be delivered any more. */
+  /** Takes an entry out that need not be delivered any more, and was never taken apart. */
   drop(entry: Entry): Part | undefined {
-    return this.#take(entry)?.part
+    const hold = this.#holds.get(keyOf(entry.write.target))
+    if (hold === undefined) return undefined
+    const [part] = this.#take(hold, entry)
+    if (hold.parts.size === 0 && hold.probe === undefined) this.#end(hold)
+    return part
   }
 
   /** Gives up what is on hold with a smaller number: the log on disk needs its room. */
   giveUpBelow(sequence: number): void {
     for (const hold of [...this.#holds.values()]) {
-      for (let part = hold.parts[0]; part !== undefined; part = hold.parts[0]) {
-        if (part.taken.entry.sequence >= sequence) break
-        this.#options.log.holdGaveUp(part.taken.entry, 'the log on disk is full')
-        this.#giveUpOldest(hold)
+      for (const entry of hold.parts.keys()) {
+        if (entry.sequence >= sequence) break
+        this.#giveUp(hold, entry, 'the log on disk is full')
       }
-      if (hold.parts.length === 0 && hold.probe === undefined) this.#end(hold)
+      if (hold.parts.size === 0 && hold.probe === undefined) this.#end(hold)
     }
   }
 
@@ -182,10 +190,7 @@ export class Holds {
   abandon(settle: (stream: StreamDrain, part: Part) => void): void {
     for (const hold of [...this.#holds.values()]) {
       this.#end(hold)
-      for (const part of hold.parts.splice(0)) {
-        this.#count(hold, part, -1)
-        settle(hold.stream, part)
-      }
+      for (const part of this.#takeAll(hold)) settle(hold.stream, part)
     }
   }
 
@@ -196,10 +201,9 @@ export class Holds {
 
   #release(hold: Hold): void {
     this.#end(hold)
-    const parts = hold.parts.splice(0)
-    for (const part of parts) this.#count(hold, part, -1)
-    hold.stream.release(parts)
-    if (hold.isTold) this.#options.log.holdEnded(hold.target, parts.length)
+    const writes = hold.parts.size
+    hold.stream.release(this.#takeAll(hold))
+    if (hold.isTold) this.#options.log.holdEnded(hold.target, writes)
     this.#options.wake(hold.stream)
   }
 
@@ -209,7 +213,7 @@ export class Holds {
   }
 
   #scheduleProbe(hold: Hold): void {
-    if (hold.parts.length === 0) return this.#end(hold)
+    if (hold.parts.size === 0) return this.#end(hold)
     const { clock, delayMaxMs, random } = this.#options
     const { failures } = hold
     hold.timer?.cancel()
@@ -220,70 +224,73 @@ export class Holds {
   #probe(hold: Hold): void {
     const { clock, graceMs, log, wake } = this.#options
     const nowMs = clock.monotonicMs()
-    for (let part = hold.parts[0]; part !== undefined; part = hold.parts[0]) {
-      if (nowMs - part.taken.entry.appendedAtMs < graceMs) break
-      log.holdGaveUp(part.taken.entry, 'missing-db-grace is over')
-      this.#giveUpOldest(hold)
+    for (const entry of hold.parts.keys()) {
+      if (nowMs - entry.appendedAtMs < graceMs) break
+      this.#giveUp(hold, entry, 'missing-db-grace is over')
     }
-    const [part] = hold.parts
-    if (part === undefined) return this.#end(hold)
+    const entry = firstKey(hold.parts)
+    if (entry === undefined) return this.#end(hold)
     // Said only now: what every output refuses has been finished long before.
-    if (!hold.isTold) log.holdBegan(part.write.target, hold.reply, graceMs)
+    if (!hold.isTold) log.holdBegan(hold.target, hold.reply, graceMs)
     hold.isTold = true
-    hold.probe = part.taken
-    // All of the write, if it was taken apart: while a part of it is out, it is not on hold.
-    const isProbe = ({ taken }: Part) => taken === part.taken
-    const parts = hold.parts.filter(isProbe)
-    hold.parts = hold.parts.filter((each) => !isProbe(each))
-    for (const each of parts) this.#count(hold, each, -1)
-    hold.stream.groups.push(...parts.map((each) => new Group([each])))
+    // All of it, if it was taken apart: while a part of it is out, it is not on hold.
+    for (const part of this.#take(hold, entry)) {
+      hold.probe = part.taken
+      hold.stream.groups.push(new Group([part]))
+    }
     wake(hold.stream)
   }
 
   #bound(hold: Hold): void {
-    while (this.#bytes > this.#options.boundBytes && hold.parts[0] !== undefined) {
-      this.#options.log.holdGaveUp(
-        hold.parts[0].taken.entry,
-        'the bound of what is held is reached',
-      )
-      this.#giveUpOldest(hold)
+    for (const entry of hold.parts.keys()) {
+      if (this.#bytes <= this.#options.boundBytes) return
+      this.#giveUp(hold, entry, 'the bound of what is held is reached')
     }
   }
 
-  #giveUpOldest(hold: Hold): void {
-    const part = hold.parts.shift()
-    if (part === undefined) return
-    this.#count(hold, part, -1)
-    this.#refuse(hold, part)
+  #giveUp(hold: Hold, entry: Entry, why: string): void {
+    this.#options.log.holdGaveUp(entry, why)
+    this.#refuse(hold, this.#take(hold, entry))
   }
 
-  #refuse({ stream, reply }: Hold, { taken, write }: Part): void {
-    taken.refuse(write.lineCount, reply, [write.body])
-    this.#options.finish(stream, taken)
+  #refuse({ stream, reply }: Hold, parts: readonly Part[]): void {
+    for (const { taken, write } of parts) {
+      taken.refuse(write.lineCount, reply, [write.body])
+      this.#options.finish(stream, taken)
+    }
   }
 
-  #take(entry: Entry): { readonly hold: Hold; readonly part: Part } | undefined {
-    const hold = this.#holds.get(keyOf(entry.write.target))
-    if (hold === undefined) return undefined
-    const index = hold.parts.findIndex(({ taken }) => taken.entry === entry)
-    const [part] = index < 0 ? [] : hold.parts.splice(index, 1)
-    if (part === undefined) return undefined
-    this.#count(hold, part, -1)
-    if (hold.parts.length === 0 && hold.probe === undefined) this.#end(hold)
-    return { hold, part }
+  #add(hold: Hold, part: Part): void {
+    const { entry } = part.taken
+    const parts = hold.parts.get(entry)
+    if (parts !== undefined) return void parts.push(part)
+    hold.parts.set(entry, [part])
+    this.#count(hold, entry, 1)
   }
 
-  /** Counts an entry once, however many parts it is in. */
-  #count({ stream, isOurs }: Hold, { taken }: Part, sign: 1 | -1): void {
-    const before = taken.heldPartCount
-    taken.heldPartCount += sign
-    if (before > 0 && taken.heldPartCount > 0) return
-    const { bytes } = taken.entry
-    if (!isOurs) taken.entry.heldCount += sign
+  /** All parts of the entry; none when it is not on hold. */
+  #take(hold: Hold, entry: Entry): readonly Part[] {
+    const parts = hold.parts.get(entry)
+    if (parts === undefined) return []
+    hold.parts.delete(entry)
+    this.#count(hold, entry, -1)
+    return parts
+  }
+
+  #takeAll(hold: Hold): readonly Part[] {
+    return [...hold.parts.keys()].flatMap((entry) => this.#take(hold, entry))
+  }
+
+  #count({ stream, isOurs }: Hold, entry: Entry, sign: 1 | -1): void {
+    if (!isOurs) entry.heldCount += sign
     this.#writes += sign
-    this.#bytes += sign * bytes
-    stream.waitingBytes -= sign * bytes
+    this.#bytes += sign * entry.bytes
+    stream.waitingBytes -= sign * entry.bytes
   }
+}
+
+function firstKey<K>(map: ReadonlyMap<K, unknown>): K | undefined {
+  return map.keys().next().value
 }
 
 function openHold(
@@ -292,8 +299,8 @@ function openHold(
   target: WriteTarget,
   why: Pick<Hold, 'reply' | 'isOurs'>,
 ): Hold {
-  const idle = { parts: [], probe: undefined, failures: 0, timer: undefined, isTold: false }
-  return { key, stream, target, ...why, ...idle }
+  const idle = { probe: undefined, failures: 0, timer: undefined, isTold: false }
+  return { key, stream, target, ...why, parts: new Map(), ...idle }
 }
 
 /** A retention policy's name and its length keep database names from running into it. */

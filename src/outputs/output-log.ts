@@ -100,13 +100,13 @@ export class OutputLog {
 
   holdEnded(target: WriteTarget, writes: number): void {
     const { database, retentionPolicy } = target
-    const text = `database "${database}" is there now: ${renderCount(writes, 'kept write')} follow`
+    const text = `no longer waits for database "${database}": ${renderCount(writes, 'kept write')} go`
     this.#warn('hold-ended', { database, retentionPolicy, writes }, text)
   }
 
   holdGaveUp(entry: Entry, why: string): void {
     const { database } = entry.write.target
-    const text = `gave up a write to "${database}", which is missing there: ${why}`
+    const text = `gave up a write to "${database}" that waited for it to be writable there: ${why}`
     this.#warn('hold-gave-up', { database, why }, text)
   }
 

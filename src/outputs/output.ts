@@ -24,7 +24,7 @@ import { Holds } from './holds.ts'
 import { OutputHealth } from './output-health.ts'
 import { OutputLog } from './output-log.ts'
 import type { OutputSnapshot } from './output-snapshot.ts'
-import type { Taken } from './part.ts'
+import type { Group, Taken } from './part.ts'
 import { Refusals } from './refusals.ts'
 import { Setbacks } from './setbacks.ts'
 import type { StreamDrain } from './stream-drain.ts'
@@ -133,14 +133,19 @@ export class Output implements AsyncDisposable {
     const finish = (stream: StreamDrain, taken: Taken) => this.#finish(stream, taken, events)
     const parts = { config, backlog, health, log, clock, random, wake, finish }
     const graceMs = config.kind === 'http' ? config.missingDbGraceMs : 0
-    const windowBytes =
-      options.windowBytes ?? Math.max(WINDOW_MIN_BYTES, WINDOW_BATCHES * batchMaxBytes)
+    const windowBytes = options.windowBytes ?? defaultWindowBytes(batchMaxBytes)
     const boundBytes = (stored === undefined ? bufferBytes : windowBytes) * HELD_SHARE
     const holds: Holds = new Holds({ ...parts, delayMaxMs, graceMs, boundBytes, onHeld, onWaiting })
     const refusals = new Refusals({ ...parts, onRefused })
-    const setbacks = new Setbacks({ ...parts, onFailed })
-    const onRest = () => this.#onRest?.()
-    this.#drain = new Drain({ ...parts, destination, holds, refusals, setbacks, onRest })
+    const setbacks = new Setbacks({
+      ...{ ...parts, onFailed },
+      // Whether its database is there shows with others: its hold need not wait for it.
+      onSuspect: (group: Group) => holds.noteAnswer(group),
+    })
+    this.#drain = new Drain({
+      ...{ ...parts, destination, holds, refusals, setbacks },
+      onRest: () => this.#onRest?.(),
+    })
     const { deadLetters, onUnloaded } = options
     const onKept = (entry: Entry) => this.#catchUp?.noteDone(entry.sequence)
     this.#letters =
@@ -315,4 +320,8 @@ export class Output implements AsyncDisposable {
     for (const entry of this.#holds.oldest()) oldestAtMs = Math.min(oldestAtMs, entry.appendedAtMs)
     return nowMs - oldestAtMs
   }
+}
+
+function defaultWindowBytes(batchMaxBytes: number): number {
+  return Math.max(WINDOW_MIN_BYTES, WINDOW_BATCHES * batchMaxBytes)
 }

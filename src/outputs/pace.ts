@@ -8,7 +8,7 @@
  *
  * Small requests say little about how fast large ones go. So a batch may grow with each attempt, as
  * far as the last one would have gone in BATCH_TARGET_MS; and a wait is expected only while
- * something has really been waiting for EVIDENCE_MS.
+ * something has really been waiting for EVIDENCE_MS, and more than the next request would carry.
  */
 
 /** Time constant of forgetting. */

@@ -8,8 +8,7 @@
  * that order is kept by construction. A taken entry is settled when the last of its parts is
  * finished.
  *
- * Invariant: the parts of a group belong to different entries; a group that stands for some lines
- * of an entry holds nothing else.
+ * Invariant: the parts of a group are in the order of the log.
  */
 
 import { halveLines } from '../line-protocol/split.ts'
@@ -31,8 +30,6 @@ export class Taken {
   readonly filteredLineCount: number
   /** Times that its lines were taken apart. */
   splitCount = 0
-  /** Of its parts, those on hold. */
-  heldPartCount = 0
   #openPartCount = 1
   #refusedLineCount = 0
   readonly #refusedBodies: Buffer[] = []

@@ -39,6 +39,8 @@ export interface SetbacksOptions {
   readonly random: () => number
   /** An attempt in this stream failed; what is pending there stays pending. */
   readonly onFailed: (database: string) => void
+  /** The group's own data may be what makes it fail. */
+  readonly onSuspect: (group: Group) => void
   /** A stream that waited may go on. */
   readonly wake: (stream: StreamDrain) => void
 }
@@ -57,9 +59,11 @@ export class Setbacks {
     backlog.counters.failedAttempts++
     stream.failures++
     if (!hasBegun) for (const { taken } of group.parts) taken.entry.begunCount--
-    if (!isDown && suspicion !== 'reset') health.noteAnswer()
+    // Of a server on trial a reset says as much: it did not refuse its credentials.
+    if (!isDown && (suspicion !== 'reset' || health.isOnTrial)) health.noteAnswer()
     if (suspicion !== 'none') group.noteSuspicion(suspicion, why)
     else if (!isDown) group.clearSuspicion()
+    if (group.isSuspicious) this.#options.onSuspect(group)
     // A kept connection that died under the request: nothing has been said about the server yet.
     if (suspicion === 'reset' && stream.failures === 1) return
     if (config.bufferBytes === 0) {

@@ -175,24 +175,26 @@ export class StreamDrain {
     if (parts.length > 0) this.groups.push(new Group(parts))
   }
 
-  /** Parts that were on hold go next. */
+  /** Parts that were on hold go next, in the order of the log. */
   release(parts: readonly Part[]): void {
-    this.#released = [...this.#released.slice(this.#releasedAt), ...parts]
+    // Of two holds, `''` and `autogen` may be one storage.
+    const released = this.#released.slice(this.#releasedAt).concat(parts)
+    this.#released = released.sort((a, b) => a.taken.entry.sequence - b.taken.entry.sequence)
     this.#releasedAt = 0
   }
 
   /** Takes out whatever was taken and goes to that target, in order. */
   sweep(fits: (write: Write) => boolean): Part[] {
-    const swept: Part[] = []
+    let swept: Part[] = []
     for (const group of this.groups.splice(0)) {
-      if (group.parts.some(({ write }) => fits(write))) swept.push(...group.parts)
+      // Not spread into a call: a group may have more parts than a call takes arguments.
+      if (group.parts.some(({ write }) => fits(write))) swept = swept.concat(group.parts)
       else this.groups.push(group)
     }
     const released = this.#released.slice(this.#releasedAt)
     this.#released = released.filter(({ write }) => !fits(write))
     this.#releasedAt = 0
-    swept.push(...released.filter(({ write }) => fits(write)))
-    return swept
+    return swept.concat(released.filter(({ write }) => fits(write)))
   }
 
   /**

@@ -215,3 +215,23 @@ test('no rights of the output’s own user to one database: 503, and the other d
   assert.equal(await statusOf(relay, 'then\n'), 204)
   assert.equal(memory.usedBytes, 0)
 })
+
+test('the default retention policy and autogen are one storage, also after a hold', async () => {
+  const { b, relay, clock } = await openServers()
+  b.missing.add('db')
+  const { target } = writeOf('')
+  const autogen = writeTarget({ ...target, retentionPolicy: 'autogen' })
+  for (const [body, to] of [
+    ['1\n', target],
+    ['2\n', autogen],
+    ['3\n', target],
+    ['4\n', autogen],
+  ] as const) {
+    const reply = relay.accept({ ...writeOf(body), target: to })
+    await clock.advance(60)
+    assert.equal((await reply).status, 204)
+  }
+  b.missing.clear()
+  await clock.advance(20_000)
+  assert.deepEqual(b.stored, ['1\n', '2\n', '3\n', '4\n'])
+})
