@@ -100,7 +100,7 @@ export class OutputLog {
 
   holdEnded(target: WriteTarget, writes: number): void {
     const { database, retentionPolicy } = target
-    const text = `no longer waits for database "${database}": ${renderCount(writes, 'kept write')} go`
+    const text = `waits no longer for database "${database}": ${renderCount(writes, 'write')} go`
     this.#warn('hold-ended', { database, retentionPolicy, writes }, text)
   }
 

@@ -94,15 +94,7 @@ export class Output implements AsyncDisposable {
       boundBytes: bufferBytes,
       batchMaxBytes,
       keepsLetters: options.deadLetters !== undefined,
-      onSettled: (entry, outcome) => {
-        holds.noteSettled(entry)
-        const { pendingWrites, pendingBytes } = backlog.counters
-        if (pendingBytes - holds.bytes <= batchMaxBytes) health.noteCaughtUp()
-        if (outcome.kind === 'dead-lettered') this.#letters?.write(entry, outcome)
-        else this.#catchUp?.noteDone(entry.sequence)
-        if (!this.#catchUp?.noteSettled(entry)) events.onSettled(entry, outcome)
-        if (pendingWrites === 0) this.#onRest?.()
-      },
+      onSettled: (entry, outcome) => this.#settled(entry, outcome, events),
       onGivenUp: (entry) => log.gaveUp(entry, bufferBytes),
     })
     const health = new OutputHealth({
@@ -303,6 +295,16 @@ export class Output implements AsyncDisposable {
     if (this.#catchUp !== undefined) return // What is pending stays owed, on the disk.
     this.#holds.abandon((stream, part) => this.#backlog.abandonPart(stream, part))
     this.#backlog.abandon()
+  }
+
+  #settled(entry: Entry, outcome: Outcome, events: OutputEvents): void {
+    this.#holds.noteSettled(entry)
+    const { pendingWrites, pendingBytes } = this.#backlog.counters
+    if (pendingBytes - this.#holds.bytes <= this.config.batchMaxBytes) this.#health.noteCaughtUp()
+    if (outcome.kind === 'dead-lettered') this.#letters?.write(entry, outcome)
+    else this.#catchUp?.noteDone(entry.sequence)
+    if (!this.#catchUp?.noteSettled(entry)) events.onSettled(entry, outcome)
+    if (pendingWrites === 0) this.#onRest?.()
   }
 
   /** A refusal is settled once it shows whether its client knows of it. */

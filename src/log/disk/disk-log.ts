@@ -282,7 +282,9 @@ export class DiskLog implements AsyncDisposable {
     for (const { done } of this.#places) done.add(unused)
   }
 
-  /** The last segment is never trimmed: where that is what fills the disk, it must not be the last. */
+  /**
+   * The last segment is never trimmed: where that is what fills the disk, it must not be the last.
+   */
   #needsSegment(): boolean {
     const { isFailing, nextSequence, sizes } = this.#segments
     if (isFailing) return true

@@ -136,12 +136,11 @@ export class SegmentLog implements AsyncDisposable {
     return this.#segments.roster()
   }
 
-  /** On disk, room made ahead and quarantine apart. */
+  /** On disk; without quarantine. */
   get bytes(): number {
     return this.#segments.bytes
   }
 
-  /** Oldest first. */
   get sizes(): readonly SegmentSize[] {
     return this.#segments.sizes()
   }
