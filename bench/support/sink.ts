@@ -9,13 +9,16 @@
  *     hung    takes connections and nothing else
  *     slow    is on a line of 1 kB/s
  */
-import { openFakeInflux } from '../../test/support/fake-influx.ts'
+import { type FakeInflux, openFakeInflux } from '../../test/support/fake-influx.ts'
 import { openFaultProxy } from '../../test/support/fault-proxy.ts'
 
 const [trouble = 'none', rate = 'Infinity'] = process.argv.slice(2)
 
-const influx = await openFakeInflux({
-  answer: trouble === '503' ? 503 : 204,
+const influx: FakeInflux = await openFakeInflux({
+  answer: () => {
+    influx.forget()
+    return trouble === '503' ? 503 : 204
+  },
   bytesPerSecond: Number(rate),
 })
 const proxy = await openFaultProxy(influx.port)

@@ -1,0 +1,96 @@
+/**
+ * How does a relay come back with a large backlog on disk? Prints the time from its start to ready,
+ * how fast the backlog drains, against the rate of one connection that sends the same bodies to the
+ * same output directly, and the largest resident memory.
+ *
+ * Run: `node bench/recovery.ts [MEGABYTES] [RATE]`. The backlog is made with the output down; then
+ * the relay is killed and started again, with the output up. The output is a process of its own
+ * that answers at once, or works at RATE MB/s.
+ */
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { freePort } from '../test/support/free-port.ts'
+import { readMetrics, type Sample, sumOf } from '../test/support/metrics.ts'
+import { relayConfig } from '../test/support/relay-config.ts'
+import { type RelayProcess, startRelayProcess } from '../test/support/relay-process.ts'
+import { until } from '../test/support/wait.ts'
+import { openWriteClient, type WriteClient } from '../test/support/write-client.ts'
+import { startSink } from './support/start-sink.ts'
+
+const MEGABYTE = 1_000_000
+const BACKLOG_BYTES = Number(process.argv[2] ?? 1_000) * MEGABYTE
+const SINK_RATE = Number(process.argv[3] ?? Number.POSITIVE_INFINITY) * MEGABYTE
+const LINES = 5_000
+const DRAIN_MAX_MS = 300_000
+
+/** As agents send them: some tags, some fields, a time. */
+function makeBody(n: number): string {
+  const line = (i: number) =>
+    `cpu,host=host-${i % 100},region=eu-west usage_user=${i / 7},usage_system=${n / 3},n=${i}i ` +
+    `${1_700_000_000_000_000_000n + BigInt(n * LINES + i)}\n`
+  return Array.from({ length: LINES }, (_, i) => line(i)).join('')
+}
+
+const bodies = Array.from({ length: 20 }, (_, n) => makeBody(n))
+const bodyBytes = bodies.reduce((sum, { length }) => sum + length, 0) / bodies.length
+const count = Math.ceil(BACKLOG_BYTES / bodyBytes)
+
+/** Writes them one after the other. @returns MB/s */
+async function writeAll(client: WriteClient): Promise<number> {
+  const startedAt = performance.now()
+  for (let i = 0; i < count; i++) {
+    const { status, body } = await client.write(bodies[i % bodies.length] ?? '')
+    if (status !== 204) throw new Error(`answered ${status}: ${body}`)
+  }
+  return rate(count * bodyBytes, performance.now() - startedAt)
+}
+
+function rate(bytes: number, ms: number): number {
+  return bytes / MEGABYTE / (ms / 1000)
+}
+
+async function peakMb({ pid }: RelayProcess): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8')
+  return (Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) * 1024) / MEGABYTE
+}
+
+function deliveredLines(samples: readonly Sample[]): number {
+  return sumOf(samples, 'relay_output_lines_total', { outcome: 'delivered' })
+}
+
+const folder = await mkdtemp(join(tmpdir(), 'line-relay-bench-'))
+const http = `log-dir = "${folder}"`
+try {
+  const absent = `http://127.0.0.1:${await freePort()}`
+  const before = await relayConfig({ outputs: [absent], http })
+  await using filled = await startRelayProcess({ config: before.toml })
+  using filler = openWriteClient(filled.url)
+  const taken = await writeAll(filler)
+  const backlogMb = ((count * bodyBytes) / MEGABYTE).toFixed(0)
+  console.log(`${backlogMb} MB written at ${taken.toFixed(0)} MB/s, its output being down`)
+  console.log(`largest resident memory meanwhile ${(await peakMb(filled)).toFixed(0)} MB`)
+  await filled.kill('SIGKILL')
+
+  await using sink = await startSink('none', SINK_RATE)
+  using direct = openWriteClient(sink.url)
+  const own = await writeAll(direct)
+  console.log(`one connection sends the same directly at ${own.toFixed(0)} MB/s`)
+
+  const after = await relayConfig({ outputs: [sink.url], http })
+  const startedAt = performance.now()
+  await using relay = await startRelayProcess({ config: after.toml })
+  const readyAt = performance.now()
+  console.log(`started again: ready after ${(readyAt - startedAt).toFixed(0)} ms`)
+  const early = deliveredLines(await readMetrics(after.adminUrl))
+  const countedAt = performance.now()
+  const isDrained = async () => deliveredLines(await readMetrics(after.adminUrl)) >= count * LINES
+  await until(isDrained, { what: 'the backlog is drained', limitMs: DRAIN_MAX_MS })
+  const leftBytes = (count - early / LINES) * bodyBytes
+  const drained = rate(leftBytes, performance.now() - countedAt)
+  const percent = ((drained / own) * 100).toFixed(0)
+  console.log(`drained at ${drained.toFixed(0)} MB/s, ${percent} % of that`)
+  console.log(`largest resident memory ${(await peakMb(relay)).toFixed(0)} MB`)
+} finally {
+  await rm(folder, { recursive: true, force: true })
+}
