@@ -174,6 +174,20 @@ export class Influxd implements AsyncDisposable {
     this.#child?.signal('SIGCONT')
   }
 
+  /**
+   * Resolves when it works on no write, also not on one whose client is gone; at once when it does
+   * not run.
+   */
+  async untilIdle(): Promise<void> {
+    if (this.#child === undefined) return
+    const isIdle = async () => {
+      if (this.#child === undefined) return true
+      const variables: unknown = await (await fetch(`${this.url}/debug/vars`)).json()
+      return /"writeReqActive":0\b/.test(JSON.stringify(variables))
+    }
+    await until(isIdle, { what: `no write is under way in ${this.url}`, limitMs: 30_000 })
+  }
+
   async createDatabase(name: string): Promise<void> {
     await this.query(`CREATE DATABASE ${quoted(name)}`)
   }

@@ -16,8 +16,13 @@ import type { HttpAnswer } from './http-request.ts'
 import { type RelayProcess, type RelayProcessOptions, startRelayProcess } from './relay-process.ts'
 import type { WriteClient } from './write-client.ts'
 
+export interface MortalRelayOptions extends RelayProcessOptions {
+  /** Called after every kill, before the next start. */
+  readonly onKilled?: () => Promise<unknown>
+}
+
 export class MortalRelay implements AsyncDisposable {
-  readonly #options: RelayProcessOptions
+  readonly #options: MortalRelayOptions
   #process: RelayProcess | undefined
   #up = Promise.withResolvers<void>()
   /** From before the signal is sent until the next one is ready. */
@@ -28,7 +33,7 @@ export class MortalRelay implements AsyncDisposable {
   brokenCount = 0
   readonly unexpected: string[] = []
 
-  constructor(options: RelayProcessOptions) {
+  constructor(options: MortalRelayOptions) {
     this.#options = options
   }
 
@@ -59,6 +64,7 @@ export class MortalRelay implements AsyncDisposable {
     await this.#process?.kill('SIGKILL')
     await this.#process?.[Symbol.asyncDispose]()
     this.#process = undefined
+    await this.#options.onKilled?.()
   }
 
   /**
