@@ -85,6 +85,9 @@ export class CatchUp {
   /** What it owes below this is given up where another output is through with it. */
   #giveUpBelow = 0
   #isReading = false
+  /** Read, but what had to be done with them first has failed; they come again. */
+  #untaken: readonly StoredRecord[] = []
+  /** Runs while it waits to try again. */
   #timer: Timer | undefined
   #isClosed = false
 
@@ -169,13 +172,16 @@ export class CatchUp {
     if (this.#reader !== undefined && !this.#isReading) void this.#reader[Symbol.asyncDispose]()
     this.#nextSequence = fromSequence
     this.#reader = this.#options.stored.openReader(fromSequence)
+    this.#untaken = []
+    this.#timer?.cancel()
+    this.#timer = undefined
     this.#fill()
   }
 
   #fill(): void {
     const reader = this.#reader
     if (reader === undefined || this.#isReading || this.#isClosed || !this.#hasRoom) return
-    this.#timer?.cancel()
+    if (this.#timer !== undefined) return
     this.#isReading = true
     void this.#readOn(reader) // Never rejects, but for a bug of ours, which must end the process.
   }
@@ -198,11 +204,13 @@ export class CatchUp {
   async #read(reader: StoredReader): Promise<void> {
     let emptyReads = 0
     while (this.#hasRoom && !this.#isClosed) {
-      const records = await reader.read()
+      const records = this.#untaken.length > 0 ? this.#untaken : await reader.read()
       if (this.#isClosed || this.#reader !== reader) return
+      this.#untaken = records // Until all is done with them that may fail.
       const given = records.filter((record) => this.#isGivenUp(record))
       if (given.length > 0) await this.#giveUp(given)
       if (this.#reader !== reader) return
+      this.#untaken = []
       for (const record of records) this.#take(record)
       emptyReads = records.length === 0 ? emptyReads + 1 : 0
       // What is offered is on the disk: a second look that finds nothing means that it is gone.
@@ -273,8 +281,12 @@ export class CatchUp {
   #retryLater(error: unknown): void {
     if (this.#isClosed) return
     const { name, clock, logger } = this.#options
-    const text = `output "${name}": the log on disk cannot be read (${errorText(error)})`
+    const text = `output "${name}": its backlog on disk cannot be worked on (${errorText(error)})`
     logger.error({ output: name }, `${text}; tried again in ${READ_RETRY_MS / 1000} s`)
-    this.#timer = clock.startTimer(READ_RETRY_MS, () => this.#fill(), { isBackground: true })
+    const retry = () => {
+      this.#timer = undefined
+      this.#fill()
+    }
+    this.#timer = clock.startTimer(READ_RETRY_MS, retry, { isBackground: true })
   }
 }

@@ -7,6 +7,8 @@
  * relay does not grow with it.
  */
 import assert from 'node:assert/strict'
+import { mkdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { type FakeInflux, openFakeInflux } from '../support/fake-influx.ts'
 import { readMetrics, sumOf, untilNothingPends } from '../support/metrics.ts'
@@ -17,14 +19,15 @@ import { TRIALS } from '../support/trials.ts'
 import { until } from '../support/wait.ts'
 import { openWriteClient } from '../support/write-client.ts'
 
+const SMALL_SEGMENTS = join(import.meta.dirname, '../support/small-segments-program.ts')
 /** Less than the time an output has to drain when the relay stops. */
 const STOP_AT_ONCE_MS = 4_000
 const MEGABYTE = 1_000_000
 /** More than an output has in memory of the log, several times. */
-const FAR_BYTES = 120 * MEGABYTE * Math.min(10, Math.max(1, TRIALS))
+const FAR_BYTES = 250 * MEGABYTE * Math.min(10, Math.max(1, TRIALS))
 const BODY_BYTES = 500_000
 /** Windows, requests and garbage; far less than the backlog. */
-const GROWTH_MAX_BYTES = 100 * MEGABYTE
+const GROWTH_MAX_BYTES = 150 * MEGABYTE
 
 function configOf(
   folder: string,
@@ -229,4 +232,35 @@ test('what waits in a short backlog at the start stays when more than memory hol
   const inOrder = Array.from({ length: bodies.last }, (_, index) => index + 1)
   assert.deepEqual([...a.numbers], inOrder)
   assert.deepEqual([...b.numbers], inOrder)
+})
+
+test('what cannot be put on record is not given up, and nothing near it is lost', async (t) => {
+  await using a = await openFakeInflux()
+  await using b = await openFakeInflux()
+  const folder = await temporaryFolder(t)
+  // A folder in the place of the file: no gap can be put on record.
+  const gaps = join(folder, 'gaps.jsonl')
+  await mkdir(gaps)
+  const bounded = `{ location = "${b.url}/write", buffer-size-mb = 1, max-delay-interval = "200ms" }`
+  const config = await relayConfig({ outputs: [a.url, bounded], http: `log-dir = "${folder}"` })
+  await b.stop()
+  const count = 150
+  const padding = 'x'.repeat(20_000)
+  const errors = ({ logs }: RelayProcess) => logs.filter(({ level }) => level === 'error')
+  await using relay = await startRelayProcess({ config: config.toml, program: SMALL_SEGMENTS })
+  using client = openWriteClient(relay.url)
+  for (let n = 1; n <= count; n++) {
+    assert.equal((await client.write(`m n=${n}i,s="${padding}" ${n}\n`)).status, 204)
+  }
+  await relay.line(({ level, output }) => level === 'error' && output === 'b')
+  for (let n = 0; n < 20; n++) await client.write(`other n=${n} ${n}\n`)
+  assert(errors(relay).length < 10, 'it is said again and again')
+  await rm(gaps, { recursive: true })
+  await b.start()
+  await until(() => b.received.includes('other n=19'), { what: 'b has the last', limitMs: 20_000 })
+  await untilNothingPends(config.adminUrl)
+  const recorded = (await readFile(gaps, 'utf8')).trim().split('\n')
+  const given = recorded.reduce((sum, line) => sum + Number(JSON.parse(line).writes), 0)
+  const received = new Set([...b.received.matchAll(/m n=(\d+)i/g)].map(([, n]) => n))
+  assert.equal(received.size + given, count)
 })
