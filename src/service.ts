@@ -53,6 +53,8 @@ export interface Leftover {
   readonly output: string
   readonly lines: number
   readonly writes: number
+  /** On the disk, and sent after the next start. */
+  readonly isKept: boolean
 }
 
 export interface Service {
@@ -277,11 +279,11 @@ async function stopService(
 }
 
 function leftoverOf({ config, relay }: OpenRelay): Leftover[] {
-  if (config.logDir !== undefined) return [] // Kept on the disk, and sent after the next start.
+  const isKept = config.logDir !== undefined
   return relay
     .snapshot()
     .outputs.filter(({ pendingWrites }) => pendingWrites > 0)
-    .map(({ name, pendingLines, pendingWrites }) => {
-      return { relay: relay.name, output: name, lines: pendingLines, writes: pendingWrites }
+    .map(({ name, pendingLines: lines, pendingWrites: writes }) => {
+      return { relay: relay.name, output: name, lines, writes, isKept }
     })
 }

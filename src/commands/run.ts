@@ -1,9 +1,9 @@
 /**
  * `relay -config relay.toml`: opens the service, runs it until a signal, stops it clean.
  *
- * Exit codes: 0 stopped with nothing left to deliver; 1 the configuration or an address is
- * unusable, a listener died, or accepted writes were left undelivered; 130 a second signal cut the
- * stop short.
+ * Exit codes: 0 stopped with nothing left to deliver but what is kept on disk; 1 the configuration
+ * or an address is unusable, a listener died, or accepted writes were lost; 130 a second signal cut
+ * the stop short.
  */
 
 import type { Config, LogFormat, LogLevel } from '../config/config.ts'
@@ -103,16 +103,16 @@ function logAddresses(service: Service, logger: Logger): void {
   logger.info({}, 'ready')
 }
 
-/** @returns whether everything that was accepted has been delivered. */
+/** @returns whether everything that was accepted has been delivered, or will be. */
 async function stop(service: Service, logger: Logger): Promise<boolean> {
   const leftover = await service.stop()
-  for (const { relay, output, lines, writes } of leftover) {
+  for (const { relay, output, lines, writes, isKept } of leftover) {
+    const fields = { relay, output, lines, writes }
     const amount = `${renderCount(lines, 'line')} in ${renderCount(writes, 'write')}`
-    logger.error(
-      { relay, output, lines, writes },
-      `output "${output}" of relay "${relay}" did not get ${amount}: lost with this process`,
-    )
+    const text = `output "${output}" of relay "${relay}" did not get ${amount}`
+    if (isKept) logger.info(fields, `${text} yet: kept on disk for the next start`)
+    else logger.error(fields, `${text}: lost with this process`)
   }
   logger.info({}, leftover.length === 0 ? 'stopped; everything was delivered' : 'stopped')
-  return leftover.length === 0
+  return leftover.every(({ isKept }) => isKept)
 }
