@@ -161,7 +161,10 @@ class Run {
   }
 
   async #opened(): Promise<DeadLetters> {
-    this.#dead ??= await openTestDeadLetters(this.#files, { fileBytes: 2_200 })
+    if (this.#dead !== undefined) return this.#dead
+    this.#dead = await openTestDeadLetters(this.#files, { fileBytes: 2_200 })
+    // Waits for the count of what is there, which a fault would spoil.
+    await this.#dead.removeBelow(0)
     return this.#dead
   }
 
