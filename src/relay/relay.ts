@@ -335,7 +335,7 @@ export class Relay implements AsyncDisposable {
     const isSafe = isKept && entry.isDurable && decision !== 'refused'
     const answer = isSafe ? replyTo('stored', ballot) : replyTo(decision, ballot)
     entry.isDisowned = decision !== 'stored' && !isSafe
-    reply(answer)
+    reply(entry.isDurable ? answer : refusalReply('log-failing'))
     if (decision === 'refused' || decision === 'stored') return
     // What is on the disk stays there: every output reads it in its turn.
     if (this.#log.disk !== undefined || entry.begunCount > 0 || entry.storedCount > 0) return

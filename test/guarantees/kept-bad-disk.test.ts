@@ -135,7 +135,11 @@ for (const [call, error] of [
     assert.equal((await writes.write()).status, 204)
     {
       await using _fault = await injectFault(relay.pid, `${call}:error=${error}`)
-      for (let i = 0; i < 8; i++) assert.equal((await writes.write()).status, 503)
+      for (let i = 0; i < 8; i++) {
+        const { status, body } = await writes.write()
+        assert.equal(status, 503)
+        assert.match(body, /the log on disk cannot be written/)
+      }
       assert(!influx.received.includes(' n=2i'), 'what is not on the disk was sent')
     }
     await writes.untilAnswered(204)
