@@ -29,7 +29,7 @@ export interface Entry {
   readonly appendedAtMs: number
   /** Outputs that have stored it. */
   storedCount: number
-  /** Attempts under way or of unknown end, at any output. */
+  /** Attempts at any output that were begun, and are not known to have done nothing. */
   begunCount: number
   /** Outputs that still owe it. */
   owedCount: number
