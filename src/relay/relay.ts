@@ -188,7 +188,8 @@ export class Relay implements AsyncDisposable {
   }
 
   /**
-   * Stops at once; what is pending is dropped and counted, and waiting clients are answered 503.
+   * Stops at once; waiting clients are answered 503. What is pending is dropped and counted, or,
+   * with a log on disk, stays owed and is delivered after the next start.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosing = true

@@ -80,18 +80,20 @@ test('quick-start.toml runs without a database', () => {
   ])
 })
 
-test('docs/configuration.md has a row for every key with its default', () => {
+test('docs/configuration.md has a row for every key: default, meaning, what happens at the limit', () => {
   const rows = textOf('docs/configuration.md')
     .split('\n')
     .filter((line) => line.startsWith('| `'))
     .map((line) => line.replaceAll(/ +/g, ' ')) // Columns are padded by the formatter.
   for (const { header, keys } of KEY_SECTIONS) {
-    for (const { name, defaultText, kind } of keys) {
+    for (const { name, defaultText, kind, doc, atLimit } of keys) {
       const shownDefault = defaultText === '""' ? '' : `\`${defaultText}\``
-      const beginning = `| \`${name}\` | ${kind.label} | ${shownDefault}`
+      const cell = shownDefault === '' ? '| |' : `| ${shownDefault} |`
+      const beginning = `| \`${name}\` | ${kind.label} ${cell} ${doc}`
+      const end = atLimit === '' ? '| |' : `| ${atLimit} |`
       assert(
-        rows.some((row) => row.startsWith(beginning)),
-        `${header}: ${beginning}`,
+        rows.some((row) => row.startsWith(beginning) && row.endsWith(end)),
+        `${header}: ${beginning} … ${end}`,
       )
     }
   }

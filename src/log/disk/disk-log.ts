@@ -34,6 +34,7 @@ import { lockFolder } from './folder-lock.ts'
 import { GapFile, type GivenUp } from './gap-file.ts'
 import { giveUpBelow } from './log-bounds.ts'
 import type { LogReader } from './log-reader.ts'
+import { tellOrphans } from './orphans.ts'
 import { type Appending, openSegmentLog, SEGMENT_BYTES, type SegmentLog } from './segment-log.ts'
 
 const CURSOR_FOLDER = 'cursors'
@@ -123,6 +124,7 @@ export async function openDiskLog(options: DiskLogOptions): Promise<DiskLog> {
     return { output: name, boundBytes, file, done: doneOf(name, cursor, segments), saved: '' }
   })
   const orphans = cursors.filter(({ output }) => !roster.includes(output))
+  tellOrphans(orphans, { folder, cursorFolder, logger })
   return new DiskLog(options, { isOwner, segments, places, orphans, parts: stack.move() })
 }
 
@@ -177,7 +179,6 @@ export class DiskLog implements AsyncDisposable {
     this.#parts = parts
     this.#gaps = new GapFile(options)
     this.#problem = new LogThrottle(options.clock, PROBLEM_LOG_INTERVAL_MS)
-    this.#tellOrphans()
     this.#schedule()
   }
 
@@ -334,17 +335,5 @@ export class DiskLog implements AsyncDisposable {
     const what = `cannot save the cursor of output "${output}": ${errorText(saved.error)}`
     this.#tell(`${what}; after a restart it is sent some writes again`)
     return 0
-  }
-
-  #tellOrphans(): void {
-    const { folder, logger } = this.#options
-    for (const { output, doneBelow } of this.#orphans) {
-      const isOwed = doneBelow < this.#segments.nextSequence
-      if (!isOwed) continue
-      const text =
-        `log: output "${output}" is not configured any more, and is owed writes from number ` +
-        `${doneBelow} on; they are kept. If it has a new name: relay log adopt "${output}" NEW`
-      logger.warn({ folder, output, doneBelow }, text)
-    }
   }
 }
