@@ -3,14 +3,15 @@
  * how fast the backlog drains, against the rate of one connection that sends the same bodies to the
  * same output directly, and the largest resident memory.
  *
- * Run: `node bench/recovery.ts [MEGABYTES] [RATE]`. The backlog is made with the output down; then
- * the relay is killed and started again, with the output up. The output is a process of its own
- * that answers at once, or works at RATE MB/s.
+ * Run: `node bench/recovery.ts [MEGABYTES] [RATE | influxd]` after `npm run build`. The backlog is
+ * made with the output down; then the relay is killed and started again, with the output up. The
+ * output is a process of its own that answers at once, or works at RATE MB/s; or a real InfluxDB.
  */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../test/support/free-port.ts'
+import { openInfluxd } from '../test/support/influxd.ts'
 import { readMetrics, type Sample, sumOf } from '../test/support/metrics.ts'
 import { relayConfig } from '../test/support/relay-config.ts'
 import { type RelayProcess, startRelayProcess } from '../test/support/relay-process.ts'
@@ -20,8 +21,10 @@ import { startSink } from './support/start-sink.ts'
 
 const MEGABYTE = 1_000_000
 const BACKLOG_BYTES = Number(process.argv[2] ?? 1_000) * MEGABYTE
-const SINK_RATE = Number(process.argv[3] ?? Number.POSITIVE_INFINITY) * MEGABYTE
+const OUTPUT = process.argv[3] ?? 'Infinity'
 const LINES = 5_000
+/** What is shipped: from source the resident memory of the compiler would be counted as well. */
+const BUILT = join(import.meta.dirname, '../bin/relay.js')
 const DRAIN_MAX_MS = 300_000
 
 /** As agents send them: some tags, some fields, a time. */
@@ -59,12 +62,32 @@ function deliveredLines(samples: readonly Sample[]): number {
   return sumOf(samples, 'relay_output_lines_total', { outcome: 'delivered' })
 }
 
+interface BenchOutput {
+  readonly url: string
+  /** As it was before anything was written. */
+  empty(): Promise<void>
+}
+
+async function openOutput(stack: AsyncDisposableStack): Promise<BenchOutput> {
+  if (OUTPUT !== 'influxd') {
+    const { url } = stack.use(await startSink('none', Number(OUTPUT) * MEGABYTE))
+    return { url, empty: () => Promise.resolve() }
+  }
+  const influxd = await openInfluxd({ after: (end) => stack.defer(end) })
+  const empty = async () => {
+    await influxd.query('DROP DATABASE db')
+    await influxd.createDatabase('db')
+  }
+  await empty()
+  return { url: influxd.url, empty }
+}
+
 const folder = await mkdtemp(join(tmpdir(), 'line-relay-bench-'))
 const http = `log-dir = "${folder}"`
 try {
   const absent = `http://127.0.0.1:${await freePort()}`
   const before = await relayConfig({ outputs: [absent], http })
-  await using filled = await startRelayProcess({ config: before.toml })
+  await using filled = await startRelayProcess({ config: before.toml, program: BUILT })
   using filler = openWriteClient(filled.url)
   const taken = await writeAll(filler)
   const backlogMb = ((count * bodyBytes) / MEGABYTE).toFixed(0)
@@ -72,14 +95,16 @@ try {
   console.log(`largest resident memory meanwhile ${(await peakMb(filled)).toFixed(0)} MB`)
   await filled.kill('SIGKILL')
 
-  await using sink = await startSink('none', SINK_RATE)
-  using direct = openWriteClient(sink.url)
+  await using stack = new AsyncDisposableStack()
+  const output = await openOutput(stack)
+  using direct = openWriteClient(output.url)
   const own = await writeAll(direct)
+  await output.empty()
   console.log(`one connection sends the same directly at ${own.toFixed(0)} MB/s`)
 
-  const after = await relayConfig({ outputs: [sink.url], http })
+  const after = await relayConfig({ outputs: [output.url], http })
   const startedAt = performance.now()
-  await using relay = await startRelayProcess({ config: after.toml })
+  await using relay = await startRelayProcess({ config: after.toml, program: BUILT })
   const readyAt = performance.now()
   console.log(`started again: ready after ${(readyAt - startedAt).toFixed(0)} ms`)
   const early = deliveredLines(await readMetrics(after.adminUrl))

@@ -27,6 +27,7 @@ import { openUdpDestination } from './outputs/udp/udp-destination.ts'
 import { openRelay, type Relay } from './relay/relay.ts'
 import { type Clock, sleep } from './std/clock.ts'
 import { errorText, RelayError, unreachable } from './std/errors.ts'
+import { BodyGarbage } from './std/garbage-collection.ts'
 import type { Logger } from './std/logger.ts'
 import { MemoryBudget } from './std/memory-budget.ts'
 import { RisingClock } from './write/rising-clock.ts'
@@ -94,7 +95,8 @@ interface OpenRelay {
 /** Opens everything that `config` names, or rejects with nothing left open. */
 export async function openService(options: ServiceOptions): Promise<Service> {
   await using opened = new AsyncDisposableStack()
-  const memory = new MemoryBudget(options.config.maxMemoryBytes)
+  const garbage = new BodyGarbage()
+  const memory = new MemoryBudget(options.config.maxMemoryBytes, (bytes) => garbage.add(bytes))
   const startedAtMs = options.clock.wallMs()
   const relays: OpenRelay[] = []
   let isStopping = false

@@ -11,10 +11,13 @@ import assert from 'node:assert/strict'
 
 export class MemoryBudget {
   readonly limitBytes: number
+  readonly #onFreed: (bytes: number) => void
   #usedBytes = 0
 
-  constructor(limitBytes: number) {
+  /** @param onFreed told of bytes that were given back */
+  constructor(limitBytes: number, onFreed: (bytes: number) => void = () => {}) {
     this.limitBytes = limitBytes
+    this.#onFreed = onFreed
   }
 
   get usedBytes(): number {
@@ -36,5 +39,6 @@ export class MemoryBudget {
   giveBack(bytes: number): void {
     this.#usedBytes -= bytes
     assert(this.#usedBytes >= 0, 'BUG: more memory given back than taken')
+    this.#onFreed(bytes)
   }
 }

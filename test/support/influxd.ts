@@ -19,7 +19,7 @@ import { type Child, type Exit, startChild } from './child.ts'
 import { freePort } from './free-port.ts'
 import { decodeMsgpack } from './msgpack.ts'
 import { pointLines, quoted, type Row, rowsOf, type Series, seriesOf } from './series.ts'
-import { temporaryFolder } from './temporary-folder.ts'
+import { type Lifetime, temporaryFolder } from './temporary-folder.ts'
 import { until } from './wait.ts'
 
 export interface InfluxdOptions {
@@ -55,10 +55,7 @@ export function requireInfluxd(t: Pick<TestContext, 'skip'>): boolean {
 }
 
 /** Started and answering `/ping`. */
-export async function openInfluxd(
-  t: Pick<TestContext, 'after'>,
-  options: InfluxdOptions = {},
-): Promise<Influxd> {
+export async function openInfluxd(t: Lifetime, options: InfluxdOptions = {}): Promise<Influxd> {
   const folder = await temporaryFolder(t)
   const ports = { http: await freePort(), rpc: await freePort(), udp: await freePort() }
   await writeFile(join(folder, 'influxdb.conf'), configuration(folder, ports, options))
@@ -73,7 +70,7 @@ export async function openInfluxd(
 
 /** Two servers with these databases, as a relay that keeps replicas has. */
 export async function openInfluxdPair(
-  t: Pick<TestContext, 'after'>,
+  t: Lifetime,
   databases: readonly string[] = ['db'],
 ): Promise<readonly [Influxd, Influxd]> {
   const pair = await Promise.all([openInfluxd(t), openInfluxd(t)])

@@ -4,9 +4,13 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
 
-export async function temporaryFolder(t: Pick<TestContext, 'after'>): Promise<string> {
+/** What has an end at which to clean up: a test, or a benchmark. */
+export interface Lifetime {
+  after(end: () => Promise<void>): void
+}
+
+export async function temporaryFolder(t: Lifetime): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'line-relay-test-'))
   // Retried: a process that was just killed may still be closing its files in there.
   t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }))

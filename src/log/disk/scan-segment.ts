@@ -50,6 +50,8 @@ export class SegmentScan {
   #searchAt: number
   /** End of the last byte behind `intactEnd` that is not zero, as far as was searched. */
   #usedEnd: number
+  /** As long as the record before: records of one size are read once, and not in two windows. */
+  #windowBytes = WINDOW_BYTES
 
   constructor(options: SegmentScanOptions) {
     this.#file = options.file
@@ -76,24 +78,24 @@ export class SegmentScan {
    */
   async read(end: number): Promise<readonly ScanStep[]> {
     const steps: ScanStep[] = []
-    let windowBytes = WINDOW_BYTES
     while (steps.length === 0 && this.#searchAt < end) {
       const at = this.#searchAt
-      const asked = Math.min(windowBytes, end - at)
+      const asked = Math.min(this.#windowBytes, end - at)
       const window = await readWindow(this.#file, at, asked)
       if (window.length === 0) break
       // Fewer bytes than asked for: the file ends before `end`.
       const isLast = window.length < asked || at + window.length >= end
-      windowBytes = this.#search(window, isLast, steps)
+      this.#search(window, isLast, steps)
     }
     return steps
   }
 
-  /** @returns how long the next window has to be */
-  #search(window: Buffer, isLast: boolean, steps: ScanStep[]): number {
+  /** Takes what is in the window, and says how long the next one has to be. */
+  #search(window: Buffer, isLast: boolean, steps: ScanStep[]): void {
     const base = this.#searchAt
     const { prefix } = this.#seal
     let at = 0
+    let lastBytes = 0
     while (at < window.length) {
       const found = window.indexOf(prefix, at)
       if (found < 0) {
@@ -116,12 +118,14 @@ export class SegmentScan {
           steps.push({ kind: 'damage', at: this.#intactEnd, bytes })
         }
         steps.push({ kind: 'record', record })
-        at = found + record.bytes
+        lastBytes = record.bytes
+        at = found + lastBytes
         this.#intactEnd = base + at
       }
     }
     this.#searchAt = base + at
-    return Math.max(WINDOW_BYTES, Math.min(recordBytes(window, at) ?? 0, RECORD_MAX_BYTES))
+    const nextBytes = recordBytes(window, at) ?? lastBytes
+    this.#windowBytes = Math.max(WINDOW_BYTES, Math.min(nextBytes, RECORD_MAX_BYTES))
   }
 
   #noteUsed(window: Buffer, from: number, to: number): void {
