@@ -62,6 +62,8 @@ export interface HttpRelayConfig extends RelayConfigBase {
   readonly maxConnections: number
   readonly influxdbVersion: string
   readonly unsignedIntegers: boolean
+  /** Plain writes are read from the socket, without node's HTTP parser. */
+  readonly fastLane: boolean
 }
 
 export interface RateLimit {

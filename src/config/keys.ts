@@ -150,6 +150,12 @@ export const HTTP_KEYS = {
     [false, 'false'],
     'accept the u suffix of integers, which InfluxDB 2 and 3 know and 1.x does not',
   ),
+  fastLane: key(
+    'fast-lane',
+    flag(),
+    [true, 'true'],
+    "read plain writes from the socket, in front of node's HTTP parser",
+  ),
   pingStatus: key(
     'default-ping-response',
     whole({ min: 200, max: 599, zeroIsDefault: true }),

@@ -61,6 +61,7 @@ export function parseHttpRelay(
       maxConnections: reader.get(section, HTTP_KEYS.maxConnections),
       influxdbVersion,
       unsignedIntegers: reader.get(section, HTTP_KEYS.unsignedIntegers),
+      fastLane: reader.get(section, HTTP_KEYS.fastLane),
     },
   }
 }

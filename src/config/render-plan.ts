@@ -57,6 +57,7 @@ function relayRows(relay: RelayConfig): Row[] {
         ['max-connections', String(relay.maxConnections)],
         ['influxdb-version', relay.influxdbVersion],
         ['unsigned-integers', String(relay.unsignedIntegers)],
+        ['fast-lane', String(relay.fastLane)],
         ['default-ping-response', String(relay.pingStatus)],
         ['rate-limit', relay.rateLimit === undefined ? 'off' : String(relay.rateLimit.perSecond)],
         ...given('burst-limit', relay.rateLimit && String(relay.rateLimit.burst)),

@@ -8,6 +8,8 @@ export interface HttpCounters {
   /** Closed at once: `max-connections`. */
   refusedConnections: number
   writeRequests: number
+  /** Of `writeRequests`, those that the fast lane has read. */
+  fastWriteRequests: number
   otherRequests: number
   /** Body bytes of writes, as sent. */
   receivedBytes: number
@@ -40,6 +42,7 @@ export function newHttpCounters(): HttpCounters {
     acceptedConnections: 0,
     refusedConnections: 0,
     writeRequests: 0,
+    fastWriteRequests: 0,
     otherRequests: 0,
     receivedBytes: 0,
     unpackedBytes: 0,

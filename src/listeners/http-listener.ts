@@ -1,8 +1,9 @@
 /**
  * The HTTP listener of a relay: to its clients, an InfluxDB 1.x.
  *
- *     socket ─▶ node's parser ─┬─ POST /write ──▶ write lane ──▶ relay
- *                              └─ all else ─────▶ fastify ─────▶ /ping, /health, /query, …
+ *     socket ─▶ fast lane ── plain POST /write ──────────────────▶ intake ──▶ relay
+ *                   └─▶ node's parser ─┬─ POST /write ──▶ write lane ─▲
+ *                                      └─ all else ─────▶ fastify ─────▶ /ping, /health, /query, …
  *
  * Life: `openHttpListener` returns it listening, or rejects with nothing left open. Closing stops
  * accepting first, then answers what is in flight with `Connection: close`, then ends idle
@@ -23,14 +24,17 @@ import type { Logger } from '../std/logger.ts'
 import type { MemoryBudget } from '../std/memory-budget.ts'
 import { LogThrottle } from '../std/throttle.ts'
 import type { RisingClock } from '../write/rising-clock.ts'
+import { FastLane } from './fast-lane/fast-lane.ts'
 import { type HttpCounters, newHttpCounters } from './http-counters.ts'
 import type { RelayHealth } from './http-health.ts'
 import { HTTP_LIMITS, type HttpLimits, LISTEN_BACKLOG_CONNECTIONS } from './http-limits.ts'
 import { HttpRequestsInFlight } from './http-requests-in-flight.ts'
 import { HttpResponder } from './http-responder.ts'
 import { openRoutes } from './http-routes.ts'
-import { createHttpServer } from './http-server.ts'
+import { createHttpServer, TIMEOUT_ANSWER } from './http-server.ts'
+import { WriteIntake } from './http-write-intake.ts'
 import { WriteLane } from './http-write-lane.ts'
+import { WritePlans } from './http-write-plans.ts'
 import { readCertificate } from './tls.ts'
 
 export interface HttpListenerOptions {
@@ -81,9 +85,16 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
     counters,
     lingerMs: limits.lingerMs,
   })
-  const parts = { ...options, limits, requestsInFlight, counters, responder, onBug: failure.reject }
+  const { maxConnections, rateLimit, defaultRetentionPolicy, unsignedIntegers } = config
+  const { stampClock } = options
+  const shared = { ...options, limits, requestsInFlight, counters, onBug: failure.reject }
+  const plans = new WritePlans({ defaultRetentionPolicy, unsignedIntegers, stampClock })
+  const intake = new WriteIntake(shared)
+  const parts = { ...shared, responder, plans, intake }
   const writes = new WriteLane(parts)
-  const { maxConnections } = config
+  // A rate limit counts what is refused as well, which is node's to do.
+  const isFast = config.fastLane && rateLimit === undefined
+  const fastLane = isFast ? new FastLane({ ...parts, timeoutAnswer: TIMEOUT_ANSWER }) : undefined
   const serverOptions = {
     certificate,
     limits,
@@ -93,6 +104,7 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
     counters,
     responder,
     writes,
+    fastLane,
   }
   const app = await openRoutes({
     ...parts,
@@ -106,6 +118,7 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
     requestsInFlight,
     counters,
     failure,
+    fastLane,
     server: app.server,
   })
 }
@@ -141,6 +154,7 @@ interface ServingOptions extends Omit<HttpListenerOptions, 'limits'> {
   readonly requestsInFlight: HttpRequestsInFlight
   readonly counters: HttpCounters
   readonly failure: PromiseWithResolvers<never>
+  readonly fastLane: FastLane | undefined
   readonly server: Server
 }
 
@@ -200,16 +214,19 @@ class ServingListener implements HttpListener {
   }
 
   async #close(): Promise<void> {
-    const { clock, requestsInFlight } = this.#options
+    const { clock, requestsInFlight, fastLane } = this.#options
     requestsInFlight.isDraining = true
     this.#server.close()
     const closeIdle = (): void => {
       this.#server.closeIdleConnections()
+      fastLane?.closeIdleConnections()
       timer = clock.startTimer(IDLE_CHECK_MS, closeIdle)
     }
     let timer = clock.startTimer(0, closeIdle)
     await this.#serverClosed
     timer.cancel()
+    // The server counts a connection as gone before it says so itself.
+    await Promise.all([...this.#sockets].map((socket) => once(socket, 'close')))
   }
 
   /** Of `accept`, mostly for want of file descriptors: the server goes on listening. */

@@ -19,9 +19,11 @@ export class HttpRequestsInFlight {
   readonly #condemned = new Set<Socket>()
   /** The listener is closing: every answer from now on closes its connection. */
   isDraining = false
+  /** Those of the fast lane, which keeps them by itself. */
+  fast = 0
 
   get count(): number {
-    return this.#open.size
+    return this.#open.size + this.fast
   }
 
   begin(request: IncomingMessage, response: ServerResponse): void {

@@ -1,56 +1,43 @@
 /**
- * The hot path: `POST /write` from the request's headers to its answer.
+ * `POST /write` as node's own server gives it: from the request's headers to its body.
  *
- *     plan (URL) → bounds → body → gzip → scanner → relay → answer
+ *     plan (URL) → bounds → body → intake (http-write-intake.ts)
  *
- * Checks come in InfluxDB's order. What needs no database is decided here; only lines that InfluxDB
- * accepts go on. Nothing of a body that was cut off is ever used.
+ * Checks come in InfluxDB's order. Nothing of a body that was cut off is ever used.
  *
- * Promise: bodies of one connection go to the relay in the order in which they came, though large
- * gzip bodies are unpacked on other threads. What comes behind one waits as it came, packed, and
- * counts against the memory budget meanwhile.
- *
- * Limits: http-limits.ts. A body is scanned in one go, during which nothing else of the program
- * runs: 350 to 730 ms for the 25 MB that `max-body-mb` allows unless told otherwise.
+ * Limits: http-limits.ts. Not here: the plain form of `POST /write`, while the fast lane is on
+ * (fast-lane/).
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { HttpRelayConfig } from '../config/config.ts'
-import { scanLines } from '../line-protocol/scan.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Clock } from '../std/clock.ts'
 import { unreachable } from '../std/errors.ts'
 import type { MemoryBudget } from '../std/memory-budget.ts'
 import { Client } from '../write/client.ts'
-import { type Reply, refusedReply, STORED, unavailableReply } from '../write/reply.ts'
-import type { RisingClock } from '../write/rising-clock.ts'
+import type { Reply } from '../write/reply.ts'
 import { errorFormat } from './dialects/error-text.ts'
 import { type HttpAnswer, renderReply } from './dialects/v1.ts'
 import type { V1WriteRequest } from './dialects/v1-request.ts'
 import type { HttpCounters } from './http-counters.ts'
-import { type HttpLimits, RETRY_AFTER_S } from './http-limits.ts'
+import type { HttpLimits } from './http-limits.ts'
 import { TokenBucket } from './http-rate-limit.ts'
 import type { HttpRequestsInFlight } from './http-requests-in-flight.ts'
 import type { HttpResponder } from './http-responder.ts'
-import { type WritePlan, WritePlans } from './http-write-plans.ts'
+import type { WriteIntake, WriteRequest } from './http-write-intake.ts'
+import type { WritePlan, WritePlans } from './http-write-plans.ts'
+import {
+  DATABASE_REQUIRED,
+  INVALID_RETENTION_POLICY,
+  MEMORY_FULL,
+  RATE_LIMITED,
+  TOO_LARGE,
+  TOO_MANY,
+} from './http-write-refusals.ts'
 import { type BodyOptions, type BodyResult, receiveBody } from './request-body.ts'
 import { contentLength, firstHeader } from './request-headers.ts'
-import { type UnpackResult, unpackGzip } from './request-unpack.ts'
-
-const DATABASE_REQUIRED = refusedReply(400, 'database is required')
-export const TOO_LARGE = refusedReply(413, 'Request Entity Too Large')
-const INVALID_RETENTION_POLICY = refusedReply(
-  400,
-  'invalid retention policy name: it has control characters',
-)
-const INVALID_CONSISTENCY = refusedReply(400, 'invalid consistency level')
-const RATE_LIMITED = unavailableReply('rate limit exceeded', RETRY_AFTER_S)
-export const MEMORY_FULL = unavailableReply(
-  'memory for requests is full (max-memory-mb)',
-  RETRY_AFTER_S,
-)
-const TOO_MANY = unavailableReply('too many requests in flight', RETRY_AFTER_S)
 
 /** What the lanes of one listener share. */
 export interface LaneOptions {
@@ -58,7 +45,6 @@ export interface LaneOptions {
   readonly relay: Pick<Relay, 'accept'>
   readonly memory: MemoryBudget
   readonly clock: Clock
-  readonly stampClock: RisingClock
   readonly limits: HttpLimits
   readonly responder: HttpResponder
   readonly requestsInFlight: HttpRequestsInFlight
@@ -71,48 +57,41 @@ export interface LaneOptions {
   readonly onBug: (error: unknown) => void
 }
 
-interface WriteRequest {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  readonly plan: WritePlan
+export interface WriteLaneOptions extends LaneOptions {
+  readonly plans: WritePlans
+  readonly intake: WriteIntake
 }
 
 export class WriteLane {
-  readonly #options: LaneOptions
-  readonly #plans: WritePlans
+  readonly #options: WriteLaneOptions
   readonly #bodyOptions: BodyOptions
   readonly #bucket: TokenBucket | undefined
-  /**
-   * The last work of a connection that was put off; what comes after it on that connection waits.
-   */
-  readonly #putOff = new Map<Socket, Promise<void>>()
   readonly #clients = new WeakMap<Socket, Client>()
 
-  constructor(options: LaneOptions) {
-    const { config, clock, memory, stampClock } = options
-    const { defaultRetentionPolicy, unsignedIntegers, rateLimit } = config
+  constructor(options: WriteLaneOptions) {
+    const { config, clock, memory } = options
     this.#options = options
-    this.#plans = new WritePlans({ defaultRetentionPolicy, unsignedIntegers, stampClock })
     this.#bodyOptions = { maxBytes: config.maxBodyBytes, memory }
-    this.#bucket = rateLimit && new TokenBucket(rateLimit, clock)
+    this.#bucket = config.rateLimit && new TokenBucket(config.rateLimit, clock)
   }
 
   /** @param isAwaitingContinue the client sends the body only once it is told to */
   handle(request: IncomingMessage, response: ServerResponse, isAwaitingContinue = false): void {
-    const { counters, requestsInFlight, responder } = this.#options
+    const { counters, plans, requestsInFlight, responder } = this.#options
     counters.writeRequests++
-    const plan = this.#plans.planFor(request.url ?? '', request.headers.authorization ?? '')
-    const write = { request, response, plan }
+    const plan = plans.planFor(request.url ?? '', request.headers.authorization ?? '')
     const refusal = this.admit(request, plan)
     if (refusal !== undefined) {
-      const answer = this.#render(write, refusal)
+      const answer = render(request, plan, refusal)
       if (isAwaitingContinue || refusal !== TOO_LARGE) responder.answer(request, response, answer)
       else responder.answerEarly(request, response, answer)
       return
     }
     if (isAwaitingContinue) response.writeContinue()
     requestsInFlight.begin(request, response)
-    receiveBody(request, this.#bodyOptions, (result) => this.#received(write, result))
+    receiveBody(request, this.#bodyOptions, (result) => {
+      this.#received({ request, response, plan }, result)
+    })
   }
 
   /**
@@ -138,117 +117,38 @@ export class WriteLane {
     return undefined
   }
 
-  #received(write: WriteRequest, result: BodyResult): void {
-    const { requestsInFlight, counters } = this.#options
-    if (result.kind !== 'received') requestsInFlight.end(write.request)
+  #received(exchange: Exchange, result: BodyResult): void {
+    const { requestsInFlight, responder, counters, intake } = this.#options
+    const { request, response, plan } = exchange
+    const answerEarly = (reply: Reply) =>
+      responder.answerEarly(request, response, render(request, plan, reply))
+    if (result.kind !== 'received') requestsInFlight.end(request)
     switch (result.kind) {
       case 'aborted':
         counters.abortedRequests++
         return
       case 'too-large':
         counters.tooLargeRequests++
-        return this.#answerEarly(write, TOO_LARGE)
+        return answerEarly(TOO_LARGE)
       case 'memory-full':
         counters.memoryFullRequests++
-        return this.#answerEarly(write, MEMORY_FULL)
+        return answerEarly(MEMORY_FULL)
       case 'received':
-        counters.receivedBytes += result.body.length
-        return this.#begin(write, result.body)
+        return intake.take(this.#writeRequest(exchange), result.body)
       default:
         return unreachable(result)
     }
   }
 
-  /** In its turn: after what was put off before it on this connection. */
-  #begin(write: WriteRequest, body: Buffer): void {
-    const { socket } = write.request
-    const earlier = this.#putOff.size === 0 ? undefined : this.#putOff.get(socket)
-    const rest =
-      earlier === undefined
-        ? this.#unpack(write, body)
-        : this.#holdUntil(earlier, body, () => this.#unpack(write, body))
-    if (rest !== undefined) this.#putOffUntil(socket, rest)
-  }
-
-  /** @returns what is still to come, when the body is large; else it is with the relay by now */
-  #unpack(write: WriteRequest, body: Buffer): Promise<void> | undefined {
-    const { request } = write
+  #writeRequest({ request, response, plan }: Exchange): WriteRequest {
+    const { requestsInFlight, responder } = this.#options
     const encoding = request.headers['content-encoding']
     const isGzip = encoding !== undefined && firstHeader(request, 'content-encoding') === 'gzip'
-    const result = isGzip ? unpackGzip(body, this.#bodyOptions) : undefined
-    if (result instanceof Promise) {
-      return this.#holdUntil(result, body, (unpacked) => this.#unpacked(write, unpacked))
+    const answer = (reply: Reply) => {
+      requestsInFlight.end(request)
+      responder.answer(request, response, render(request, plan, reply))
     }
-    if (result === undefined) this.#process(write, body)
-    else this.#unpacked(write, result)
-    return undefined
-  }
-
-  /**
-   * Charges a body to the memory budget while it waits for `ready`, which never rejects.
-   *
-   * Cannot pass the budget's limit: whoever comes here has given the same bytes back just before,
-   * having received the body or waited with it.
-   */
-  #holdUntil<T>(
-    ready: Promise<T>,
-    body: Buffer,
-    next: (value: T) => Promise<void> | undefined | void,
-  ): Promise<void> {
-    const { memory } = this.#options
-    memory.take(body.length)
-    return ready.then((value) => {
-      memory.giveBack(body.length)
-      return next(value)
-    })
-  }
-
-  #putOffUntil(socket: Socket, rest: Promise<void>): void {
-    const done = rest.catch(this.#options.onBug).finally(() => {
-      if (this.#putOff.get(socket) === done) this.#putOff.delete(socket)
-    })
-    this.#putOff.set(socket, done)
-  }
-
-  #unpacked(write: WriteRequest, result: UnpackResult): void {
-    const { counters } = this.#options
-    switch (result.kind) {
-      case 'unpacked':
-        return this.#process(write, result.body)
-      case 'broken':
-        return this.#answer(write, refusedReply(400, result.error))
-      case 'too-large':
-        counters.tooLargeRequests++
-        return this.#answer(write, TOO_LARGE)
-      case 'memory-full':
-        counters.memoryFullRequests++
-        return this.#answer(write, MEMORY_FULL)
-      default:
-        return unreachable(result)
-    }
-  }
-
-  #process(write: WriteRequest, body: Buffer): void {
-    const { relay, clock, counters, onBug } = this.#options
-    const { plan } = write
-    const scanned = scanLines(body, plan.scan)
-    const { lines, lineCount, refusedCount, errors } = scanned
-    counters.unpackedBytes += body.length
-    counters.refusedLines += refusedCount
-    if ((lineCount === 0 && refusedCount > 0) || scanned.hasUnstorable) {
-      return this.#answer(write, refusedReply(400, errors))
-    }
-    if (plan.hasInvalidConsistency) return this.#answer(write, INVALID_CONSISTENCY)
-    if (lineCount === 0) return this.#answer(write, STORED)
-    const { target } = plan
-    const receivedAtMs = clock.wallMs()
-    const client = this.#clientOf(write.request.socket)
-    relay
-      .accept({ kind: 'lines', target, body: lines, lineCount, receivedAtMs, client }, plan.accept)
-      .then((reply) => {
-        const isPartial = refusedCount > 0 && reply.status === 204
-        this.#answer(write, isPartial ? partialReply(errors) : reply)
-      }, onBug)
+    return { plan, isGzip, client: this.#clientOf(request.socket), answer }
   }
 
   #clientOf(socket: Socket): Client {
@@ -259,24 +159,14 @@ export class WriteLane {
     }
     return client
   }
-
-  #answer(write: WriteRequest, reply: Reply): void {
-    const { requestsInFlight, responder } = this.#options
-    requestsInFlight.end(write.request)
-    responder.answer(write.request, write.response, this.#render(write, reply))
-  }
-
-  #answerEarly(write: WriteRequest, reply: Reply): void {
-    const answer = this.#render(write, reply)
-    this.#options.responder.answerEarly(write.request, write.response, answer)
-  }
-
-  #render({ request, plan }: WriteRequest, reply: Reply): HttpAnswer {
-    return renderReply(reply, errorFormat(request.headers.accept, plan.isPretty))
-  }
 }
 
-/** Nothing was dropped in InfluxDB's sense: what did not parse was no point. */
-function partialReply(errors: string): Reply {
-  return refusedReply(400, `partial write: ${errors} dropped=0`)
+interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly plan: WritePlan
+}
+
+function render(request: IncomingMessage, { isPretty }: WritePlan, reply: Reply): HttpAnswer {
+  return renderReply(reply, errorFormat(request.headers.accept, isPretty))
 }

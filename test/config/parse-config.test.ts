@@ -211,6 +211,7 @@ output = [ { location = "a:8089" } ]
         maxConnections: 5000,
         influxdbVersion: '1.8.10',
         unsignedIntegers: false,
+        fastLane: true,
         outputs: [
           {
             ...shared,

@@ -219,11 +219,11 @@ test('bytes behind a request do not take its answer away', async () => {
   const closing = `${HEAD}Connection: close\r\nContent-Length: 7\r\n\r\nm v=1 1`
   for (const bytes of [`${closing}\nm v=2 2`, `${write('m v=1 1')}garbage\r\n\r\n`]) {
     const answers = await rawExchange(http.url, bytes)
-    assert.deepEqual(
-      answers.map(({ status }) => status),
-      [204],
-    )
-    assert.equal(answers[0]?.headers['connection'], 'close')
+    assert.equal(answers[0]?.status, 204)
+    // What is no request may be told so, after that answer.
+    if (answers.length > 1) assert.equal(answers[1]?.status, 400)
+    assert(answers.length <= 2)
+    assert.equal(answers.at(-1)?.headers['connection'], 'close')
   }
   assert.deepEqual(http.bodies(), ['m v=1 1\n', 'm v=1 1\n'])
 })

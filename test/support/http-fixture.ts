@@ -64,6 +64,7 @@ export const TEST_CONFIG: HttpRelayConfig = {
   maxConnections: 100,
   influxdbVersion: '1.8.10',
   unsignedIntegers: false,
+  fastLane: process.env['RELAY_TEST_FAST_LANE'] !== 'false',
 }
 
 export async function openTestListener(options: TestListenerOptions = {}): Promise<TestListener> {

@@ -53,6 +53,7 @@ export async function openTestRelay(
     maxConnections: 10,
     influxdbVersion: '1.8.10',
     unsignedIntegers: false,
+    fastLane: true,
     ...setup.relay,
   }
   const memory = new MemoryBudget(setup.memoryBytes ?? 1e8)

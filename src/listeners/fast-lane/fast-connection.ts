@@ -1,0 +1,341 @@
+/**
+ * One client's connection in the fast lane, from its first byte until it ends or goes to node.
+ *
+ *            ┌────────── body complete ───────────┐
+ *            ▼                                    │
+ *     reading heads ── plain `POST /write` ──▶ receiving a body
+ *            │                                    │ no memory for it, or the client has ended
+ *            │ anything else                      ▼
+ *            ▼                                 leaving: what else comes is thrown away
+ *     waiting for the answers that are owed       │
+ *            │ none is                            │ all is answered
+ *            ▼                                    ▼
+ *     given to node, from that head on         closed
+ *
+ * Requests may come one behind the other without waiting (pipelining). They go to the relay as they
+ * come, and are answered in the same order. While the client does not read its answers, nothing
+ * more is read from it.
+ *
+ * Promise: a byte is read either here or by node; a request that has begun here ends here.
+ *
+ * Not here: what a head may look like (fast-head.ts); when to look for silence (fast-lane.ts).
+ */
+
+import type { Socket } from 'node:net'
+import type { Clock } from '../../std/clock.ts'
+import type { MemoryBudget } from '../../std/memory-budget.ts'
+import { Client } from '../../write/client.ts'
+import { type Reply, refusedReply } from '../../write/reply.ts'
+import type { HttpCounters } from '../http-counters.ts'
+import type { HttpLimits } from '../http-limits.ts'
+import type { HttpRequestsInFlight } from '../http-requests-in-flight.ts'
+import type { WriteIntake, WriteRequest } from '../http-write-intake.ts'
+import type { WritePlan } from '../http-write-plans.ts'
+import { MEMORY_FULL } from '../http-write-refusals.ts'
+import type { FastAnswers } from './fast-answers.ts'
+import type { PlannedHead } from './planned-heads.ts'
+
+const HEAD_END = Buffer.from('\r\n\r\n')
+const EMPTY = Buffer.alloc(0)
+/** What a body may keep alive of the chunk that it came in, beside itself: a usual head. */
+const KEPT_BESIDE_MAX_BYTES = 1024
+const UNEXPECTED_END = refusedReply(400, 'unexpected EOF')
+
+/** What the connections of one listener share. */
+export interface FastParts {
+  readonly memory: MemoryBudget
+  readonly clock: Clock
+  readonly limits: HttpLimits
+  readonly counters: HttpCounters
+  readonly requestsInFlight: HttpRequestsInFlight
+  readonly intake: WriteIntake
+  readonly answers: FastAnswers
+  /** @returns `undefined` when the request is not for this lane */
+  readonly headOf: (text: string) => PlannedHead | undefined
+  /** The connection, with nothing read that it does not still have, is node's from here. */
+  readonly giveToNode: (socket: Socket) => void
+  /** The connection has left the lane, one way or another. */
+  readonly onGone: (connection: FastConnection) => void
+  /** What a client is sent whose request does not come to its end in time. */
+  readonly timeoutAnswer: string
+}
+
+interface Incoming {
+  readonly head: PlannedHead
+  readonly chunks: Buffer[]
+  bytes: number
+}
+
+export class FastConnection {
+  readonly #socket: Socket
+  readonly #parts: FastParts
+  readonly #client = new Client()
+  /** Not answered yet, in the order in which they came. */
+  readonly #owed: FastRequest[] = []
+  #incoming: Incoming | undefined
+  /** To be given to node once nothing is owed; nothing more is read meanwhile. */
+  #rest: Buffer | undefined
+  #isLeaving = false
+  /** The rest of a body may still come. */
+  #isBodyCut = false
+  /** Nothing has come yet. */
+  #isNew = true
+  /** Monotonic milliseconds when something came the last time, or an answer was taken. */
+  #activeAtMs: number
+  /** Monotonic milliseconds when the last request began. */
+  #begunAtMs = 0
+
+  constructor(socket: Socket, parts: FastParts) {
+    this.#socket = socket
+    this.#parts = parts
+    this.#activeAtMs = parts.clock.monotonicMs()
+    socket.on('data', this.#onData)
+    socket.on('end', this.#onEnd)
+    socket.on('drain', this.#onDrain)
+    socket.on('close', this.#onClose)
+    socket.on('error', onError)
+  }
+
+  /** No request has begun that is not answered. */
+  get isIdle(): boolean {
+    return this.#owed.length === 0 && this.#incoming === undefined
+  }
+
+  /** Ends it at once. */
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  /** Ends it if it was silent for too long. */
+  expire(nowMs: number): void {
+    const { headersTimeoutMs, idleTimeoutMs, keepAliveTimeoutMs, requestTimeoutMs } =
+      this.#parts.limits
+    const silentMs = nowMs - this.#activeAtMs
+    if (this.#incoming !== undefined) {
+      if (nowMs - this.#begunAtMs > requestTimeoutMs) this.#timeOut()
+      else if (silentMs > idleTimeoutMs) this.destroy()
+    } else if (this.#owed.length > 0 || this.#isLeaving) {
+      // It is we who keep it waiting, unless it does not read what it was sent.
+      if (this.#socket.writableLength > 0 && silentMs > idleTimeoutMs) this.destroy()
+    } else if (this.#isNew) {
+      if (silentMs > headersTimeoutMs) this.#timeOut()
+    } else if (silentMs > keepAliveTimeoutMs) this.destroy()
+  }
+
+  /** Writes what can be answered, in the order in which it was asked. */
+  flush(): void {
+    const { answers, requestsInFlight } = this.#parts
+    let text = ''
+    for (let first = this.#owed[0]; first?.reply !== undefined; first = this.#owed[0]) {
+      this.#owed.shift()
+      requestsInFlight.fast--
+      const isLast = first.head.isLast || (this.#owed.length === 0 && this.#isToEnd)
+      if (isLast) this.#isLeaving = true
+      const answer = answers.of(first.reply, first.head.format, isLast)
+      if (typeof answer === 'string') text += answer
+      else {
+        this.#write(text)
+        this.#write(answer)
+        text = ''
+      }
+    }
+    this.#write(text)
+    if (this.#owed.length > 0) return
+    if (this.#isLeaving) this.#close()
+    else if (this.#rest !== undefined) this.#giveToNode(this.#rest)
+  }
+
+  /** The last answer that is owed has to close it. */
+  get #isToEnd(): boolean {
+    const isDone = this.#incoming === undefined && this.#rest === undefined
+    return this.#isLeaving || (this.#parts.requestsInFlight.isDraining && isDone)
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#activeAtMs = this.#parts.clock.monotonicMs()
+    let at = 0
+    while (at < chunk.length && !this.#isLeaving) {
+      if (this.#incoming !== undefined) {
+        at = this.#receive(this.#incoming, chunk, at)
+        continue
+      }
+      const end = chunk.indexOf(HEAD_END, at)
+      const head = end < 0 ? undefined : this.#parts.headOf(chunk.toString('latin1', at, end))
+      if (head === undefined) return this.#giveAway(chunk.subarray(at))
+      at = end + HEAD_END.length
+      this.#begin(head)
+    }
+  }
+
+  readonly #onDrain = (): void => {
+    this.#activeAtMs = this.#parts.clock.monotonicMs()
+    if (this.#rest === undefined) this.#socket.resume()
+  }
+
+  /** The client has sent all that it will, and may still wait for answers. */
+  readonly #onEnd = (): void => {
+    if (this.#incoming !== undefined) {
+      this.#parts.counters.malformedRequests++
+      return this.#refuseBody(this.#incoming.head, UNEXPECTED_END)
+    }
+    this.#isLeaving = true
+    if (this.#owed.length === 0) this.#close()
+  }
+
+  readonly #onClose = (): void => {
+    const { counters, requestsInFlight, onGone } = this.#parts
+    if (this.#incoming !== undefined) {
+      counters.abortedRequests++
+      requestsInFlight.fast--
+      this.#forgetBody()
+    }
+    requestsInFlight.fast -= this.#owed.length
+    this.#owed.length = 0
+    this.#isLeaving = true
+    onGone(this)
+  }
+
+  #begin(head: PlannedHead): void {
+    const { clock, counters, requestsInFlight } = this.#parts
+    counters.writeRequests++
+    counters.fastWriteRequests++
+    requestsInFlight.fast++
+    this.#isNew = false
+    this.#begunAtMs = clock.monotonicMs()
+    if (head.bodyBytes === 0) this.#finish(head, EMPTY)
+    else this.#incoming = { head, chunks: [], bytes: 0 }
+  }
+
+  /** @returns where in the chunk it was left off */
+  #receive(incoming: Incoming, chunk: Buffer, at: number): number {
+    const { memory } = this.#parts
+    const { head, chunks } = incoming
+    const end = Math.min(chunk.length, at + head.bodyBytes - incoming.bytes)
+    const isWhole = incoming.bytes + end - at === head.bodyBytes
+    if (isWhole && chunks.length === 0) {
+      this.#incoming = undefined
+      this.#finish(head, bodyOf(chunk, at, end))
+      return end
+    }
+    if (!memory.tryTake(end - at)) {
+      this.#parts.counters.memoryFullRequests++
+      this.#refuseBody(head, MEMORY_FULL)
+      return chunk.length
+    }
+    chunks.push(chunk.subarray(at, end))
+    incoming.bytes += end - at
+    if (isWhole) {
+      this.#forgetBody()
+      this.#finish(head, Buffer.concat(chunks, head.bodyBytes))
+    }
+    return end
+  }
+
+  #finish(head: PlannedHead, body: Buffer): void {
+    const request = new FastRequest(this, this.#client, head)
+    this.#owed.push(request)
+    this.#parts.intake.take(request, body)
+    if (head.isLast) this.#isLeaving = true
+  }
+
+  /** Of what is left to come of it nothing is read. */
+  #refuseBody(head: PlannedHead, reply: Reply): void {
+    this.#isBodyCut = true
+    this.#isLeaving = true
+    this.#forgetBody()
+    const request = new FastRequest(this, this.#client, head)
+    this.#owed.push(request)
+    request.answer(reply)
+  }
+
+  #forgetBody(): void {
+    if (this.#incoming !== undefined) this.#parts.memory.giveBack(this.#incoming.bytes)
+    this.#incoming = undefined
+  }
+
+  #timeOut(): void {
+    const { counters, requestsInFlight, timeoutAnswer } = this.#parts
+    counters.malformedRequests++
+    if (this.#incoming !== undefined) requestsInFlight.fast--
+    this.#forgetBody()
+    this.#isBodyCut = true
+    this.#isLeaving = true
+    this.#write(timeoutAnswer)
+    this.#close()
+  }
+
+  #giveAway(rest: Buffer): void {
+    this.#rest = rest
+    this.#socket.pause()
+    if (this.#owed.length === 0) this.#giveToNode(rest)
+  }
+
+  #giveToNode(rest: Buffer): void {
+    const socket = this.#socket
+    socket.off('data', this.#onData)
+    socket.off('end', this.#onEnd)
+    socket.off('drain', this.#onDrain)
+    socket.off('close', this.#onClose)
+    socket.off('error', onError)
+    this.#parts.onGone(this)
+    socket.unshift(rest)
+    this.#parts.giveToNode(socket)
+    socket.resume()
+  }
+
+  #write(answer: string | Buffer): void {
+    if (answer.length === 0 || this.#socket.destroyed) return
+    const isTaken =
+      typeof answer === 'string' ? this.#socket.write(answer, 'latin1') : this.#socket.write(answer)
+    if (!isTaken) this.#socket.pause()
+  }
+
+  /** After the last answer. */
+  #close(): void {
+    const { clock, limits } = this.#parts
+    const socket = this.#socket
+    if (!this.#isBodyCut || socket.readableEnded) return socket.destroySoon()
+    // Closing while more comes would reset the connection, and the client would never see its
+    // answer: so what still comes is thrown away for a while.
+    socket.end()
+    socket.resume()
+    const timer = clock.startTimer(limits.lingerMs, () => socket.destroy(), { isBackground: true })
+    socket.once('close', () => timer.cancel())
+  }
+}
+
+/** A body whose end stands in the chunk that it began in. */
+function bodyOf(chunk: Buffer, from: number, to: number): Buffer {
+  const body = chunk.subarray(from, to)
+  return chunk.length - body.length <= KEPT_BESIDE_MAX_BYTES ? body : Buffer.from(body)
+}
+
+/** `close` comes after it. */
+function onError(): void {}
+
+class FastRequest implements WriteRequest {
+  readonly head: PlannedHead
+  readonly client: Client
+  readonly #connection: FastConnection
+  /** Once it is known, and until it is written. */
+  reply: Reply | undefined
+
+  constructor(connection: FastConnection, client: Client, head: PlannedHead) {
+    this.#connection = connection
+    this.client = client
+    this.head = head
+  }
+
+  get plan(): WritePlan {
+    return this.head.plan
+  }
+
+  get isGzip(): boolean {
+    return this.head.isGzip
+  }
+
+  answer(reply: Reply): void {
+    this.reply = reply
+    this.#connection.flush()
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * The fast lane: plain `POST /write` read from the socket, in front of node's HTTP server.
+ *
+ *     socket ──▶ fast lane ── plain `POST /write` ──▶ intake
+ *                    └─ anything else, with its bytes ──▶ node's parser ──▶ write lane, fastify
+ *
+ * A connection begins here and stays as long as all that comes on it is of the one form that
+ * fast-head.ts takes; at the first doubt it is node's, for good. So whatever a client sends, it is
+ * node that decides what is not plain, and what it is told.
+ *
+ * Limits: those of http-limits.ts, as node has them. Silence is looked for every `timeoutCheckMs`.
+ */
+
+import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
+import type { HttpRelayConfig } from '../../config/config.ts'
+import type { Clock, Timer } from '../../std/clock.ts'
+import type { MemoryBudget } from '../../std/memory-budget.ts'
+import type { HttpCounters } from '../http-counters.ts'
+import type { HttpLimits } from '../http-limits.ts'
+import type { HttpRequestsInFlight } from '../http-requests-in-flight.ts'
+import type { WriteIntake } from '../http-write-intake.ts'
+import type { WritePlans } from '../http-write-plans.ts'
+import { FastAnswers } from './fast-answers.ts'
+import { FastConnection, type FastParts } from './fast-connection.ts'
+import { type PlannedHead, PlannedHeads } from './planned-heads.ts'
+
+export interface FastLaneOptions {
+  readonly config: HttpRelayConfig
+  readonly memory: MemoryBudget
+  readonly clock: Clock
+  readonly limits: HttpLimits
+  readonly counters: HttpCounters
+  readonly requestsInFlight: HttpRequestsInFlight
+  readonly plans: WritePlans
+  readonly intake: WriteIntake
+  readonly timeoutAnswer: string
+}
+
+export class FastLane {
+  readonly #options: FastLaneOptions
+  readonly #heads: PlannedHeads
+  readonly #connections = new Set<FastConnection>()
+  #timer: Timer | undefined
+
+  constructor(options: FastLaneOptions) {
+    this.#options = options
+    this.#heads = new PlannedHeads(options.plans)
+  }
+
+  /** Takes over the connections of `server`, which has to be as node has made it. */
+  attach(server: Server, event: 'connection' | 'secureConnection'): void {
+    const { config, clock, limits } = this.#options
+    const { influxdbVersion: version } = config
+    const ofNode = server.listeners(event)
+    server.removeAllListeners(event)
+    const parts: FastParts = {
+      ...this.#options,
+      answers: new FastAnswers({ version, clock, keepAliveTimeoutMs: limits.keepAliveTimeoutMs }),
+      headOf: (text) => this.#headOf(text),
+      giveToNode: (socket) => {
+        for (const listener of ofNode) Reflect.apply(listener, server, [socket])
+      },
+      onGone: (connection) => this.#connections.delete(connection),
+    }
+    server.on(event, (socket: Socket) => {
+      this.#connections.add(new FastConnection(socket, parts))
+      this.#timer ??= this.#watch()
+    })
+  }
+
+  /** Ends the connections on which nothing is being received or answered. */
+  closeIdleConnections(): void {
+    for (const connection of this.#connections) if (connection.isIdle) connection.destroy()
+  }
+
+  #watch(): Timer {
+    const { clock, limits } = this.#options
+    const look = () => {
+      const nowMs = clock.monotonicMs()
+      for (const connection of this.#connections) connection.expire(nowMs)
+      this.#timer = this.#connections.size > 0 ? this.#watch() : undefined
+    }
+    return clock.startTimer(limits.timeoutCheckMs, look, { isBackground: true })
+  }
+
+  /** What would be refused before its body is read is node's to refuse. */
+  #headOf(text: string): PlannedHead | undefined {
+    const { config, limits, requestsInFlight } = this.#options
+    const head = this.#heads.headOf(text)
+    if (head === undefined || head.bodyBytes > config.maxBodyBytes) return undefined
+    const { target, hasInvalidRetentionPolicy } = head.plan
+    if (target.database === '' || hasInvalidRetentionPolicy) return undefined
+    return requestsInFlight.count < limits.inFlightMaxRequests ? head : undefined
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * Heads that were read before, kept: a client says the same with every write, but for the length of
+ * the body.
+ *
+ * Limits: `GENERATION_MAX_HEADS` in each of two generations, the younger of which takes what is
+ * used; longer ones than `KEPT_MAX_CHARACTERS` are read each time. Holds credentials as long as a
+ * head lives.
+ */
+
+import { type ErrorFormat, errorFormat } from '../dialects/error-text.ts'
+import type { WritePlan, WritePlans } from '../http-write-plans.ts'
+import { readFastHead } from './fast-head.ts'
+
+/** A head, with all that its request needs. */
+export interface PlannedHead {
+  readonly plan: WritePlan
+  readonly bodyBytes: number
+  readonly isGzip: boolean
+  readonly isLast: boolean
+  /** Of an error, if there is one to tell. */
+  readonly format: ErrorFormat
+}
+
+const GENERATION_MAX_HEADS = 1024
+const KEPT_MAX_CHARACTERS = 2048
+
+export class PlannedHeads {
+  readonly #plans: WritePlans
+  #young = new Map<string, PlannedHead>()
+  #old: ReadonlyMap<string, PlannedHead> = new Map()
+
+  constructor(plans: WritePlans) {
+    this.#plans = plans
+  }
+
+  /** @returns `undefined` when it is not of the plain form: see fast-head.ts */
+  headOf(text: string): PlannedHead | undefined {
+    const known = this.#young.get(text)
+    if (known !== undefined) return known
+    const head = this.#old.get(text) ?? this.#read(text)
+    if (head !== undefined && text.length <= KEPT_MAX_CHARACTERS) this.#keep(text, head)
+    return head
+  }
+
+  #keep(text: string, head: PlannedHead): void {
+    if (this.#young.size >= GENERATION_MAX_HEADS) {
+      this.#old = this.#young
+      this.#young = new Map()
+    }
+    this.#young.set(text, head)
+  }
+
+  #read(text: string): PlannedHead | undefined {
+    const head = readFastHead(text)
+    if (head === undefined) return undefined
+    const { requestTarget, authorization, bodyBytes, isGzip, isLast, accept } = head
+    const plan = this.#plans.planFor(requestTarget, authorization)
+    return { plan, bodyBytes, isGzip, isLast, format: errorFormat(accept, plan.isPretty) }
+  }
+}

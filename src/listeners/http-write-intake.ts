@@ -1,0 +1,159 @@
+/**
+ * From a body that is here in full to its answer, whichever lane it came by.
+ *
+ *     body → gzip → scanner → relay → answer
+ *
+ * Checks come in InfluxDB's order. What needs no database is decided here; only lines that InfluxDB
+ * accepts go on.
+ *
+ * Promise: bodies of one connection go to the relay in the order in which they came, though large
+ * gzip bodies are unpacked on other threads. What comes behind one waits as it came, packed, and
+ * counts against the memory budget meanwhile.
+ *
+ * Limits: http-limits.ts. A body is scanned in one go, during which nothing else of the program
+ * runs: 350 to 730 ms for the 25 MB that `max-body-mb` allows unless told otherwise.
+ */
+
+import type { HttpRelayConfig } from '../config/config.ts'
+import { scanLines } from '../line-protocol/scan.ts'
+import type { Relay } from '../relay/relay.ts'
+import type { Clock } from '../std/clock.ts'
+import { unreachable } from '../std/errors.ts'
+import type { MemoryBudget } from '../std/memory-budget.ts'
+import type { Client } from '../write/client.ts'
+import { type Reply, refusedReply, STORED } from '../write/reply.ts'
+import type { HttpCounters } from './http-counters.ts'
+import type { WritePlan } from './http-write-plans.ts'
+import { MEMORY_FULL, TOO_LARGE } from './http-write-refusals.ts'
+import type { BodyOptions } from './request-body.ts'
+import { type UnpackResult, unpackGzip } from './request-unpack.ts'
+
+const INVALID_CONSISTENCY = refusedReply(400, 'invalid consistency level')
+
+/** A request, as far as what becomes of its body is concerned. */
+export interface WriteRequest {
+  readonly plan: WritePlan
+  readonly isGzip: boolean
+  /** Of its connection. */
+  readonly client: Client
+  /** Gives the answer; called once, unless a part of ours has failed that must not. */
+  answer(reply: Reply): void
+}
+
+export interface WriteIntakeOptions {
+  readonly config: HttpRelayConfig
+  readonly relay: Pick<Relay, 'accept'>
+  readonly memory: MemoryBudget
+  readonly clock: Clock
+  readonly counters: HttpCounters
+  readonly onBug: (error: unknown) => void
+}
+
+export class WriteIntake {
+  readonly #options: WriteIntakeOptions
+  readonly #bodyOptions: BodyOptions
+  /**
+   * The last work of a connection that was put off; what comes after it on that connection waits.
+   */
+  readonly #putOff = new Map<Client, Promise<void>>()
+
+  constructor(options: WriteIntakeOptions) {
+    const { config, memory } = options
+    this.#options = options
+    this.#bodyOptions = { maxBytes: config.maxBodyBytes, memory }
+  }
+
+  /** Takes a body in its turn: after what was put off before it on this connection. */
+  take(write: WriteRequest, body: Buffer): void {
+    this.#options.counters.receivedBytes += body.length
+    const { client } = write
+    const earlier = this.#putOff.size === 0 ? undefined : this.#putOff.get(client)
+    const rest =
+      earlier === undefined
+        ? this.#unpack(write, body)
+        : this.#holdUntil(earlier, body, () => this.#unpack(write, body))
+    if (rest !== undefined) this.#putOffUntil(client, rest)
+  }
+
+  /** @returns what is still to come, when the body is large; else it is with the relay by now */
+  #unpack(write: WriteRequest, body: Buffer): Promise<void> | undefined {
+    const result = write.isGzip ? unpackGzip(body, this.#bodyOptions) : undefined
+    if (result instanceof Promise) {
+      return this.#holdUntil(result, body, (unpacked) => this.#unpacked(write, unpacked))
+    }
+    if (result === undefined) this.#process(write, body)
+    else this.#unpacked(write, result)
+    return undefined
+  }
+
+  /**
+   * Charges a body to the memory budget while it waits for `ready`, which never rejects.
+   *
+   * Cannot pass the budget's limit: whoever comes here has given the same bytes back just before,
+   * having received the body or waited with it.
+   */
+  #holdUntil<T>(
+    ready: Promise<T>,
+    body: Buffer,
+    next: (value: T) => Promise<void> | undefined | void,
+  ): Promise<void> {
+    const { memory } = this.#options
+    memory.take(body.length)
+    return ready.then((value) => {
+      memory.giveBack(body.length)
+      return next(value)
+    })
+  }
+
+  #putOffUntil(client: Client, rest: Promise<void>): void {
+    const done = rest.catch(this.#options.onBug).finally(() => {
+      if (this.#putOff.get(client) === done) this.#putOff.delete(client)
+    })
+    this.#putOff.set(client, done)
+  }
+
+  #unpacked(write: WriteRequest, result: UnpackResult): void {
+    const { counters } = this.#options
+    switch (result.kind) {
+      case 'unpacked':
+        return this.#process(write, result.body)
+      case 'broken':
+        return write.answer(refusedReply(400, result.error))
+      case 'too-large':
+        counters.tooLargeRequests++
+        return write.answer(TOO_LARGE)
+      case 'memory-full':
+        counters.memoryFullRequests++
+        return write.answer(MEMORY_FULL)
+      default:
+        return unreachable(result)
+    }
+  }
+
+  #process(write: WriteRequest, body: Buffer): void {
+    const { relay, clock, counters, onBug } = this.#options
+    const { plan, client } = write
+    const scanned = scanLines(body, plan.scan)
+    const { lines, lineCount, refusedCount, errors } = scanned
+    counters.unpackedBytes += body.length
+    counters.refusedLines += refusedCount
+    if ((lineCount === 0 && refusedCount > 0) || scanned.hasUnstorable) {
+      return write.answer(refusedReply(400, errors))
+    }
+    if (plan.hasInvalidConsistency) return write.answer(INVALID_CONSISTENCY)
+    if (lineCount === 0) return write.answer(STORED)
+    const { target } = plan
+    const receivedAtMs = clock.wallMs()
+    relay
+      .accept({ kind: 'lines', target, body: lines, lineCount, receivedAtMs, client }, plan.accept)
+      .then((reply) => {
+        const isPartial = refusedCount > 0 && reply.status === 204
+        write.answer(isPartial ? partialReply(errors) : reply)
+      }, onBug)
+  }
+}
+
+/** Nothing was dropped in InfluxDB's sense: what did not parse was no point. */
+function partialReply(errors: string): Reply {
+  return refusedReply(400, `partial write: ${errors} dropped=0`)
+}
