@@ -100,7 +100,10 @@ export class Drain {
     stream.isBusy = true
     // A stream that owes nothing is forgotten, and another may have taken its place.
     while (stream.pendingCount > 0 && this.#maySend(stream)) {
-      if (stream.groups.length === 0) this.#take(stream)
+      if (stream.groups.length === 0) {
+        if (this.#isGathering(stream)) break
+        this.#take(stream)
+      }
       const [group] = stream.groups
       if (group !== undefined) await this.#attempt(stream, group)
       else if (stream.suspects.length === 0) break
@@ -113,6 +116,19 @@ export class Drain {
 
   #maySend(stream: StreamDrain): boolean {
     return !this.#isClosed && this.#options.health.isOpen && stream.retryTimer === undefined
+  }
+
+  /** Whether to wait: woken with every write that comes, it looks again. */
+  #isGathering(stream: StreamDrain): boolean {
+    const { clock } = this.#options
+    const { pendingCount: count, waitingBytes: bytes } = stream
+    const waitMs = stream.pace.gatherMs(clock.monotonicMs(), { count, bytes })
+    if (waitMs === 0) return false
+    stream.gatherTimer ??= clock.startTimer(Math.ceil(waitMs), () => {
+      stream.gatherTimer = undefined
+      this.wake(stream)
+    })
+    return true
   }
 
   #take(stream: StreamDrain): void {
@@ -201,6 +217,7 @@ export class Drain {
       taken.store(body)
       backlog.finishPart(stream, taken)
     }
+    stream.pace.gather(this.#options.clock.monotonicMs(), group.parts.length + stream.pendingCount)
     if (group.parts[0]?.write.kind === 'statement') holds.releaseStream(stream)
   }
 }

@@ -20,6 +20,16 @@ const EVIDENCE_MS = 250
  * wait for the last, and a slow output look like one that is down.
  */
 const BATCH_TARGET_MS = 1_000
+/**
+ * Of the time that a request has taken, how long its clients are given to come back: behind a long
+ * way they would else go by turns, half of them in each request, and each wait for two.
+ */
+const GATHER_SHARE = 1 / 10
+const GATHER_MAX_MS = 10
+/** More is worth a request of its own. */
+const GATHER_MAX_BYTES = 1024 * 1024
+/** Shorter ones cannot be waited for. */
+const GATHER_MIN_MS = 1
 /** However slow an output seems, so much may go at once. */
 const BATCH_MIN_BYTES = 4 * 1024
 
@@ -31,6 +41,9 @@ export class Pace {
   #runningBytes = 0
   /** Bytes that the last attempt that got something done would have done in BATCH_TARGET_MS. */
   #lastTargetBytes = Number.POSITIVE_INFINITY
+  #lastMs = 0
+  #gatherUntilMs = 0
+  #gatherCount = 0
 
   /** An attempt goes out with so many bytes. Times are monotonic milliseconds. */
   begin(nowMs: number, bytes: number): void {
@@ -47,7 +60,26 @@ export class Pace {
     this.#busyMs = this.#busyMs * weight + tookMs
     this.#updatedAtMs = nowMs
     this.#beganAtMs = undefined
+    this.#lastMs = tookMs
     if (bytes > 0) this.#lastTargetBytes = (bytes / Math.max(tookMs, 1)) * BATCH_TARGET_MS
+  }
+
+  /** All of a request is stored. @param count its writes, and those that wait behind it */
+  gather(nowMs: number, count: number): void {
+    this.#gatherUntilMs = nowMs + Math.min(this.#lastMs * GATHER_SHARE, GATHER_MAX_MS)
+    this.#gatherCount = count
+  }
+
+  /**
+   * How long the next request should wait for writes of clients that have just been answered.
+   *
+   * @param waiting what it would carry now
+   * @returns milliseconds; 0: not at all
+   */
+  gatherMs(nowMs: number, waiting: { readonly count: number; readonly bytes: number }): number {
+    const leftMs = this.#gatherUntilMs - nowMs
+    if (leftMs < GATHER_MIN_MS || waiting.count >= this.#gatherCount) return 0
+    return waiting.bytes < this.batchMaxBytes(GATHER_MAX_BYTES) ? leftMs : 0
   }
 
   /** The most that the next merged request should carry, within `limitBytes`. */

@@ -52,6 +52,8 @@ export class StreamDrain {
   failures = 0
   /** Runs while the stream waits for its next attempt. */
   retryTimer: Timer | undefined
+  /** Runs while the stream waits for clients to come back (pace.ts). */
+  gatherTimer: Timer | undefined
   /** Writes that this output still owes here, on hold or not. */
   pendingCount = 0
   /** Bytes of those that are not on hold. */
