@@ -22,6 +22,7 @@ import { unreachable } from '../std/errors.ts'
 import type { MemoryBudget } from '../std/memory-budget.ts'
 import type { Client } from '../write/client.ts'
 import { type Reply, refusedReply, STORED } from '../write/reply.ts'
+import type { LinesWrite } from '../write/write.ts'
 import type { HttpCounters } from './http-counters.ts'
 import type { WritePlan } from './http-write-plans.ts'
 import { MEMORY_FULL, TOO_LARGE } from './http-write-refusals.ts'
@@ -52,6 +53,8 @@ export interface WriteIntakeOptions {
 export class WriteIntake {
   readonly #options: WriteIntakeOptions
   readonly #bodyOptions: BodyOptions
+  /** Some output takes gzip, and can have it as the client has packed it. */
+  readonly #forwardsGzip: boolean
   /**
    * The last work of a connection that was put off; what comes after it on that connection waits.
    */
@@ -61,6 +64,7 @@ export class WriteIntake {
     const { config, memory } = options
     this.#options = options
     this.#bodyOptions = { maxBytes: config.maxBodyBytes, memory }
+    this.#forwardsGzip = config.outputs.some((output) => output.kind === 'http' && output.gzip)
   }
 
   /** Takes a body in its turn: after what was put off before it on this connection. */
@@ -79,10 +83,10 @@ export class WriteIntake {
   #unpack(write: WriteRequest, body: Buffer): Promise<void> | undefined {
     const result = write.isGzip ? unpackGzip(body, this.#bodyOptions) : undefined
     if (result instanceof Promise) {
-      return this.#holdUntil(result, body, (unpacked) => this.#unpacked(write, unpacked))
+      return this.#holdUntil(result, body, (unpacked) => this.#unpacked(write, body, unpacked))
     }
-    if (result === undefined) this.#process(write, body)
-    else this.#unpacked(write, result)
+    if (result === undefined) this.#process(write, body, undefined)
+    else this.#unpacked(write, body, result)
     return undefined
   }
 
@@ -112,11 +116,11 @@ export class WriteIntake {
     this.#putOff.set(client, done)
   }
 
-  #unpacked(write: WriteRequest, result: UnpackResult): void {
+  #unpacked(write: WriteRequest, packed: Buffer, result: UnpackResult): void {
     const { counters } = this.#options
     switch (result.kind) {
       case 'unpacked':
-        return this.#process(write, result.body)
+        return this.#process(write, result.body, packed)
       case 'broken':
         return write.answer(refusedReply(400, result.error))
       case 'too-large':
@@ -130,7 +134,8 @@ export class WriteIntake {
     }
   }
 
-  #process(write: WriteRequest, body: Buffer): void {
+  /** @param packed as it came, where it came in gzip */
+  #process(write: WriteRequest, body: Buffer, packed: Buffer | undefined): void {
     const { relay, clock, counters, onBug } = this.#options
     const { plan, client } = write
     const scanned = scanLines(body, plan.scan)
@@ -144,12 +149,14 @@ export class WriteIntake {
     if (lineCount === 0) return write.answer(STORED)
     const { target } = plan
     const receivedAtMs = clock.wallMs()
-    relay
-      .accept({ kind: 'lines', target, body: lines, lineCount, receivedAtMs, client }, plan.accept)
-      .then((reply) => {
-        const isPartial = refusedCount > 0 && reply.status === 204
-        write.answer(isPartial ? partialReply(errors) : reply)
-      }, onBug)
+    const kind = 'lines'
+    const plain: LinesWrite = { kind, target, body: lines, lineCount, receivedAtMs, client }
+    const isAsPacked = packed !== undefined && lines === body && this.#forwardsGzip
+    const lineWrite = isAsPacked ? { ...plain, packed: { of: body, bytes: packed } } : plain
+    relay.accept(lineWrite, plan.accept).then((reply) => {
+      const isPartial = refusedCount > 0 && reply.status === 204
+      write.answer(isPartial ? partialReply(errors) : reply)
+    }, onBug)
   }
 }
 

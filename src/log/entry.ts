@@ -7,7 +7,7 @@
  * while another one has stored it, or still may.
  */
 
-import type { Write } from '../write/write.ts'
+import { packedBody, type Write } from '../write/write.ts'
 
 /**
  * Bytes an entry costs beside its body: the objects that describe it. An estimate, on the high
@@ -45,5 +45,5 @@ export interface Entry {
 
 /** What `write` will count against bounds once it is in the log. */
 export function entryBytes(write: Write): number {
-  return write.body.length + ENTRY_OVERHEAD_BYTES
+  return write.body.length + (packedBody(write)?.length ?? 0) + ENTRY_OVERHEAD_BYTES
 }

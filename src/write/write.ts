@@ -58,9 +58,19 @@ interface WriteBase {
   readonly client?: Client
 }
 
+/** A body as its client has packed it. */
+export interface PackedBody {
+  /** What it unpacks to. A write with any other body is not this one: lines of it were left out. */
+  readonly of: Buffer
+  /** gzip, one member or several. */
+  readonly bytes: Buffer
+}
+
 /** Line protocol. Merged with its neighbours. */
 export interface LinesWrite extends WriteBase {
   readonly kind: 'lines'
+  /** Absent where it did not come so, or nobody has a use for it. */
+  readonly packed?: PackedBody
 }
 
 /** A statement that changes the database (`CREATE DATABASE`); `body` is its text. Never merged. */
@@ -76,3 +86,9 @@ export interface OpaqueWrite extends WriteBase {
 }
 
 export type Write = LinesWrite | StatementWrite | OpaqueWrite
+
+/** The write's body in gzip, as its client has packed it; `undefined` when there is none. */
+export function packedBody(write: Write): Buffer | undefined {
+  if (write.kind !== 'lines' || write.packed?.of !== write.body) return undefined
+  return write.packed.bytes
+}

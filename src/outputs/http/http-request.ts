@@ -5,21 +5,18 @@
  * them once.
  */
 
-import { promisify } from 'node:util'
-import { gzip } from 'node:zlib'
 import type { HttpOutputConfig, OutputCredentials } from '../../config/config.ts'
 import { renderV1Precision } from '../../line-protocol/precision.ts'
 import { unreachable } from '../../std/errors.ts'
 import type { Credentials, WriteTarget } from '../../write/write.ts'
 import type { Batch } from '../destination.ts'
 import type { ExchangeRequest } from './http-exchange.ts'
+import { packBodies } from './packed-bodies.ts'
 
 /** Below this size compressing costs more than it saves. */
 const GZIP_MIN_BYTES = 1024
 /** Bodies of this size on average are sent as they are; smaller ones are joined into one. */
 const PART_MIN_BYTES = 32 * 1024
-
-const gzipAsync = promisify(gzip)
 
 interface TargetParts {
   readonly path: string
@@ -55,15 +52,10 @@ export class HttpRequestRenderer {
     const { path, headers } = this.#targetParts(batch.target)
     const bodies = batch.writes.map((write) => write.body)
     if (this.#config.gzip && batch.bytes >= GZIP_MIN_BYTES) {
-      const body = await gzipAsync(Buffer.concat(bodies, batch.bytes), { level: 1 })
-      return { method: 'POST', path, headers: [...headers, 'content-encoding', 'gzip'], body }
+      const members = await packBodies(batch.writes, this.#config.dialect === 'v1')
+      return withBodies(path, [...headers, 'content-encoding', 'gzip'], members)
     }
-    if (bodies.length > 1 && batch.bytes >= bodies.length * PART_MIN_BYTES) {
-      const length = ['content-length', String(batch.bytes)]
-      return { method: 'POST', path, headers: [...headers, ...length], body: bodies }
-    }
-    const body = bodies.length === 1 && bodies[0] ? bodies[0] : Buffer.concat(bodies, batch.bytes)
-    return { method: 'POST', path, headers: [...headers], body }
+    return withBodies(path, headers, bodies)
   }
 
   #targetParts(target: WriteTarget): TargetParts {
@@ -123,6 +115,27 @@ export class HttpRequestRenderer {
   /** The output's own credentials replace the client's altogether. */
   #credentialsQuery(credentials: Credentials): string[] {
     return this.#config.credentials || credentials.query === '' ? [] : [credentials.query]
+  }
+}
+
+/** One body of all of them. */
+function withBodies(
+  path: string,
+  headers: readonly string[],
+  bodies: readonly Buffer[],
+): ExchangeRequest {
+  const [only] = bodies
+  if (bodies.length === 1 && only)
+    return { method: 'POST', path, headers: [...headers], body: only }
+  const bytes = bodies.reduce((sum, { length }) => sum + length, 0)
+  if (bytes < bodies.length * PART_MIN_BYTES) {
+    return { method: 'POST', path, headers: [...headers], body: Buffer.concat(bodies, bytes) }
+  }
+  return {
+    method: 'POST',
+    path,
+    headers: [...headers, 'content-length', String(bytes)],
+    body: bodies,
   }
 }
 
