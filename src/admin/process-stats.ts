@@ -19,9 +19,12 @@ export interface ProcessWatch extends Disposable {
 
 const US_PER_S = 1e6
 const NS_PER_S = 1e9
+/** Between two looks at the clock. */
+const RESOLUTION_MS = 20
+const RESOLUTION_S = RESOLUTION_MS / 1000
 
 export function watchProcess(): ProcessWatch {
-  const delay = monitorEventLoopDelay({ resolution: 20 })
+  const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
   delay.enable()
   return {
     read() {
@@ -31,13 +34,18 @@ export function watchProcess(): ProcessWatch {
         residentBytes: rss,
         heapUsedBytes: heapUsed,
         cpuSeconds: (user + system) / US_PER_S,
-        eventLoopDelayP50S: delay.percentile(50) / NS_PER_S,
-        eventLoopDelayP99S: delay.percentile(99) / NS_PER_S,
-        eventLoopDelayMaxS: delay.max / NS_PER_S,
+        eventLoopDelayP50S: lateS(delay.percentile(50)),
+        eventLoopDelayP99S: lateS(delay.percentile(99)),
+        eventLoopDelayMaxS: lateS(delay.max),
       }
       delay.reset()
       return stats
     },
     [Symbol.dispose]: () => delay.disable(),
   }
+}
+
+/** Node gives the whole time between two looks. */
+function lateS(betweenNs: number): number {
+  return Math.max(0, betweenNs / NS_PER_S - RESOLUTION_S)
 }

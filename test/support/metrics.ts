@@ -20,7 +20,7 @@ export async function readMetrics(adminUrl: string): Promise<Sample[]> {
 export function parseMetrics(text: string): Sample[] {
   const samples: Sample[] = []
   for (const line of text.split('\n')) {
-    const match = /^([a-z_]+)(?:\{(.*)\})? (\S+)$/.exec(line)
+    const match = /^([a-z][a-z0-9_]*)(?:\{(.*)\})? (\S+)$/.exec(line)
     if (line.startsWith('#') || match === null) continue
     const [, name = '', labelText = '', value = ''] = match
     const labels: Record<string, string> = {}
