@@ -17,6 +17,7 @@ export class DoneRanges {
   #below: number
   /** Rising, apart from each other and from `#below`. */
   readonly #ranges: [from: number, to: number][]
+  #changes = 0
 
   constructor(below: number, ranges: readonly SequenceRange[] = []) {
     this.#below = below
@@ -33,6 +34,11 @@ export class DoneRanges {
     return this.#ranges
   }
 
+  /** Rises with every change: whoever has seen it before knows at once whether there was one. */
+  get changes(): number {
+    return this.#changes
+  }
+
   has(sequence: number): boolean {
     if (sequence < this.#below) return true
     const range = this.#ranges[this.#lastFrom(sequence)]
@@ -45,6 +51,7 @@ export class DoneRanges {
 
   addRange(from: number, to: number): void {
     if (to < this.#below) return
+    this.#changes++
     // What is done is nearly always the oldest, or the next one behind a gap.
     if (from <= this.#below && this.#ranges.length === 0) this.#below = to + 1
     else this.#insert(Math.max(from, this.#below), to)

@@ -27,7 +27,7 @@ import { errorText } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
 import { LogThrottle } from '../../std/throttle.ts'
 import type { Write } from '../../write/write.ts'
-import { DoneRanges } from '../done-ranges.ts'
+import type { DoneRanges } from '../done-ranges.ts'
 import { type Cursor, CursorFile, highestSequence, loadAllCursors } from './cursor-file.ts'
 import type { FileSystem } from './file-system.ts'
 import { lockFolder } from './folder-lock.ts'
@@ -36,6 +36,7 @@ import { giveUpBelow } from './log-bounds.ts'
 import type { LogReader } from './log-reader.ts'
 import { tellOrphans } from './orphans.ts'
 import { type Appending, openSegmentLog, SEGMENT_BYTES, type SegmentLog } from './segment-log.ts'
+import { type Place, placesAtStart } from './starting-places.ts'
 
 const CURSOR_FOLDER = 'cursors'
 /** How often the cursors that have moved are saved. */
@@ -82,15 +83,6 @@ export interface DiskLogSnapshot {
   readonly isFailing: boolean
 }
 
-interface Place {
-  readonly output: string
-  readonly boundBytes: number
-  readonly file: CursorFile
-  readonly done: DoneRanges
-  /** As it was last saved. */
-  saved: string
-}
-
 /**
  * Recovers what is in the folder and opens it for appending.
  *
@@ -118,11 +110,9 @@ export async function openDiskLog(options: DiskLogOptions): Promise<DiskLog> {
       segmentBytes: segmentBytes ?? (await fittingSegmentBytes(options)),
     }),
   )
-  const places = outputs.map(({ name, boundBytes }) => {
-    const cursor = cursors.find(({ output }) => output === name)
-    const file = new CursorFile({ files, folder: cursorFolder, output: name, isOwner })
-    return { output: name, boundBytes, file, done: doneOf(name, cursor, segments), saved: '' }
-  })
+  const cursorFile = (output: string) =>
+    new CursorFile({ files, folder: cursorFolder, output, isOwner })
+  const places = placesAtStart({ outputs, segments, cursors, cursorFile })
   const orphans = cursors.filter(({ output }) => !roster.includes(output))
   tellOrphans(orphans, { folder, cursorFolder, logger })
   return new DiskLog(options, { isOwner, segments, places, orphans, parts: stack.move() })
@@ -133,12 +123,6 @@ async function fittingSegmentBytes({ files, folder, maxBytes }: DiskLogOptions):
   const { totalBytes } = await files.space(folder)
   const share = Math.min(maxBytes, totalBytes) / SEGMENTS_IN_BOUND
   return Math.max(SEGMENT_MIN_BYTES, Math.min(SEGMENT_BYTES, Math.floor(share)))
-}
-
-function doneOf(output: string, cursor: Cursor | undefined, segments: SegmentLog): DoneRanges {
-  if (cursor !== undefined) return new DoneRanges(cursor.doneBelow, cursor.done)
-  const isKnown = segments.rosters.has(output)
-  return new DoneRanges(isKnown ? segments.firstSequence : segments.nextSequence)
 }
 
 interface Parts {
@@ -323,13 +307,12 @@ export class DiskLog implements AsyncDisposable {
   /** @returns below what the output is through, as far as that is on the disk */
   async #saveOne(place: Place): Promise<number> {
     const { output, file, done } = place
-    const { below } = done
+    const { below, changes } = done
+    if (changes === place.savedChanges) return below
     const cursor = { output, doneBelow: below, done: done.ranges, destinationBytes: undefined }
-    const state = JSON.stringify(cursor)
-    if (state === place.saved) return below
     const saved = await file.save(cursor)
     if (saved.kind === 'saved') {
-      place.saved = state
+      place.savedChanges = changes
       return below
     }
     const what = `cannot save the cursor of output "${output}": ${errorText(saved.error)}`

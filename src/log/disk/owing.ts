@@ -1,5 +1,6 @@
 /**
- * Which outputs a log on disk knows, and which of its records each of them is still owed. Pure.
+ * Which outputs a log on disk knows, and which of its records each of them is still owed: for the
+ * relay when it starts (starting-places.ts), and for the log's tools. Pure.
  *
  *     configured, with a cursor            all that its cursor does not say is done
  *     configured, in a roster, no cursor   all that is there: its cursor was lost
