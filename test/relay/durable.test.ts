@@ -12,6 +12,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
+import { loadAllCursors } from '../../src/log/disk/cursor-file.ts'
 import { type DiskLog, openDiskLog } from '../../src/log/disk/disk-log.ts'
 import { nodeFileSystem } from '../../src/log/disk/file-system.ts'
 import type { Relay } from '../../src/relay/relay.ts'
@@ -70,6 +71,15 @@ async function open(
 async function drained(relay: Relay, names: readonly string[]): Promise<void> {
   const isDone = () => names.every((name) => outputOf(relay, name).pendingLines === 0)
   await until(async () => isDone(), { what: 'nothing is pending' })
+}
+
+/** Its cursor is on the disk as it is now. */
+async function saved(folder: string, output: string, { nextSequence }: DiskLog): Promise<void> {
+  const isSaved = async () => {
+    const { cursors } = await loadAllCursors(nodeFileSystem, join(folder, 'cursors'))
+    return cursors.find((cursor) => cursor.output === output)?.doneBelow === nextSequence
+  }
+  await until(isSaved, { what: `the cursor of ${output} is saved` })
 }
 
 test('what was taken while an output was down reaches it in order, also after a restart', async (t) => {
@@ -211,6 +221,30 @@ test('a new output begins at the tail, one whose cursor is lost gets what is the
   const third = await open(folder, [a, b, c])
   await until(async () => b.stored.length === 21, { what: 'b has all' })
   await third.relay[Symbol.asyncDispose]()
+})
+
+test('what was there before an output is not given up for its sake, also after a restart', async (t) => {
+  const folder = await temporaryFolder(t)
+  const [a, b] = [new Server(), new Server()]
+  const bounded = { boundBytes: 10_000 }
+  a.isUp = false
+  const first = await open(folder, [a], bounded)
+  for (let i = 0; i < 200; i++) await first.relay.accept(writeOf(`m v=${i} ${i}\n`))
+  await first.relay[Symbol.asyncDispose]()
+  for (const from of [200, 400]) {
+    const { relay, disk } = await open(folder, [a, b], bounded)
+    for (let i = from; i < from + 200; i++) {
+      await relay.accept(writeOf(`m v=${i} ${i}\n`))
+      // The bounds are looked at after each save, so before the last one.
+      if (i === from + 100 || i === from + 199) await saved(folder, 'b', disk)
+    }
+    await relay[Symbol.asyncDispose]()
+  }
+  a.isUp = true
+  const last = await open(folder, [a, b], bounded)
+  await until(async () => a.stored.length === 600, { what: () => `a has ${a.stored.length}` })
+  assert.equal(b.stored[0], 'm v=200 200')
+  await last.relay[Symbol.asyncDispose]()
 })
 
 type Step =

@@ -203,9 +203,11 @@ export class DiskLog implements AsyncDisposable {
     return this.#isSpaceLow || this.bytes >= this.#softMaxBytes
   }
 
-  /** An output other than this one is through with the record. */
+  /** An output other than this one was to have the record, and is through with it. */
   isDoneElsewhere(outputIndex: number, sequence: number): boolean {
-    return this.#places.some(({ done }, index) => index !== outputIndex && done.has(sequence))
+    return this.#places.some(
+      ({ done, since }, index) => index !== outputIndex && sequence >= since && done.has(sequence),
+    )
   }
 
   /** Puts on record what an output gives up, before it does. Rejects with the system's error. */
@@ -285,7 +287,9 @@ export class DiskLog implements AsyncDisposable {
     } catch (error) {
       this.#tell(`cannot see how much room there is: ${errorText(error)}`)
     }
-    const places = this.#places.map(({ done, boundBytes }) => ({ below: done.below, boundBytes }))
+    const places = this.#places.map(({ done, boundBytes, since }) => {
+      return { below: done.below, boundBytes, since }
+    })
     const maxBytes = this.#softMaxBytes
     const belows = giveUpBelow({ segments: this.#segments.sizes, places, maxBytes })
     for (const [index, below] of belows.entries()) {
@@ -306,11 +310,11 @@ export class DiskLog implements AsyncDisposable {
 
   /** @returns below what the output is through, as far as that is on the disk */
   async #saveOne(place: Place): Promise<number> {
-    const { output, file, done } = place
+    const { output, file, done, since } = place
     const { below, changes } = done
     if (changes === place.savedChanges) return below
     const cursor = { output, doneBelow: below, done: done.ranges, destinationBytes: undefined }
-    const saved = await file.save(cursor)
+    const saved = await file.save({ ...cursor, since })
     if (saved.kind === 'saved') {
       place.savedChanges = changes
       return below

@@ -12,6 +12,8 @@ export interface Place {
   readonly output: string
   /** How much of the log may be kept for it. */
   readonly boundBytes: number
+  /** Records below it were never for it: that it is through with them says nothing. */
+  readonly since: number
   readonly file: CursorFile
   readonly done: DoneRanges
   /** `done.changes` when it was last saved; `undefined` = it was not yet. */
@@ -29,14 +31,14 @@ export interface PlacesOptions {
 /** Of the configured outputs, in their order. */
 export function placesAtStart(options: PlacesOptions): Place[] {
   const { outputs, segments, cursors, cursorFile } = options
-  const { rosters, firstSequence, nextSequence } = segments
+  const { rosters, firstSequence, nextSequence, recovered } = segments
   const bounds = new Map(outputs.map(({ name, boundBytes }) => [name, boundBytes]))
   return placesOf({ configured: [...bounds.keys()], rosters, cursors }).flatMap((known) => {
-    const { output, doneBelow = nextSequence, done } = known
+    const { output, doneBelow = nextSequence, done, since = recovered.recordsEnd } = known
     const boundBytes = bounds.get(output)
     if (boundBytes === undefined) return []
     return {
-      ...{ output, boundBytes },
+      ...{ output, boundBytes, since },
       file: cursorFile(output),
       // Before the first record there is nothing to be owed.
       done: new DoneRanges(Math.max(doneBelow, firstSequence), done),
