@@ -45,6 +45,18 @@ export class DoneRanges {
     return range !== undefined && sequence <= range[1]
   }
 
+  /** How many of the numbers from `from` on and below `to` are not done. */
+  openCount(from: number, to: number): number {
+    const start = Math.max(from, this.#below)
+    let count = Math.max(0, to - start)
+    for (let index = Math.max(0, this.#lastFrom(start)); index < this.#ranges.length; index++) {
+      const [first, last] = this.#ranges[index] ?? [to, to]
+      if (first >= to) break
+      count -= Math.max(0, Math.min(last + 1, to) - Math.max(first, start))
+    }
+    return count
+  }
+
   add(sequence: number): void {
     this.addRange(sequence, sequence)
   }

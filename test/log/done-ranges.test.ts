@@ -26,6 +26,12 @@ test('whatever the order in which records are done, it is known which are', () =
           last = end + 1
         }
       }
+      for (const [from, to] of added) {
+        const open = Array.from({ length: Math.max(0, to - from) }, (_, index) => from + index)
+        const count = open.filter((sequence) => !model.has(sequence)).length
+        assert.equal(done.openCount(from, to), count, `from ${from} to ${to}`)
+      }
+      assert.equal(done.openCount(0, 100), 100 - model.size)
       const again = new DoneRanges(done.below, done.ranges)
       assert.deepEqual([again.below, again.ranges], [done.below, done.ranges])
     }),

@@ -7,87 +7,22 @@
  * relay is concerned; power cuts are tried below (test/log/disk).
  */
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
-import { loadAllCursors } from '../../src/log/disk/cursor-file.ts'
-import { type DiskLog, openDiskLog } from '../../src/log/disk/disk-log.ts'
 import { nodeFileSystem } from '../../src/log/disk/file-system.ts'
-import type { Relay } from '../../src/relay/relay.ts'
-import { systemClock } from '../../src/std/clock.ts'
-import type { AcknowledgementPolicy } from '../../src/write/acknowledgement.ts'
-import { DELIVERED, ScriptedDestination, UNREACHABLE } from '../support/scripted-destination.ts'
-import { openTestRelay, outputOf, SILENT, writeOf } from '../support/scripted-relay.ts'
+import { drained, openDurableRelay, Server, saved } from '../support/durable-relay.ts'
+import { outputOf, writeOf } from '../support/scripted-relay.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { until } from '../support/wait.ts'
-
-/** Keeps what it was sent while it is up. */
-class Server extends ScriptedDestination {
-  readonly stored: string[] = []
-  override verdict = async ({ writes }: { writes: readonly { body: Buffer }[] }) => {
-    if (!this.isUp) return UNREACHABLE
-    for (const { body } of writes) this.stored.push(String(body).trim())
-    return DELIVERED
-  }
-}
-
-interface Options {
-  readonly boundBytes?: number
-  readonly maxBytes?: number
-  readonly acknowledgement?: AcknowledgementPolicy
-}
-
-interface Opened {
-  readonly relay: Relay
-  readonly disk: DiskLog
-}
-
-const NAMES = ['a', 'b', 'c']
-
-async function open(
-  folder: string,
-  servers: readonly Server[],
-  options: Options = {},
-): Promise<Opened> {
-  const disk = await openDiskLog({
-    ...{ folder, randomBytes, files: nodeFileSystem, clock: systemClock, logger: SILENT },
-    outputs: servers.map((_, index) => {
-      return { name: NAMES[index] ?? '', boundBytes: options.boundBytes ?? 1e9 }
-    }),
-    maxBytes: options.maxBytes ?? 1e9,
-    segmentBytes: 4096,
-  })
-  const { relay } = await openTestRelay(servers, {
-    disk,
-    windowBytes: 2000,
-    relay: { acknowledgement: options.acknowledgement ?? 'any', ackTimeoutMs: 2000 },
-    output: { batchMaxBytes: 500, delayMaxMs: 1 },
-  })
-  return { relay, disk }
-}
-
-async function drained(relay: Relay, names: readonly string[]): Promise<void> {
-  const isDone = () => names.every((name) => outputOf(relay, name).pendingLines === 0)
-  await until(async () => isDone(), { what: 'nothing is pending' })
-}
-
-/** Its cursor is on the disk as it is now. */
-async function saved(folder: string, output: string, { nextSequence }: DiskLog): Promise<void> {
-  const isSaved = async () => {
-    const { cursors } = await loadAllCursors(nodeFileSystem, join(folder, 'cursors'))
-    return cursors.find((cursor) => cursor.output === output)?.doneBelow === nextSequence
-  }
-  await until(isSaved, { what: `the cursor of ${output} is saved` })
-}
 
 test('what was taken while an output was down reaches it in order, also after a restart', async (t) => {
   const folder = await temporaryFolder(t)
   const servers = [new Server(), new Server()]
   const [a, b] = servers as [Server, Server]
   b.isUp = false
-  const first = await open(folder, servers)
+  const first = await openDurableRelay(folder, servers)
   const bodies = Array.from({ length: 300 }, (_, i) => `m v=${i} ${i}`)
   for (const body of bodies) {
     assert.equal((await first.relay.accept(writeOf(`${body}\n`))).status, 204)
@@ -97,7 +32,7 @@ test('what was taken while an output was down reaches it in order, also after a 
   assert.deepEqual(a.stored, bodies)
 
   b.isUp = true
-  const second = await open(folder, servers)
+  const second = await openDurableRelay(folder, servers)
   await until(async () => b.stored.length >= 300, { what: 'b has caught up' })
   await drained(second.relay, ['a', 'b'])
   assert.deepEqual(b.stored, bodies)
@@ -112,7 +47,7 @@ test('an output that falls behind reads from the disk, keeps little in memory, a
   const folder = await temporaryFolder(t)
   const servers = [new Server(), new Server()]
   const [, b] = servers as [Server, Server]
-  const { relay, disk } = await open(folder, servers)
+  const { relay, disk } = await openDurableRelay(folder, servers)
   b.hold()
   for (let i = 0; i < 500; i++) await relay.accept(writeOf(`m v=${i} ${i}\n`, `db${i % 3}`))
   assert(relay.snapshot().logBytes < 6000, `${relay.snapshot().logBytes} bytes in memory`)
@@ -142,7 +77,7 @@ test('no output up: yes at once for any, no for all; log needs none', async (t) 
     const folder = await temporaryFolder(t)
     const servers = [new Server(), new Server()]
     for (const server of servers) server.isUp = false
-    const { relay } = await open(folder, servers, { acknowledgement })
+    const { relay } = await openDurableRelay(folder, servers, { acknowledgement })
     assert.equal((await relay.accept(writeOf('m v=1 1\n'))).status, status, acknowledgement)
     for (const server of servers) server.isUp = true
     await drained(relay, ['a', 'b'])
@@ -156,7 +91,7 @@ test('over its bound an output gives up its oldest that another one has, and it 
   const servers = [new Server(), new Server()]
   const [a, b] = servers as [Server, Server]
   b.isUp = false
-  const { relay } = await open(folder, servers, { boundBytes: 20_000 })
+  const { relay } = await openDurableRelay(folder, servers, { boundBytes: 20_000 })
   for (let i = 0; i < 600; i++) await relay.accept(writeOf(`m v=${i} ${i}\n`))
   await drained(relay, ['a'])
   const dropped = () => outputOf(relay, 'b').droppedLines['backlog-full']
@@ -184,7 +119,7 @@ test('what nobody has stored is never given up: at the bound new writes are refu
   const folder = await temporaryFolder(t)
   const servers = [new Server(), new Server()]
   for (const server of servers) server.isUp = false
-  const { relay } = await open(folder, servers, { maxBytes: 40_000 })
+  const { relay } = await openDurableRelay(folder, servers, { maxBytes: 40_000 })
   let taken = 0
   const isRefused = async () => {
     const { status } = await relay.accept(writeOf(`m v=${taken} ${taken}\n`))
@@ -206,10 +141,10 @@ test('a new output begins at the tail, one whose cursor is lost gets what is the
   const servers = [new Server(), new Server(), new Server()]
   const [a, b, c] = servers as [Server, Server, Server]
   b.isUp = false
-  const first = await open(folder, [a, b])
+  const first = await openDurableRelay(folder, [a, b])
   for (let i = 0; i < 20; i++) await first.relay.accept(writeOf(`m v=${i} ${i}\n`))
   await first.relay[Symbol.asyncDispose]()
-  const second = await open(folder, [a, b, c])
+  const second = await openDurableRelay(folder, [a, b, c])
   await second.relay.accept(writeOf('m v=20 20\n'))
   await drained(second.relay, ['a', 'c'])
   assert.deepEqual(c.stored, ['m v=20 20'])
@@ -218,7 +153,7 @@ test('a new output begins at the tail, one whose cursor is lost gets what is the
   await nodeFileSystem.unlink(join(cursors, 'b.cursor'))
   assert.deepEqual(await readdir(cursors), ['a.cursor', 'c.cursor'])
   b.isUp = true
-  const third = await open(folder, [a, b, c])
+  const third = await openDurableRelay(folder, [a, b, c])
   await until(async () => b.stored.length === 21, { what: 'b has all' })
   await third.relay[Symbol.asyncDispose]()
 })
@@ -228,11 +163,11 @@ test('what was there before an output is not given up for its sake, also after a
   const [a, b] = [new Server(), new Server()]
   const bounded = { boundBytes: 10_000 }
   a.isUp = false
-  const first = await open(folder, [a], bounded)
+  const first = await openDurableRelay(folder, [a], bounded)
   for (let i = 0; i < 200; i++) await first.relay.accept(writeOf(`m v=${i} ${i}\n`))
   await first.relay[Symbol.asyncDispose]()
   for (const from of [200, 400]) {
-    const { relay, disk } = await open(folder, [a, b], bounded)
+    const { relay, disk } = await openDurableRelay(folder, [a, b], bounded)
     for (let i = from; i < from + 200; i++) {
       await relay.accept(writeOf(`m v=${i} ${i}\n`))
       // The bounds are looked at after each save, so before the last one.
@@ -241,7 +176,7 @@ test('what was there before an output is not given up for its sake, also after a
     await relay[Symbol.asyncDispose]()
   }
   a.isUp = true
-  const last = await open(folder, [a, b], bounded)
+  const last = await openDurableRelay(folder, [a, b], bounded)
   await until(async () => a.stored.length === 600, { what: () => `a has ${a.stored.length}` })
   assert.equal(b.stored[0], 'm v=200 200')
   await last.relay[Symbol.asyncDispose]()
@@ -279,7 +214,7 @@ test('whatever fails and restarts: every yes is on every output, each database i
 async function play(t: TestContext, steps: readonly Step[]): Promise<void> {
   const folder = await temporaryFolder(t)
   const servers = [new Server(), new Server()]
-  let opened = await open(folder, servers)
+  let opened = await openDurableRelay(folder, servers)
   const taken: Record<string, string[]> = { x: [], y: [] }
   let number = 0
   for (const each of steps) {
@@ -289,7 +224,7 @@ async function play(t: TestContext, steps: readonly Step[]): Promise<void> {
     } else if (each.kind === 'wait') await new Promise(setImmediate)
     else if (each.kind === 'restart') {
       await opened.relay[Symbol.asyncDispose]()
-      opened = await open(folder, servers)
+      opened = await openDurableRelay(folder, servers)
     } else {
       const bodies = Array.from({ length: each.count }, () => `m v=1 ${number++}`)
       const { relay } = opened

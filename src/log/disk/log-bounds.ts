@@ -19,6 +19,8 @@ export interface BoundedPlace {
   readonly below: number
   /** Records below it were never for this output: nobody else may rely on its having them. */
   readonly since: number
+  /** Else it has its place only in case it comes back, and nobody else may rely on it. */
+  readonly isConfigured: boolean
   /** How much may be kept for it. */
   readonly boundBytes: number
 }
@@ -37,18 +39,24 @@ export function giveUpBelow({ segments, places, maxBytes }: BoundsOptions): read
   const furthest = Math.min(...places.map(({ below }) => below))
   return places.map(({ below, boundBytes }, index) => {
     // One that came later does not have the oldest, which is what keeps the rest from going.
-    const others = places.filter(({ since }, other) => other !== index && since <= below)
+    const others = places.filter(({ since, isConfigured }, other) => {
+      return other !== index && isConfigured && since <= below
+    })
     const limit = Math.max(0, ...others.map((other) => other.below))
     if (limit <= below) return 0
-    const ownBytes = totalBytes - bytesBelow(segments, below)
     const excessBytes = Math.max(
-      ownBytes - boundBytes,
+      keptBytes(segments, below) - boundBytes,
       below === furthest ? totalBytes - maxBytes : 0,
     )
     if (excessBytes <= 0) return 0
     const end = Math.min(limit, endOf(segments, bytesBelow(segments, below) + excessBytes))
     return end > below ? end : 0
   })
+}
+
+/** Of the segments that are kept for an output that is through with all below the number. */
+export function keptBytes(segments: readonly SegmentSize[], below: number): number {
+  return segments.reduce((sum, { bytes }) => sum + bytes, 0) - bytesBelow(segments, below)
 }
 
 /** Of the segments that lie wholly below the number. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type BoundedPlace, giveUpBelow } from '../../../src/log/disk/log-bounds.ts'
+import { type BoundedPlace, giveUpBelow, keptBytes } from '../../../src/log/disk/log-bounds.ts'
 
 /** Ten of 100 bytes with ten numbers each, from 1 on. */
 const SEGMENTS = Array.from({ length: 10 }, (_, index) => {
@@ -8,7 +8,7 @@ const SEGMENTS = Array.from({ length: 10 }, (_, index) => {
 })
 
 function place(below: number, parts: Partial<BoundedPlace> = {}): BoundedPlace {
-  return { below, boundBytes: 1e9, since: 0, ...parts }
+  return { below, boundBytes: 1e9, since: 0, isConfigured: true, ...parts }
 }
 
 function check(places: readonly BoundedPlace[], maxBytes: number, wanted: readonly number[]) {
@@ -47,4 +47,22 @@ test('one that came later has not what was there before it', () => {
   check([place(5), place(101, { since: 6 })], 900, [0, 0])
   check([place(5), place(101, { since: 5 })], 900, [11, 0])
   check([place(5), place(101, { since: 50 }), place(7)], 900, [7, 0, 0])
+})
+
+test('one that is not configured any more gives way, and nobody relies on it', () => {
+  const removed = { isConfigured: false }
+  check([place(101), place(5, removed)], 900, [0, 11])
+  check([place(35), place(101), place(5, removed)], 900, [0, 0, 11])
+  check([place(5), place(101), place(35, removed)], 900, [11, 0, 0])
+  check([place(5), place(101, removed)], 900, [0, 0])
+  check([place(5), place(5, removed)], 900, [0, 0])
+  check([place(101), place(5, { ...removed, boundBytes: 400 })], 1e9, [0, 61])
+  check([place(101, { since: 6 }), place(5, removed)], 900, [0, 0])
+})
+
+test('what is kept for an output are the segments from its place on', () => {
+  assert.deepEqual(
+    [1, 10, 11, 15, 91, 101].map((below) => keptBytes(SEGMENTS, below)),
+    [1000, 1000, 900, 900, 100, 100],
+  )
 })
