@@ -55,6 +55,16 @@ function outputStateFamilies(relays: readonly RelaySnapshot[]): Family[] {
       each((output) => output.pendingBytes),
     ),
     gauge(
+      'relay_output_unread_writes',
+      'Writes that earlier processes have left on disk for it, by number, before they are read.',
+      each((output) => output.unreadWrites),
+    ),
+    gauge(
+      'relay_output_unread_bytes',
+      'Their share of the log on disk.',
+      each((output) => output.unreadBytes),
+    ),
+    gauge(
       'relay_output_bound_bytes',
       'Its backlog bound; 0 = one attempt for each write.',
       each((output) => output.boundBytes),

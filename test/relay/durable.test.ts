@@ -12,7 +12,9 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { nodeFileSystem } from '../../src/log/disk/file-system.ts'
+import { keepingLogger } from '../support/disk-log-fixture.ts'
 import { drained, openDurableRelay, Server, saved } from '../support/durable-relay.ts'
+import { DELIVERED } from '../support/scripted-destination.ts'
 import { outputOf, writeOf } from '../support/scripted-relay.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { until } from '../support/wait.ts'
@@ -180,6 +182,99 @@ test('what was there before an output is not given up for its sake, also after a
   await until(async () => a.stored.length === 600, { what: () => `a has ${a.stored.length}` })
   assert.equal(b.stored[0], 'm v=200 200')
   await last.relay[Symbol.asyncDispose]()
+})
+
+test('after a restart it is told what is still to be read; it falls to 0, and the books are exact', async (t) => {
+  const folder = await temporaryFolder(t)
+  const servers = [new Server(), new Server()]
+  const [, b] = servers as [Server, Server]
+  b.isUp = false
+  const first = await openDurableRelay(folder, servers)
+  for (let i = 0; i < 300; i++) await first.relay.accept(writeOf(`m v=${i} ${i}\n`))
+  assert.equal(outputOf(first.relay, 'b').unreadWrites, 0, 'what it was offered is pending')
+  const logBytes = first.disk.bytes
+  await first.relay[Symbol.asyncDispose]()
+
+  b.isUp = true
+  b.busyWith = 'db'
+  const { logger, lines } = keepingLogger()
+  const { relay } = await openDurableRelay(folder, servers, { logger })
+  const isSaid = () => lines.some((line) => / failed .* waiting, \d+ more on disk/.test(line))
+  await until(isSaid, { what: 'some of it is read, and tried' })
+  const start = outputOf(relay, 'b')
+  assert.equal(start.pendingWrites + start.unreadWrites, 300)
+  assert.equal(start.acceptedLines, start.pendingLines)
+  assert(start.unreadWrites > 200, `${start.unreadWrites} are unread`)
+  const share = start.unreadWrites / 300
+  assert(Math.abs(start.unreadBytes / logBytes - share) < 0.1, `${start.unreadBytes} bytes`)
+  assert.deepEqual([outputOf(relay, 'a').unreadWrites, outputOf(relay, 'a').unreadBytes], [0, 0])
+  // What comes now is pending, whether or not it was read.
+  for (let i = 300; i < 320; i++) await relay.accept(writeOf(`m v=${i} ${i}\n`))
+  const later = outputOf(relay, 'b')
+  assert.equal(later.pendingWrites + later.unreadWrites, 320)
+
+  let last = later.unreadWrites
+  b.verdict = async ({ writes }) => {
+    const { unreadWrites, pendingWrites } = outputOf(relay, 'b')
+    assert(unreadWrites <= last, 'it has risen')
+    assert.equal(unreadWrites + pendingWrites, 320 - b.stored.length)
+    last = unreadWrites
+    for (const { body } of writes) b.stored.push(String(body).trim())
+    return DELIVERED
+  }
+  await until(async () => b.stored.length === 320, { what: 'b has all' })
+  await drained(relay, ['a', 'b'])
+  const { unreadWrites, unreadBytes, acceptedLines } = outputOf(relay, 'b')
+  assert.deepEqual([unreadWrites, unreadBytes, acceptedLines], [0, 0, 320])
+  await relay[Symbol.asyncDispose]()
+})
+
+test('unread are the numbers that are not done; what is no write of its own goes when it is read', async (t) => {
+  const folder = await temporaryFolder(t)
+  const servers = [new Server(), new Server()]
+  const [a, b] = servers as [Server, Server]
+  const first = await openDurableRelay(folder, servers, { windowBytes: 1e6 })
+  b.busyWith = 'y'
+  for (let i = 0; i < 200; i++) {
+    await first.relay.accept(writeOf(`m v=${i} ${i}\n`, i % 10 === 0 ? 'y' : 'x'))
+  }
+  await until(async () => b.stored.length === 180, { what: 'b has all of x' })
+  // As a letter that is sent again to a alone.
+  await Promise.all(
+    Array.from({ length: 50 }, () => first.disk.append(writeOf('1\n'), 'a')?.result),
+  )
+  await first.relay[Symbol.asyncDispose]()
+  b.isUp = false
+  const { relay } = await openDurableRelay(folder, servers)
+  await until(async () => outputOf(relay, 'b').pendingWrites > 0, { what: 'some of it is read' })
+  const start = outputOf(relay, 'b')
+  assert.equal(start.unreadWrites + start.pendingWrites, 20 + 50)
+  b.isUp = true
+  b.busyWith = ''
+  await until(async () => outputOf(relay, 'b').unreadWrites === 0, { what: 'all is read' })
+  await drained(relay, ['a', 'b'])
+  assert.equal(outputOf(relay, 'b').acceptedLines, 20)
+  assert.deepEqual([a.stored.length, b.stored.length], [200 + 50, 200])
+  await relay[Symbol.asyncDispose]()
+})
+
+test('what is for another output only is given up by none', async (t) => {
+  const folder = await temporaryFolder(t)
+  const servers = [new Server(), new Server()]
+  const [, b] = servers as [Server, Server]
+  b.isUp = false
+  const first = await openDurableRelay(folder, servers)
+  for (let i = 0; i < 300; i++) await first.relay.accept(writeOf(`m v=${i} ${i}\n`))
+  for (let i = 0; i < 20; i++) await first.disk.append(writeOf('1\n'), 'a')?.result
+  for (let i = 0; i < 300; i++) await first.relay.accept(writeOf(`m v=${i} ${i}\n`))
+  await first.relay[Symbol.asyncDispose]()
+  const { relay } = await openDurableRelay(folder, servers, { boundBytes: 10_000 })
+  const dropped = () => outputOf(relay, 'b').droppedLines['backlog-full']
+  await until(async () => dropped() > 300, { what: 'b gives up' })
+  b.isUp = true
+  await drained(relay, ['a', 'b'])
+  assert.equal(b.stored.length + dropped(), 600)
+  await relay[Symbol.asyncDispose]()
 })
 
 type Step =

@@ -12,20 +12,24 @@ import { join } from 'node:path'
 import { type Cursor, loadAllCursors } from '../../src/log/disk/cursor-file.ts'
 import { type DiskLog, openDiskLog } from '../../src/log/disk/disk-log.ts'
 import { nodeFileSystem } from '../../src/log/disk/file-system.ts'
+import type { Batch, Verdict } from '../../src/outputs/destination.ts'
 import type { Relay } from '../../src/relay/relay.ts'
 import { type Clock, systemClock } from '../../src/std/clock.ts'
 import type { Logger } from '../../src/std/logger.ts'
 import type { MemoryBudget } from '../../src/std/memory-budget.ts'
 import type { AcknowledgementPolicy } from '../../src/write/acknowledgement.ts'
-import { DELIVERED, ScriptedDestination, UNREACHABLE } from './scripted-destination.ts'
+import { DECLINED, DELIVERED, ScriptedDestination, UNREACHABLE } from './scripted-destination.ts'
 import { openTestRelay, outputOf, SILENT } from './scripted-relay.ts'
 import { until } from './wait.ts'
 
 /** Keeps what it was sent while it is up. */
 export class Server extends ScriptedDestination {
   readonly stored: string[] = []
-  override verdict = async ({ writes }: { writes: readonly { body: Buffer }[] }) => {
+  /** Answered with something that may heal. */
+  busyWith = ''
+  override verdict = async ({ writes, target }: Batch): Promise<Verdict> => {
     if (!this.isUp) return UNREACHABLE
+    if (target.database === this.busyWith) return DECLINED
     for (const { body } of writes) this.stored.push(String(body).trim())
     return DELIVERED
   }
@@ -62,7 +66,7 @@ export async function openDurableRelay(
     segmentBytes: 4096,
   })
   const { relay, memory } = await openTestRelay(servers, {
-    disk,
+    ...{ disk, logger },
     windowBytes: options.windowBytes ?? 2000,
     relay: { acknowledgement: options.acknowledgement ?? 'any', ackTimeoutMs: 2000 },
     output: { batchMaxBytes: 500, delayMaxMs: 1 },
@@ -73,8 +77,11 @@ export async function openDurableRelay(
 
 /** Nothing is pending at these outputs. */
 export async function drained(relay: Relay, names: readonly string[]): Promise<void> {
-  const isDone = () => names.every((name) => outputOf(relay, name).pendingLines === 0)
-  await until(async () => isDone(), { what: 'nothing is pending' })
+  const isDone = (name: string) => {
+    const { pendingLines, unreadWrites } = outputOf(relay, name)
+    return pendingLines + unreadWrites === 0
+  }
+  await until(async () => names.every(isDone), { what: 'nothing is pending' })
 }
 
 /** The output's cursor as it is on the disk. */

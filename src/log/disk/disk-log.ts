@@ -46,6 +46,7 @@ import type { LogReader } from './log-reader.ts'
 import { Orphan } from './orphan.ts'
 import { type Appending, openSegmentLog, type SegmentLog } from './segment-log.ts'
 import { type Place, placesAtStart } from './starting-places.ts'
+import { type Unread, unreadOf } from './unread.ts'
 
 const CURSOR_FOLDER = 'cursors'
 /** How often the cursors that have moved are saved. */
@@ -206,6 +207,12 @@ export class DiskLog implements AsyncDisposable {
     const place = this.#places[outputIndex]
     if (place === undefined) throw new Error('BUG: an output without a place in the log')
     return place.done
+  }
+
+  /** What the output has not read, of the numbers from `from` on and below `to`. */
+  unread(outputIndex: number, from: number, to: number): Unread {
+    const { sizes: segments, nextSequence } = this.#segments
+    return unreadOf({ segments, nextSequence, done: this.doneOf(outputIndex), from, to })
   }
 
   /**
