@@ -54,6 +54,8 @@ export interface Leftover {
   readonly output: string
   readonly lines: number
   readonly writes: number
+  /** By number, of earlier processes, and not among `writes`. */
+  readonly unreadWrites: number
   /** On the disk, and sent after the next start. */
   readonly isKept: boolean
 }
@@ -284,8 +286,8 @@ function leftoverOf({ config, relay }: OpenRelay): Leftover[] {
   const isKept = config.logDir !== undefined
   return relay
     .snapshot()
-    .outputs.filter(({ pendingWrites }) => pendingWrites > 0)
-    .map(({ name, pendingLines: lines, pendingWrites: writes }) => {
-      return { relay: relay.name, output: name, lines, writes, isKept }
+    .outputs.filter(({ pendingWrites, unreadWrites }) => pendingWrites + unreadWrites > 0)
+    .map(({ name, pendingLines: lines, pendingWrites: writes, unreadWrites }) => {
+      return { relay: relay.name, output: name, lines, writes, unreadWrites, isKept }
     })
 }

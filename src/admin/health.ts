@@ -60,6 +60,8 @@ function outputHealth(output: OutputSnapshot) {
     cause: output.downCause,
     down_for_s: output.isUp ? 0 : output.stateAgeMs / MS_PER_S,
     pending_lines: output.pendingLines,
+    unread_writes: output.unreadWrites,
+    unread_bytes: output.unreadBytes,
     oldest_pending_s: output.oldestPendingAgeMs / MS_PER_S,
   }
 }

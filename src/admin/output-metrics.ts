@@ -2,6 +2,7 @@
  * What an output tells of itself, as metrics: state, lines, attempts. Pure.
  */
 
+import type { OrphanSnapshot } from '../log/disk/orphan.ts'
 import type { OutputSnapshot } from '../outputs/output-snapshot.ts'
 import type { RelaySnapshot } from '../relay/relay-snapshot.ts'
 import { counter, type Family, gauge, type Sample, spread } from './prometheus-text.ts'
@@ -13,6 +14,7 @@ export function outputFamilies(relays: readonly RelaySnapshot[]): Family[] {
     ...outputStateFamilies(relays),
     ...outputLineFamilies(relays),
     ...outputAttemptFamilies(relays),
+    ...orphanFamilies(relays),
   ]
 }
 
@@ -51,6 +53,16 @@ function outputStateFamilies(relays: readonly RelaySnapshot[]): Family[] {
       'relay_output_pending_bytes',
       'Bytes that it still owes.',
       each((output) => output.pendingBytes),
+    ),
+    gauge(
+      'relay_output_unread_writes',
+      'Writes that earlier processes have left on disk for it, by number, before they are read.',
+      each((output) => output.unreadWrites),
+    ),
+    gauge(
+      'relay_output_unread_bytes',
+      'Their share of the log on disk.',
+      each((output) => output.unreadBytes),
     ),
     gauge(
       'relay_output_bound_bytes',
@@ -144,6 +156,38 @@ function outputAttemptFamilies(relays: readonly RelaySnapshot[]): Family[] {
       'relay_output_sent_bytes_total',
       'Body bytes of all attempts, before compression.',
       each((output) => output.sentBytes),
+    ),
+  ]
+}
+
+/** Outputs that are not configured any more, and have a place in a log on disk. */
+function orphanFamilies(relays: readonly RelaySnapshot[]): Family[] {
+  const each = (read: (orphan: OrphanSnapshot) => number): Sample[] =>
+    relays.flatMap(({ name, disk }) => {
+      return (disk?.orphans ?? []).map((orphan) => {
+        return { labels: { relay: name, output: orphan.output }, value: read(orphan) }
+      })
+    })
+  return [
+    gauge(
+      'relay_orphan_kept_writes',
+      'Numbers of the log kept for an output that is not configured any more.',
+      each((orphan) => orphan.keptWrites),
+    ),
+    gauge(
+      'relay_orphan_kept_bytes',
+      'Of the log on disk, the segments from its place on.',
+      each((orphan) => orphan.keptBytes),
+    ),
+    counter(
+      'relay_orphan_dropped_writes_total',
+      'Writes that it has given up because the log was full.',
+      each((orphan) => orphan.droppedWrites),
+    ),
+    counter(
+      'relay_orphan_dropped_lines_total',
+      'Their lines.',
+      each((orphan) => orphan.droppedLines),
     ),
   ]
 }

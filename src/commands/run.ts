@@ -106,10 +106,11 @@ function logAddresses(service: Service, logger: Logger): void {
 /** @returns whether everything that was accepted has been delivered, or will be. */
 async function stop(service: Service, logger: Logger): Promise<boolean> {
   const leftover = await service.stop()
-  for (const { relay, output, lines, writes, isKept } of leftover) {
-    const fields = { relay, output, lines, writes }
+  for (const { relay, output, lines, writes, unreadWrites, isKept } of leftover) {
+    const fields = { relay, output, lines, writes, unreadWrites }
     const amount = `${renderCount(lines, 'line')} in ${renderCount(writes, 'write')}`
-    const text = `output "${output}" of relay "${relay}" did not get ${amount}`
+    const unread = unreadWrites === 0 ? '' : `, nor ${unreadWrites} more on disk`
+    const text = `output "${output}" of relay "${relay}" did not get ${amount}${unread}`
     if (isKept) logger.info(fields, `${text} yet: kept on disk for the next start`)
     else logger.error(fields, `${text}: lost with this process`)
   }

@@ -17,6 +17,7 @@ export class DoneRanges {
   #below: number
   /** Rising, apart from each other and from `#below`. */
   readonly #ranges: [from: number, to: number][]
+  #changes = 0
 
   constructor(below: number, ranges: readonly SequenceRange[] = []) {
     this.#below = below
@@ -33,10 +34,27 @@ export class DoneRanges {
     return this.#ranges
   }
 
+  /** Rises with every change: whoever has seen it before knows at once whether there was one. */
+  get changes(): number {
+    return this.#changes
+  }
+
   has(sequence: number): boolean {
     if (sequence < this.#below) return true
     const range = this.#ranges[this.#lastFrom(sequence)]
     return range !== undefined && sequence <= range[1]
+  }
+
+  /** How many of the numbers from `from` on and below `to` are not done. */
+  openCount(from: number, to: number): number {
+    const start = Math.max(from, this.#below)
+    let count = Math.max(0, to - start)
+    for (let index = Math.max(0, this.#lastFrom(start)); index < this.#ranges.length; index++) {
+      const [first, last] = this.#ranges[index] ?? [to, to]
+      if (first >= to) break
+      count -= Math.max(0, Math.min(last + 1, to) - Math.max(first, start))
+    }
+    return count
   }
 
   add(sequence: number): void {
@@ -45,6 +63,7 @@ export class DoneRanges {
 
   addRange(from: number, to: number): void {
     if (to < this.#below) return
+    this.#changes++
     // What is done is nearly always the oldest, or the next one behind a gap.
     if (from <= this.#below && this.#ranges.length === 0) this.#below = to + 1
     else this.#insert(Math.max(from, this.#below), to)

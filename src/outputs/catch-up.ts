@@ -17,6 +17,7 @@
  * Not here: sending (drain.ts), saving the cursor (log/disk/disk-log.ts).
  */
 
+import type { Unread } from '../log/disk/unread.ts'
 import type { DoneRanges } from '../log/done-ranges.ts'
 import type { Entry } from '../log/entry.ts'
 import { MemoryLog } from '../log/memory-log.ts'
@@ -53,6 +54,8 @@ export interface StoredLog {
   openReader(fromSequence: number): StoredReader
   /** Another output is through with the record. */
   isDoneElsewhere(sequence: number): boolean
+  /** Of the numbers from `from` on and below `to`, those that are not done. */
+  unread(from: number, to: number): Unread
   /** Puts on record what is about to be given up. Rejects with the system's error. */
   recordGap(given: readonly { readonly sequence: number; readonly write: Write }[]): Promise<void>
 }
@@ -99,6 +102,12 @@ export class CatchUp {
 
   get isBehind(): boolean {
     return this.#reader !== undefined
+  }
+
+  /** What earlier processes have left for it, as far as it is not in the books yet. */
+  get unread(): Unread {
+    const { stored } = this.#options
+    return stored.unread(this.#acceptedThrough + 1, stored.firstOwnSequence)
   }
 
   /** Begins where the cursor stands. */
@@ -249,9 +258,11 @@ export class CatchUp {
     this.#reader = undefined
   }
 
-  #isGivenUp({ sequence, write }: StoredRecord): boolean {
-    const { done, isDoneElsewhere } = this.#options.stored
+  #isGivenUp({ sequence, write, output }: StoredRecord): boolean {
+    const { name, stored } = this.#options
+    const { done, isDoneElsewhere } = stored
     if (sequence >= this.#giveUpBelow || write === undefined || done.has(sequence)) return false
+    if (output !== undefined && output !== name) return false
     return !this.#isOnItsWay(sequence, write) && isDoneElsewhere(sequence)
   }
 

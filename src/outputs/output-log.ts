@@ -5,6 +5,7 @@
  * At most one line of a kind in REPEAT_INTERVAL_MS; the next one says how many were left out.
  */
 
+import type { Unread } from '../log/disk/unread.ts'
 import type { Entry } from '../log/entry.ts'
 import type { Clock } from '../std/clock.ts'
 import type { Logger } from '../std/logger.ts'
@@ -33,18 +34,22 @@ export interface OutputLogOptions {
   readonly name: string
   readonly clock: Clock
   readonly logger: Logger
+  /** What it is owed beside what is pending. */
+  readonly unread: () => Unread
 }
 
 export class OutputLog {
   readonly #name: string
   readonly #logger: Logger
   readonly #clock: Clock
+  readonly #unread: () => Unread
   readonly #throttles = new Map<Kind, LogThrottle>()
 
   constructor(options: OutputLogOptions) {
     this.#name = options.name
     this.#logger = options.logger
     this.#clock = options.clock
+    this.#unread = options.unread
   }
 
   timeoutCause(timeoutMs: number): string {
@@ -60,7 +65,10 @@ export class OutputLog {
     const { failures, delayMs, counters } = attempt
     const why = shorten(attempt.why)
     const { pendingWrites, pendingBytes } = counters
-    const waiting = `${renderCount(pendingWrites, 'write')} (${renderBytes(pendingBytes)}) waiting`
+    const { writes } = this.#unread()
+    const more = writes === 0 ? '' : `, ${writes} more on disk`
+    const amount = `${renderCount(pendingWrites, 'write')} (${renderBytes(pendingBytes)})`
+    const waiting = `${amount} waiting${more}`
     const next = `next attempt in ${renderWait(delayMs)}`
     const text = `attempt ${failures} failed (${why}); ${waiting}; ${next}`
     this.#warn('failed', { failures, why, delayMs }, text)

@@ -23,6 +23,9 @@ export interface OutputSnapshot {
   readonly pendingLines: number
   readonly pendingWrites: number
   readonly pendingBytes: number
+  /** Left by earlier processes and not read yet: by number, and in no other count. */
+  readonly unreadWrites: number
+  readonly unreadBytes: number
   /** Backlog bound, bytes; 0 = one attempt each. */
   readonly boundBytes: number
   /** Age of the oldest pending write, milliseconds; 0 when nothing is pending. */

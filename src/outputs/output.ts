@@ -7,6 +7,7 @@
  */
 
 import type { OutputConfig } from '../config/config.ts'
+import type { Unread } from '../log/disk/unread.ts'
 import type { Entry } from '../log/entry.ts'
 import type { StreamLog } from '../log/stream-log.ts'
 import type { Clock } from '../std/clock.ts'
@@ -35,6 +36,7 @@ const HELD_SHARE = 1 / 4
 const WINDOW_MIN_BYTES = 8 * 1024 * 1024
 /** Requests of the largest size that fit into it. */
 const WINDOW_BATCHES = 2
+const NOTHING_UNREAD: Unread = { writes: 0, bytes: 0 }
 
 export interface OutputEvents {
   /** This output's word on an entry is no, though it may not be through with it. */
@@ -89,7 +91,7 @@ export class Output implements AsyncDisposable {
   constructor(options: OutputOptions) {
     const { config, clock, random, logger, destination, events, memory, stored } = options
     const { name, bufferBytes, batchMaxBytes, delayMaxMs } = config
-    const log = new OutputLog({ name, clock, logger })
+    const log = new OutputLog({ name, clock, logger, unread: () => this.#unread })
     const backlog: Backlog = new Backlog({
       boundBytes: bufferBytes,
       batchMaxBytes,
@@ -102,8 +104,9 @@ export class Output implements AsyncDisposable {
       caughtUpBytes: batchMaxBytes,
       probe: () => destination.probe(),
       backlog: () => {
-        const { pendingWrites } = backlog.counters
-        return { pendingWrites, pendingBytes: backlog.bytesToCatchUp }
+        const { writes, bytes } = this.#unread
+        const pendingWrites = backlog.counters.pendingWrites + writes
+        return { pendingWrites, pendingBytes: backlog.bytesToCatchUp + bytes }
       },
       onUp: () => this.#drain.wakeAll(),
       onDown: () => {
@@ -271,11 +274,14 @@ export class Output implements AsyncDisposable {
 
   snapshot(): OutputSnapshot {
     const { name, location, kind, bufferBytes: boundBytes } = this.config
-    const { isUp, isBehind, cause: downCause, stateAgeMs } = this.#health
+    const { isUp, cause: downCause, stateAgeMs } = this.#health
+    const { writes: unreadWrites, bytes: unreadBytes } = this.#unread
+    const isBehind = this.#health.isBehind || !this.isLive
     const { outcomeLines, droppedLines, ...counts } = this.#backlog.counters
     return {
       ...{ name, location, kind, boundBytes, isUp, isBehind, downCause, stateAgeMs },
       ...counts,
+      ...{ unreadWrites, unreadBytes },
       oldestPendingAgeMs: this.#oldestPendingAgeMs(),
       holds: this.#holds.count,
       heldWrites: this.#holds.writes,
@@ -314,6 +320,10 @@ export class Output implements AsyncDisposable {
     if (this.#letters === undefined || reply === undefined || entry.isFromDisk) return finish()
     events.onRefused(entry, reply)
     events.whenAnswered(entry, finish)
+  }
+
+  get #unread(): Unread {
+    return this.#catchUp?.unread ?? NOTHING_UNREAD
   }
 
   #oldestPendingAgeMs(): number {

@@ -9,6 +9,7 @@ export function storedLogOf(disk: DiskLog, outputIndex: number): StoredLog {
     done: disk.doneOf(outputIndex),
     firstOwnSequence: disk.nextSequence,
     isDoneElsewhere: (sequence) => disk.isDoneElsewhere(outputIndex, sequence),
+    unread: (from, to) => disk.unread(outputIndex, from, to),
     recordGap: (given) => disk.recordGap(outputIndex, given),
     openReader: (fromSequence) => {
       const reader = disk.openReader(fromSequence)

@@ -51,6 +51,8 @@ test('health tells of every output whether it is up, since when not, why, and wh
             cause: '',
             down_for_s: 0,
             pending_lines: 10,
+            unread_writes: 7,
+            unread_bytes: 70_000,
             oldest_pending_s: 0.25,
           },
           {
@@ -60,6 +62,8 @@ test('health tells of every output whether it is up, since when not, why, and wh
             cause: 'connect ECONNREFUSED',
             down_for_s: 90,
             pending_lines: 70,
+            unread_writes: 7,
+            unread_bytes: 70_000,
             oldest_pending_s: 89,
           },
         ],

@@ -11,6 +11,7 @@ import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { type FakeInflux, openFakeInflux } from '../support/fake-influx.ts'
+import { httpRequest } from '../support/http-request.ts'
 import { readMetrics, sumOf, untilNothingPends } from '../support/metrics.ts'
 import { relayConfig, type TestRelayConfig } from '../support/relay-config.ts'
 import { type RelayProcess, startRelayProcess } from '../support/relay-process.ts'
@@ -232,6 +233,51 @@ test('what waits in a short backlog at the start stays when more than memory hol
   const inOrder = Array.from({ length: bodies.last }, (_, index) => index + 1)
   assert.deepEqual([...a.numbers], inOrder)
   assert.deepEqual([...b.numbers], inOrder)
+})
+
+test('after a restart the metrics tell the whole backlog, also what is not read yet', async (t) => {
+  const a = await openNotingInflux()
+  const b = await openNotingInflux()
+  await using _a = a.influx
+  await using _b = b.influx
+  await b.influx.stop()
+  const config = await configOf(await temporaryFolder(t), [a.influx, b.influx])
+  const bodies = new Bodies()
+  const count = 80
+  {
+    await using relay = await startRelayProcess({ config: config.toml })
+    using client = openWriteClient(relay.url)
+    for (let i = 0; i < count; i++) assert.equal((await client.write(bodies.next())).status, 204)
+    assert.deepEqual(await relay.kill('SIGTERM'), { code: 0, signal: null })
+  }
+  const ofB = async (...names: string[]) => {
+    const samples = await readMetrics(config.adminUrl)
+    return names.map((name) => sumOf(samples, `relay_output_${name}`, { output: 'b' }))
+  }
+  {
+    await using relay = await startRelayProcess({ config: config.toml })
+    await relay.line(({ msg }) => msg.includes('"b" is down'))
+    const [pending = 0, writes = 0, bytes = 0] = await ofB(
+      'pending_writes',
+      'unread_writes',
+      'unread_bytes',
+    )
+    assert.equal(pending + writes, count)
+    assert(writes > count / 4, 'memory holds nearly all of it')
+    assert(Math.abs(bytes / writes / BODY_BYTES - 1) < 0.2, `${bytes} bytes in ${writes} writes`)
+    const health = await httpRequest(`${config.adminUrl}/health`)
+    const [{ outputs }] = JSON.parse(String(health.body)).relays
+    assert(outputs[1].unread_writes > count / 4 && outputs[1].unread_bytes > 0)
+    await relay.kill('SIGTERM')
+    const left = relay.logs.find(({ msg }) => msg.includes('did not get'))
+    assert.equal(Number(left?.['writes']) + Number(left?.['unreadWrites']), count)
+  }
+  await using _ = await startRelayProcess({ config: config.toml })
+  await b.influx.start()
+  const isThere = () => b.numbers.size === bodies.last
+  await until(isThere, { what: () => `b has all; it has ${b.numbers.size}`, limitMs: 30_000 })
+  await untilNothingPends(config.adminUrl)
+  assert.deepEqual(await ofB('unread_writes', 'unread_bytes'), [0, 0])
 })
 
 test('what cannot be put on record is not given up, and nothing near it is lost', async (t) => {

@@ -10,7 +10,11 @@ test('whatever the order in which records are done, it is known which are', () =
       const done = new DoneRanges(below)
       const model = new Set(Array.from({ length: below }, (_, sequence) => sequence))
       for (const [from, to] of added) {
+        const before = JSON.stringify([done.below, done.ranges])
+        const { changes } = done
         done.addRange(from, to)
+        const isSame = JSON.stringify([done.below, done.ranges]) === before
+        assert(isSame || done.changes > changes, 'a change is not told')
         for (let sequence = from; sequence <= to; sequence++) model.add(sequence)
         for (let sequence = 0; sequence < 70; sequence++) {
           assert.equal(done.has(sequence), model.has(sequence), `${sequence}`)
@@ -22,6 +26,12 @@ test('whatever the order in which records are done, it is known which are', () =
           last = end + 1
         }
       }
+      for (const [from, to] of added) {
+        const open = Array.from({ length: Math.max(0, to - from) }, (_, index) => from + index)
+        const count = open.filter((sequence) => !model.has(sequence)).length
+        assert.equal(done.openCount(from, to), count, `from ${from} to ${to}`)
+      }
+      assert.equal(done.openCount(0, 100), 100 - model.size)
       const again = new DoneRanges(done.below, done.ranges)
       assert.deepEqual([again.below, again.ranges], [done.below, done.ranges])
     }),

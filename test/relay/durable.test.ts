@@ -7,77 +7,24 @@
  * relay is concerned; power cuts are tried below (test/log/disk).
  */
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
-import { type DiskLog, openDiskLog } from '../../src/log/disk/disk-log.ts'
 import { nodeFileSystem } from '../../src/log/disk/file-system.ts'
-import type { Relay } from '../../src/relay/relay.ts'
-import { systemClock } from '../../src/std/clock.ts'
-import type { AcknowledgementPolicy } from '../../src/write/acknowledgement.ts'
-import { DELIVERED, ScriptedDestination, UNREACHABLE } from '../support/scripted-destination.ts'
-import { openTestRelay, outputOf, SILENT, writeOf } from '../support/scripted-relay.ts'
+import { keepingLogger } from '../support/disk-log-fixture.ts'
+import { drained, openDurableRelay, Server, saved } from '../support/durable-relay.ts'
+import { DELIVERED } from '../support/scripted-destination.ts'
+import { outputOf, writeOf } from '../support/scripted-relay.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { until } from '../support/wait.ts'
-
-/** Keeps what it was sent while it is up. */
-class Server extends ScriptedDestination {
-  readonly stored: string[] = []
-  override verdict = async ({ writes }: { writes: readonly { body: Buffer }[] }) => {
-    if (!this.isUp) return UNREACHABLE
-    for (const { body } of writes) this.stored.push(String(body).trim())
-    return DELIVERED
-  }
-}
-
-interface Options {
-  readonly boundBytes?: number
-  readonly maxBytes?: number
-  readonly acknowledgement?: AcknowledgementPolicy
-}
-
-interface Opened {
-  readonly relay: Relay
-  readonly disk: DiskLog
-}
-
-const NAMES = ['a', 'b', 'c']
-
-async function open(
-  folder: string,
-  servers: readonly Server[],
-  options: Options = {},
-): Promise<Opened> {
-  const disk = await openDiskLog({
-    ...{ folder, randomBytes, files: nodeFileSystem, clock: systemClock, logger: SILENT },
-    outputs: servers.map((_, index) => {
-      return { name: NAMES[index] ?? '', boundBytes: options.boundBytes ?? 1e9 }
-    }),
-    maxBytes: options.maxBytes ?? 1e9,
-    segmentBytes: 4096,
-  })
-  const { relay } = await openTestRelay(servers, {
-    disk,
-    windowBytes: 2000,
-    relay: { acknowledgement: options.acknowledgement ?? 'any', ackTimeoutMs: 2000 },
-    output: { batchMaxBytes: 500, delayMaxMs: 1 },
-  })
-  return { relay, disk }
-}
-
-async function drained(relay: Relay, names: readonly string[]): Promise<void> {
-  const isDone = () => names.every((name) => outputOf(relay, name).pendingLines === 0)
-  await until(async () => isDone(), { what: 'nothing is pending' })
-}
 
 test('what was taken while an output was down reaches it in order, also after a restart', async (t) => {
   const folder = await temporaryFolder(t)
   const servers = [new Server(), new Server()]
   const [a, b] = servers as [Server, Server]
   b.isUp = false
-  const first = await open(folder, servers)
+  const first = await openDurableRelay(folder, servers)
   const bodies = Array.from({ length: 300 }, (_, i) => `m v=${i} ${i}`)
   for (const body of bodies) {
     assert.equal((await first.relay.accept(writeOf(`${body}\n`))).status, 204)
@@ -87,7 +34,7 @@ test('what was taken while an output was down reaches it in order, also after a 
   assert.deepEqual(a.stored, bodies)
 
   b.isUp = true
-  const second = await open(folder, servers)
+  const second = await openDurableRelay(folder, servers)
   await until(async () => b.stored.length >= 300, { what: 'b has caught up' })
   await drained(second.relay, ['a', 'b'])
   assert.deepEqual(b.stored, bodies)
@@ -102,7 +49,7 @@ test('an output that falls behind reads from the disk, keeps little in memory, a
   const folder = await temporaryFolder(t)
   const servers = [new Server(), new Server()]
   const [, b] = servers as [Server, Server]
-  const { relay, disk } = await open(folder, servers)
+  const { relay, disk } = await openDurableRelay(folder, servers)
   b.hold()
   for (let i = 0; i < 500; i++) await relay.accept(writeOf(`m v=${i} ${i}\n`, `db${i % 3}`))
   assert(relay.snapshot().logBytes < 6000, `${relay.snapshot().logBytes} bytes in memory`)
@@ -132,7 +79,7 @@ test('no output up: yes at once for any, no for all; log needs none', async (t) 
     const folder = await temporaryFolder(t)
     const servers = [new Server(), new Server()]
     for (const server of servers) server.isUp = false
-    const { relay } = await open(folder, servers, { acknowledgement })
+    const { relay } = await openDurableRelay(folder, servers, { acknowledgement })
     assert.equal((await relay.accept(writeOf('m v=1 1\n'))).status, status, acknowledgement)
     for (const server of servers) server.isUp = true
     await drained(relay, ['a', 'b'])
@@ -146,7 +93,7 @@ test('over its bound an output gives up its oldest that another one has, and it 
   const servers = [new Server(), new Server()]
   const [a, b] = servers as [Server, Server]
   b.isUp = false
-  const { relay } = await open(folder, servers, { boundBytes: 20_000 })
+  const { relay } = await openDurableRelay(folder, servers, { boundBytes: 20_000 })
   for (let i = 0; i < 600; i++) await relay.accept(writeOf(`m v=${i} ${i}\n`))
   await drained(relay, ['a'])
   const dropped = () => outputOf(relay, 'b').droppedLines['backlog-full']
@@ -174,7 +121,7 @@ test('what nobody has stored is never given up: at the bound new writes are refu
   const folder = await temporaryFolder(t)
   const servers = [new Server(), new Server()]
   for (const server of servers) server.isUp = false
-  const { relay } = await open(folder, servers, { maxBytes: 40_000 })
+  const { relay } = await openDurableRelay(folder, servers, { maxBytes: 40_000 })
   let taken = 0
   const isRefused = async () => {
     const { status } = await relay.accept(writeOf(`m v=${taken} ${taken}\n`))
@@ -196,10 +143,10 @@ test('a new output begins at the tail, one whose cursor is lost gets what is the
   const servers = [new Server(), new Server(), new Server()]
   const [a, b, c] = servers as [Server, Server, Server]
   b.isUp = false
-  const first = await open(folder, [a, b])
+  const first = await openDurableRelay(folder, [a, b])
   for (let i = 0; i < 20; i++) await first.relay.accept(writeOf(`m v=${i} ${i}\n`))
   await first.relay[Symbol.asyncDispose]()
-  const second = await open(folder, [a, b, c])
+  const second = await openDurableRelay(folder, [a, b, c])
   await second.relay.accept(writeOf('m v=20 20\n'))
   await drained(second.relay, ['a', 'c'])
   assert.deepEqual(c.stored, ['m v=20 20'])
@@ -208,9 +155,126 @@ test('a new output begins at the tail, one whose cursor is lost gets what is the
   await nodeFileSystem.unlink(join(cursors, 'b.cursor'))
   assert.deepEqual(await readdir(cursors), ['a.cursor', 'c.cursor'])
   b.isUp = true
-  const third = await open(folder, [a, b, c])
+  const third = await openDurableRelay(folder, [a, b, c])
   await until(async () => b.stored.length === 21, { what: 'b has all' })
   await third.relay[Symbol.asyncDispose]()
+})
+
+test('what was there before an output is not given up for its sake, also after a restart', async (t) => {
+  const folder = await temporaryFolder(t)
+  const [a, b] = [new Server(), new Server()]
+  const bounded = { boundBytes: 10_000 }
+  a.isUp = false
+  const first = await openDurableRelay(folder, [a], bounded)
+  for (let i = 0; i < 200; i++) await first.relay.accept(writeOf(`m v=${i} ${i}\n`))
+  await first.relay[Symbol.asyncDispose]()
+  for (const from of [200, 400]) {
+    const { relay, disk } = await openDurableRelay(folder, [a, b], bounded)
+    for (let i = from; i < from + 200; i++) {
+      await relay.accept(writeOf(`m v=${i} ${i}\n`))
+      // The bounds are looked at after each save, so before the last one.
+      if (i === from + 100 || i === from + 199) await saved(folder, 'b', disk)
+    }
+    await relay[Symbol.asyncDispose]()
+  }
+  a.isUp = true
+  const last = await openDurableRelay(folder, [a, b], bounded)
+  await until(async () => a.stored.length === 600, { what: () => `a has ${a.stored.length}` })
+  assert.equal(b.stored[0], 'm v=200 200')
+  await last.relay[Symbol.asyncDispose]()
+})
+
+test('after a restart it is told what is still to be read; it falls to 0, and the books are exact', async (t) => {
+  const folder = await temporaryFolder(t)
+  const servers = [new Server(), new Server()]
+  const [, b] = servers as [Server, Server]
+  b.isUp = false
+  const first = await openDurableRelay(folder, servers)
+  for (let i = 0; i < 300; i++) await first.relay.accept(writeOf(`m v=${i} ${i}\n`))
+  assert.equal(outputOf(first.relay, 'b').unreadWrites, 0, 'what it was offered is pending')
+  const logBytes = first.disk.bytes
+  await first.relay[Symbol.asyncDispose]()
+
+  b.isUp = true
+  b.busyWith = 'db'
+  const { logger, lines } = keepingLogger()
+  const { relay } = await openDurableRelay(folder, servers, { logger })
+  const isSaid = () => lines.some((line) => / failed .* waiting, \d+ more on disk/.test(line))
+  await until(isSaid, { what: 'some of it is read, and tried' })
+  const start = outputOf(relay, 'b')
+  assert.equal(start.pendingWrites + start.unreadWrites, 300)
+  assert.equal(start.acceptedLines, start.pendingLines)
+  assert(start.unreadWrites > 200, `${start.unreadWrites} are unread`)
+  const share = start.unreadWrites / 300
+  assert(Math.abs(start.unreadBytes / logBytes - share) < 0.1, `${start.unreadBytes} bytes`)
+  assert.deepEqual([outputOf(relay, 'a').unreadWrites, outputOf(relay, 'a').unreadBytes], [0, 0])
+  // What comes now is pending, whether or not it was read.
+  for (let i = 300; i < 320; i++) await relay.accept(writeOf(`m v=${i} ${i}\n`))
+  const later = outputOf(relay, 'b')
+  assert.equal(later.pendingWrites + later.unreadWrites, 320)
+
+  let last = later.unreadWrites
+  b.verdict = async ({ writes }) => {
+    const { unreadWrites, pendingWrites } = outputOf(relay, 'b')
+    assert(unreadWrites <= last, 'it has risen')
+    assert.equal(unreadWrites + pendingWrites, 320 - b.stored.length)
+    last = unreadWrites
+    for (const { body } of writes) b.stored.push(String(body).trim())
+    return DELIVERED
+  }
+  await until(async () => b.stored.length === 320, { what: 'b has all' })
+  await drained(relay, ['a', 'b'])
+  const { unreadWrites, unreadBytes, acceptedLines } = outputOf(relay, 'b')
+  assert.deepEqual([unreadWrites, unreadBytes, acceptedLines], [0, 0, 320])
+  await relay[Symbol.asyncDispose]()
+})
+
+test('unread are the numbers that are not done; what is no write of its own goes when it is read', async (t) => {
+  const folder = await temporaryFolder(t)
+  const servers = [new Server(), new Server()]
+  const [a, b] = servers as [Server, Server]
+  const first = await openDurableRelay(folder, servers, { windowBytes: 1e6 })
+  b.busyWith = 'y'
+  for (let i = 0; i < 200; i++) {
+    await first.relay.accept(writeOf(`m v=${i} ${i}\n`, i % 10 === 0 ? 'y' : 'x'))
+  }
+  await until(async () => b.stored.length === 180, { what: 'b has all of x' })
+  // As a letter that is sent again to a alone.
+  await Promise.all(
+    Array.from({ length: 50 }, () => first.disk.append(writeOf('1\n'), 'a')?.result),
+  )
+  await first.relay[Symbol.asyncDispose]()
+  b.isUp = false
+  const { relay } = await openDurableRelay(folder, servers)
+  await until(async () => outputOf(relay, 'b').pendingWrites > 0, { what: 'some of it is read' })
+  const start = outputOf(relay, 'b')
+  assert.equal(start.unreadWrites + start.pendingWrites, 20 + 50)
+  b.isUp = true
+  b.busyWith = ''
+  await until(async () => outputOf(relay, 'b').unreadWrites === 0, { what: 'all is read' })
+  await drained(relay, ['a', 'b'])
+  assert.equal(outputOf(relay, 'b').acceptedLines, 20)
+  assert.deepEqual([a.stored.length, b.stored.length], [200 + 50, 200])
+  await relay[Symbol.asyncDispose]()
+})
+
+test('what is for another output only is given up by none', async (t) => {
+  const folder = await temporaryFolder(t)
+  const servers = [new Server(), new Server()]
+  const [, b] = servers as [Server, Server]
+  b.isUp = false
+  const first = await openDurableRelay(folder, servers)
+  for (let i = 0; i < 300; i++) await first.relay.accept(writeOf(`m v=${i} ${i}\n`))
+  for (let i = 0; i < 20; i++) await first.disk.append(writeOf('1\n'), 'a')?.result
+  for (let i = 0; i < 300; i++) await first.relay.accept(writeOf(`m v=${i} ${i}\n`))
+  await first.relay[Symbol.asyncDispose]()
+  const { relay } = await openDurableRelay(folder, servers, { boundBytes: 10_000 })
+  const dropped = () => outputOf(relay, 'b').droppedLines['backlog-full']
+  await until(async () => dropped() > 300, { what: 'b gives up' })
+  b.isUp = true
+  await drained(relay, ['a', 'b'])
+  assert.equal(b.stored.length + dropped(), 600)
+  await relay[Symbol.asyncDispose]()
 })
 
 type Step =
@@ -245,7 +309,7 @@ test('whatever fails and restarts: every yes is on every output, each database i
 async function play(t: TestContext, steps: readonly Step[]): Promise<void> {
   const folder = await temporaryFolder(t)
   const servers = [new Server(), new Server()]
-  let opened = await open(folder, servers)
+  let opened = await openDurableRelay(folder, servers)
   const taken: Record<string, string[]> = { x: [], y: [] }
   let number = 0
   for (const each of steps) {
@@ -255,7 +319,7 @@ async function play(t: TestContext, steps: readonly Step[]): Promise<void> {
     } else if (each.kind === 'wait') await new Promise(setImmediate)
     else if (each.kind === 'restart') {
       await opened.relay[Symbol.asyncDispose]()
-      opened = await open(folder, servers)
+      opened = await openDurableRelay(folder, servers)
     } else {
       const bodies = Array.from({ length: each.count }, () => `m v=1 ${number++}`)
       const { relay } = opened

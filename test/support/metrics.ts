@@ -84,7 +84,8 @@ export async function untilNothingPends(
   let samples: readonly Sample[] = []
   const look = async () => {
     samples = await readMetrics(adminUrl)
-    return sumOf(samples, 'relay_output_pending_lines') === 0
+    const unread = sumOf(samples, 'relay_output_unread_writes')
+    return unread + sumOf(samples, 'relay_output_pending_lines') === 0
   }
   await until(look, {
     what: () => `nothing pends; ${sumOf(samples, 'relay_output_pending_lines')} lines do`,

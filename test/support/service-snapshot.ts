@@ -17,6 +17,8 @@ export function outputSnapshot(parts: Partial<OutputSnapshot> = {}): OutputSnaps
     pendingLines: 10,
     pendingWrites: 2,
     pendingBytes: 4096,
+    unreadWrites: 7,
+    unreadBytes: 70_000,
     boundBytes: 67_108_864,
     oldestPendingAgeMs: 250,
     outcomeLines: {

@@ -95,8 +95,8 @@ async function takeOver(
     const next = `without it ${now} can only begin at the end: see "relay log export"`
     throw unusable(`${path} cannot be read: ${from.why}; ${next}`)
   }
-  const { doneBelow, done } = from.cursor
-  const taken = { output: newOutput, doneBelow, done, destinationBytes: undefined }
+  const taken = { ...from.cursor, output: newOutput, destinationBytes: undefined }
+  const { doneBelow } = taken
   const to = await newFile.load()
   // Cut short after the new one was written: go on from there.
   const isHalfDone = to.kind === 'loaded' && JSON.stringify(to.cursor) === JSON.stringify(taken)

@@ -8,7 +8,8 @@
  *
  * `doneBelow`: all records with a smaller sequence number are done. `done`: the records in these
  * ranges (both ends included, over all streams) are done as well, so that one stream that retries
- * or holds does not make the others send gigabytes again.
+ * or holds does not make the others send gigabytes again. `since`, where it stands: what is below
+ * counts as done though the output never had it.
  *
  * Promise: losing a cursor, or having an older one, only sends again. So whatever is wrong with the
  * file is a note and never an error. A save is on the disk when it resolves, name and all.
@@ -41,6 +42,8 @@ export interface Cursor {
   readonly done: readonly SequenceRange[]
   /** Length of an output file up to `doneBelow`; `undefined` for other outputs. */
   readonly destinationBytes: number | undefined
+  /** Records below it were never for this output, which was new then; absent = 0. */
+  readonly since?: number
 }
 
 export type LoadedCursor =
@@ -150,9 +153,10 @@ export function encodedOutputName(output: string): string {
   return `~${createHash('sha256').update(output).digest('hex')}`
 }
 
-export function renderCursor({ output, doneBelow, done, destinationBytes }: Cursor): string {
+export function renderCursor({ output, doneBelow, done, destinationBytes, since }: Cursor): string {
   const kept = done.slice(0, RANGES_MAX)
-  const fields = { output, doneBelow, done: kept, destinationBytes: destinationBytes ?? null }
+  const bytes = destinationBytes ?? null
+  const fields = { output, doneBelow, done: kept, destinationBytes: bytes, since }
   const text = `${JSON.stringify(fields)}\n`
   return `line-relay cursor ${VERSION} ${crc32(text).toString(16).padStart(8, '0')}\n${text}`
 }
@@ -176,7 +180,9 @@ function toCursor(json: unknown): Cursor | undefined {
   const done = Array.isArray(json.done) ? json.done.map(toRange) : [undefined]
   if (!done.every((range) => range !== undefined)) return undefined
   const bytes = 'destinationBytes' in json ? json.destinationBytes : null
-  return { output, doneBelow, done, destinationBytes: isSequence(bytes) ? bytes : undefined }
+  const destinationBytes = isSequence(bytes) ? bytes : undefined
+  const since = 'since' in json && isSequence(json.since) ? { since: json.since } : {}
+  return { output, doneBelow, done, destinationBytes, ...since }
 }
 
 function toRange(json: unknown): SequenceRange | undefined {

@@ -8,15 +8,16 @@
  *
  * An output that has no cursor begins at the tail, unless its name stands in the roster of a
  * segment: then its cursor was lost, and all that is there is sent again. A cursor without an
- * output pins what it is owed, and is told of at the start: `relay log adopt OLD NEW`.
+ * output pins what it is owed, within a bound, and is told of at the start (orphan.ts).
  *
  * Promise: a segment is deleted only after the cursors that have passed it are on the disk. An
  * older cursor only sends again: at most what was settled in SAVE_INTERVAL_MS.
  *
- * Limits: `maxBytes` for all segments, less a reserve with which what is left can still be drained;
- * at that an output that is too far behind gives up its oldest, as far as another one is through
- * with it (`onGiveUp`, log-bounds.ts), and when that does not help `canAppend` says no. It says no
- * as well at the floor of what is left free of the file system. Each output has a bound of its own.
+ * Limits: `maxBytes` for all segments, less a reserve with which what is left can still be drained
+ * (log-limits.ts). Before that an output that is too far behind gives up its oldest, as far as
+ * another one is through with it (`onGiveUp`, log-bounds.ts), and when that does not help
+ * `canAppend` says no. It says no as well at the floor of what is left free of the file system.
+ * Each output has a bound of its own.
  *
  * Not here: reading it (log-reader.ts), what an output does with it (outputs/catch-up.ts).
  */
@@ -27,27 +28,31 @@ import { errorText } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
 import { LogThrottle } from '../../std/throttle.ts'
 import type { Write } from '../../write/write.ts'
-import { DoneRanges } from '../done-ranges.ts'
-import { type Cursor, CursorFile, highestSequence, loadAllCursors } from './cursor-file.ts'
+import type { DoneRanges } from '../done-ranges.ts'
+import { CursorFile, cursorName, highestSequence, loadAllCursors } from './cursor-file.ts'
+import type { DiskLogSnapshot } from './disk-log-snapshot.ts'
 import type { FileSystem } from './file-system.ts'
 import { lockFolder } from './folder-lock.ts'
 import { GapFile, type GivenUp } from './gap-file.ts'
 import { giveUpBelow } from './log-bounds.ts'
+import {
+  fittingSegmentBytes,
+  isSpaceLow,
+  type LogLimits,
+  limitsOf,
+  SEGMENT_MIN_BYTES,
+} from './log-limits.ts'
 import type { LogReader } from './log-reader.ts'
-import { tellOrphans } from './orphans.ts'
-import { type Appending, openSegmentLog, SEGMENT_BYTES, type SegmentLog } from './segment-log.ts'
+import { Orphan } from './orphan.ts'
+import { type Appending, openSegmentLog, type SegmentLog } from './segment-log.ts'
+import { type Place, placesAtStart } from './starting-places.ts'
+import { type Unread, unreadOf } from './unread.ts'
 
 const CURSOR_FOLDER = 'cursors'
 /** How often the cursors that have moved are saved. */
 const SAVE_INTERVAL_MS = 1_000
-const SEGMENTS_IN_BOUND = 16
-const SEGMENT_MIN_BYTES = 64 * 1024
-/** Of `maxBytes`, what is kept free for draining; at the most RESERVE_MAX_BYTES. */
-const RESERVE_SHARE = 1 / 8
-const RESERVE_MAX_BYTES = 64 * 1024 * 1024
-/** What is left alone of the file system: a share of it, at the most FREE_FLOOR_MAX_BYTES. */
-const FREE_FLOOR_SHARE = 1 / 20
-const FREE_FLOOR_MAX_BYTES = 256 * 1024 * 1024
+/** The same while room is scarce: as soon as something may be given up, so that writes go on. */
+const HURRY_INTERVAL_MS = 20
 const PROBLEM_LOG_INTERVAL_MS = 60_000
 
 export interface DiskLogOutput {
@@ -67,28 +72,6 @@ export interface DiskLogOptions {
   readonly randomBytes: (count: number) => Buffer
   /** Small in tests, so that they reach rotation. */
   readonly segmentBytes?: number
-}
-
-/** As plain numbers; counters since the start. */
-export interface DiskLogSnapshot {
-  readonly bytes: number
-  readonly limitBytes: number
-  readonly segments: number
-  readonly syncedGroups: number
-  /** Bytes of damage that were skipped, and kept in quarantine. */
-  readonly damagedBytes: number
-  /** Bytes that a crash had left behind the last record. */
-  readonly tornBytes: number
-  readonly isFailing: boolean
-}
-
-interface Place {
-  readonly output: string
-  readonly boundBytes: number
-  readonly file: CursorFile
-  readonly done: DoneRanges
-  /** As it was last saved. */
-  saved: string
 }
 
 /**
@@ -115,51 +98,37 @@ export async function openDiskLog(options: DiskLogOptions): Promise<DiskLog> {
   const segments = stack.use(
     await openSegmentLog({
       ...{ files, folder, logger, randomBytes, isOwner, sequenceAtLeast, roster },
-      segmentBytes: segmentBytes ?? (await fittingSegmentBytes(options)),
+      segmentBytes: segmentBytes ?? (await fittingSegmentBytes(options, options.maxBytes)),
     }),
   )
-  const places = outputs.map(({ name, boundBytes }) => {
-    const cursor = cursors.find(({ output }) => output === name)
-    const file = new CursorFile({ files, folder: cursorFolder, output: name, isOwner })
-    return { output: name, boundBytes, file, done: doneOf(name, cursor, segments), saved: '' }
-  })
-  const orphans = cursors.filter(({ output }) => !roster.includes(output))
-  tellOrphans(orphans, { folder, cursorFolder, logger })
-  return new DiskLog(options, { isOwner, segments, places, orphans, parts: stack.move() })
-}
-
-/** So many segments fit, that trimming the oldest gives back a small part of the whole. */
-async function fittingSegmentBytes({ files, folder, maxBytes }: DiskLogOptions): Promise<number> {
-  const { totalBytes } = await files.space(folder)
-  const share = Math.min(maxBytes, totalBytes) / SEGMENTS_IN_BOUND
-  return Math.max(SEGMENT_MIN_BYTES, Math.min(SEGMENT_BYTES, Math.floor(share)))
-}
-
-function doneOf(output: string, cursor: Cursor | undefined, segments: SegmentLog): DoneRanges {
-  if (cursor !== undefined) return new DoneRanges(cursor.doneBelow, cursor.done)
-  const isKnown = segments.rosters.has(output)
-  return new DoneRanges(isKnown ? segments.firstSequence : segments.nextSequence)
+  const cursorFile = (output: string) =>
+    new CursorFile({ files, folder: cursorFolder, output, isOwner })
+  const orphanBoundBytes = options.maxBytes
+  const places = placesAtStart({ outputs, orphanBoundBytes, segments, cursors, cursorFile })
+  return new DiskLog(options, { isOwner, segments, places, parts: stack.move() })
 }
 
 interface Parts {
   readonly isOwner: () => Promise<boolean>
   readonly segments: SegmentLog
   readonly places: readonly Place[]
-  readonly orphans: readonly Cursor[]
   readonly parts: AsyncDisposableStack
 }
 
 export class DiskLog implements AsyncDisposable {
   readonly #options: DiskLogOptions
+  readonly #limits: LogLimits
   readonly #segments: SegmentLog
+  /** Of the configured outputs, in their order. */
   readonly #places: readonly Place[]
-  readonly #orphans: readonly Cursor[]
+  readonly #orphans: readonly Orphan[]
   readonly #parts: AsyncDisposableStack
   readonly #problem: LogThrottle
   #timer: Timer | undefined
   #saving: Promise<void> = Promise.resolve()
   #isClosed = false
   #isSpaceLow = false
+  #isHurried = false
   readonly #gaps: GapFile
   /**
    * Told when an output has to give up what it owes below a number, as far as another one is
@@ -170,15 +139,17 @@ export class DiskLog implements AsyncDisposable {
   /** Whether the folder is still ours. Never rejects. */
   readonly isOwner: () => Promise<boolean>
 
-  constructor(options: DiskLogOptions, { isOwner, segments, places, orphans, parts }: Parts) {
+  constructor(options: DiskLogOptions, { isOwner, segments, places, parts }: Parts) {
     this.isOwner = isOwner
     this.#options = options
+    this.#limits = limitsOf(options.maxBytes)
     this.#segments = segments
-    this.#places = places
-    this.#orphans = orphans
+    this.#places = places.filter(({ isConfigured }) => isConfigured)
     this.#parts = parts
     this.#gaps = new GapFile(options)
     this.#problem = new LogThrottle(options.clock, PROBLEM_LOG_INTERVAL_MS)
+    const orphaned = places.filter(({ isConfigured }) => !isConfigured)
+    this.#orphans = orphaned.map((place) => this.#openOrphan(place))
     this.#schedule()
   }
 
@@ -201,6 +172,7 @@ export class DiskLog implements AsyncDisposable {
       damagedBytes: quarantine.damagedBytes,
       tornBytes: recovered.tornBytes,
       isFailing: this.isFailing,
+      orphans: this.#orphans.map((orphan) => orphan.snapshot(this.#segments)),
     }
   }
 
@@ -216,12 +188,12 @@ export class DiskLog implements AsyncDisposable {
 
   /** No room for new writes: the bound is reached, or the file system is nearly full. */
   get isFull(): boolean {
-    return this.#isSpaceLow || this.bytes >= this.#softMaxBytes
+    return this.#isSpaceLow || this.bytes >= this.#limits.fullBytes
   }
 
-  /** An output other than this one is through with the record. */
+  /** An output other than this one was to have the record, and is through with it. */
   isDoneElsewhere(outputIndex: number, sequence: number): boolean {
-    return this.#places.some(({ done }, index) => index !== outputIndex && done.has(sequence))
+    return this.#isDoneBut(this.#places[outputIndex], sequence)
   }
 
   /** Puts on record what an output gives up, before it does. Rejects with the system's error. */
@@ -237,11 +209,18 @@ export class DiskLog implements AsyncDisposable {
     return place.done
   }
 
+  /** What the output has not read, of the numbers from `from` on and below `to`. */
+  unread(outputIndex: number, from: number, to: number): Unread {
+    const { sizes: segments, nextSequence } = this.#segments
+    return unreadOf({ segments, nextSequence, done: this.doneOf(outputIndex), from, to })
+  }
+
   /**
    * @param output the only one that it is for; `undefined` = all of them
    * @returns `undefined` when it is larger than a record may be
    */
   append(write: Write, output: string | undefined): Appending | undefined {
+    if (this.bytes >= this.#limits.giveWayBytes) this.#hurry()
     return this.#segments.append({ kind: 'write', write, output })
   }
 
@@ -255,16 +234,52 @@ export class DiskLog implements AsyncDisposable {
     this.#isClosed = true
     this.#timer?.cancel()
     await this.#saving
+    for (const orphan of this.#orphans) await orphan.close()
     await this.#save()
     await this.#parts.disposeAsync()
   }
 
+  get #allPlaces(): readonly Place[] {
+    return [...this.#places, ...this.#orphans.map(({ place }) => place)]
+  }
+
+  #openOrphan(place: Place): Orphan {
+    const { folder, clock, logger } = this.#options
+    const { output } = place
+    const orphan = new Orphan({
+      ...{ place, clock, logger },
+      cursorPath: join(folder, CURSOR_FOLDER, cursorName(output)),
+      openReader: (fromSequence) => this.openReader(fromSequence),
+      isDoneElsewhere: (sequence) => this.#isDoneBut(place, sequence),
+      recordGap: (given) => this.#gaps.append(output, given, clock.wallMs()),
+    })
+    orphan.tell(this.#segments)
+    return orphan
+  }
+
+  #isDoneBut(place: Place | undefined, sequence: number): boolean {
+    const isDone = ({ done, since }: Place) => sequence >= since && done.has(sequence)
+    return this.#places.some((other) => other !== place && isDone(other))
+  }
+
   #schedule(): void {
     const { clock } = this.#options
-    this.#timer = clock.startTimer(SAVE_INTERVAL_MS, () => this.#tick(), { isBackground: true })
+    const isScarce = this.#isHurried || this.bytes >= this.#limits.fullBytes
+    const delayMs = isScarce ? HURRY_INTERVAL_MS : SAVE_INTERVAL_MS
+    this.#timer = clock.startTimer(delayMs, () => this.#tick(), { isBackground: true })
+  }
+
+  #hurry(): void {
+    if (this.#isHurried) return
+    this.#isHurried = true
+    if (this.#timer === undefined) return // It is being done, and again right after.
+    this.#timer.cancel()
+    this.#schedule()
   }
 
   #tick(): void {
+    this.#timer = undefined
+    this.#isHurried = false
     // Never rejects: a cursor that cannot be saved only sends again.
     this.#saving = this.#save().then(() => {
       if (!this.#isClosed) this.#schedule()
@@ -273,14 +288,13 @@ export class DiskLog implements AsyncDisposable {
 
   async #save(): Promise<void> {
     // All at once: trimming must know where each of them stands on the disk.
-    const belows = await Promise.all(this.#places.map((place) => this.#saveOne(place)))
-    const pinned = this.#orphans.map(({ doneBelow }) => doneBelow)
-    await this.#segments.trimBelow(Math.min(...belows, ...pinned))
+    const belows = await Promise.all(this.#allPlaces.map((place) => this.#saveOne(place)))
+    await this.#segments.trimBelow(Math.min(...belows))
     await this.#bound()
     if (!this.#needsSegment()) return
     const unused = await this.#segments.beginSegment()
     // Left open, it would keep everything behind it from being trimmed.
-    for (const { done } of this.#places) done.add(unused)
+    for (const { done } of this.#allPlaces) done.add(unused)
   }
 
   /**
@@ -294,24 +308,22 @@ export class DiskLog implements AsyncDisposable {
   }
 
   async #bound(): Promise<void> {
-    const { files, folder } = this.#options
     try {
-      const { freeBytes, totalBytes } = await files.space(folder)
-      this.#isSpaceLow = freeBytes < Math.min(FREE_FLOOR_MAX_BYTES, totalBytes * FREE_FLOOR_SHARE)
+      this.#isSpaceLow = await isSpaceLow(this.#options)
     } catch (error) {
       this.#tell(`cannot see how much room there is: ${errorText(error)}`)
     }
-    const places = this.#places.map(({ done, boundBytes }) => ({ below: done.below, boundBytes }))
-    const maxBytes = this.#softMaxBytes
+    const places = this.#allPlaces.map(({ done, boundBytes, since, isConfigured }) => {
+      return { below: done.below, boundBytes, since, isConfigured }
+    })
+    const maxBytes = this.#limits.giveWayBytes
     const belows = giveUpBelow({ segments: this.#segments.sizes, places, maxBytes })
     for (const [index, below] of belows.entries()) {
-      if (below > 0 && !this.#isClosed) this.onGiveUp(index, below)
+      if (below === 0 || this.#isClosed) continue
+      const orphan = this.#orphans[index - this.#places.length]
+      if (orphan === undefined) this.onGiveUp(index, below)
+      else orphan.giveUpBelow(below)
     }
-  }
-
-  get #softMaxBytes(): number {
-    const { maxBytes } = this.#options
-    return maxBytes - Math.min(RESERVE_MAX_BYTES, maxBytes * RESERVE_SHARE)
   }
 
   #tell(text: string): void {
@@ -322,14 +334,13 @@ export class DiskLog implements AsyncDisposable {
 
   /** @returns below what the output is through, as far as that is on the disk */
   async #saveOne(place: Place): Promise<number> {
-    const { output, file, done } = place
-    const { below } = done
+    const { output, file, done, since } = place
+    const { below, changes } = done
+    if (changes === place.savedChanges) return below
     const cursor = { output, doneBelow: below, done: done.ranges, destinationBytes: undefined }
-    const state = JSON.stringify(cursor)
-    if (state === place.saved) return below
-    const saved = await file.save(cursor)
+    const saved = await file.save({ ...cursor, since })
     if (saved.kind === 'saved') {
-      place.saved = state
+      place.savedChanges = changes
       return below
     }
     const what = `cannot save the cursor of output "${output}": ${errorText(saved.error)}`

@@ -45,6 +45,8 @@ interface Gap {
 export class GapFile {
   readonly #files: FileSystem
   readonly #folder: string
+  /** One after the other: each is written behind the last. */
+  #last: Promise<unknown> = Promise.resolve()
 
   constructor(options: { readonly files: FileSystem; readonly folder: string }) {
     this.#files = options.files
@@ -52,13 +54,19 @@ export class GapFile {
   }
 
   /** Rejects with the system's error; then nothing must be given up. */
-  async append(output: string, given: readonly GivenUp[], wallMs: number): Promise<void> {
+  append(output: string, given: readonly GivenUp[], wallMs: number): Promise<void> {
     const time = new Date(wallMs).toISOString()
     const lines = gapsOf(given).map((gap) => `${JSON.stringify(render(time, output, gap))}\n`)
+    const appended = this.#last.then(() => this.#append(lines.join('')))
+    this.#last = appended.catch(() => {}) // Its caller knows.
+    return appended
+  }
+
+  async #append(lines: string): Promise<void> {
     const path = join(this.#folder, NAME)
     await using file = await this.#open(path)
     const size = await file.log.size()
-    await writeWhole(file.log, Buffer.from(lines.join('')), size)
+    await writeWhole(file.log, Buffer.from(lines), size)
     await file.log.sync()
     if (size > FILE_MAX_BYTES) await this.#files.rename(path, `${path}.1`)
     await this.#files.syncFolder(this.#folder)

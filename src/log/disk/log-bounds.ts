@@ -14,9 +14,13 @@ export interface SegmentSize {
   readonly bytes: number
 }
 
-export interface OutputPlace {
+export interface BoundedPlace {
   /** It is through with all records below. */
   readonly below: number
+  /** Records below it were never for this output: nobody else may rely on its having them. */
+  readonly since: number
+  /** Else it has its place only in case it comes back, and nobody else may rely on it. */
+  readonly isConfigured: boolean
   /** How much may be kept for it. */
   readonly boundBytes: number
 }
@@ -24,7 +28,7 @@ export interface OutputPlace {
 export interface BoundsOptions {
   /** Oldest first. */
   readonly segments: readonly SegmentSize[]
-  readonly places: readonly OutputPlace[]
+  readonly places: readonly BoundedPlace[]
   /** Of all segments, above which the furthest behind has to give way. */
   readonly maxBytes: number
 }
@@ -34,17 +38,25 @@ export function giveUpBelow({ segments, places, maxBytes }: BoundsOptions): read
   const totalBytes = segments.reduce((sum, { bytes }) => sum + bytes, 0)
   const furthest = Math.min(...places.map(({ below }) => below))
   return places.map(({ below, boundBytes }, index) => {
-    const others = places.filter((_, other) => other !== index)
+    // One that came later does not have the oldest, which is what keeps the rest from going.
+    const others = places.filter(({ since, isConfigured }, other) => {
+      return other !== index && isConfigured && since <= below
+    })
     const limit = Math.max(0, ...others.map((other) => other.below))
     if (limit <= below) return 0
-    const ownBytes = totalBytes - bytesBelow(segments, below)
     const excessBytes = Math.max(
-      ownBytes - boundBytes,
+      keptBytes(segments, below) - boundBytes,
       below === furthest ? totalBytes - maxBytes : 0,
     )
     if (excessBytes <= 0) return 0
-    return Math.min(limit, endOf(segments, bytesBelow(segments, below) + excessBytes))
+    const end = Math.min(limit, endOf(segments, bytesBelow(segments, below) + excessBytes))
+    return end > below ? end : 0
   })
+}
+
+/** Of the segments that are kept for an output that is through with all below the number. */
+export function keptBytes(segments: readonly SegmentSize[], below: number): number {
+  return segments.reduce((sum, { bytes }) => sum + bytes, 0) - bytesBelow(segments, below)
 }
 
 /** Of the segments that lie wholly below the number. */

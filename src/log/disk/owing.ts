@@ -1,9 +1,11 @@
 /**
- * Which outputs a log on disk knows, and which of its records each of them is still owed. Pure.
+ * Which outputs a log on disk knows, and which of its records each of them is still owed: for the
+ * relay when it starts (starting-places.ts), and for the log's tools. Pure.
  *
  *     configured, with a cursor            all that its cursor does not say is done
  *     configured, in a roster, no cursor   all that is there: its cursor was lost
- *     configured, in neither               nothing: it begins at the tail
+ *     configured, in neither               nothing: it begins at the tail, and is not through with
+ *                                          what is there in the sense that it has it
  *     not configured, with a cursor        all that its cursor does not say is done; kept for it
  *     not configured, in a roster only     nothing: another output has taken its place, or somebody
  *                                          has removed its cursor
@@ -24,6 +26,8 @@ export interface OutputPlace {
   readonly doneBelow: number | undefined
   /** Done as well. */
   readonly done: readonly SequenceRange[]
+  /** Records below it were never for it; `undefined` = none of those that are there is. */
+  readonly since: number | undefined
 }
 
 export interface KnownOutputs {
@@ -43,18 +47,13 @@ export function placesOf({ configured, rosters, cursors }: KnownOutputs): Output
   const placeOf = (output: string, isConfigured: boolean): OutputPlace => {
     const cursor = cursors.find((each) => each.output === output)
     if (cursor !== undefined) {
-      return {
-        output,
-        isConfigured,
-        from: 'cursor',
-        doneBelow: cursor.doneBelow,
-        done: cursor.done,
-      }
+      const { doneBelow, done, since = 0 } = cursor
+      return { output, isConfigured, from: 'cursor', doneBelow, done, since }
     }
     const isLost = isConfigured && inRosters.has(output)
-    if (isLost) return { output, isConfigured, from: 'roster', doneBelow: 0, done: [] }
+    if (isLost) return { output, isConfigured, from: 'roster', doneBelow: 0, done: [], since: 0 }
     const from = isConfigured ? 'tail' : 'nothing'
-    return { output, isConfigured, from, doneBelow: undefined, done: [] }
+    return { output, isConfigured, from, doneBelow: undefined, done: [], since: undefined }
   }
   return [
     ...current.map((output) => placeOf(output, true)),

@@ -43,7 +43,9 @@ export interface RecoverOptions {
 
 export interface Recovered {
   readonly segments: SegmentList
-  /** Above every record and every segment. */
+  /** Above every record. */
+  readonly recordsEnd: number
+  /** Above every segment as well. */
   readonly nextSequence: number
   /** Cut off the last segment. */
   readonly tornBytes: number
@@ -73,9 +75,10 @@ export async function recoverSegments(options: RecoverOptions): Promise<Recovere
     closedSegment(file.name, file.found, file === last && end ? end.bytes : file.bytes),
   )
   const segments = new SegmentList(infos)
-  const firstFree = (last?.found.header.firstSequence ?? 0) + 1
-  const nextSequence = Math.max(firstFree, (end?.lastSequence ?? 0) + 1)
-  return { segments, nextSequence, tornBytes: end?.tornBytes ?? 0, missingSegments }
+  const first = last?.found.header.firstSequence ?? 0
+  const recordsEnd = Math.max(first, (end?.lastSequence ?? -1) + 1)
+  const nextSequence = Math.max(first + 1, recordsEnd)
+  return { segments, recordsEnd, nextSequence, tornBytes: end?.tornBytes ?? 0, missingSegments }
 }
 
 /** A segment to which nothing is appended any more. */

@@ -49,9 +49,9 @@ export class SegmentList {
     return this.#segments[0]?.header.firstSequence ?? 0
   }
 
-  /** Names of all outputs that the relay has had since the oldest segment was begun. */
-  roster(): ReadonlySet<string> {
-    return new Set(this.#segments.flatMap(({ header }) => header.roster))
+  /** Names of the outputs that the relay had when each segment was begun, oldest first. */
+  rosters(): readonly (readonly string[])[] {
+    return this.#segments.map(({ header }) => header.roster)
   }
 
   add(segment: SegmentInfo): void {

@@ -131,9 +131,9 @@ export class SegmentLog implements AsyncDisposable {
     return this.#segments.firstSequence
   }
 
-  /** Names of the outputs in the headers of all segments. */
-  get rosters(): ReadonlySet<string> {
-    return this.#segments.roster()
+  /** Names of the outputs in the headers of all segments, oldest first. */
+  get rosters(): readonly (readonly string[])[] {
+    return this.#segments.rosters()
   }
 
   /** On disk; without quarantine. */

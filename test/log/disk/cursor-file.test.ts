@@ -33,9 +33,10 @@ const cursor: fc.Arbitrary<Cursor> = fc
     fc.maxSafeNat(),
     fc.array(range, { maxLength: 5 }),
     fc.option(fc.maxSafeNat(), { nil: undefined }),
+    fc.option(fc.record({ since: fc.maxSafeNat() }), { nil: {} }),
   )
-  .map(([output, doneBelow, done, destinationBytes]) => {
-    return { output, doneBelow, done, destinationBytes }
+  .map(([output, doneBelow, done, destinationBytes, since]) => {
+    return { output, doneBelow, done, destinationBytes, ...since }
   })
 
 test('what was saved is loaded', async () => {

@@ -4,8 +4,12 @@ import type { Cursor } from '../../../src/log/disk/cursor-file.ts'
 import { type OutputPlace, Owing, placesOf } from '../../../src/log/disk/owing.ts'
 import { recordOf } from '../../support/log-on-disk.ts'
 
-function cursorOf(output: string, doneBelow: number, done: Cursor['done'] = []): Cursor {
-  return { output, doneBelow, done, destinationBytes: undefined }
+function cursorOf(
+  output: string,
+  doneBelow: number,
+  parts: Partial<Pick<Cursor, 'done' | 'since'>> = {},
+): Cursor {
+  return { output, doneBelow, done: [], destinationBytes: undefined, ...parts }
 }
 
 /** Numbers of the records from 1 to 10 that it is owed. */
@@ -25,11 +29,13 @@ const KNOWN = {
     ['a', 'lost'],
   ],
   cursors: [
-    cursorOf('a', 4, [
-      [6, 7],
-      [9, 9],
-    ]),
-    cursorOf('renamed', 8),
+    cursorOf('a', 4, {
+      done: [
+        [6, 7],
+        [9, 9],
+      ],
+    }),
+    cursorOf('renamed', 8, { since: 3 }),
   ],
 }
 
@@ -47,6 +53,17 @@ test('a cursor, a roster, or neither says what an output is owed', () => {
     places.map((place) => owed(place)),
     [[4, 5, 8, 10], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], [], [], [8, 9, 10]],
   )
+})
+
+test('an output that was new then never had what was there before it', () => {
+  const sinces = placesOf(KNOWN).map(({ output, since }) => [output, since])
+  assert.deepEqual(sinces, [
+    ['a', 0],
+    ['lost', 0],
+    ['new', undefined],
+    ['former', undefined],
+    ['renamed', 3],
+  ])
 })
 
 test('without a configuration the newest roster stands for it', () => {

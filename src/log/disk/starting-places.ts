@@ -1,0 +1,54 @@
+/**
+ * Where the outputs of a log on disk stand when it is opened. The rules are those of the log's
+ * tools (owing.ts).
+ */
+
+import { DoneRanges } from '../done-ranges.ts'
+import type { Cursor, CursorFile } from './cursor-file.ts'
+import { placesOf } from './owing.ts'
+import type { SegmentLog } from './segment-log.ts'
+
+export interface Place {
+  readonly output: string
+  readonly isConfigured: boolean
+  /** How much of the log may be kept for it. */
+  readonly boundBytes: number
+  /** Records below it were never for it: that it is through with them says nothing. */
+  readonly since: number
+  readonly file: CursorFile
+  readonly done: DoneRanges
+  /** `done.changes` when it was last saved; `undefined` = it was not yet. */
+  savedChanges: number | undefined
+}
+
+export interface PlacesOptions {
+  /** As configured. */
+  readonly outputs: readonly { readonly name: string; readonly boundBytes: number }[]
+  /** How much may be kept for one that is not configured any more. */
+  readonly orphanBoundBytes: number
+  readonly segments: SegmentLog
+  readonly cursors: readonly Cursor[]
+  readonly cursorFile: (output: string) => CursorFile
+}
+
+/** Configured outputs in their order, then those that only have a cursor. */
+export function placesAtStart(options: PlacesOptions): Place[] {
+  const { outputs, orphanBoundBytes, segments, cursors, cursorFile } = options
+  const { rosters, firstSequence, nextSequence, recovered } = segments
+  const bounds = new Map(outputs.map(({ name, boundBytes }) => [name, boundBytes]))
+  const known = placesOf({ configured: [...bounds.keys()], rosters, cursors })
+  return known
+    .filter(({ isConfigured, from }) => isConfigured || from === 'cursor')
+    .map((place) => {
+      const { output, isConfigured, doneBelow = nextSequence } = place
+      // Before the first record there is nothing to be owed.
+      const done = new DoneRanges(Math.max(doneBelow, firstSequence), place.done)
+      return {
+        ...{ output, isConfigured, done, file: cursorFile(output) },
+        boundBytes: bounds.get(output) ?? orphanBoundBytes,
+        since: place.since ?? recovered.recordsEnd,
+        // Nobody looks for the cursor of a configured output before this process has saved it.
+        savedChanges: isConfigured ? undefined : done.changes,
+      }
+    })
+}

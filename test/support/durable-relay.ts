@@ -1,0 +1,101 @@
+/**
+ * A relay with a log on disk before scripted servers, with tiny segments and a tiny window, so that
+ * rotation, trimming and falling behind are reached at once.
+ *
+ *     const servers = [new Server(), new Server()]
+ *     const { relay, disk } = await openDurableRelay(folder, servers)
+ *
+ * A restart without a close is what a kill leaves behind, as far as the relay is concerned.
+ */
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { type Cursor, loadAllCursors } from '../../src/log/disk/cursor-file.ts'
+import { type DiskLog, openDiskLog } from '../../src/log/disk/disk-log.ts'
+import { nodeFileSystem } from '../../src/log/disk/file-system.ts'
+import type { Batch, Verdict } from '../../src/outputs/destination.ts'
+import type { Relay } from '../../src/relay/relay.ts'
+import { type Clock, systemClock } from '../../src/std/clock.ts'
+import type { Logger } from '../../src/std/logger.ts'
+import type { MemoryBudget } from '../../src/std/memory-budget.ts'
+import type { AcknowledgementPolicy } from '../../src/write/acknowledgement.ts'
+import { DECLINED, DELIVERED, ScriptedDestination, UNREACHABLE } from './scripted-destination.ts'
+import { openTestRelay, outputOf, SILENT } from './scripted-relay.ts'
+import { until } from './wait.ts'
+
+/** Keeps what it was sent while it is up. */
+export class Server extends ScriptedDestination {
+  readonly stored: string[] = []
+  /** Answered with something that may heal. */
+  busyWith = ''
+  override verdict = async ({ writes, target }: Batch): Promise<Verdict> => {
+    if (!this.isUp) return UNREACHABLE
+    if (target.database === this.busyWith) return DECLINED
+    for (const { body } of writes) this.stored.push(String(body).trim())
+    return DELIVERED
+  }
+}
+
+export interface DurableOptions {
+  readonly boundBytes?: number
+  readonly maxBytes?: number
+  readonly windowBytes?: number
+  readonly memoryBytes?: number
+  readonly acknowledgement?: AcknowledgementPolicy
+  /** Of the log on disk; the relay has the real one. */
+  readonly clock?: Clock
+  readonly logger?: Logger
+}
+
+export interface DurableRelay {
+  readonly relay: Relay
+  readonly disk: DiskLog
+  readonly memory: MemoryBudget
+}
+
+/** The outputs are called a, b, c … */
+export async function openDurableRelay(
+  folder: string,
+  servers: readonly Server[],
+  options: DurableOptions = {},
+): Promise<DurableRelay> {
+  const { clock = systemClock, logger = SILENT, memoryBytes, boundBytes = 1e9 } = options
+  const disk = await openDiskLog({
+    ...{ folder, randomBytes, files: nodeFileSystem, clock, logger },
+    outputs: servers.map((_, index) => ({ name: String.fromCharCode(97 + index), boundBytes })),
+    maxBytes: options.maxBytes ?? 1e9,
+    segmentBytes: 4096,
+  })
+  const { relay, memory } = await openTestRelay(servers, {
+    ...{ disk, logger },
+    windowBytes: options.windowBytes ?? 2000,
+    relay: { acknowledgement: options.acknowledgement ?? 'any', ackTimeoutMs: 2000 },
+    output: { batchMaxBytes: 500, delayMaxMs: 1 },
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+  })
+  return { relay, disk, memory }
+}
+
+/** Nothing is pending at these outputs. */
+export async function drained(relay: Relay, names: readonly string[]): Promise<void> {
+  const isDone = (name: string) => {
+    const { pendingLines, unreadWrites } = outputOf(relay, name)
+    return pendingLines + unreadWrites === 0
+  }
+  await until(async () => names.every(isDone), { what: 'nothing is pending' })
+}
+
+/** The output's cursor as it is on the disk. */
+export async function savedCursor(folder: string, output: string): Promise<Cursor | undefined> {
+  const { cursors } = await loadAllCursors(nodeFileSystem, join(folder, 'cursors'))
+  return cursors.find((cursor) => cursor.output === output)
+}
+
+/** Its cursor is on the disk as it is now. */
+export async function saved(
+  folder: string,
+  output: string,
+  { nextSequence }: DiskLog,
+): Promise<void> {
+  const isSaved = async () => (await savedCursor(folder, output))?.doneBelow === nextSequence
+  await until(isSaved, { what: `the cursor of ${output} is saved` })
+}
