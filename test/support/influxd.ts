@@ -172,13 +172,15 @@ export class Influxd implements AsyncDisposable {
   }
 
   /**
-   * Resolves when it works on no write, also not on one whose client is gone; at once when it does
-   * not run.
+   * Resolves when it works on no write, also not on one whose client is gone, and none waits to be
+   * read; at once when it does not run.
    */
   async untilIdle(): Promise<void> {
     if (this.#child === undefined) return
     const isIdle = async () => {
       if (this.#child === undefined) return true
+      // It closes its end once it has read, and carried out, all that a client left behind.
+      if (await hasDeserted(this.#ports.http)) return false
       const variables: unknown = await (await fetch(`${this.url}/debug/vars`)).json()
       return /"writeReqActive":0\b/.test(JSON.stringify(variables))
     }
@@ -300,4 +302,22 @@ bind-address = "127.0.0.1:${ports.rpc}"
 [logging]
   level = "warn"
 `
+}
+
+/** In /proc/net/tcp: the client has closed, the server has not. */
+const CLOSE_WAIT = '08'
+
+/** A client of this port is gone, and the server has not noticed yet. Linux only. */
+async function hasDeserted(port: number): Promise<boolean> {
+  const hexPort = port.toString(16).toUpperCase().padStart(4, '0')
+  const tables = await Promise.all(
+    ['/proc/net/tcp', '/proc/net/tcp6'].map((path) => readFile(path, 'utf8').catch(() => '')),
+  )
+  return tables
+    .join('\n')
+    .split('\n')
+    .some((row) => {
+      const [, local = '', , state] = row.trim().split(/\s+/)
+      return local.endsWith(`:${hexPort}`) && state === CLOSE_WAIT
+    })
 }
