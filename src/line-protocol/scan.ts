@@ -64,7 +64,7 @@ class BodyScan {
   #lineCount = 0
   #hasUnstorable = false
   #stamp: string | undefined
-  #stampBytes = NOTHING
+  #spacedStamp = ''
 
   constructor(body: Buffer, options: ScanOptions) {
     const isEnded = byteAt(body, body.length - 1) === NEWLINE
@@ -101,8 +101,8 @@ class BodyScan {
   }
 
   #stampOrdinary(newlineAt: number): void {
-    if (this.#stampBytes.length === 0) this.#stampBytes = Buffer.from(` ${this.#stampDigits()}`)
-    this.#edits.replace(newlineAt, newlineAt, this.#stampBytes)
+    if (this.#spacedStamp === '') this.#spacedStamp = ` ${this.#stampDigits()}`
+    this.#edits.insert(newlineAt, this.#spacedStamp)
   }
 
   #stampDigits(): string {
