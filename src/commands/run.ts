@@ -7,6 +7,7 @@
  */
 
 import type { Config, LogFormat, LogLevel } from '../config/config.ts'
+import { simdProblem } from '../line-protocol/simd-module.ts'
 import { openService, type Service } from '../service.ts'
 import { systemClock } from '../std/clock.ts'
 import { errorText } from '../std/errors.ts'
@@ -45,6 +46,7 @@ export async function run(
   })
   logger.info({ ...io.version, config: options.configPath }, renderVersion(io.version))
   for (const warning of warnings) logger.warn({}, warning)
+  if (simdProblem !== '') logger.debug({}, `lines are checked without SIMD: ${simdProblem}`)
   // A stop that is asked for while the service opens is carried out as soon as it is open.
   using signals = watchStopSignals(logger, () => process.exit(EXIT_CUT_SHORT))
   try {

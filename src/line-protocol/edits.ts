@@ -5,10 +5,15 @@
  * that a body of a million blank lines costs no more memory than its bytes.
  */
 
-import { byteAt } from './bytes.ts'
-
 /** Puts nothing in the place of a range. */
 export const NOTHING = Buffer.alloc(0)
+
+/** Room for what is still to come, above what the changes so far let expect. */
+const ROOM_FACTOR = 1.05
+/** Most that a body is expected to grow by timestamps: lines of forty bytes. */
+const GROWTH_MAX = 1.5
+/** Shorter buffers come out of a pool of Node's, to which a copy gives nothing back. */
+const OWN_MEMORY_BYTES = Buffer.poolSize >>> 1
 
 /** Collects changes. */
 export class Edits {
@@ -24,23 +29,31 @@ export class Edits {
 
   /** Puts `text` in the place of `[from, end)`; ranges come in order and do not overlap. */
   replace(from: number, end: number, text: Buffer): void {
-    this.#reserve(from - this.#done + text.length)
+    this.#reserve(from - this.#done + text.length, end)
     this.#keepUntil(from)
+    this.#size += text.copy(this.#result, this.#size)
+    this.#done = end
+  }
+
+  /** Puts ASCII `text` before `at`. */
+  insert(at: number, text: string): void {
+    this.#reserve(at - this.#done + text.length, at)
+    this.#keepUntil(at)
     const result = this.#result
     // A native call costs more than the twenty bytes of a timestamp.
-    for (let i = 0; i < text.length; i++) result[this.#size + i] = byteAt(text, i)
+    for (let i = 0; i < text.length; i++) result[this.#size + i] = text.charCodeAt(i)
     this.#size += text.length
-    this.#done = end
   }
 
   /** The changed bytes; the same object when nothing changed. Call once, at the end. */
   apply(): Buffer {
     if (this.#done === 0 && this.#result === NOTHING) return this.#bytes
-    this.#reserve(this.#bytes.length - this.#done)
+    this.#reserve(this.#bytes.length - this.#done, this.#bytes.length)
     this.#keepUntil(this.#bytes.length)
     const result = this.#result.subarray(0, this.#size)
     // Room that was not needed must not stay in memory for as long as the write does.
-    return this.#result.length - this.#size > this.#size / 4 ? Buffer.from(result) : result
+    const size = this.#result.length
+    return size >= OWN_MEMORY_BYTES && size > this.#size * 1.25 ? Buffer.from(result) : result
   }
 
   #keepUntil(end: number): void {
@@ -48,10 +61,13 @@ export class Edits {
     this.#done = end
   }
 
-  #reserve(more: number): void {
+  /** Room for `more` bytes, and for what follows `end` if that changes alike. */
+  #reserve(more: number, end: number): void {
     const needed = this.#size + more
     if (needed <= this.#result.length && this.#result !== NOTHING) return
-    const result = Buffer.allocUnsafe(Math.ceil(Math.max(needed, this.#bytes.length) * 1.25) + 32)
+    const growth = Math.min(Math.max(needed / end, 1), GROWTH_MAX)
+    const rest = (this.#bytes.length - end) * growth * ROOM_FACTOR
+    const result = Buffer.allocUnsafe(Math.ceil(needed + rest))
     this.#result.copy(result, 0, 0, this.#size)
     this.#result = result
   }

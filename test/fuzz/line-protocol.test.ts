@@ -7,6 +7,7 @@ import { readPoint } from '../../src/line-protocol/point.ts'
 import { scanLines } from '../../src/line-protocol/scan.ts'
 import { isSettled } from '../../src/line-protocol/settle.ts'
 import { forEachLine } from '../../src/line-protocol/split.ts'
+import { oddBody as body } from '../support/line-arbitraries.ts'
 
 const BUDGET_MS = Number(process.env['FUZZ_MS'] ?? 1_500)
 const budget = {
@@ -17,63 +18,6 @@ const budget = {
 
 const options = { precision: 'ns', unsignedIntegers: false } as const
 const scan = (body: Buffer) => scanLines(body, { ...options, stamp: () => '1700000000000000000' })
-
-// Pieces that the scanners disagree about, in an order that is often nearly a line.
-const name = fc.constantFrom(
-  'm',
-  'a',
-  'b',
-  'x y',
-  'a\\ b',
-  '\\,',
-  '\\=',
-  '"',
-  '\\\\',
-  'é',
-  '\xff',
-  '\\"',
-  '#',
-  'a#!~',
-  '#!~#',
-)
-const value = fc.constantFrom(
-  ...['1', '1i', '-1.5e3', 't', 'False', '"s"', '"a b"', '"a,b=c"', '"\\""', '"\\\\"', '"a\nb"'],
-  ...['""', '"', '"="', '"=\\"', '\\', '1e400', '12345678901234567890123456', 'nan', '\r', '"a"b'],
-)
-const time = fc.constantFrom(
-  '',
-  ' ',
-  ' 1',
-  ' -5',
-  '  7 ',
-  ' 1600000000000000000',
-  ' 1x',
-  ' \t',
-  '\\',
-)
-const pair = fc.tuple(name, value).map(([key, text]) => `${key}=${text}`)
-const tag = fc.tuple(name, name).map(([key, text]) => `,${key}=${text}`)
-const line = fc
-  .tuple(
-    name,
-    fc.array(tag, { maxLength: 3 }),
-    fc.array(pair, { minLength: 1, maxLength: 3 }),
-    time,
-  )
-  .map(
-    ([measurement, tags, fields, end]) => `${measurement}${tags.join('')} ${fields.join()}${end}`,
-  )
-const odd = fc.string({ unit: fc.constantFrom(...'\\"\n ,=#\t\0\r1amé'), maxLength: 12 })
-const body = fc
-  .array(fc.oneof({ weight: 5, arbitrary: line }, { weight: 1, arbitrary: odd }), { maxLength: 4 })
-  .chain((lines) => fc.tuple(fc.constant(lines.join('\n')), fc.nat(), odd, fc.nat(6)))
-  .map(([text, at, piece, kind]) => {
-    const i = text.length === 0 ? 0 : at % text.length
-    if (kind === 0) return text.slice(0, i) + piece + text.slice(i)
-    if (kind === 1) return text.slice(0, i) + text.slice(i + 1)
-    return kind < 4 ? `${text}\n` : text
-  })
-  .map((text) => Buffer.from(text, 'latin1'))
 
 test('what was let through is let through again, unchanged and in the same buffer', () => {
   fc.assert(

@@ -1,0 +1,61 @@
+/**
+ * The SIMD lane against the scanner without it.
+ *
+ * Goal: with the lane, not a byte of any answer is another. Method: scan each body with it, however
+ * short, and without, and compare all that comes out.
+ */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { OrdinaryLines } from '../../src/line-protocol/ordinary-line.ts'
+import { PRECISIONS, type Precision } from '../../src/line-protocol/precision.ts'
+import { oddBody, ordinaryBody } from '../support/line-arbitraries.ts'
+import { assertScannedAlike, takeOrdinaryLines } from '../support/simd-scan.ts'
+
+const BUDGET_MS = Number(process.env['FUZZ_MS'] ?? 1_500)
+const budget = {
+  numRuns: 1_000_000,
+  interruptAfterTimeLimit: BUDGET_MS,
+  markInterruptAsFailure: false,
+}
+const precision = fc.constantFrom(...PRECISIONS)
+
+test('what clients send is scanned alike with the SIMD lane and without', () => {
+  fc.assert(fc.property(ordinaryBody, precision, assertScannedAlike), budget)
+})
+
+test('odd lines are scanned alike with the SIMD lane and without', () => {
+  fc.assert(fc.property(oddBody, precision, assertScannedAlike), budget)
+})
+
+// Lines of all lengths push the cuts between windows, and what stands beside them, everywhere.
+test('bodies of several windows are scanned alike with the SIMD lane and without', () => {
+  const filler = fc.nat(400).map((size) => `${'m'.repeat(size + 1)} v=1 1\n`)
+  const window = fc.array(filler, { minLength: 90, maxLength: 120 }).map((lines) => lines.join(''))
+  const body = fc
+    .tuple(window, ordinaryBody, window, ordinaryBody, oddBody)
+    .map(([first, one, second, two, three]) =>
+      Buffer.concat([Buffer.from(first), one, Buffer.from(`\n${second}`), two, three]),
+    )
+  fc.assert(fc.property(body, precision, assertScannedAlike), budget)
+})
+
+// The lane may leave a line as it likes; a line that it takes, the plain fast lane must take too.
+test('the SIMD lane takes no line that the fast lane does not', () => {
+  const check = (received: Buffer, unit: Precision) => {
+    const bytes = Buffer.concat([received, Buffer.from('\n')])
+    const ordinary = new OrdinaryLines(bytes, unit)
+    for (let from = 0; from < bytes.length; from = bytes.indexOf('\n', from) + 1) {
+      let at = from
+      const { end, lineCount } = takeOrdinaryLines(bytes, from, unit)
+      for (let i = 0; i < lineCount; i++) {
+        const next = ordinary.read(at)
+        assert.notEqual(next, 0, `line at ${at}`)
+        at = Math.abs(next)
+      }
+      assert.equal(at, end)
+    }
+  }
+  fc.assert(fc.property(fc.oneof(ordinaryBody, oddBody), precision, check), budget)
+})
