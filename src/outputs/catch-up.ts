@@ -68,6 +68,8 @@ export interface CatchUpOptions {
   readonly memory: MemoryBudget
   readonly clock: Clock
   readonly logger: Logger
+  /** What was taken is about to be given back, unless it is on hold. */
+  readonly beforeUnload: () => void
   /** An entry that was read from memory is not needed there by this output. */
   readonly onUnloaded: (entry: Entry) => void
   readonly wake: (stream: StreamDrain) => void
@@ -85,6 +87,8 @@ export class CatchUp {
   #acceptedThrough = 0
   /** Number of the last record that was offered while behind. */
   #offeredThrough = 0
+  /** Settled, but the cursor may not pass them before something else is on the disk. */
+  readonly #settled = new Set<number>()
   /** What it owes below this is given up where another output is through with it. */
   #giveUpBelow = 0
   #isReading = false
@@ -129,25 +133,23 @@ export class CatchUp {
     if (from !== undefined) this.#fallBehind(from)
   }
 
-  /**
-   * Gives up what is owed below the number, as far as another output is through with it.
-   *
-   * @param isAll what was taken and is not under way goes as well
-   */
-  giveUpBelow(sequence: number, isAll: boolean): void {
+  /** Gives up what is owed below the number, as far as another output is through with it. */
+  giveUpBelow(sequence: number): void {
     if (sequence <= this.#giveUpBelow) return
     this.#giveUpBelow = sequence
-    this.#unload(isAll)
+    this.#unload(true)
     this.#fallBehind(this.#options.stored.done.below)
   }
 
   /** The output is through with the record, or there is none: its cursor may pass it. */
   noteDone(sequence: number): void {
     this.#options.stored.done.add(sequence)
+    this.#settled.delete(sequence)
   }
 
   /** An entry was settled. @returns whether it was one that was read from the disk */
   noteSettled(entry: Entry): boolean {
+    if (!this.#options.stored.done.has(entry.sequence)) this.#settled.add(entry.sequence)
     if (!entry.isFromDisk) return false
     this.#window.release(entry)
     this.#fill()
@@ -165,8 +167,9 @@ export class CatchUp {
 
   /** @returns the number of the oldest; `undefined` when there was nothing */
   #unload(isAll: boolean): number | undefined {
-    const { backlog, onUnloaded } = this.#options
+    const { backlog, beforeUnload, onUnloaded } = this.#options
     let from: number | undefined
+    if (isAll) beforeUnload()
     backlog.unload(isAll, (entry) => {
       from = Math.min(from ?? entry.sequence, entry.sequence)
       this.#offeredThrough = Math.max(this.#offeredThrough, entry.sequence)
@@ -266,9 +269,10 @@ export class CatchUp {
     return !this.#isOnItsWay(sequence, write) && isDoneElsewhere(sequence)
   }
 
-  /** It was taken before it could be given back, and is still being sent. */
+  /** It was taken before it could be given back: it is being sent, or on hold, or settled. */
   #isOnItsWay(sequence: number, { target }: Write): boolean {
-    return sequence <= (this.#options.backlog.streamOf(target.database)?.takenThrough ?? 0)
+    if (this.#settled.has(sequence)) return true
+    return this.#options.backlog.streamOf(target.database)?.hasTaken(sequence) === true
   }
 
   async #giveUp(records: readonly StoredRecord[]): Promise<void> {

@@ -145,8 +145,9 @@ export class Output implements AsyncDisposable {
     const onKept = (entry: Entry) => this.#catchUp?.noteDone(entry.sequence)
     this.#letters =
       deadLetters && new LetterWriter({ output: name, letters: deadLetters, clock, logger, onKept })
-    this.#catchUp =
-      stored && new CatchUp({ ...parts, name, stored, windowBytes, memory, logger, onUnloaded })
+    const beforeUnload = () => holds.recallProbes()
+    const catchUp = { ...parts, name, windowBytes, memory, logger, beforeUnload, onUnloaded }
+    this.#catchUp = stored && new CatchUp({ ...catchUp, stored })
     this.config = config
     this.#destination = destination
     this.#clock = clock
@@ -233,7 +234,7 @@ export class Output implements AsyncDisposable {
    */
   giveUpBelow(sequence: number): void {
     this.#holds.giveUpBelow(sequence)
-    this.#catchUp?.giveUpBelow(sequence, this.#holds.count === 0)
+    this.#catchUp?.giveUpBelow(sequence)
   }
 
   /** A number of the log on disk that no record will have, or one for another output. */
