@@ -21,7 +21,7 @@ import { scanLines } from '../line-protocol/scan.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Clock } from '../std/clock.ts'
 import { unreachable } from '../std/errors.ts'
-import type { MemoryBudget } from '../std/memory-budget.ts'
+import type { Memory } from '../std/memory-budget.ts'
 import { Client } from '../write/client.ts'
 import { type Reply, refusedReply, STORED, unavailableReply } from '../write/reply.ts'
 import type { RisingClock } from '../write/rising-clock.ts'
@@ -56,7 +56,7 @@ const TOO_MANY = unavailableReply('too many requests in flight', RETRY_AFTER_S)
 export interface LaneOptions {
   readonly config: HttpRelayConfig
   readonly relay: Pick<Relay, 'accept'>
-  readonly memory: MemoryBudget
+  readonly memory: Memory
   readonly clock: Clock
   readonly stampClock: RisingClock
   readonly limits: HttpLimits
