@@ -119,7 +119,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const watching = Promise.all(unheard.map(({ relay }) => relay.start()))
   await Promise.race([watching, sleep(options.clock, FIRST_PROBE_MAX_MS)])
   for (const { config, relay } of unheard) {
-    const listener = opened.use(await openListener(config, relay, options, memory))
+    const listener = opened.use(await openListener(config, relay, options))
     relays.push({ config, relay, listener })
   }
   const { bindAddress, isConfigured } = options.config.admin
@@ -236,9 +236,9 @@ async function openListener(
   config: RelayConfig,
   relay: Relay,
   options: ServiceOptions,
-  memory: MemoryBudget,
 ): Promise<Listener> {
   const { clock, logger } = options
+  const { memory } = relay
   const stampClock = new RisingClock(clock)
   switch (config.kind) {
     case 'http':

@@ -49,7 +49,7 @@ function serviceFamilies(service: ServiceSnapshot): Family[] {
     ),
     gauge(
       'relay_memory_limit_bytes',
-      'max-memory-mb; at this bound writes are answered 503.',
+      'max-memory-mb; at it outputs read from disk, with log-dir; else writes are answered 503.',
       one(service.memoryLimitBytes),
     ),
   ]

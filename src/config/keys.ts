@@ -29,7 +29,11 @@ export const TOP_KEYS = {
     whole({ min: 1, max: DISK_MAX_MB, unit: MIB }),
     [256 * MIB, '256'],
     'memory for bodies in progress, backlogs and batches of all relays together',
-    { atLimit: 'writes are answered 503 with Retry-After' },
+    {
+      atLimit:
+        'with log-dir the output with the most of it reads from the disk instead; else writes ' +
+        'are answered 503 with Retry-After',
+    },
   ),
   shutdownTimeout: key(
     'shutdown-timeout',

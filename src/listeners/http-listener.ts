@@ -21,7 +21,7 @@ import type { Relay } from '../relay/relay.ts'
 import type { Clock } from '../std/clock.ts'
 import { errorCode, errorText, RelayError } from '../std/errors.ts'
 import type { Logger } from '../std/logger.ts'
-import type { MemoryBudget } from '../std/memory-budget.ts'
+import type { Memory } from '../std/memory-budget.ts'
 import { LogThrottle } from '../std/throttle.ts'
 import type { RisingClock } from '../write/rising-clock.ts'
 import { FastLane } from './fast-lane/fast-lane.ts'
@@ -42,7 +42,7 @@ export interface HttpListenerOptions {
   readonly relay: Pick<Relay, 'accept'>
   /** Asked by `/health`; must not take longer than `healthTimeoutMs`. */
   readonly health: () => Promise<RelayHealth> | RelayHealth
-  readonly memory: MemoryBudget
+  readonly memory: Memory
   readonly clock: Clock
   readonly logger: Logger
   /** One for each relay: see G3. */

@@ -20,7 +20,7 @@ import { scanLines } from '../line-protocol/scan.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Clock } from '../std/clock.ts'
 import { unreachable } from '../std/errors.ts'
-import type { MemoryBudget } from '../std/memory-budget.ts'
+import type { Memory } from '../std/memory-budget.ts'
 import type { Client } from '../write/client.ts'
 import { type Reply, refusedReply, STORED } from '../write/reply.ts'
 import type { LinesWrite } from '../write/write.ts'
@@ -45,7 +45,7 @@ export interface WriteRequest {
 export interface WriteIntakeOptions {
   readonly config: HttpRelayConfig
   readonly relay: Pick<Relay, 'accept'>
-  readonly memory: MemoryBudget
+  readonly memory: Memory
   readonly clock: Clock
   readonly counters: HttpCounters
   readonly onBug: (error: unknown) => void

@@ -15,7 +15,7 @@ import type { HttpRelayConfig } from '../config/config.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Clock } from '../std/clock.ts'
 import { unreachable } from '../std/errors.ts'
-import type { MemoryBudget } from '../std/memory-budget.ts'
+import type { Memory } from '../std/memory-budget.ts'
 import { Client } from '../write/client.ts'
 import type { Reply } from '../write/reply.ts'
 import { errorFormat } from './dialects/error-text.ts'
@@ -43,7 +43,7 @@ import { contentLength, firstHeader } from './request-headers.ts'
 export interface LaneOptions {
   readonly config: HttpRelayConfig
   readonly relay: Pick<Relay, 'accept'>
-  readonly memory: MemoryBudget
+  readonly memory: Memory
   readonly clock: Clock
   readonly limits: HttpLimits
   readonly responder: HttpResponder

@@ -9,7 +9,7 @@
  */
 
 import type { IncomingMessage } from 'node:http'
-import type { MemoryBudget } from '../std/memory-budget.ts'
+import type { Memory } from '../std/memory-budget.ts'
 
 export type BodyResult =
   | { readonly kind: 'received'; readonly body: Buffer }
@@ -25,7 +25,7 @@ const ABORTED: BodyResult = { kind: 'aborted' }
 
 export interface BodyOptions {
   readonly maxBytes: number
-  readonly memory: MemoryBudget
+  readonly memory: Memory
 }
 
 /**

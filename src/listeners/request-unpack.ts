@@ -11,7 +11,7 @@
 
 import { crc32, createGunzip, gunzipSync } from 'node:zlib'
 import { errorCode, errorText } from '../std/errors.ts'
-import type { MemoryBudget } from '../std/memory-budget.ts'
+import type { Memory } from '../std/memory-budget.ts'
 
 export type UnpackResult =
   | { readonly kind: 'unpacked'; readonly body: Buffer }
@@ -21,7 +21,7 @@ export type UnpackResult =
 
 export interface UnpackOptions {
   readonly maxBytes: number
-  readonly memory: MemoryBudget
+  readonly memory: Memory
 }
 
 /** Packed or unpacked, what is larger goes in pieces. */

@@ -13,18 +13,18 @@
 
 import assert from 'node:assert/strict'
 import type { Clock } from '../std/clock.ts'
-import type { MemoryBudget } from '../std/memory-budget.ts'
+import type { Memory } from '../std/memory-budget.ts'
 import type { Write } from '../write/write.ts'
 import { type Entry, entryBytes } from './entry.ts'
 import { StreamLog } from './stream-log.ts'
 
 export interface MemoryLogOptions {
-  readonly memory: MemoryBudget
+  readonly memory: Memory
   readonly clock: Clock
 }
 
 export class MemoryLog {
-  readonly #memory: MemoryBudget
+  readonly #memory: Memory
   readonly #clock: Clock
   readonly #streams = new Map<string, StreamLog>()
   #nextSequence = 1

@@ -84,7 +84,8 @@ export class Backlog {
         this.#loadedBytes -= entry.bytes
         onUnloaded(entry)
       }
-      this.forgetIfEmpty(stream)
+      // One that waits for its next attempt goes on waiting, whatever it is then.
+      if (stream.retryTimer === undefined) this.forgetIfEmpty(stream)
     }
   }
 

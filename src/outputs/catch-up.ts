@@ -2,72 +2,44 @@
  * An output that is further behind than memory reaches: it reads the log on disk.
  *
  *     live ── more than a window waits ──▶ behind ── at the end of the log ──▶ live
+ *          ── memory is full ────────────▶
  *
  * Live, it is offered every write as it comes, from memory. When more than `windowBytes` of them
  * wait, what has not been taken is given back and read again later, in the order of the log; what
  * comes meanwhile is only counted. So memory does not grow with the backlog, and a start with a
  * backlog of gigabytes is the same thing as an outage that has just ended.
  *
- * Promise: every record that the output's cursor does not know as done is loaded once, in the order
- * of the log, before anything that comes after it.
+ * Promise: every record that the output's cursor does not know as done is loaded, in the order of
+ * the log, before anything that comes after it; again only after it was given back.
  *
- * Limits: `windowBytes` of entries in memory and the reader's own window. A folder that cannot be
- * read is tried again every READ_RETRY_MS.
+ * Limits: `windowBytes` of entries in memory, less where memory is short (read-ahead.ts), and the
+ * reader's own window. A folder that cannot be read is tried again every READ_RETRY_MS.
  *
  * Not here: sending (drain.ts), saving the cursor (log/disk/disk-log.ts).
  */
 
 import type { Unread } from '../log/disk/unread.ts'
-import type { DoneRanges } from '../log/done-ranges.ts'
-import type { Entry } from '../log/entry.ts'
+import { type Entry, entryBytes } from '../log/entry.ts'
 import { MemoryLog } from '../log/memory-log.ts'
 import type { Clock, Timer } from '../std/clock.ts'
 import { errorText } from '../std/errors.ts'
 import type { Logger } from '../std/logger.ts'
-import type { MemoryBudget } from '../std/memory-budget.ts'
 import type { Write } from '../write/write.ts'
-import type { Backlog } from './backlog.ts'
+import { ReadAhead, type ReadAheadOptions } from './read-ahead.ts'
+import type { StoredLog, StoredReader, StoredRecord } from './stored-log.ts'
 import type { StreamDrain } from './stream-drain.ts'
 
 const READ_RETRY_MS = 5_000
+/** How long an output does not read, or is not asked again, after memory was short. */
+const MEMORY_WAIT_MS = 100
 
-/** A record as far as an output is concerned with it. */
-export interface StoredRecord {
-  readonly sequence: number
-  /** `undefined`: nothing that this version could send. */
-  readonly write: Write | undefined
-  /** The output that it is for; `undefined` = all of them. */
-  readonly output: string | undefined
-}
-
-export interface StoredReader extends AsyncDisposable {
-  /** The next ones, at least one; none at the end of what is on the disk. */
-  read(): Promise<readonly StoredRecord[]>
-}
-
-/** The log on disk, as one output sees it. */
-export interface StoredLog {
-  /** The output's cursor. */
-  readonly done: DoneRanges
-  /** Number of the first record that this process has appended, or will. */
-  readonly firstOwnSequence: number
-  openReader(fromSequence: number): StoredReader
-  /** Another output is through with the record. */
-  isDoneElsewhere(sequence: number): boolean
-  /** Of the numbers from `from` on and below `to`, those that are not done. */
-  unread(from: number, to: number): Unread
-  /** Puts on record what is about to be given up. Rejects with the system's error. */
-  recordGap(given: readonly { readonly sequence: number; readonly write: Write }[]): Promise<void>
-}
-
-export interface CatchUpOptions {
+export interface CatchUpOptions extends ReadAheadOptions {
   readonly name: string
   readonly stored: StoredLog
-  readonly windowBytes: number
-  readonly backlog: Backlog
-  readonly memory: MemoryBudget
   readonly clock: Clock
   readonly logger: Logger
+  /** What was taken is about to be given back, unless it is on hold. */
+  readonly beforeUnload: () => void
   /** An entry that was read from memory is not needed there by this output. */
   readonly onUnloaded: (entry: Entry) => void
   readonly wake: (stream: StreamDrain) => void
@@ -77,6 +49,7 @@ export class CatchUp {
   readonly #options: CatchUpOptions
   /** What was read and is not settled yet. */
   readonly #window: MemoryLog
+  readonly #ahead: ReadAhead
   /** Present while behind. */
   #reader: StoredReader | undefined
   /** Number of the record to be read next; what is missing before it is gone. */
@@ -85,19 +58,23 @@ export class CatchUp {
   #acceptedThrough = 0
   /** Number of the last record that was offered while behind. */
   #offeredThrough = 0
+  /** Settled, but the cursor may not pass them before something else is on the disk. */
+  readonly #settled = new Set<number>()
   /** What it owes below this is given up where another output is through with it. */
   #giveUpBelow = 0
   #isReading = false
   /** Read, but what had to be done with them first has failed; they come again. */
   #untaken: readonly StoredRecord[] = []
-  /** Runs while it waits to try again. */
+  /** Runs while it waits to try again, or for memory. */
   #timer: Timer | undefined
+  #hasYielded = false
   #isClosed = false
 
   constructor(options: CatchUpOptions) {
     const { clock, memory } = options
     this.#options = options
     this.#window = new MemoryLog({ memory, clock })
+    this.#ahead = new ReadAhead(options)
   }
 
   get isBehind(): boolean {
@@ -129,29 +106,45 @@ export class CatchUp {
     if (from !== undefined) this.#fallBehind(from)
   }
 
+  /** What `yieldMemory` would give back, at the most; 0 for a while after it was called. */
+  get yieldableBytes(): number {
+    return this.#hasYielded || this.#isClosed ? 0 : this.#options.backlog.loadedBytes
+  }
+
   /**
-   * Gives up what is owed below the number, as far as another output is through with it.
+   * Memory is full: gives back what is not under way, and reads it again later.
    *
-   * @param isAll what was taken and is not under way goes as well
+   * @param isAll what was taken as well: it forgets what it knows of attempts that have failed
    */
-  giveUpBelow(sequence: number, isAll: boolean): void {
+  yieldMemory(isAll: boolean): void {
+    if (this.#isClosed) return
+    this.#hasYielded = true
+    this.#waitFor(MEMORY_WAIT_MS)
+    const from = this.#unload(isAll)
+    if (from === undefined) return
+    if (!this.isBehind || from < this.#nextSequence) this.#readFrom(from)
+  }
+
+  /** Gives up what is owed below the number, as far as another output is through with it. */
+  giveUpBelow(sequence: number): void {
     if (sequence <= this.#giveUpBelow) return
     this.#giveUpBelow = sequence
-    this.#unload(isAll)
+    this.#unload(true)
     this.#fallBehind(this.#options.stored.done.below)
   }
 
   /** The output is through with the record, or there is none: its cursor may pass it. */
   noteDone(sequence: number): void {
     this.#options.stored.done.add(sequence)
+    this.#settled.delete(sequence)
   }
 
   /** An entry was settled. @returns whether it was one that was read from the disk */
   noteSettled(entry: Entry): boolean {
-    if (!entry.isFromDisk) return false
-    this.#window.release(entry)
+    if (!this.#options.stored.done.has(entry.sequence)) this.#settled.add(entry.sequence)
+    if (entry.isFromDisk) this.#window.release(entry)
     this.#fill()
-    return true
+    return entry.isFromDisk
   }
 
   async close(): Promise<void> {
@@ -165,8 +158,9 @@ export class CatchUp {
 
   /** @returns the number of the oldest; `undefined` when there was nothing */
   #unload(isAll: boolean): number | undefined {
-    const { backlog, onUnloaded } = this.#options
+    const { backlog, beforeUnload, onUnloaded } = this.#options
     let from: number | undefined
+    if (isAll) beforeUnload()
     backlog.unload(isAll, (entry) => {
       from = Math.min(from ?? entry.sequence, entry.sequence)
       this.#offeredThrough = Math.max(this.#offeredThrough, entry.sequence)
@@ -177,19 +171,28 @@ export class CatchUp {
   }
 
   #fallBehind(fromSequence: number): void {
+    this.#timer?.cancel()
+    this.#readFrom(fromSequence)
+    this.#resume()
+  }
+
+  #readFrom(fromSequence: number): void {
     // A reader that is in use is given back by who uses it.
     if (this.#reader !== undefined && !this.#isReading) void this.#reader[Symbol.asyncDispose]()
     this.#nextSequence = fromSequence
     this.#reader = this.#options.stored.openReader(fromSequence)
     this.#untaken = []
-    this.#timer?.cancel()
+  }
+
+  #resume(): void {
     this.#timer = undefined
+    this.#hasYielded = false
     this.#fill()
   }
 
   #fill(): void {
     const reader = this.#reader
-    if (reader === undefined || this.#isReading || this.#isClosed || !this.#hasRoom) return
+    if (reader === undefined || this.#isReading || this.#isClosed || this.#ahead.isFull) return
     if (this.#timer !== undefined) return
     this.#isReading = true
     void this.#readOn(reader) // Never rejects, but for a bug of ours, which must end the process.
@@ -212,15 +215,12 @@ export class CatchUp {
 
   async #read(reader: StoredReader): Promise<void> {
     let emptyReads = 0
-    while (this.#hasRoom && !this.#isClosed) {
-      const records = this.#untaken.length > 0 ? this.#untaken : await reader.read()
-      if (this.#isClosed || this.#reader !== reader) return
-      this.#untaken = records // Until all is done with them that may fail.
-      const given = records.filter((record) => this.#isGivenUp(record))
-      if (given.length > 0) await this.#giveUp(given)
-      if (this.#reader !== reader) return
-      this.#untaken = []
-      for (const record of records) this.#take(record)
+    while (!this.#ahead.isFull && !this.#isClosed) {
+      if (!this.#ahead.mayLoad(0)) return this.#waitFor(MEMORY_WAIT_MS)
+      const records = await this.#next(reader)
+      if (records === undefined) return
+      this.#untaken = this.#takeAll(records)
+      if (this.#untaken.length > 0 && !this.#ahead.isFull) return this.#waitFor(MEMORY_WAIT_MS)
       emptyReads = records.length === 0 ? emptyReads + 1 : 0
       // What is offered is on the disk: a second look that finds nothing means that it is gone.
       const isAtEnd = this.#nextSequence > this.#offeredThrough || emptyReads > 1
@@ -228,21 +228,44 @@ export class CatchUp {
     }
   }
 
-  get #hasRoom(): boolean {
-    const { backlog, memory, windowBytes } = this.#options
-    if (backlog.loadedBytes >= windowBytes) return false
-    // However full the memory is: something must go on here, so that it gets less.
-    return memory.usedBytes < memory.limitBytes || this.#window.entryCount === 0
+  /**
+   * The next records; those that have to be given up are.
+   *
+   * @returns `undefined` when reading has begun anew meanwhile, or ended
+   */
+  async #next(reader: StoredReader): Promise<readonly StoredRecord[] | undefined> {
+    const records = this.#untaken.length > 0 ? this.#untaken : await reader.read()
+    if (this.#isClosed || this.#reader !== reader) return undefined
+    this.#untaken = records // Until all is done with them that may fail.
+    const given = records.filter((record) => this.#isGivenUp(record))
+    if (given.length > 0) await this.#giveUp(given)
+    return this.#reader === reader ? records : undefined
   }
 
-  #take({ sequence, write, output }: StoredRecord): void {
-    const { stored, name, backlog, wake } = this.#options
-    const { done } = stored
+  /** @returns those for which there is no room now */
+  #takeAll(records: readonly StoredRecord[]): readonly StoredRecord[] {
+    for (const [index, record] of records.entries()) {
+      if (!this.#take(record)) return records.slice(index)
+    }
+    return []
+  }
+
+  /** @returns false, with nothing changed, when there is no room for it */
+  #take(record: StoredRecord): boolean {
+    const { done } = this.#options.stored
+    const { sequence, write } = record
+    const isOwed = write !== undefined && this.#isItsOwn(record) && !done.has(sequence)
+    const isToLoad = isOwed && !this.#isOnItsWay(sequence, write)
+    if (isToLoad && (this.#ahead.isFull || !this.#ahead.mayLoad(entryBytes(write)))) return false
     if (sequence > this.#nextSequence) done.addRange(this.#nextSequence, sequence - 1)
     this.#nextSequence = sequence + 1
-    if (done.has(sequence)) return
-    if (write === undefined || (output !== undefined && output !== name)) return done.add(sequence)
-    if (this.#isOnItsWay(sequence, write)) return
+    if (isToLoad) this.#load(sequence, write)
+    else if (!isOwed) done.add(sequence)
+    return true
+  }
+
+  #load(sequence: number, write: Write): void {
+    const { backlog, wake } = this.#options
     const { database } = write.target
     const entry = this.#window.appendStored(write, sequence)
     const log = this.#window.stream(database)
@@ -258,17 +281,23 @@ export class CatchUp {
     this.#reader = undefined
   }
 
-  #isGivenUp({ sequence, write, output }: StoredRecord): boolean {
-    const { name, stored } = this.#options
-    const { done, isDoneElsewhere } = stored
+  /** For this output, if not for all. */
+  #isItsOwn({ output }: StoredRecord): boolean {
+    return output === undefined || output === this.#options.name
+  }
+
+  #isGivenUp(record: StoredRecord): boolean {
+    const { done, isDoneElsewhere } = this.#options.stored
+    const { sequence, write } = record
     if (sequence >= this.#giveUpBelow || write === undefined || done.has(sequence)) return false
-    if (output !== undefined && output !== name) return false
+    if (!this.#isItsOwn(record)) return false
     return !this.#isOnItsWay(sequence, write) && isDoneElsewhere(sequence)
   }
 
-  /** It was taken before it could be given back, and is still being sent. */
+  /** It was taken before it could be given back: it is being sent, or on hold, or settled. */
   #isOnItsWay(sequence: number, { target }: Write): boolean {
-    return sequence <= (this.#options.backlog.streamOf(target.database)?.takenThrough ?? 0)
+    if (this.#settled.has(sequence)) return true
+    return this.#options.backlog.streamOf(target.database)?.hasTaken(sequence) === true
   }
 
   async #giveUp(records: readonly StoredRecord[]): Promise<void> {
@@ -291,13 +320,14 @@ export class CatchUp {
 
   #retryLater(error: unknown): void {
     if (this.#isClosed) return
-    const { name, clock, logger } = this.#options
+    const { name, logger } = this.#options
     const text = `output "${name}": its backlog on disk cannot be worked on (${errorText(error)})`
     logger.error({ output: name }, `${text}; tried again in ${READ_RETRY_MS / 1000} s`)
-    const retry = () => {
-      this.#timer = undefined
-      this.#fill()
-    }
-    this.#timer = clock.startTimer(READ_RETRY_MS, retry, { isBackground: true })
+    this.#waitFor(READ_RETRY_MS)
+  }
+
+  #waitFor(delayMs: number): void {
+    const { clock } = this.#options
+    this.#timer ??= clock.startTimer(delayMs, () => this.#resume(), { isBackground: true })
   }
 }

@@ -20,7 +20,7 @@ import type { Entry } from '../log/entry.ts'
 import { backoffMs } from '../std/backoff.ts'
 import type { Clock, Timer } from '../std/clock.ts'
 import type { Reply } from '../write/reply.ts'
-import type { WriteTarget } from '../write/write.ts'
+import type { Write, WriteTarget } from '../write/write.ts'
 import type { OutputLog } from './output-log.ts'
 import { Group, type Part, type Taken } from './part.ts'
 import type { StreamDrain } from './stream-drain.ts'
@@ -107,13 +107,8 @@ export class Holds {
       hold = openHold(key, stream, group.target, why)
       this.#holds.set(key, hold)
     }
-    const swept = stream.sweep(({ kind, target }) => kind !== 'statement' && keyOf(target) === key)
-    hold.probe = undefined
     hold.failures++
-    const later = this.#takeAll(hold)
-    for (const part of swept) this.#add(hold, part)
-    for (const part of later) this.#add(hold, part)
-    for (const { taken } of swept) this.#tell(hold, taken.entry)
+    for (const { taken } of this.#sweep(hold)) this.#tell(hold, taken.entry)
     this.#bound(hold)
     this.#scheduleProbe(hold)
     return true
@@ -175,9 +170,15 @@ export class Holds {
     return part
   }
 
+  /** Probes that are not under way go back to their holds: their streams are being emptied. */
+  recallProbes(): void {
+    for (const hold of this.#holds.values()) this.#recallProbe(hold)
+  }
+
   /** Gives up what is on hold with a smaller number: the log on disk needs its room. */
   giveUpBelow(sequence: number): void {
     for (const hold of [...this.#holds.values()]) {
+      if ((hold.probe?.entry.sequence ?? sequence) < sequence) this.#recallProbe(hold)
       for (const entry of hold.parts.keys()) {
         if (entry.sequence >= sequence) break
         this.#giveUp(hold, entry, 'the log on disk is full')
@@ -192,6 +193,25 @@ export class Holds {
       this.#end(hold)
       for (const part of this.#takeAll(hold)) settle(hold.stream, part)
     }
+  }
+
+  /** Puts whatever was taken for its target on hold. @returns that */
+  #sweep(hold: Hold): readonly Part[] {
+    const isIts = ({ kind, target }: Write) => kind !== 'statement' && keyOf(target) === hold.key
+    const swept = hold.stream.sweep(isIts)
+    hold.probe = undefined
+    const later = this.#takeAll(hold)
+    for (const part of swept) this.#add(hold, part)
+    for (const part of later) this.#add(hold, part)
+    return swept
+  }
+
+  #recallProbe(hold: Hold): void {
+    const { probe, stream } = hold
+    if (probe === undefined || stream.isBusy) return
+    stream.restoreSuspects()
+    this.#sweep(hold)
+    this.#scheduleProbe(hold)
   }
 
   #tell({ reply, isOurs }: Hold, entry: Entry): void {

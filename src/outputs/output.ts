@@ -12,11 +12,11 @@ import type { Entry } from '../log/entry.ts'
 import type { StreamLog } from '../log/stream-log.ts'
 import type { Clock } from '../std/clock.ts'
 import type { Logger } from '../std/logger.ts'
-import type { MemoryBudget } from '../std/memory-budget.ts'
+import type { Memory } from '../std/memory-budget.ts'
 import type { Outcome } from '../write/outcome.ts'
 import type { Reply } from '../write/reply.ts'
 import { Backlog } from './backlog.ts'
-import { CatchUp, type StoredLog } from './catch-up.ts'
+import { CatchUp } from './catch-up.ts'
 import type { DeadLetters } from './dead/dead-letters.ts'
 import { LetterWriter } from './dead/letter-writer.ts'
 import type { Destination } from './destination.ts'
@@ -28,6 +28,7 @@ import type { OutputSnapshot } from './output-snapshot.ts'
 import type { Group, Taken } from './part.ts'
 import { Refusals } from './refusals.ts'
 import { Setbacks } from './setbacks.ts'
+import type { StoredLog } from './stored-log.ts'
 import type { StreamDrain } from './stream-drain.ts'
 
 /** Of an output's bound, what writes on hold may take up. */
@@ -64,7 +65,7 @@ export interface OutputOptions {
   readonly random: () => number
   readonly logger: Logger
   readonly events: OutputEvents
-  readonly memory: MemoryBudget
+  readonly memory: Memory
   /** The log on disk, where there is one. */
   readonly stored: StoredLog | undefined
   /** Where what it refuses is kept, with a log on disk; the caller's to close. */
@@ -145,8 +146,9 @@ export class Output implements AsyncDisposable {
     const onKept = (entry: Entry) => this.#catchUp?.noteDone(entry.sequence)
     this.#letters =
       deadLetters && new LetterWriter({ output: name, letters: deadLetters, clock, logger, onKept })
-    this.#catchUp =
-      stored && new CatchUp({ ...parts, name, stored, windowBytes, memory, logger, onUnloaded })
+    const beforeUnload = () => holds.recallProbes()
+    const catchUp = { ...parts, name, windowBytes, memory, logger, beforeUnload, onUnloaded }
+    this.#catchUp = stored && new CatchUp({ ...catchUp, stored })
     this.config = config
     this.#destination = destination
     this.#clock = clock
@@ -227,13 +229,18 @@ export class Output implements AsyncDisposable {
     this.#catchUp?.bound()
   }
 
+  /** With a log on disk: who can give back memory. */
+  get memoryHolder(): Pick<CatchUp, 'yieldableBytes' | 'yieldMemory'> | undefined {
+    return this.#catchUp
+  }
+
   /**
    * Over a bound: what it owes below the number is given up where another output is through with
    * it.
    */
   giveUpBelow(sequence: number): void {
     this.#holds.giveUpBelow(sequence)
-    this.#catchUp?.giveUpBelow(sequence, this.#holds.count === 0)
+    this.#catchUp?.giveUpBelow(sequence)
   }
 
   /** A number of the log on disk that no record will have, or one for another output. */

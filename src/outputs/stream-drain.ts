@@ -13,7 +13,8 @@
  * What has not been read stands in the memory log, or in what was read from the disk for this
  * output alone, or first in the one and then in the other: its sources.
  *
- * Invariant: every taken entry has a number up to `takenThrough`, and they are in order.
+ * Invariant: every taken entry has a number up to `takenThrough`, and they are in order. All others
+ * up to there are settled, or were given back to be read again.
  */
 
 import type { Entry } from '../log/entry.ts'
@@ -64,6 +65,8 @@ export class StreamDrain {
   isBehind = false
   /** Where to read on, one after the other; the first is read now. */
   readonly #sources: Source[] = []
+  /** Numbers up to `takenThrough` that are not here any more, and not settled. */
+  readonly #givenBack = new Set<number>()
   #released: Part[] = []
   /** Index of the first in `#released` that was not taken again. */
   #releasedAt = 0
@@ -78,6 +81,12 @@ export class StreamDrain {
   /** An entry was appended to `log` that is to be read after everything else. */
   follow(log: StreamLog, entry: Entry): void {
     if (this.#sources.at(-1)?.log !== log) this.#sources.push({ log, next: entry.position })
+    this.#givenBack.delete(entry.sequence)
+  }
+
+  /** Of a number that is not settled here: the entry was taken, and is not to be read again. */
+  hasTaken(sequence: number): boolean {
+    return sequence <= this.takenThrough && !this.#givenBack.has(sequence)
   }
 
   /**
@@ -87,21 +96,20 @@ export class StreamDrain {
    * @returns the entries, oldest first
    */
   unread(isAll: boolean): Entry[] {
-    const entries: Entry[] = []
+    const { takenThrough } = this
+    const entries = new Set<Entry>()
     if (isAll && !this.isBusy) {
       this.restoreSuspects()
-      const taken = this.sweep(() => true).map((part) => part.taken.entry)
-      entries.push(...new Set(taken))
-      this.takenThrough = 0
+      for (const { taken } of this.sweep(() => true)) entries.add(taken.entry)
     }
-    const takenThrough = this.takenThrough
     for (let entry = this.peek(); entry !== undefined; entry = this.peek()) {
-      entries.push(entry)
+      entries.add(entry)
       this.pass(entry)
     }
     this.takenThrough = takenThrough
     this.#sources.length = 0
-    return entries
+    for (const { sequence } of entries) if (sequence <= takenThrough) this.#givenBack.add(sequence)
+    return [...entries]
   }
 
   /** The oldest entry that has not been taken. */
@@ -121,7 +129,7 @@ export class StreamDrain {
 
   /** Leaves out the entry that `peek` has given. */
   pass(entry: Entry): void {
-    this.takenThrough = entry.sequence
+    this.takenThrough = Math.max(this.takenThrough, entry.sequence)
     const [source] = this.#sources
     if (source !== undefined) source.next++
   }

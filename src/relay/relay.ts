@@ -18,7 +18,7 @@ import type { Destination } from '../outputs/destination.ts'
 import { Output } from '../outputs/output.ts'
 import type { Clock } from '../std/clock.ts'
 import type { Logger } from '../std/logger.ts'
-import type { MemoryBudget } from '../std/memory-budget.ts'
+import type { Memory } from '../std/memory-budget.ts'
 import {
   type AcknowledgementPolicy,
   type Decision,
@@ -34,6 +34,7 @@ import { DeadLetterDesk } from './dead-letter-desk.ts'
 import { Disputes } from './disputes.ts'
 import { OpenBallots, type WaitingClient } from './open-ballots.ts'
 import type { RelaySnapshot } from './relay-snapshot.ts'
+import { RelievedMemory } from './relieved-memory.ts'
 import { storedLogOf } from './stored-log.ts'
 import { castVote, replyTo } from './votes.ts'
 import { WriteLog } from './write-log.ts'
@@ -46,7 +47,7 @@ export interface AcceptOptions {
 export interface RelayOptions {
   readonly config: RelayConfig
   readonly openDestination: (config: OutputConfig) => Promise<Destination>
-  readonly memory: MemoryBudget
+  readonly memory: Memory
   readonly clock: Clock
   /** In [0, 1). */
   readonly random: () => number
@@ -74,6 +75,8 @@ export async function openRelay(options: RelayOptions): Promise<Relay> {
 
 export class Relay implements AsyncDisposable {
   readonly name: string
+  /** The budget, for whoever receives writes for it. */
+  readonly memory: Memory
   readonly #config: RelayConfig
   readonly #log: WriteLog
   readonly #outputs: readonly Output[]
@@ -92,21 +95,21 @@ export class Relay implements AsyncDisposable {
   #isClosing = false
 
   constructor(options: RelayOptions, destinations: readonly Destination[]) {
-    const { config, memory, clock, logger } = options
+    const { config, clock, logger, disk } = options
     this.#disputes = new Disputes({ clock, logger })
     this.name = config.name
     this.#config = config
+    const holders = () => this.#outputs.flatMap(({ memoryHolder }) => memoryHolder ?? [])
+    this.memory = disk ? new RelievedMemory(options.memory, holders) : options.memory
     this.#log = new WriteLog({
-      ...{ memory, clock, disk: options.disk },
+      ...{ memory: this.memory, clock, disk },
       onReady: (entry) => this.#offer(entry),
       onFailed: (entry) => this.#lost(entry),
     })
     this.#outputs = destinations.map((destination, index) =>
       this.#makeOutput(options, destination, index),
     )
-    if (options.disk !== undefined) {
-      options.disk.onGiveUp = (index, below) => this.#outputs[index]?.giveUpBelow(below)
-    }
+    if (disk) disk.onGiveUp = (index, below) => this.#outputs[index]?.giveUpBelow(below)
     this.deadLetters = new DeadLetterDesk({
       letters: options.deadLetters ?? [],
       outputs: config.outputs.map(({ name }) => name),
@@ -141,7 +144,9 @@ export class Relay implements AsyncDisposable {
     if (!isKept && !ballot.canBeMet) {
       return this.#refuse(votes.includes('open') ? 'too-few-outputs-up' : 'no-output-up')
     }
-    if (!this.#isWaitBearable(policy, votes, database)) {
+    const { ackTimeoutMs } = this.#config
+    const waitMs = (index: number) => this.#outputs[index]?.expectedWaitMs(database) ?? 0
+    if (!isWaitBearable({ policy, votes, ackTimeoutMs, waitMs })) {
       if (!isKept) return this.#refuse('overloaded')
       ballot.giveUp() // On the disk it can wait; its client need not.
     }
@@ -234,19 +239,6 @@ export class Relay implements AsyncDisposable {
       else votes.push(this.#outputs[i]?.canVote(database) ? 'open' : 'failed')
     }
     return votes
-  }
-
-  #isWaitBearable(
-    policy: AcknowledgementPolicy,
-    votes: readonly Vote[],
-    database: string,
-  ): boolean {
-    return isWaitBearable({
-      policy,
-      votes,
-      ackTimeoutMs: this.#config.ackTimeoutMs,
-      waitMs: (index) => this.#outputs[index]?.expectedWaitMs(database) ?? 0,
-    })
   }
 
   #append(write: Write): Entry | WriteRefusal {

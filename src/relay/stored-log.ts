@@ -2,7 +2,7 @@
 
 import type { DiskLog } from '../log/disk/disk-log.ts'
 import type { LogRecord } from '../log/disk/record.ts'
-import type { StoredLog, StoredRecord } from '../outputs/catch-up.ts'
+import type { StoredLog, StoredRecord } from '../outputs/stored-log.ts'
 
 export function storedLogOf(disk: DiskLog, outputIndex: number): StoredLog {
   return {

@@ -13,7 +13,7 @@ import type { DiskLog } from '../log/disk/disk-log.ts'
 import type { Entry } from '../log/entry.ts'
 import { MemoryLog } from '../log/memory-log.ts'
 import type { Clock } from '../std/clock.ts'
-import type { MemoryBudget } from '../std/memory-budget.ts'
+import type { Memory } from '../std/memory-budget.ts'
 import type { Write } from '../write/write.ts'
 import { refusalReply, type WriteRefusal } from './admission.ts'
 
@@ -27,7 +27,7 @@ interface Then {
 }
 
 export interface WriteLogOptions extends Then {
-  readonly memory: MemoryBudget
+  readonly memory: Memory
   readonly clock: Clock
   readonly disk: DiskLog | undefined
 }

@@ -9,7 +9,18 @@
 
 import assert from 'node:assert/strict'
 
-export class MemoryBudget {
+/** The budget, for whoever takes from it. */
+export interface Memory {
+  readonly limitBytes: number
+  readonly usedBytes: number
+  /** @returns false, having taken nothing, when the bytes do not fit. */
+  tryTake(bytes: number): boolean
+  /** Takes bytes that are already held and so cannot be refused any more. */
+  take(bytes: number): void
+  giveBack(bytes: number): void
+}
+
+export class MemoryBudget implements Memory {
   readonly limitBytes: number
   readonly #onFreed: (bytes: number) => void
   #usedBytes = 0
@@ -24,14 +35,12 @@ export class MemoryBudget {
     return this.#usedBytes
   }
 
-  /** @returns false, having taken nothing, when the bytes do not fit. */
   tryTake(bytes: number): boolean {
     if (this.#usedBytes + bytes > this.limitBytes) return false
     this.#usedBytes += bytes
     return true
   }
 
-  /** Takes bytes that are already held and so cannot be refused any more. */
   take(bytes: number): void {
     this.#usedBytes += bytes
   }

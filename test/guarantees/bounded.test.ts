@@ -9,10 +9,17 @@ import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { openFakeInflux } from '../support/fake-influx.ts'
-import { assertBooksBalance, booksOf, readMetrics } from '../support/metrics.ts'
+import { type FakeInflux, openFakeInflux } from '../support/fake-influx.ts'
+import {
+  assertBooksBalance,
+  booksOf,
+  readMetrics,
+  sumOf,
+  untilNothingPends,
+} from '../support/metrics.ts'
 import { relayConfig } from '../support/relay-config.ts'
 import { startRelayProcess } from '../support/relay-process.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const MB = 1024 * 1024
 
@@ -56,6 +63,35 @@ test('at max-memory-mb writes are answered 503 with Retry-After, and taken again
   assertBooksBalance(booksOf(samples, 'a'))
   const retried = async (): Promise<number> => (await relay.write('m v=1 1\n')).status
   assert.equal(await retried(), 204)
+})
+
+test('with log-dir, full memory makes an output that hangs read from the disk, and refuses nothing', async (t) => {
+  await using a = await openFakeInflux()
+  await using b = await openFakeInflux()
+  const config = await relayConfig({
+    outputs: [a.url, b.url],
+    top: 'max-memory-mb = 4',
+    http: `log-dir = "${await temporaryFolder(t)}"`,
+  })
+  await using relay = await startRelayProcess({ config: config.toml })
+  b.hold()
+  const count = 40
+  const lines = Array.from({ length: count }, (_, n) => `n v=${n} ${n}\n`)
+  for (const line of lines) {
+    assert.equal((await relay.write(`${line}${bodyOf(MB / 2)}`)).status, 204)
+    const samples = await readMetrics(config.adminUrl)
+    const value = (name: string, output?: string) =>
+      sumOf(samples, name, output === undefined ? {} : { output })
+    assert(value('relay_memory_used_bytes') <= 4 * MB)
+    assert.equal(value('relay_output_behind', 'a'), 0)
+  }
+  const numbersOf = ({ received }: FakeInflux) => received.match(/^n v=\d+ \d+\n/gm)
+  assert.deepEqual(numbersOf(a), lines)
+  b.release()
+  await b.receives(lines.at(-1) ?? '')
+  const samples = await untilNothingPends(config.adminUrl)
+  assert.deepEqual(numbersOf(b), lines)
+  assertBooksBalance(booksOf(samples, 'b'))
 })
 
 test('an output over its backlog bound loses its own oldest, which another output has stored', async () => {

@@ -12,24 +12,39 @@ import { join } from 'node:path'
 import { type Cursor, loadAllCursors } from '../../src/log/disk/cursor-file.ts'
 import { type DiskLog, openDiskLog } from '../../src/log/disk/disk-log.ts'
 import { nodeFileSystem } from '../../src/log/disk/file-system.ts'
+import { type DeadLetters, openDeadLetters } from '../../src/outputs/dead/dead-letters.ts'
 import type { Batch, Verdict } from '../../src/outputs/destination.ts'
 import type { Relay } from '../../src/relay/relay.ts'
 import { type Clock, systemClock } from '../../src/std/clock.ts'
 import type { Logger } from '../../src/std/logger.ts'
 import type { MemoryBudget } from '../../src/std/memory-budget.ts'
 import type { AcknowledgementPolicy } from '../../src/write/acknowledgement.ts'
-import { DECLINED, DELIVERED, ScriptedDestination, UNREACHABLE } from './scripted-destination.ts'
+import {
+  DECLINED,
+  DELIVERED,
+  MISSING,
+  REFUSED,
+  ScriptedDestination,
+  UNREACHABLE,
+} from './scripted-destination.ts'
 import { openTestRelay, outputOf, SILENT } from './scripted-relay.ts'
 import { until } from './wait.ts'
 
 /** Keeps what it was sent while it is up. */
 export class Server extends ScriptedDestination {
   readonly stored: string[] = []
-  /** Answered with something that may heal. */
+  /** A database that is answered with something that may heal. */
   busyWith = ''
+  /** A database or retention policy that is not there. */
+  missing = ''
+  /** What has this in it is refused for good. */
+  refuses = '\0'
   override verdict = async ({ writes, target }: Batch): Promise<Verdict> => {
+    const { database, retentionPolicy } = target
     if (!this.isUp) return UNREACHABLE
-    if (target.database === this.busyWith) return DECLINED
+    if (database === this.busyWith) return DECLINED
+    if (this.missing !== '' && [database, retentionPolicy].includes(this.missing)) return MISSING
+    if (writes.some(({ body }) => body.includes(this.refuses))) return REFUSED
     for (const { body } of writes) this.stored.push(String(body).trim())
     return DELIVERED
   }
@@ -41,6 +56,8 @@ export interface DurableOptions {
   readonly windowBytes?: number
   readonly memoryBytes?: number
   readonly acknowledgement?: AcknowledgementPolicy
+  /** What is refused is kept as a dead letter, or cannot be. */
+  readonly letters?: 'kept' | 'failing'
   /** Of the log on disk; the relay has the real one. */
   readonly clock?: Clock
   readonly logger?: Logger
@@ -61,11 +78,13 @@ export async function openDurableRelay(
   const { clock = systemClock, logger = SILENT, memoryBytes, boundBytes = 1e9 } = options
   const disk = await openDiskLog({
     ...{ folder, randomBytes, files: nodeFileSystem, clock, logger },
-    outputs: servers.map((_, index) => ({ name: String.fromCharCode(97 + index), boundBytes })),
+    outputs: servers.map((_, index) => ({ name: nameOf(index), boundBytes })),
     maxBytes: options.maxBytes ?? 1e9,
     segmentBytes: 4096,
   })
+  const deadLetters = await openLetters(folder, servers, options)
   const { relay, memory } = await openTestRelay(servers, {
+    ...(deadLetters.length === 0 ? {} : { deadLetters }),
     ...{ disk, logger },
     windowBytes: options.windowBytes ?? 2000,
     relay: { acknowledgement: options.acknowledgement ?? 'any', ackTimeoutMs: 2000 },
@@ -73,6 +92,24 @@ export async function openDurableRelay(
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
   })
   return { relay, disk, memory }
+}
+
+async function openLetters(
+  folder: string,
+  servers: readonly Server[],
+  { letters, logger = SILENT }: DurableOptions,
+): Promise<DeadLetters[]> {
+  if (letters === undefined) return []
+  const isOwner = async () => letters === 'kept'
+  const common = { randomBytes, files: nodeFileSystem, clock: systemClock, logger, isOwner }
+  const opening = servers.map((_, index) =>
+    openDeadLetters({ ...common, logFolder: folder, output: nameOf(index), limitBytes: 1e8 }),
+  )
+  return await Promise.all(opening)
+}
+
+function nameOf(index: number): string {
+  return String.fromCharCode(97 + index)
 }
 
 /** Nothing is pending at these outputs. */

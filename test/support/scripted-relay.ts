@@ -105,10 +105,16 @@ function outputConfig(index: number, changes: Partial<HttpOutputConfig> = {}): H
   }
 }
 
-export function writeOf(body: string, database = 'db', client = new Client()): Write {
+/** @param to a database, or one and a retention policy of it */
+export function writeOf(
+  body: string,
+  to: string | readonly [string, string] = 'db',
+  client = new Client(),
+): Write {
+  const [database, retentionPolicy] = typeof to === 'string' ? [to, ''] : to
   const target = writeTarget({
     database,
-    retentionPolicy: '',
+    retentionPolicy,
     precision: 'ns',
     credentials: NO_CREDENTIALS,
   })

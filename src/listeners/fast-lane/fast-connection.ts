@@ -23,7 +23,7 @@
 
 import type { Socket } from 'node:net'
 import type { Clock } from '../../std/clock.ts'
-import type { MemoryBudget } from '../../std/memory-budget.ts'
+import type { Memory } from '../../std/memory-budget.ts'
 import { Client } from '../../write/client.ts'
 import { type Reply, refusedReply } from '../../write/reply.ts'
 import type { HttpCounters } from '../http-counters.ts'
@@ -43,7 +43,7 @@ const UNEXPECTED_END = refusedReply(400, 'unexpected EOF')
 
 /** What the connections of one listener share. */
 export interface FastParts {
-  readonly memory: MemoryBudget
+  readonly memory: Memory
   readonly clock: Clock
   readonly limits: HttpLimits
   readonly counters: HttpCounters

@@ -15,7 +15,7 @@ import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { HttpRelayConfig } from '../../config/config.ts'
 import type { Clock, Timer } from '../../std/clock.ts'
-import type { MemoryBudget } from '../../std/memory-budget.ts'
+import type { Memory } from '../../std/memory-budget.ts'
 import type { HttpCounters } from '../http-counters.ts'
 import type { HttpLimits } from '../http-limits.ts'
 import type { HttpRequestsInFlight } from '../http-requests-in-flight.ts'
@@ -27,7 +27,7 @@ import { type PlannedHead, PlannedHeads } from './planned-heads.ts'
 
 export interface FastLaneOptions {
   readonly config: HttpRelayConfig
-  readonly memory: MemoryBudget
+  readonly memory: Memory
   readonly clock: Clock
   readonly limits: HttpLimits
   readonly counters: HttpCounters
