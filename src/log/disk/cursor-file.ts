@@ -88,13 +88,19 @@ export class CursorFile {
     return { kind: 'unreadable', why: `it is the cursor of "${loaded.cursor.output}"` }
   }
 
-  /** Replaces the file. Saves one after the other, in the order of the calls; never rejects. */
+  /**
+   * Replaces the file by the cursor as it is now. Saves one after the other, in the order of the
+   * calls; never rejects.
+   */
   save(cursor: Cursor): Promise<SaveResult> {
-    this.#last = this.#last.then(() => this.#replace(cursor))
+    // At once: with ranges that are newer than `doneBelow` an older record would be sent again and
+    // a newer one that has overwritten it would not.
+    const text = renderCursor(cursor)
+    this.#last = this.#last.then(() => this.#replace(text))
     return this.#last
   }
 
-  async #replace(cursor: Cursor): Promise<SaveResult> {
+  async #replace(text: string): Promise<SaveResult> {
     const { files, folder, isOwner } = this.#options
     const newPath = this.#path.slice(0, -ENDING.length) + NEW_ENDING
     try {
@@ -104,7 +110,7 @@ export class CursorFile {
       await files.makeFolder(folder)
       const file = await files.open(newPath, 'replace')
       try {
-        await writeWhole(file, Buffer.from(renderCursor(cursor)), 0)
+        await writeWhole(file, Buffer.from(text), 0)
         await file.sync()
       } finally {
         await file.close()

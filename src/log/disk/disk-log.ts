@@ -264,7 +264,7 @@ export class DiskLog implements AsyncDisposable {
 
   #schedule(): void {
     const { clock } = this.#options
-    const isScarce = this.#isHurried || this.bytes >= this.#limits.fullBytes
+    const isScarce = this.#isHurried || (!this.isFailing && this.bytes >= this.#limits.fullBytes)
     const delayMs = isScarce ? HURRY_INTERVAL_MS : SAVE_INTERVAL_MS
     this.#timer = clock.startTimer(delayMs, () => this.#tick(), { isBackground: true })
   }

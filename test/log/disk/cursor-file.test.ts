@@ -10,6 +10,7 @@ import {
   parseCursor,
   renderCursor,
 } from '../../../src/log/disk/cursor-file.ts'
+import { DoneRanges } from '../../../src/log/done-ranges.ts'
 import { RelayError } from '../../../src/std/errors.ts'
 import { SimulatedFileSystem } from '../../support/simulated-file-system.ts'
 
@@ -108,6 +109,19 @@ test('saves are done one after the other; the last one stays', async () => {
   const loaded = await file.load()
   assert(loaded.kind === 'loaded')
   assert.equal(loaded.cursor.doneBelow, 5)
+})
+
+test('what is saved is the cursor as it was when that was asked for', async () => {
+  const files = new SimulatedFileSystem()
+  const file = openCursor(files)
+  const done = new DoneRanges(5, [[9, 12]])
+  const saved = file.save({ ...cursorAt(done.below), done: done.ranges })
+  // Of one stream, say: if 7 came again and 14 did not, the older would overwrite the newer.
+  done.addRange(5, 7)
+  done.add(14)
+  await saved
+  const loaded = await file.load()
+  assert.deepEqual(loaded.kind === 'loaded' && loaded.cursor.done, [[9, 12]])
 })
 
 test('after a power cut there is the former cursor or the new one, and the new one once saved', async () => {
