@@ -123,8 +123,10 @@ test('what nobody has stored is never given up: at the bound new writes are refu
   for (const server of servers) server.isUp = false
   const { relay } = await openDurableRelay(folder, servers, { maxBytes: 40_000 })
   let taken = 0
+  // Long, so that few of them reach the bound.
+  const text = 'x'.repeat(1000)
   const isRefused = async () => {
-    const { status } = await relay.accept(writeOf(`m v=${taken} ${taken}\n`))
+    const { status } = await relay.accept(writeOf(`m v=${taken},text="${text}" ${taken}\n`))
     if (status === 204) taken++
     return status === 503
   }
