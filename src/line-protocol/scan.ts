@@ -48,8 +48,6 @@ export interface ScannedLines {
   readonly hasUnstorable: boolean
 }
 
-const EMPTY_SCAN = { lineCount: 0, refusedCount: 0, errors: '', hasUnstorable: false }
-
 /** About five lines. From there on the SIMD lane is twice as fast (bench/scan.ts). */
 const SIMD_MIN_BYTES = 512
 
@@ -63,14 +61,15 @@ export function scanLines(
   options: ScanOptions,
   simdMinBytes: number = SIMD_MIN_BYTES,
 ): ScannedLines {
-  if (body.length === 0) return { lines: body, ...EMPTY_SCAN }
-  return new BodyScan(body, options, body.length >= simdMinBytes).run()
+  const scan = new LineScan(body, options, simdMinBytes)
+  scan.read(Number.POSITIVE_INFINITY)
+  return scan.result()
 }
 
 const NEWLINE_BYTES = Buffer.from('\n')
 
-/** The state of one scan. */
-class BodyScan {
+/** A scan that can be left off between two lines: a large body must not hold up everybody else. */
+export class LineScan {
   /** The body, with a newline at its end. */
   readonly #bytes: Buffer
   /** Length of the body as received: InfluxDB's rules for the last line depend on it. */
@@ -80,19 +79,22 @@ class BodyScan {
   readonly #ordinary: OrdinaryLines
   readonly #simd: SimdLines | undefined
   readonly #refusals = new Refusals()
+  /** Where the next line begins. */
+  #at = 0
   #lineCount = 0
   #hasUnstorable = false
   #stamp: string | undefined
   #spacedStamp = ''
 
-  constructor(body: Buffer, options: ScanOptions, isLarge: boolean) {
-    const isEnded = byteAt(body, body.length - 1) === NEWLINE
+  /** @param simdMinBytes see `scanLines` */
+  constructor(body: Buffer, options: ScanOptions, simdMinBytes: number = SIMD_MIN_BYTES) {
+    const isEnded = body.length === 0 || byteAt(body, body.length - 1) === NEWLINE
     this.#bytes = isEnded ? body : Buffer.concat([body, NEWLINE_BYTES])
     this.#bodyEnd = body.length
     this.#options = options
     this.#edits = new Edits(this.#bytes)
     this.#ordinary = new OrdinaryLines(this.#bytes, options.precision)
-    this.#simd = isLarge ? this.#openSimd() : undefined
+    this.#simd = body.length >= simdMinBytes ? this.#openSimd() : undefined
   }
 
   #openSimd(): SimdLines | undefined {
@@ -105,17 +107,29 @@ class BodyScan {
     })
   }
 
-  run(): ScannedLines {
+  /**
+   * Reads on for so many bytes, to the end of the line in which they end.
+   *
+   * @returns whether that was all
+   */
+  read(maxBytes: number): boolean {
     const { length } = this.#bytes
+    const until = Math.min(length, this.#at + maxBytes)
     const simd = this.#simd
-    let from = simd === undefined ? 0 : simd.take(0)
-    while (from < length) {
-      from = this.#readLines(from, simd === undefined ? length : simd.resumeAt)
-      if (simd !== undefined) from = simd.take(from)
+    let from = simd === undefined ? this.#at : simd.resume(this.#at, until)
+    while (from < until) {
+      from = this.#readLines(from, simd === undefined ? until : Math.min(until, simd.resumeAt))
+      if (simd !== undefined) from = simd.take(from, until)
     }
+    this.#at = from
+    return from >= length
+  }
+
+  /** To be called once, when all has been read. */
+  result(): ScannedLines {
     return {
       lines: this.#edits.apply(),
-      lineCount: this.#lineCount + (simd?.lineCount ?? 0),
+      lineCount: this.#lineCount + (this.#simd?.lineCount ?? 0),
       refusedCount: this.#refusals.count,
       errors: this.#refusals.render(),
       hasUnstorable: this.#hasUnstorable,

@@ -14,7 +14,7 @@
  * Invariant: what it takes ordinary-line.ts would take, with the same ends; property tests hold the
  * two against each other.
  *
- * Limits: one window for the whole process, so that a scan may not begin inside another. Lines
+ * Limits: one window for the whole process: a scan that is left off has to `resume`. Lines
  * longer than a window are not taken.
  */
 
@@ -68,19 +68,27 @@ export class SimdLines {
     return this.#resumeAt
   }
 
+  /** As `take`, after others may have used the module. */
+  resume(from: number, until: number): number {
+    this.#windowEnd = 0
+    this.#stampBytes = 0
+    return this.take(from, until)
+  }
+
   /**
    * Takes lines from `from` on, where one begins.
    *
+   * @param until no window is opened from there on
    * @returns where the first line begins that was not taken
    */
-  take(from: number): number {
+  take(from: number, until: number): number {
     let at = from
-    while (at < this.#windowEnd || this.#openWindow(at)) {
+    while (at < this.#windowEnd || (at < until && this.#openWindow(at))) {
       const next = this.#walk(at)
       if (next === at && !this.#bringStamp()) break
       at = next
     }
-    if (at === from) this.#pauseBehind(from)
+    if (at === from && from < until) this.#pauseBehind(from)
     else this.#pauseBytes = 0
     return at
   }

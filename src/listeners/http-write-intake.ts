@@ -10,13 +10,12 @@
  * gzip bodies are unpacked on other threads. What comes behind one waits as it came, packed, and
  * counts against the memory budget meanwhile.
  *
- * Limits: http-limits.ts. A body is scanned in one go, during which nothing else of the program
- * runs. The 25 MB that `max-body-mb` allows unless told otherwise take 40 to 100 ms when lines are
- * ordinary, 0.7 to 8 s when none is (measured on a busy machine).
+ * Limits: http-limits.ts. A body is scanned for SCAN_SLICE_MS at a time, then everybody else has a
+ * turn; it counts against the memory budget meanwhile.
  */
 
 import type { HttpRelayConfig } from '../config/config.ts'
-import { scanLines } from '../line-protocol/scan.ts'
+import { LineScan, type ScannedLines } from '../line-protocol/scan.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Clock } from '../std/clock.ts'
 import { unreachable } from '../std/errors.ts'
@@ -30,6 +29,11 @@ import { MEMORY_FULL, TOO_LARGE } from './http-write-refusals.ts'
 import type { BodyOptions } from './request-body.ts'
 import { type UnpackResult, unpackGzip } from './request-unpack.ts'
 
+/** Longest time in which nothing else of the program runs, but for one piece more. */
+const SCAN_SLICE_MS = 20
+/** Read between two looks at the clock: at worst, when no line is ordinary, some milliseconds. */
+const SCAN_PIECE_BYTES = 64 * 1024
+
 const INVALID_CONSISTENCY = refusedReply(400, 'invalid consistency level')
 
 /** A request, as far as what becomes of its body is concerned. */
@@ -40,6 +44,13 @@ export interface WriteRequest {
   readonly client: Client
   /** Gives the answer; called once, unless a part of ours has failed that must not. */
   answer(reply: Reply): void
+}
+
+interface ScannedBody {
+  readonly body: Buffer
+  /** As it came, where it came in gzip. */
+  readonly packed: Buffer | undefined
+  readonly scanned: ScannedLines
 }
 
 export interface WriteIntakeOptions {
@@ -86,9 +97,8 @@ export class WriteIntake {
     if (result instanceof Promise) {
       return this.#holdUntil(result, body, (unpacked) => this.#unpacked(write, body, unpacked))
     }
-    if (result === undefined) this.#process(write, body, undefined)
-    else this.#unpacked(write, body, result)
-    return undefined
+    if (result !== undefined) return this.#unpacked(write, body, result)
+    return this.#scan(write, body, undefined)
   }
 
   /**
@@ -117,29 +127,59 @@ export class WriteIntake {
     this.#putOff.set(client, done)
   }
 
-  #unpacked(write: WriteRequest, packed: Buffer, result: UnpackResult): void {
+  #unpacked(write: WriteRequest, packed: Buffer, result: UnpackResult): Promise<void> | undefined {
     const { counters } = this.#options
     switch (result.kind) {
       case 'unpacked':
-        return this.#process(write, result.body, packed)
+        return this.#scan(write, result.body, packed)
       case 'broken':
-        return write.answer(refusedReply(400, result.error))
+        write.answer(refusedReply(400, result.error))
+        return undefined
       case 'too-large':
         counters.tooLargeRequests++
-        return write.answer(TOO_LARGE)
+        write.answer(TOO_LARGE)
+        return undefined
       case 'memory-full':
         counters.memoryFullRequests++
-        return write.answer(MEMORY_FULL)
+        write.answer(MEMORY_FULL)
+        return undefined
       default:
         return unreachable(result)
     }
   }
 
-  /** @param packed as it came, where it came in gzip */
-  #process(write: WriteRequest, body: Buffer, packed: Buffer | undefined): void {
+  /**
+   * @param packed as it came, where it came in gzip
+   * @returns what is still to come, when it takes its time; else it is with the relay by now
+   */
+  #scan(write: WriteRequest, body: Buffer, packed: Buffer | undefined): Promise<void> | undefined {
+    const scan = new LineScan(body, write.plan.scan)
+    if (!this.#scanSlice(scan)) {
+      return this.#holdUntil(this.#scanRest(scan), body, () =>
+        this.#process(write, { body, packed, scanned: scan.result() }),
+      )
+    }
+    this.#process(write, { body, packed, scanned: scan.result() })
+    return undefined
+  }
+
+  async #scanRest(scan: LineScan): Promise<void> {
+    do await new Promise((resolve) => setImmediate(resolve))
+    while (!this.#scanSlice(scan))
+  }
+
+  /** @returns whether that was all */
+  #scanSlice(scan: LineScan): boolean {
+    const { clock } = this.#options
+    if (scan.read(SCAN_PIECE_BYTES)) return true
+    const untilMs = clock.monotonicMs() + SCAN_SLICE_MS
+    while (clock.monotonicMs() < untilMs) if (scan.read(SCAN_PIECE_BYTES)) return true
+    return false
+  }
+
+  #process(write: WriteRequest, { body, packed, scanned }: ScannedBody): void {
     const { relay, clock, counters, onBug } = this.#options
     const { plan, client } = write
-    const scanned = scanLines(body, plan.scan)
     const { lines, lineCount, refusedCount, errors } = scanned
     counters.unpackedBytes += body.length
     counters.refusedLines += refusedCount

@@ -10,6 +10,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { OrdinaryLines } from '../../src/line-protocol/ordinary-line.ts'
 import { PRECISIONS, type Precision } from '../../src/line-protocol/precision.ts'
+import { LineScan, scanLines } from '../../src/line-protocol/scan.ts'
 import { oddBody, ordinaryBody } from '../support/line-arbitraries.ts'
 import { assertScannedAlike, takeOrdinaryLines } from '../support/simd-scan.ts'
 
@@ -58,4 +59,27 @@ test('the SIMD lane takes no line that the fast lane does not', () => {
     }
   }
   fc.assert(fc.property(fc.oneof(ordinaryBody, oddBody), precision, check), budget)
+})
+
+// The module has one window and one stamp: a scan that is left off must not find another's.
+test('scans that take turns come to what each of them comes to alone', () => {
+  const options = (stamp: string) =>
+    ({ precision: 'ns', unsignedIntegers: false, stamp: () => stamp }) as const
+  const anyBody = fc.oneof(ordinaryBody, oddBody)
+  const pieces = fc.array(fc.integer({ min: 1, max: 200 }), { minLength: 1, maxLength: 20 })
+  const check = (bodies: Buffer[], sizes: number[]) => {
+    const scans = bodies.map((body, index) => new LineScan(body, options(`170000000${index}`), 0))
+    const open = new Set(scans)
+    for (let turn = 0; open.size > 0; turn++) {
+      for (const scan of open) if (scan.read(sizes[turn % sizes.length] ?? 1)) open.delete(scan)
+    }
+    for (const [index, body] of bodies.entries()) {
+      const alone = scanLines(body, options(`170000000${index}`), Number.POSITIVE_INFINITY)
+      const { lines, ...rest } = scans[index]?.result() ?? alone
+      assert.equal(lines.toString('latin1'), alone.lines.toString('latin1'))
+      assert.deepEqual({ ...rest, lines: alone.lines }, alone)
+    }
+  }
+  const bodies = fc.array(anyBody, { minLength: 2, maxLength: 3 })
+  fc.assert(fc.property(bodies, pieces, check), budget)
 })

@@ -8,7 +8,9 @@ import fc from 'fast-check'
 import { gzipHeaderError, unpackGzip } from '../../src/listeners/request-unpack.ts'
 import { MemoryBudget } from '../../src/std/memory-budget.ts'
 import { openTestListener, type TestListener } from '../support/http-fixture.ts'
+import { httpRequest } from '../support/http-request.ts'
 import { openRawConnection } from '../support/raw-http.ts'
+import { until } from '../support/wait.ts'
 
 const GZIP = { 'Content-Encoding': 'gzip' }
 const LINE = Buffer.from('m v=1 1\n')
@@ -297,4 +299,19 @@ test('whatever was packed is unpacked, and no bytes at all make unpacking fail o
     }),
   )
   assert.equal(options.memory.usedBytes, 0)
+})
+
+test('while a large body of odd lines is checked, others have their turn', async () => {
+  await using http = await openTestListener()
+  // With an escape in its name no line is ordinary.
+  const lines = 'm\\ m,a\\,b=c v=1 1\n'.repeat(1_000_000)
+  const written = http.write('db=a', lines)
+  await until(async () => http.listener.snapshot().counters.receivedBytes > 0, {
+    what: 'the body is here',
+  })
+  assert.equal((await httpRequest(`${http.url}/ping`)).status, 204)
+  assert.equal(http.writes.items.length, 0, 'it was checked in one go')
+  assert.equal((await written).status, 204)
+  assert.equal(http.bodies()[0], lines)
+  assert(settled(http))
 })

@@ -56,6 +56,6 @@ export function takeOrdinaryLines(
     timestamps: plainTimestamps(precision),
     stamp: () => ` ${STAMP}`,
   })
-  const end = lanes.take(0)
+  const end = lanes.take(0, Number.POSITIVE_INFINITY)
   return { end: from + end, lineCount: lanes.lineCount, lines: edits.apply() }
 }
