@@ -19,6 +19,7 @@
 
 import type { DoneRanges } from '../log/done-ranges.ts'
 import type { Entry } from '../log/entry.ts'
+import type { FileMark } from '../log/file-extent.ts'
 import { MemoryLog } from '../log/memory-log.ts'
 import type { Clock, Timer } from '../std/clock.ts'
 import { errorText } from '../std/errors.ts'
@@ -51,6 +52,8 @@ export interface StoredLog {
   /** Number of the first record that this process has appended, or will. */
   readonly firstOwnSequence: number
   openReader(fromSequence: number): StoredReader
+  /** These records, or parts of them, stand in the output's file up to the mark. */
+  noteWritten(mark: FileMark, sequences: readonly number[]): void
   /** Another output is through with the record. */
   isDoneElsewhere(sequence: number): boolean
   /** Puts on record what is about to be given up. Rejects with the system's error. */

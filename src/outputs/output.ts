@@ -136,6 +136,12 @@ export class Output implements AsyncDisposable {
     })
     this.#drain = new Drain({
       ...{ ...parts, destination, holds, refusals, setbacks },
+      onWritten: (parts, mark) => {
+        stored?.noteWritten(
+          mark,
+          parts.map(({ taken }) => taken.entry.sequence),
+        )
+      },
       onRest: () => this.#onRest?.(),
     })
     const { deadLetters, onUnloaded } = options

@@ -4,14 +4,15 @@
  *
  *     <log-dir>/lock…, heartbeat     one process a folder (folder-lock.ts)
  *               *.seg                the records (segment-log.ts)
- *               cursors/             what each output is through with (cursor-file.ts)
+ *               cursors/             what each output is through with (place.ts, cursor-file.ts)
  *
  * An output that has no cursor begins at the tail, unless its name stands in the roster of a
  * segment: then its cursor was lost, and all that is there is sent again. A cursor without an
  * output pins what it is owed, and is told of at the start: `relay log adopt OLD NEW`.
  *
  * Promise: a segment is deleted only after the cursors that have passed it are on the disk. An
- * older cursor only sends again: at most what was settled in SAVE_INTERVAL_MS.
+ * older cursor only sends again: at most what was settled in SAVE_INTERVAL_MS, or since a cursor
+ * has been waiting for a moment that it can be saved at (place.ts).
  *
  * Limits: `maxBytes` for all segments, less a reserve with which what is left can still be drained;
  * at that an output that is too far behind gives up its oldest, as far as another one is through
@@ -35,6 +36,7 @@ import { GapFile, type GivenUp } from './gap-file.ts'
 import { giveUpBelow } from './log-bounds.ts'
 import type { LogReader } from './log-reader.ts'
 import { tellOrphans } from './orphans.ts'
+import { Place } from './place.ts'
 import { type Appending, openSegmentLog, SEGMENT_BYTES, type SegmentLog } from './segment-log.ts'
 
 const CURSOR_FOLDER = 'cursors'
@@ -65,6 +67,8 @@ export interface DiskLogOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly randomBytes: (count: number) => Buffer
+  /** Another one in tests: a simulated disk needs none. */
+  readonly lock?: typeof lockFolder
   /** Small in tests, so that they reach rotation. */
   readonly segmentBytes?: number
 }
@@ -82,15 +86,6 @@ export interface DiskLogSnapshot {
   readonly isFailing: boolean
 }
 
-interface Place {
-  readonly output: string
-  readonly boundBytes: number
-  readonly file: CursorFile
-  readonly done: DoneRanges
-  /** As it was last saved. */
-  saved: string
-}
-
 /**
  * Recovers what is in the folder and opens it for appending.
  *
@@ -99,13 +94,14 @@ interface Place {
  */
 export async function openDiskLog(options: DiskLogOptions): Promise<DiskLog> {
   const { files, folder, outputs, clock, logger, randomBytes, segmentBytes } = options
+  const { lock: takeLock = lockFolder } = options
   await using stack = new AsyncDisposableStack()
   let isLost = false
   const onLost = () => {
     isLost = true
     logger.error({ folder }, `log: ${folder} was taken over by another process; nothing is stored`)
   }
-  const lock = stack.use(await lockFolder({ folder, clock, logger, randomBytes, onLost }))
+  const lock = stack.use(await takeLock({ folder, clock, logger, randomBytes, onLost }))
   const isOwner = async () => !isLost && (await lock.isOwner())
   const cursorFolder = join(folder, CURSOR_FOLDER)
   const { cursors, notes } = await loadAllCursors(files, cursorFolder)
@@ -119,9 +115,11 @@ export async function openDiskLog(options: DiskLogOptions): Promise<DiskLog> {
     }),
   )
   const places = outputs.map(({ name, boundBytes }) => {
-    const cursor = cursors.find(({ output }) => output === name)
+    const found = cursors.find(({ output }) => output === name)
     const file = new CursorFile({ files, folder: cursorFolder, output: name, isOwner })
-    return { output: name, boundBytes, file, done: doneOf(name, cursor, segments), saved: '' }
+    const done = doneOf(name, found, segments)
+    const { nextSequence } = segments
+    return new Place({ output: name, boundBytes, done, file, found, nextSequence })
   })
   const orphans = cursors.filter(({ output }) => !roster.includes(output))
   tellOrphans(orphans, { folder, cursorFolder, logger })
@@ -230,11 +228,10 @@ export class DiskLog implements AsyncDisposable {
     await this.#gaps.append(this.#places[outputIndex]?.output ?? '', given, clock.wallMs())
   }
 
-  /** The output's cursor: whoever settles a record there adds it. */
-  doneOf(outputIndex: number): DoneRanges {
+  placeOf(outputIndex: number): Place {
     const place = this.#places[outputIndex]
     if (place === undefined) throw new Error('BUG: an output without a place in the log')
-    return place.done
+    return place
   }
 
   /**
@@ -322,18 +319,11 @@ export class DiskLog implements AsyncDisposable {
 
   /** @returns below what the output is through, as far as that is on the disk */
   async #saveOne(place: Place): Promise<number> {
-    const { output, file, done } = place
-    const { below } = done
-    const cursor = { output, doneBelow: below, done: done.ranges, destinationBytes: undefined }
-    const state = JSON.stringify(cursor)
-    if (state === place.saved) return below
-    const saved = await file.save(cursor)
-    if (saved.kind === 'saved') {
-      place.saved = state
-      return below
+    const error = await place.save()
+    if (error !== undefined) {
+      const what = `cannot save the cursor of output "${place.output}": ${errorText(error)}`
+      this.#tell(`${what}; after a restart it is sent some writes again`)
     }
-    const what = `cannot save the cursor of output "${output}": ${errorText(saved.error)}`
-    this.#tell(`${what}; after a restart it is sent some writes again`)
-    return 0
+    return place.savedBelow
   }
 }

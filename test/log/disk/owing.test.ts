@@ -5,7 +5,7 @@ import { type OutputPlace, Owing, placesOf } from '../../../src/log/disk/owing.t
 import { recordOf } from '../../support/log-on-disk.ts'
 
 function cursorOf(output: string, doneBelow: number, done: Cursor['done'] = []): Cursor {
-  return { output, doneBelow, done, destinationBytes: undefined }
+  return { output, doneBelow, done, files: [] }
 }
 
 /** Numbers of the records from 1 to 10 that it is owed. */
