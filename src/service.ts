@@ -19,6 +19,7 @@ import { openHttpListener } from './listeners/http-listener.ts'
 import { openUdpListener } from './listeners/udp-listener.ts'
 import { type DiskLog, openDiskLog } from './log/disk/disk-log.ts'
 import { nodeFileSystem } from './log/disk/file-system.ts'
+import type { FileKeeper } from './log/file-extent.ts'
 import { type DeadLetters, openDeadLetters } from './outputs/dead/dead-letters.ts'
 import type { Destination } from './outputs/destination.ts'
 import { openFileDestination } from './outputs/file/file-destination.ts'
@@ -152,8 +153,9 @@ async function openRelayOf(
 ): Promise<Relay> {
   const { clock, random, logger, version } = options
   const precision = config.kind === 'udp' ? config.precision : 'ns'
-  const openDestination = (output: OutputConfig) =>
-    openDestinationOf(output, { clock, logger, userAgent: `line-relay/${version}`, precision })
+  const userAgent = `line-relay/${version}`
+  const openDestination = (output: OutputConfig, keeper?: FileKeeper) =>
+    openDestinationOf(output, { clock, logger, userAgent, precision, keeper })
   const common = { config, openDestination, memory, clock, random, logger }
   if (config.logDir === undefined) return await openRelay(common)
   const folder = resolve(config.logDir)
@@ -217,16 +219,17 @@ async function openDestinationOf(
     readonly userAgent: string
     /** What a UDP receiver expects. */
     readonly precision: Precision
+    readonly keeper: FileKeeper | undefined
   },
 ): Promise<Destination> {
-  const { clock, logger, userAgent, precision } = options
+  const { clock, logger, userAgent, precision, keeper } = options
   switch (config.kind) {
     case 'http':
       return openHttpDestination({ config, clock, userAgent })
     case 'udp':
       return await openUdpDestination({ config, clock, logger, precision })
     case 'file':
-      return await openFileDestination({ config, clock, logger })
+      return await openFileDestination({ config, clock, logger, keeper })
     default:
       return unreachable(config)
   }

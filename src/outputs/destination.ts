@@ -7,6 +7,7 @@
  */
 
 import type { RefusalClue } from '../line-protocol/refused-lines.ts'
+import type { FileMark } from '../log/file-extent.ts'
 import type { DropReason } from '../write/outcome.ts'
 import type { Reply } from '../write/reply.ts'
 import type { Write, WriteTarget } from '../write/write.ts'
@@ -28,8 +29,7 @@ export interface Batch {
  * themselves.
  */
 export type Verdict =
-  /** Stored. `lost`: what of the batch could not be sent and never will be (UDP). */
-  | { readonly kind: 'delivered'; readonly body: string; readonly lost: readonly LostLines[] }
+  | DeliveredVerdict
   | RetryVerdict
   /**
    * Some lines are refused for good; the others are stored, or still being stored. `refusedCount`
@@ -56,6 +56,16 @@ export type Verdict =
    * database, so that it is worth asking again.
    */
   | { readonly kind: 'refused'; readonly reply: Reply; readonly isDoubtful: boolean }
+
+/** Stored. */
+export interface DeliveredVerdict {
+  readonly kind: 'delivered'
+  readonly body: string
+  /** What of the batch could not be sent and never will be (UDP). */
+  readonly lost: readonly LostLines[]
+  /** Where it ends in a file that the next process cuts to what the cursor knows. */
+  readonly mark?: FileMark | undefined
+}
 
 /** Keep the place and try again. */
 export interface RetryVerdict {
@@ -104,4 +114,6 @@ export interface Destination extends AsyncDisposable {
    * nobody to ask.
    */
   probe(): Promise<ProbeResult>
+  /** Of a destination that writes to a file, with a log on disk: where that ends. */
+  readonly mark?: FileMark | undefined
 }

@@ -14,10 +14,11 @@
  */
 
 import type { OutputConfig } from '../config/config.ts'
+import type { FileMark } from '../log/file-extent.ts'
 import type { Clock } from '../std/clock.ts'
 import { unreachable } from '../std/errors.ts'
 import type { Backlog } from './backlog.ts'
-import type { Destination, LostLines, Verdict } from './destination.ts'
+import type { DeliveredVerdict, Destination, Verdict } from './destination.ts'
 import { filterEntry } from './filter.ts'
 import type { Holds } from './holds.ts'
 import type { OutputHealth } from './output-health.ts'
@@ -37,6 +38,8 @@ export interface DrainOptions {
   readonly setbacks: Setbacks
   readonly log: OutputLog
   readonly clock: Clock
+  /** These records stand in a file now, up to the mark; some may not be settled yet. */
+  readonly onWritten: (mark: FileMark, sequences: readonly number[]) => void
   /** A stream came to rest: nothing to send, or nothing that can be sent now. */
   readonly onRest: () => void
 }
@@ -186,7 +189,7 @@ export class Drain {
     if (isAccepted && isWrite && stream.suspects.length > 0) refusals.condemn(stream)
     switch (verdict.kind) {
       case 'delivered':
-        return this.#deliver(stream, group, verdict.body, verdict.lost)
+        return this.#deliver(stream, group, verdict)
       case 'partly':
         return refusals.partly(stream, group, verdict)
       case 'split':
@@ -204,8 +207,8 @@ export class Drain {
     refusals.whole(stream, group, reply)
   }
 
-  #deliver(stream: StreamDrain, group: Group, body: string, lost: readonly LostLines[]): void {
-    const { backlog, health, holds } = this.#options
+  #deliver(stream: StreamDrain, group: Group, { body, lost, mark }: DeliveredVerdict): void {
+    const { backlog, health, holds, onWritten } = this.#options
     health.noteDelivery()
     group.storedCount++
     if (group.traits.isUnsettled && group.storedCount < UNSETTLED_TIMES) return
@@ -218,6 +221,11 @@ export class Drain {
       backlog.finishPart(stream, taken)
     }
     stream.pace.gather(this.#options.clock.monotonicMs(), group.parts.length + stream.pendingCount)
+    if (mark !== undefined)
+      onWritten(
+        mark,
+        group.parts.map(({ taken }) => taken.entry.sequence),
+      )
     if (group.parts[0]?.write.kind === 'statement') holds.releaseStream(stream)
   }
 }

@@ -140,6 +140,7 @@ export class Output implements AsyncDisposable {
     })
     this.#drain = new Drain({
       ...{ ...parts, destination, holds, refusals, setbacks },
+      onWritten: (mark, sequences) => stored?.noteWritten(mark, sequences),
       onRest: () => this.#onRest?.(),
     })
     const { deadLetters, onUnloaded } = options

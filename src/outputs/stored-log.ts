@@ -2,6 +2,7 @@
 
 import type { Unread } from '../log/disk/unread.ts'
 import type { DoneRanges } from '../log/done-ranges.ts'
+import type { FileMark } from '../log/file-extent.ts'
 import type { Write } from '../write/write.ts'
 
 /** A record as far as an output is concerned with it. */
@@ -24,6 +25,8 @@ export interface StoredLog {
   /** Number of the first record that this process has appended, or will. */
   readonly firstOwnSequence: number
   openReader(fromSequence: number): StoredReader
+  /** These records, or parts of them, stand in the output's file up to the mark. */
+  noteWritten(mark: FileMark, sequences: readonly number[]): void
   /** Another output is through with the record. */
   isDoneElsewhere(sequence: number): boolean
   /** Of the numbers from `from` on and below `to`, those that are not done. */

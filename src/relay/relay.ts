@@ -13,6 +13,7 @@
 import type { OutputConfig, RelayConfig } from '../config/config.ts'
 import type { DiskLog } from '../log/disk/disk-log.ts'
 import { type Entry, entryBytes } from '../log/entry.ts'
+import type { FileKeeper } from '../log/file-extent.ts'
 import type { DeadLetters } from '../outputs/dead/dead-letters.ts'
 import type { Destination } from '../outputs/destination.ts'
 import { Output } from '../outputs/output.ts'
@@ -46,7 +47,7 @@ export interface AcceptOptions {
 
 export interface RelayOptions {
   readonly config: RelayConfig
-  readonly openDestination: (config: OutputConfig) => Promise<Destination>
+  readonly openDestination: (config: OutputConfig, keeper?: FileKeeper) => Promise<Destination>
   readonly memory: Memory
   readonly clock: Clock
   /** In [0, 1). */
@@ -66,8 +67,10 @@ export async function openRelay(options: RelayOptions): Promise<Relay> {
   if (options.disk !== undefined) opened.use(options.disk)
   for (const letters of options.deadLetters ?? []) opened.use(letters)
   const destinations: Destination[] = []
-  for (const outputConfig of options.config.outputs) {
-    destinations.push(opened.use(await options.openDestination(outputConfig)))
+  for (const [index, output] of options.config.outputs.entries()) {
+    const place = options.disk?.placeOf(index)
+    destinations.push(opened.use(await options.openDestination(output, place)))
+    place?.begin(destinations[index]?.mark)
   }
   opened.move() // From here they are the relay's to close.
   return new Relay(options, destinations)

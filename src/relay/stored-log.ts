@@ -5,11 +5,13 @@ import type { LogRecord } from '../log/disk/record.ts'
 import type { StoredLog, StoredRecord } from '../outputs/stored-log.ts'
 
 export function storedLogOf(disk: DiskLog, outputIndex: number): StoredLog {
+  const place = disk.placeOf(outputIndex)
   return {
-    done: disk.doneOf(outputIndex),
+    done: place.done,
     firstOwnSequence: disk.nextSequence,
     isDoneElsewhere: (sequence) => disk.isDoneElsewhere(outputIndex, sequence),
     unread: (from, to) => disk.unread(outputIndex, from, to),
+    noteWritten: (mark, sequences) => place.noteWritten(mark, sequences),
     recordGap: (given) => disk.recordGap(outputIndex, given),
     openReader: (fromSequence) => {
       const reader = disk.openReader(fromSequence)

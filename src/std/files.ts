@@ -21,13 +21,18 @@ export async function writeAll(handle: FileHandle, buffers: readonly Buffer[]): 
 }
 
 /**
- * The byte behind the last newline among the first `size` bytes of the file; 0 when there is none.
+ * The byte behind the last newline among the first `size` bytes of a file; 0 when there is none.
+ *
+ * @param read as much as there is from `at` on; gives the number of bytes
  */
-export async function endOfLastLine(handle: FileHandle, size: number): Promise<number> {
+export async function endOfLastLine(
+  read: (into: Buffer, at: number) => Promise<number>,
+  size: number,
+): Promise<number> {
   const buffer = Buffer.allocUnsafe(READ_BYTES)
   for (let end = size; end > 0; ) {
     const start = Math.max(0, end - READ_BYTES)
-    const { bytesRead } = await handle.read(buffer, 0, end - start, start)
+    const bytesRead = await read(buffer.subarray(0, end - start), start)
     const newlineAt = buffer.subarray(0, bytesRead).lastIndexOf(NEWLINE)
     if (newlineAt >= 0) return start + newlineAt + 1
     end = start

@@ -291,14 +291,15 @@ test('adopt gives the new output the place of the old one, and nothing else chan
   const log = await openLogOnDisk(t)
   for (const v of [1, 2, 3, 4]) await log.append(recordOf({ body: `m v=${v} 1\n` }))
   await log.saveCursor({ output: 'a', doneBelow: 4 })
-  const place = { doneBelow: 2, done: [[3, 3]] as const, since: 1 }
-  await log.saveCursor({ ...place, output: 'old', destinationBytes: 99 })
+  const files = [{ file: '7-1', bytes: 99 }]
+  const place = { doneBelow: 2, done: [[3, 3]] as const, files, since: 1 }
+  await log.saveCursor({ ...place, output: 'old' })
   const { code, out } = await relayLog(['adopt', 'old', 'b', '-config', log.configPath])
   assert.equal(code, 0)
   assert.match(out, /^output "b" gets what "old" was owed, from record 2 on, when the relay is /)
   assert.deepEqual(await log.cursorFile('b').load(), {
     kind: 'loaded',
-    cursor: { ...place, output: 'b', destinationBytes: undefined },
+    cursor: { ...place, output: 'b' },
   })
   assert.deepEqual(Object.keys(await cursorsOf(log)), ['a.cursor', 'b.cursor'])
   assert.deepEqual(

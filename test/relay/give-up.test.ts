@@ -58,7 +58,7 @@ test('what was taken and waits is given up as well, though another database is o
   const isGivenUp = async () => {
     for (let i = 0; i < 20; i++) await write()
     // The oldest is one of x, and was sent and answered "busy".
-    return disk.doneOf(1).below > 1
+    return disk.placeOf(1).done.below > 1
   }
   await until(isGivenUp, { what: 'the oldest is given up' })
   assert(outputOf(relay, 'b').holds === 1)

@@ -61,7 +61,7 @@ export async function openLogOnDisk(
       return appending.sequence
     },
     async saveCursor(cursor) {
-      const whole = { done: [], destinationBytes: undefined, ...cursor }
+      const whole = { done: [], files: [], ...cursor }
       const saved = await cursorFile(cursor.output).save(whole)
       if (saved.kind === 'failed') throw saved.error
     },

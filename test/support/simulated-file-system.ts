@@ -4,8 +4,10 @@
  * It keeps a trace of everything that was done to it. From any beginning of the trace it rebuilds
  * states in which a real disk may be found after a power cut at that moment: what was synced is
  * there; of the rest each sector of 512 bytes, each change of length and each change of a name may
- * have been carried out or not, whatever came before or after it. Folders themselves are always
- * there. Faults are injected by a function that is asked before each operation.
+ * have been carried out or not, whatever came before or after it; names may be asked to change in
+ * order, as with a journal. A sync that fails gives up what was written, as on Linux. Folders
+ * themselves are always there. Faults are injected by a function that is asked before each
+ * operation.
  */
 import { dirname } from 'node:path'
 import type { FileSystem, LogFile } from '../../src/log/disk/file-system.ts'
@@ -16,6 +18,8 @@ export type Operation =
   | { readonly kind: 'write'; readonly file: number; readonly at: number; readonly bytes: Buffer }
   | { readonly kind: 'truncate'; readonly file: number; readonly length: number }
   | { readonly kind: 'sync'; readonly file: number }
+  /** What was written and not synced is given up: no later sync brings it onto the disk. */
+  | { readonly kind: 'failed-sync'; readonly file: number }
   | { readonly kind: 'create'; readonly file: number; readonly path: string }
   | { readonly kind: 'rename'; readonly from: string; readonly to: string }
   | { readonly kind: 'unlink'; readonly path: string }
@@ -44,9 +48,22 @@ export class SimulatedFileSystem implements FileSystem {
     this.#nextFile = Math.max(0, ...state.contents.keys()) + 1
   }
 
-  /** @param chooses whether something that was not synced was carried out all the same */
-  afterPowerCut(traceLength: number, chooses: () => boolean): SimulatedFileSystem {
-    return new SimulatedFileSystem(rebuild(this.#before, this.trace.slice(0, traceLength), chooses))
+  /**
+   * @param chooses whether something that was not synced was carried out all the same
+   * @param names in order: of two changes the later one was not carried out without the earlier
+   */
+  afterPowerCut(
+    traceLength: number,
+    chooses: () => boolean,
+    names: 'in any order' | 'in order' = 'in any order',
+  ): SimulatedFileSystem {
+    const trace = this.trace.slice(0, traceLength)
+    let isOver = false
+    const choosesName = () => {
+      isOver ||= names === 'in order' && !chooses()
+      return names === 'in order' ? !isOver : chooses()
+    }
+    return new SimulatedFileSystem(rebuild(this.#before, trace, { chooses, choosesName }))
   }
 
   /** The process dies, the machine does not: all is there, and what was not synced still is not. */
@@ -64,9 +81,14 @@ export class SimulatedFileSystem implements FileSystem {
   }
 
   content(path: string): Buffer {
+    return this.#contents.get(this.fileNumber(path)) ?? Buffer.alloc(0)
+  }
+
+  /** Of the file behind the name; it keeps it when it is renamed, and no two have the same. */
+  fileNumber(path: string): number {
     const file = this.#names.get(path)
     if (file === undefined) throw systemError('ENOENT', path)
-    return this.#contents.get(file) ?? Buffer.alloc(0)
+    return file
   }
 
   /** Puts a file there that is on the disk already. */
@@ -149,7 +171,12 @@ export class SimulatedFileSystem implements FileSystem {
         this.#apply({ kind: 'truncate', file, length })
       },
       sync: async () => {
-        this.#check('sync', path)
+        try {
+          this.#check('sync', path)
+        } catch (error) {
+          this.trace.push({ kind: 'failed-sync', file })
+          throw error
+        }
         // Takes a turn of the event loop, in which others go on, or the process dies.
         await new Promise((resolve) => setImmediate(resolve))
         this.trace.push({ kind: 'sync', file })
@@ -205,7 +232,7 @@ function resized(content: Buffer, length: number): Buffer {
 function rebuild(
   before: DiskState,
   trace: readonly Operation[],
-  chooses: () => boolean,
+  { chooses, choosesName }: { chooses: () => boolean; choosesName: () => boolean },
 ): DiskState {
   const names = new Map(before.names)
   const contents = new Map(before.contents)
@@ -215,13 +242,13 @@ function rebuild(
     switch (operation.kind) {
       case 'create':
         contents.set(operation.file, contents.get(operation.file) ?? Buffer.alloc(0))
-        if (isSynced || chooses()) names.set(operation.path, operation.file)
+        if (isSynced || choosesName()) names.set(operation.path, operation.file)
         break
       case 'unlink':
-        if (isSynced || chooses()) names.delete(operation.path)
+        if (isSynced || choosesName()) names.delete(operation.path)
         break
       case 'rename':
-        if (isSynced || chooses()) rename(names, operation)
+        if (isSynced || choosesName()) rename(names, operation)
         break
       case 'truncate':
       case 'write': {
@@ -246,15 +273,21 @@ function rename(names: Map<string, number>, { from, to }: { from: string; to: st
 /** For each operation whether a later sync made it last. */
 function findSynced(trace: readonly Operation[]): boolean[] {
   const synced = new Set<number | string>()
+  const writesSynced = new Set<number>()
   const wasSynced = (operation: Operation): boolean => {
     switch (operation.kind) {
       case 'sync':
         synced.add(operation.file)
+        writesSynced.add(operation.file)
+        return true
+      case 'failed-sync':
+        writesSynced.delete(operation.file)
         return true
       case 'sync-folder':
         synced.add(operation.path)
         return true
       case 'write':
+        return writesSynced.has(operation.file)
       case 'truncate':
         return synced.has(operation.file)
       case 'create':

@@ -4,7 +4,8 @@
  * Needs the lock, so the relay must be stopped. The new cursor is on the disk, whole, before the
  * old one is removed; cut short between the two, the same command finishes it.
  *
- * The length of an output file is not taken over: a file of another name must not be cut to it.
+ * The lengths of output files go with it: they are told by what file it is, whatever its name. So
+ * an output that keeps its file goes on in it, and another file is never cut to them.
  */
 
 import { randomBytes } from 'node:crypto'
@@ -95,8 +96,7 @@ async function takeOver(
     const next = `without it ${now} can only begin at the end: see "relay log export"`
     throw unusable(`${path} cannot be read: ${from.why}; ${next}`)
   }
-  const taken = { ...from.cursor, output: newOutput, destinationBytes: undefined }
-  const { doneBelow } = taken
+  const taken = { ...from.cursor, output: newOutput }
   const to = await newFile.load()
   // Cut short after the new one was written: go on from there.
   const isHalfDone = to.kind === 'loaded' && JSON.stringify(to.cursor) === JSON.stringify(taken)
@@ -104,7 +104,8 @@ async function takeOver(
     const path = join(folder, cursorName(newOutput))
     const what = `output ${now} has a place in the log already: ${path}`
     const next =
-      `remove that file and adopt again: ${now} is then sent all from record ${doneBelow} on, ` +
+      `remove that file and adopt again: ${now} is then sent all from record ` +
+      `${taken.doneBelow} on, ` +
       'in order, also what it has got since it has its name'
     throw unusable(`${what}; ${next}`)
   }

@@ -4,17 +4,19 @@
  *     cursors/<output>.cursor      the name percent-encoded, or its SHA-256 where that is too long
  *
  *     line-relay cursor 1 5d2f90aa\n          format version, CRC32 of all that follows
- *     {"output":"a","doneBelow":7,"done":[[9,12]],"destinationBytes":null}\n
+ *     {"output":"a","doneBelow":7,"done":[[9,12]],"files":[{"file":"7-179…","bytes":4096}]}\n
  *
  * `doneBelow`: all records with a smaller sequence number are done. `done`: the records in these
  * ranges (both ends included, over all streams) are done as well, so that one stream that retries
  * or holds does not make the others send gigabytes again. `since`, where it stands: what is below
- * counts as done though the output never had it.
+ * counts as done though the output never had it. `files`: of an output that writes to files, how
+ * far they are written (../file-extent.ts); an older program passes it over.
  *
  * Promise: losing a cursor, or having an older one, only sends again. So whatever is wrong with the
  * file is a note and never an error. A save is on the disk when it resolves, name and all.
  *
- * Limits: RANGES_MAX ranges; the rest is sent again.
+ * Limits: RANGES_MAX ranges; the rest is sent again, or not saved at all where that would be wrong
+ * (place.ts).
  *
  * Not here: when to save, and the order of saving and trimming (the log's owner).
  */
@@ -24,13 +26,14 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { errorCode, errorText, RelayError } from '../../std/errors.ts'
 import type { SequenceRange } from '../done-ranges.ts'
+import type { FileExtent } from '../file-extent.ts'
 import { type FileSystem, readWhole, writeWhole } from './file-system.ts'
 
 const ENDING = '.cursor'
 const NEW_ENDING = '.cursor.new'
 const VERSION = 1
 const HEAD = /^line-relay cursor (\d{1,9}) ([0-9a-f]{8})\n/
-const RANGES_MAX = 100_000
+export const RANGES_MAX = 100_000
 const NAME_MAX_CHARS = 200
 /** Well above what RANGES_MAX takes; a larger file is not ours. */
 const FILE_MAX_BYTES = 64 * 1024 * 1024
@@ -40,8 +43,8 @@ export interface Cursor {
   readonly doneBelow: number
   /** Above `doneBelow`, over all streams; rising, apart from each other. */
   readonly done: readonly SequenceRange[]
-  /** Length of an output file up to `doneBelow`; `undefined` for other outputs. */
-  readonly destinationBytes: number | undefined
+  /** Of an output that writes to files: what goes with the records that are done. */
+  readonly files: readonly FileExtent[]
   /** Records below it were never for this output, which was new then; absent = 0. */
   readonly since?: number
 }
@@ -159,10 +162,8 @@ export function encodedOutputName(output: string): string {
   return `~${createHash('sha256').update(output).digest('hex')}`
 }
 
-export function renderCursor({ output, doneBelow, done, destinationBytes, since }: Cursor): string {
-  const kept = done.slice(0, RANGES_MAX)
-  const bytes = destinationBytes ?? null
-  const fields = { output, doneBelow, done: kept, destinationBytes: bytes, since }
+export function renderCursor({ output, doneBelow, done, files, since }: Cursor): string {
+  const fields = { output, doneBelow, done: done.slice(0, RANGES_MAX), files, since }
   const text = `${JSON.stringify(fields)}\n`
   return `line-relay cursor ${VERSION} ${crc32(text).toString(16).padStart(8, '0')}\n${text}`
 }
@@ -185,10 +186,18 @@ function toCursor(json: unknown): Cursor | undefined {
   if (typeof output !== 'string' || !isSequence(doneBelow)) return undefined
   const done = Array.isArray(json.done) ? json.done.map(toRange) : [undefined]
   if (!done.every((range) => range !== undefined)) return undefined
-  const bytes = 'destinationBytes' in json ? json.destinationBytes : null
-  const destinationBytes = isSequence(bytes) ? bytes : undefined
+  const files = 'files' in json && Array.isArray(json.files) ? json.files.map(toExtent) : []
+  // What cannot be told need not be cut: lines come twice then, and none is lost.
+  const known = files.filter((extent) => extent !== undefined)
   const since = 'since' in json && isSequence(json.since) ? { since: json.since } : {}
-  return { output, doneBelow, done, destinationBytes, ...since }
+  return { output, doneBelow, done, files: known, ...since }
+}
+
+function toExtent(json: unknown): FileExtent | undefined {
+  if (typeof json !== 'object' || json === null) return undefined
+  if (!('file' in json && 'bytes' in json)) return undefined
+  const { file, bytes } = json
+  return typeof file === 'string' && isSequence(bytes) ? { file, bytes } : undefined
 }
 
 function toRange(json: unknown): SequenceRange | undefined {

@@ -4,14 +4,15 @@
  *
  *     <log-dir>/lock…, heartbeat     one process a folder (folder-lock.ts)
  *               *.seg                the records (segment-log.ts)
- *               cursors/             what each output is through with (cursor-file.ts)
+ *               cursors/             what each output is through with (place.ts, cursor-file.ts)
  *
  * An output that has no cursor begins at the tail, unless its name stands in the roster of a
  * segment: then its cursor was lost, and all that is there is sent again. A cursor without an
  * output pins what it is owed, within a bound, and is told of at the start (orphan.ts).
  *
  * Promise: a segment is deleted only after the cursors that have passed it are on the disk. An
- * older cursor only sends again: at most what was settled in SAVE_INTERVAL_MS.
+ * older cursor only sends again: at most what was settled in SAVE_INTERVAL_MS, or since a cursor
+ * has been waiting for a moment that it can be saved at (place.ts).
  *
  * Limits: `maxBytes` for all segments, less a reserve with which what is left can still be drained
  * (log-limits.ts). Before that an output that is too far behind gives up its oldest, as far as
@@ -44,8 +45,9 @@ import {
 } from './log-limits.ts'
 import type { LogReader } from './log-reader.ts'
 import { Orphan } from './orphan.ts'
+import type { Place } from './place.ts'
 import { type Appending, openSegmentLog, type SegmentLog } from './segment-log.ts'
-import { type Place, placesAtStart } from './starting-places.ts'
+import { placesAtStart } from './starting-places.ts'
 import { type Unread, unreadOf } from './unread.ts'
 
 const CURSOR_FOLDER = 'cursors'
@@ -70,6 +72,8 @@ export interface DiskLogOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly randomBytes: (count: number) => Buffer
+  /** Another one in tests: a simulated disk needs none. */
+  readonly lock?: typeof lockFolder
   /** Small in tests, so that they reach rotation. */
   readonly segmentBytes?: number
 }
@@ -82,13 +86,14 @@ export interface DiskLogOptions {
  */
 export async function openDiskLog(options: DiskLogOptions): Promise<DiskLog> {
   const { files, folder, outputs, clock, logger, randomBytes, segmentBytes } = options
+  const { lock: takeLock = lockFolder } = options
   await using stack = new AsyncDisposableStack()
   let isLost = false
   const onLost = () => {
     isLost = true
     logger.error({ folder }, `log: ${folder} was taken over by another process; nothing is stored`)
   }
-  const lock = stack.use(await lockFolder({ folder, clock, logger, randomBytes, onLost }))
+  const lock = stack.use(await takeLock({ folder, clock, logger, randomBytes, onLost }))
   const isOwner = async () => !isLost && (await lock.isOwner())
   const cursorFolder = join(folder, CURSOR_FOLDER)
   const { cursors, notes } = await loadAllCursors(files, cursorFolder)
@@ -202,17 +207,16 @@ export class DiskLog implements AsyncDisposable {
     await this.#gaps.append(this.#places[outputIndex]?.output ?? '', given, clock.wallMs())
   }
 
-  /** The output's cursor: whoever settles a record there adds it. */
-  doneOf(outputIndex: number): DoneRanges {
+  placeOf(outputIndex: number): Place {
     const place = this.#places[outputIndex]
     if (place === undefined) throw new Error('BUG: an output without a place in the log')
-    return place.done
+    return place
   }
 
   /** What the output has not read, of the numbers from `from` on and below `to`. */
   unread(outputIndex: number, from: number, to: number): Unread {
     const { sizes: segments, nextSequence } = this.#segments
-    return unreadOf({ segments, nextSequence, done: this.doneOf(outputIndex), from, to })
+    return unreadOf({ segments, nextSequence, done: this.placeOf(outputIndex).done, from, to })
   }
 
   /**
@@ -334,17 +338,11 @@ export class DiskLog implements AsyncDisposable {
 
   /** @returns below what the output is through, as far as that is on the disk */
   async #saveOne(place: Place): Promise<number> {
-    const { output, file, done, since } = place
-    const { below, changes } = done
-    if (changes === place.savedChanges) return below
-    const cursor = { output, doneBelow: below, done: done.ranges, destinationBytes: undefined }
-    const saved = await file.save({ ...cursor, since })
-    if (saved.kind === 'saved') {
-      place.savedChanges = changes
-      return below
+    const error = await place.save()
+    if (error !== undefined) {
+      const what = `cannot save the cursor of output "${place.output}": ${errorText(error)}`
+      this.#tell(`${what}; after a restart it is sent some writes again`)
     }
-    const what = `cannot save the cursor of output "${output}": ${errorText(saved.error)}`
-    this.#tell(`${what}; after a restart it is sent some writes again`)
-    return 0
+    return place.savedBelow
   }
 }

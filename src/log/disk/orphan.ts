@@ -23,8 +23,8 @@ import { renderBytes, renderCount } from '../../std/units.ts'
 import type { GivenUp } from './gap-file.ts'
 import { keptBytes, type SegmentSize } from './log-bounds.ts'
 import type { LogReader } from './log-reader.ts'
+import type { Place } from './place.ts'
 import type { LogRecord } from './record.ts'
-import type { Place } from './starting-places.ts'
 
 const LOG_INTERVAL_MS = 60_000
 

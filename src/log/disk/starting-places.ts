@@ -6,20 +6,8 @@
 import { DoneRanges } from '../done-ranges.ts'
 import type { Cursor, CursorFile } from './cursor-file.ts'
 import { placesOf } from './owing.ts'
+import { Place } from './place.ts'
 import type { SegmentLog } from './segment-log.ts'
-
-export interface Place {
-  readonly output: string
-  readonly isConfigured: boolean
-  /** How much of the log may be kept for it. */
-  readonly boundBytes: number
-  /** Records below it were never for it: that it is through with them says nothing. */
-  readonly since: number
-  readonly file: CursorFile
-  readonly done: DoneRanges
-  /** `done.changes` when it was last saved; `undefined` = it was not yet. */
-  savedChanges: number | undefined
-}
 
 export interface PlacesOptions {
   /** As configured. */
@@ -41,14 +29,13 @@ export function placesAtStart(options: PlacesOptions): Place[] {
     .filter(({ isConfigured, from }) => isConfigured || from === 'cursor')
     .map((place) => {
       const { output, isConfigured, doneBelow = nextSequence } = place
-      // Before the first record there is nothing to be owed.
-      const done = new DoneRanges(Math.max(doneBelow, firstSequence), place.done)
-      return {
-        ...{ output, isConfigured, done, file: cursorFile(output) },
+      return new Place({
+        ...{ output, isConfigured, nextSequence, file: cursorFile(output) },
+        // Before the first record there is nothing to be owed.
+        done: new DoneRanges(Math.max(doneBelow, firstSequence), place.done),
         boundBytes: bounds.get(output) ?? orphanBoundBytes,
         since: place.since ?? recovered.recordsEnd,
-        // Nobody looks for the cursor of a configured output before this process has saved it.
-        savedChanges: isConfigured ? undefined : done.changes,
-      }
+        found: cursors.find((cursor) => cursor.output === output),
+      })
     })
 }

@@ -250,7 +250,7 @@ export class DeadLetters implements AsyncDisposable {
     if (log === undefined || below <= this.#removedBelow) return { letters: 0, lines: 0 }
     const count = await this.#countBelow(log, below)
     const { output } = this.#options
-    const cursor = { output, doneBelow: below, done: [], destinationBytes: undefined }
+    const cursor = { output, doneBelow: below, done: [], files: [] }
     const saved = await this.#cursor.save(cursor)
     if (saved.kind === 'failed') throw saved.error
     this.#forget(below, count)

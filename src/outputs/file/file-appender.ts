@@ -1,42 +1,41 @@
 /**
  * One open file that only grows, by whole appends; renamed and begun anew when it is told to.
  *
- *     name  name.1  name.2  …        younger to older
+ *     name  name.1  name.2  …        younger to older (rotation.ts)
  *
  * An append that fails is taken back: the file is cut to the length before, never lengthened. A
  * torn tail, left by a process that died, is cut on opening. A file that was renamed, removed or
  * cut by others (logrotate) is noticed within CHECK_INTERVAL_MS and opened by its name again; until
  * then appends go where the name pointed before.
  *
- * Not safe for concurrent calls: the caller makes them one by one. Not synced: a power cut may take
- * what the system has not yet written.
+ * With a keeper, which is what a log on disk has: on opening, files are cut to what its cursor
+ * knows of them (cut-back.ts); before the first append to a file its name is on the disk and the
+ * keeper knows of it; and what was appended is on the disk once `sync` resolves, or is taken back.
+ * Without, nothing is synced: a power cut may take what the system has not yet written.
+ *
+ * Not safe for concurrent calls: the caller makes them one by one.
  */
 
-import { type FileHandle, mkdir, open, rename, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import type { FileKeeper, FileMark } from '../../log/file-extent.ts'
 import type { Clock } from '../../std/clock.ts'
 import { errorCode } from '../../std/errors.ts'
-import { endOfLastLine, writeAll } from '../../std/files.ts'
-import type { Logger } from '../../std/logger.ts'
+import { endOfLastLine } from '../../std/files.ts'
 import { renderBytes } from '../../std/units.ts'
+import { type CutBackOptions, cutBack, readHead } from './cut-back.ts'
+import type { OutputFile } from './output-files.ts'
+import { rotateNames } from './rotation.ts'
 
 const CHECK_INTERVAL_MS = 1_000
-const HEAD_BYTES = 64 * 1024
-/** Files above `keepFiles`, left by an earlier configuration: so many of them are looked for. */
-const STALE_FILES_MAX = 1_000
 
-export interface FileAppenderOptions {
-  readonly path: string
-  /** For logs. */
-  readonly output: string
+export interface FileAppenderOptions extends CutBackOptions {
   readonly clock: Clock
-  readonly logger: Logger
+  readonly keeper: FileKeeper | undefined
 }
 
 interface OpenFile {
-  readonly handle: FileHandle
-  readonly inode: number
-  readonly device: number
+  readonly handle: OutputFile
+  readonly identity: string
   /** A device has no length, no tail, and nothing to be renamed. */
   readonly isRegular: boolean
   readonly head: string
@@ -46,22 +45,36 @@ export class FileAppender implements AsyncDisposable {
   readonly #options: FileAppenderOptions
   #file: OpenFile
   #length: number
+  #syncedLength: number
+  /** Nothing was appended or cut since the last sync; of a file found so nobody knows. */
+  #isSynced = false
   #generation = 1
+  /** Its name is on the disk, and the keeper's cursor knows of it. */
+  #isNoted = false
   #checkedAtMs: number
   /** The last append could not be taken back. */
   #mustCut = false
+  /** How the files began that an earlier process has written to, oldest first. */
+  readonly formerHeads: readonly string[]
 
-  private constructor(options: FileAppenderOptions, file: OpenFile, length: number) {
+  private constructor(
+    options: FileAppenderOptions,
+    opened: { readonly file: OpenFile; readonly length: number },
+    formerHeads: readonly string[],
+  ) {
     this.#options = options
-    this.#file = file
-    this.#length = length
+    this.#file = opened.file
+    this.#length = opened.length
+    this.#syncedLength = opened.length
     this.#checkedAtMs = options.clock.monotonicMs()
+    this.formerHeads = formerHeads
   }
 
   /** Creates folder and file as needed. Rejects with what the system says, nothing left open. */
   static async open(options: FileAppenderOptions): Promise<FileAppender> {
-    const { file, length } = await openFile(options)
-    return new FileAppender(options, file, length)
+    const { keeper } = options
+    const formerHeads = keeper === undefined ? [] : await cutBack(options, keeper.extents)
+    return new FileAppender(options, await openFile(options), formerHeads)
   }
 
   get length(): number {
@@ -82,7 +95,16 @@ export class FileAppender implements AsyncDisposable {
     return this.#file.isRegular
   }
 
-  /** To be called before each append: makes sure that the name still leads to our file. */
+  /** Where the file ends, for the keeper; `undefined` when there is none, or nothing to be cut. */
+  get mark(): FileMark | undefined {
+    if (this.#options.keeper === undefined || !this.#file.isRegular) return undefined
+    return { file: this.#file.identity, bytes: this.#length, generation: this.#generation }
+  }
+
+  /**
+   * Makes sure that the name still leads to our file. To be called before each append, unless
+   * something is not synced yet: it may leave the file for another one.
+   */
   async check(): Promise<void> {
     if (!this.#file.isRegular) return
     if (this.#mustCut) await this.#cut()
@@ -94,59 +116,91 @@ export class FileAppender implements AsyncDisposable {
 
   /** All of it or nothing. Rejects with what the system says. */
   async append(buffers: readonly Buffer[]): Promise<void> {
+    if (this.#mustCut) await this.#cut()
+    if (!this.#isNoted) await this.#note()
     try {
-      await writeAll(this.#file.handle, buffers)
+      await this.#file.handle.append(buffers)
     } catch (error) {
-      // The name may lead elsewhere, as after a file system was mounted anew: look at once.
-      this.#checkedAtMs = Number.NEGATIVE_INFINITY
-      this.#mustCut = this.#file.isRegular
-      if (this.#mustCut) await this.#cut().catch(() => {}) // `check` tries again, and tells.
+      await this.#takeBack()
       throw error
     }
     this.#length += buffers.reduce((sum, { length }) => sum + length, 0)
+    this.#isSynced = false
   }
 
-  /** The file becomes `name.1`, of all together `keepFiles` stay, and an empty one is begun. */
-  async rotate(keepFiles: number): Promise<void> {
-    const { path } = this.#options
+  /**
+   * Resolves when the file is on the disk as it is. Else rejects with what the system says, and
+   * what was appended since the last time is taken back: a second sync would prove nothing of it.
+   */
+  async sync(): Promise<void> {
+    if (this.mark === undefined || this.#isSynced) return
+    try {
+      await this.#file.handle.sync()
+    } catch (error) {
+      this.#length = this.#syncedLength
+      await this.#takeBack()
+      throw error
+    }
+    this.#syncedLength = this.#length
+    this.#isSynced = true
+  }
+
+  /**
+   * The file becomes `name.1`, and an empty one is begun. To be called after `sync`: what was
+   * appended since may be taken back.
+   */
+  async rotate(): Promise<void> {
+    const { files, path, keepFiles, keeper } = this.#options
+    if (this.#mustCut) await this.#cut()
+    await this.sync() // What is left behind must stay as it is.
     // Should it fail half-way, the next `check` finds out what has become of the name.
     this.#checkedAtMs = Number.NEGATIVE_INFINITY
-    const nameOf = (age: number) => (age === 0 ? path : `${path}.${age}`)
-    for (let age = keepFiles; age < keepFiles + STALE_FILES_MAX; age++) {
-      if (!(await isDone(unlink(nameOf(age))))) break
-    }
-    for (let age = keepFiles - 1; age > 0; age--) {
-      await isDone(rename(nameOf(age - 1), nameOf(age)))
-    }
-    if (keepFiles > 1) await this.#openAgain()
-    else await this.#beginAnew()
+    await rotateNames(files, path, keepFiles)
+    if (keepFiles === 1) return await this.#beginAnew()
+    // Before there is a new file: its name alone on the disk would hide the old one.
+    if (keeper !== undefined) await files.syncFolder(dirname(path))
+    await this.#openAgain()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#file.handle.close()
   }
 
+  async #note(): Promise<void> {
+    const { files, path, keeper } = this.#options
+    const { mark } = this
+    if (keeper === undefined || mark === undefined) return
+    await files.syncFolder(dirname(path))
+    await keeper.noteOpened(mark)
+    this.#isNoted = true
+  }
+
+  async #takeBack(): Promise<void> {
+    // The name may lead elsewhere, as after a file system was mounted anew: look at once.
+    this.#checkedAtMs = Number.NEGATIVE_INFINITY
+    this.#mustCut = this.#file.isRegular
+    if (this.#mustCut) await this.#cut().catch(() => {}) // `check` tries again, and tells.
+  }
+
   async #cut(): Promise<void> {
     const { handle } = this.#file
-    const { size } = await handle.stat()
+    const { bytes } = await handle.stat()
     // Others may have cut it meanwhile (logrotate copytruncate): to truncate would then lengthen
     // it, by NULs. What stands in it now is found out by the next `check`.
-    if (size > this.#length) await handle.truncate(this.#length)
+    if (bytes > this.#length) await handle.truncate(this.#length)
     this.#mustCut = false
+    this.#isSynced = false
   }
 
   async #beginAnew(): Promise<void> {
     await this.#file.handle.truncate(0)
-    this.#file = { ...this.#file, head: '' }
-    this.#length = 0
-    this.#generation++
+    this.#takeOver({ file: { ...this.#file, head: '' }, length: 0 })
   }
 
   async #isOurs(): Promise<boolean> {
     try {
-      const { ino, dev, size } = await stat(this.#options.path)
-      const { inode, device } = this.#file
-      return ino === inode && dev === device && size === this.#length
+      const { identity, bytes } = await this.#options.files.stat(this.#options.path)
+      return identity === this.#file.identity && bytes === this.#length
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error
       return false
@@ -154,30 +208,35 @@ export class FileAppender implements AsyncDisposable {
   }
 
   async #openAgain(): Promise<void> {
+    await this.sync() // What is left behind must stay as it is.
     const before = this.#file.handle
-    const { file, length } = await openFile(this.#options)
+    this.#takeOver(await openFile(this.#options))
+    await before.close()
+  }
+
+  #takeOver({ file, length }: { readonly file: OpenFile; readonly length: number }): void {
     this.#file = file
     this.#length = length
+    this.#syncedLength = length
     this.#generation++
+    this.#isSynced = false
+    this.#isNoted = false
     this.#mustCut = false
-    await before.close()
   }
 }
 
 async function openFile(options: FileAppenderOptions): Promise<{ file: OpenFile; length: number }> {
-  const { path } = options
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 })
-  // Readable by the owner's group only: what is measured may be confidential.
-  const handle = await open(path, 'a+', 0o640)
+  const { files, path, keeper } = options
+  const changed = await files.makeFolder(dirname(path))
+  if (keeper !== undefined) for (const folder of changed) await files.syncFolder(folder)
+  const handle = await files.open(path)
   try {
-    const stats = await handle.stat()
-    const { ino: inode, dev: device, size } = stats
-    const isRegular = stats.isFile()
+    const { identity, bytes, isRegular, isDevice } = await handle.stat()
     // A pipe without a reader would hold up the whole output.
-    if (!isRegular && !stats.isCharacterDevice()) throw new Error('it is neither file nor device')
-    const length = isRegular ? await cutTornTail(handle, size, options) : 0
+    if (!isRegular && !isDevice) throw new Error('it is neither file nor device')
+    const length = isRegular ? await cutTornTail(handle, bytes, options) : 0
     const head = isRegular ? await readHead(handle, length) : ''
-    return { file: { handle, inode, device, isRegular, head }, length }
+    return { file: { handle, identity, isRegular, head }, length }
   } catch (error) {
     await handle.close()
     throw error
@@ -186,11 +245,11 @@ async function openFile(options: FileAppenderOptions): Promise<{ file: OpenFile;
 
 /** @returns the length of what is whole */
 async function cutTornTail(
-  handle: FileHandle,
+  handle: OutputFile,
   size: number,
   { path, output, logger }: FileAppenderOptions,
 ): Promise<number> {
-  const end = await endOfLastLine(handle, size)
+  const end = await endOfLastLine((into, at) => handle.read(into, at), size)
   if (end === size) return size
   await handle.truncate(end)
   const bytes = size - end
@@ -199,21 +258,4 @@ async function cutTornTail(
     `its last ${renderBytes(bytes)} are cut off and come again if they are still owed`
   logger.warn({ output, path, bytes }, text)
   return end
-}
-
-async function readHead(handle: FileHandle, length: number): Promise<string> {
-  const buffer = Buffer.alloc(Math.min(length, HEAD_BYTES))
-  const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0)
-  return buffer.toString('utf8', 0, bytesRead)
-}
-
-/** @returns false when there is no such file; rejects with anything else */
-async function isDone(change: Promise<void>): Promise<boolean> {
-  try {
-    await change
-    return true
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return false
-    throw error
-  }
 }

@@ -2,10 +2,12 @@
  * File destination: what was written, in the form that `influx -import` reads
  * (file-import-form.ts).
  *
- * Batches are appended one by one, each with a single write call, whole or not at all. The context
- * stands at the head of every file, so that each can be imported by itself; import older ones first
- * (`name.2`, `name.1`, `name`). CREATE statements that were seen stand at the head of every file
- * that is begun after them.
+ * Batches are appended one by one, each with a single write call, whole or not at all. With a log
+ * on disk they are delivered once they are synced, all that waited together by one sync.
+ *
+ * The context stands at the head of every file, so that each can be imported by itself; import
+ * older ones first (`name.2`, `name.1`, `name`). CREATE statements that were seen stand at the head
+ * of every file that is begun after them.
  *
  * What the form cannot hold is refused for good: a string with a newline in it, a database or
  * retention policy with a colon in its name, other statements, other body formats.
@@ -17,6 +19,7 @@
 
 import type { FileOutputConfig } from '../../config/config.ts'
 import { rescaleToNanoseconds } from '../../line-protocol/rescale.ts'
+import type { FileKeeper, FileMark } from '../../log/file-extent.ts'
 import type { Clock } from '../../std/clock.ts'
 import { errorCode, errorText, RelayError } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
@@ -27,6 +30,7 @@ import type { LinesWrite } from '../../write/write.ts'
 import {
   ANSWERED,
   type Batch,
+  type DeliveredVerdict,
   type Destination,
   type ProbeResult,
   type Verdict,
@@ -40,12 +44,13 @@ import {
   renderContext,
   renderDdl,
 } from './file-import-form.ts'
+import { nodeOutputFiles, type OutputFiles } from './output-files.ts'
 
 /** Together well below what is read back of a file's head. */
 const STATEMENTS_MAX = 64
 const STATEMENT_CHARS_MAX = 512
 const LOG_INTERVAL_MS = 60_000
-const DELIVERED: Verdict = { kind: 'delivered', body: '', lost: [] }
+const DELIVERED: DeliveredVerdict = { kind: 'delivered', body: '', lost: [] }
 const NOT_WRITTEN = {
   retryAfterMs: undefined,
   hasBegun: false,
@@ -59,45 +64,77 @@ export interface FileDestinationOptions {
   readonly config: FileOutputConfig
   readonly clock: Clock
   readonly logger: Logger
+  /** The output's cursor, where there is a log on disk. */
+  readonly keeper?: FileKeeper | undefined
+  /** Simulated in tests. */
+  readonly files?: OutputFiles
 }
 
 /** @throws RelayError RELAY_OUTPUT_UNUSABLE when the file cannot be written */
 export async function openFileDestination(options: FileDestinationOptions): Promise<Destination> {
-  const { config, clock, logger } = options
-  const { name, path } = config
+  const { config, clock, logger, keeper, files = nodeOutputFiles } = options
+  const { name: output, path, keepFiles } = config
   try {
-    const file = await FileAppender.open({ path, output: name, clock, logger })
-    return new FileDestination(options, file)
+    const common = { files, path, keepFiles, output, clock, logger, keeper }
+    return new FileDestination(options, await FileAppender.open(common))
   } catch (error) {
-    throw unusable(`output "${name}": ${path}`, error)
+    throw unusable(`output "${output}": ${path}`, error)
   }
+}
+
+/** What stands in the file, as far as what is appended next depends on it. */
+interface Form {
+  /** `# DML` was written. */
+  readonly hasDml: boolean
+  /** The context lines that hold at the end of the file. */
+  readonly context: string
+  /** Those that stand at its head, and at that of each one begun after it. */
+  readonly statements: readonly string[]
+}
+
+interface Waiting {
+  readonly batch: Batch
+  readonly resolve: (verdict: Verdict) => void
+}
+
+interface Unsynced {
+  readonly verdict: DeliveredVerdict
+  readonly resolve: (verdict: Verdict) => void
 }
 
 class FileDestination implements Destination {
   readonly #options: FileDestinationOptions
   readonly #file: FileAppender
   readonly #rotationLog: LogThrottle
-  /** Ends when the last call so far has ended. Never rejects. */
-  #queue: Promise<unknown> = Promise.resolve()
+  #waiting: Waiting[] = []
+  /** Appended, in order, and told when they are synced. */
+  #unsynced: Unsynced[] = []
+  /** Never rejects. */
+  #writing: Promise<void> | undefined
   #generation = 0
-  /** `# DML` stands in the file. */
-  #hasDml = false
-  /** The context lines that hold at the end of the file. */
-  #context = ''
-  #statements: readonly string[] = []
+  #form: Form
+  #syncedForm: Form
 
   constructor(options: FileDestinationOptions, file: FileAppender) {
     this.#options = options
     this.#file = file
     this.#rotationLog = new LogThrottle(options.clock, LOG_INTERVAL_MS)
+    const statements = file.formerHeads.flatMap((head) => parseHead(head).statements)
+    this.#form = { hasDml: false, context: '', statements }
+    this.#syncedForm = this.#form
     this.#lookAtFile()
+  }
+
+  get mark(): FileMark | undefined {
+    return this.#file.mark
   }
 
   send(batch: Batch): Promise<Verdict> {
     // Streams send side by side; the file takes one batch after the other.
-    const verdict = this.#queue.then(() => this.#write(batch))
-    this.#queue = verdict
-    return verdict
+    const { promise, resolve } = Promise.withResolvers<Verdict>()
+    this.#waiting.push({ batch, resolve })
+    this.#writing ??= this.#writeWaiting()
+    return promise
   }
 
   async probe(): Promise<ProbeResult> {
@@ -105,8 +142,35 @@ class FileDestination implements Destination {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#queue
+    await this.#writing
     await this.#file[Symbol.asyncDispose]()
+  }
+
+  async #writeWaiting(): Promise<void> {
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      const { batch, resolve } = next
+      const verdict = await this.#write(batch)
+      const isUnsynced = verdict.kind === 'delivered' && verdict.mark !== undefined
+      if (isUnsynced) this.#unsynced.push({ verdict, resolve })
+      // After a failure nothing is left open: the next batch begins by looking at the file.
+      if (this.#waiting.length === 0 || verdict.kind === 'retry') await this.#sync()
+      if (!isUnsynced) resolve(verdict)
+    }
+    this.#writing = undefined
+  }
+
+  /** Tells what became of all that was appended. Never rejects. */
+  async #sync(): Promise<void> {
+    const appended = this.#unsynced
+    this.#unsynced = []
+    try {
+      await this.#file.sync()
+      this.#syncedForm = this.#form
+      for (const { verdict, resolve } of appended) resolve(verdict)
+    } catch (error) {
+      this.#form = this.#syncedForm
+      for (const { resolve } of appended) resolve(this.#notWritten(error))
+    }
   }
 
   async #write(batch: Batch): Promise<Verdict> {
@@ -118,9 +182,13 @@ class FileDestination implements Destination {
       }
       return await this.#writeLines(batch)
     } catch (error) {
-      const why = `${this.#options.config.path}: ${errorText(error)}`
-      return { kind: 'retry', why, ...NOT_WRITTEN }
+      return this.#notWritten(error)
     }
+  }
+
+  #notWritten(error: unknown): Verdict {
+    const why = `${this.#options.config.path}: ${errorText(error)}`
+    return { kind: 'retry', why, ...NOT_WRITTEN }
   }
 
   async #writeLines({ writes, target }: Batch): Promise<Verdict> {
@@ -131,47 +199,49 @@ class FileDestination implements Destination {
     if (!writes.every(({ body, lineCount }) => isOneLineEach(body, lineCount))) {
       return { kind: 'split', downTo: 'line', reply: refusedReply(400, NEWLINE_IN_STRING) }
     }
-    await this.#append(
-      writes.map(({ body }) => rescaled(body, target.precision)),
-      context,
-    )
-    return DELIVERED
+    const bodies = writes.map(({ body }) => rescaled(body, target.precision))
+    const bytes = bodies.reduce((sum, { length }) => sum + length, 0)
+    return bytes === 0 ? DELIVERED : await this.#append(bodies, bytes, context)
   }
 
-  async #append(bodies: readonly Buffer[], context: string): Promise<void> {
-    const bytes = bodies.reduce((sum, { length }) => sum + length, 0)
-    if (bytes === 0) return
+  async #append(bodies: readonly Buffer[], bytes: number, context: string): Promise<Verdict> {
     await this.#makeReady(bytes)
+    const { hasDml, statements } = this.#form
     let prefix = ''
-    if (this.#file.length === 0) prefix += renderDdl(this.#statements)
-    if (!this.#hasDml) prefix += DML
-    if (context !== this.#context) prefix += context
+    if (this.#file.length === 0) prefix += renderDdl(statements)
+    if (!hasDml) prefix += DML
+    if (context !== this.#form.context) prefix += context
     await this.#file.append([Buffer.from(prefix), ...bodies])
-    this.#hasDml = true
-    this.#context = context
+    this.#form = { hasDml: true, context, statements }
+    return this.#delivered()
   }
 
   async #writeStatement(text: string): Promise<Verdict> {
     const statement = parseStatement(text)
     if (statement === undefined) return refused('a file output keeps only CREATE statements')
-    if (this.#statements.includes(statement)) return DELIVERED
-    const isTooMuch = this.#statements.length >= STATEMENTS_MAX
+    if (this.#form.statements.includes(statement)) return DELIVERED
+    const isTooMuch = this.#form.statements.length >= STATEMENTS_MAX
     if (isTooMuch || statement.length > STATEMENT_CHARS_MAX) {
       return refused('too many or too long statements for a file output')
     }
     await this.#makeReady(statement.length)
     // Below `# DML` the importer would take it for a bad line.
-    if (this.#hasDml) await this.#rotate()
-    if (this.#hasDml) return refused('the file cannot be begun anew for a statement')
-    const statements = [...this.#statements, statement]
+    if (this.#form.hasDml) await this.#rotate()
+    if (this.#form.hasDml) return refused('the file cannot be begun anew for a statement')
+    const statements = [...this.#form.statements, statement]
     const isNew = this.#file.length === 0
     await this.#file.append([Buffer.from(isNew ? renderDdl(statements) : `${statement}\n`)])
-    this.#statements = statements
-    return DELIVERED
+    this.#form = { ...this.#form, statements }
+    return this.#delivered()
+  }
+
+  #delivered(): DeliveredVerdict {
+    const { mark } = this
+    return mark === undefined ? DELIVERED : { ...DELIVERED, mark }
   }
 
   async #makeReady(bytes: number): Promise<void> {
-    await this.#file.check()
+    if (this.#unsynced.length === 0) await this.#file.check()
     this.#lookAtFile()
     const { length, isRegular } = this.#file
     const isFull = length > 0 && length + bytes > this.#options.config.rotateBytes
@@ -180,10 +250,11 @@ class FileDestination implements Destination {
 
   async #rotate(): Promise<void> {
     if (!this.#file.isRegular) return
+    await this.#sync()
     const { name, path, keepFiles } = this.#options.config
     const { length } = this.#file
     try {
-      await this.#file.rotate(keepFiles)
+      await this.#file.rotate()
     } catch (error) {
       // A file that grows too long does less harm than writes that are not kept at all.
       this.#logNotRotated(error)
@@ -208,9 +279,9 @@ class FileDestination implements Destination {
     if (this.#generation === this.#file.generation) return
     this.#generation = this.#file.generation
     const { hasDml, statements } = parseHead(this.#file.head)
-    this.#hasDml = hasDml
-    this.#context = ''
-    this.#statements = [...new Set([...this.#statements, ...statements])]
+    const known = new Set([...this.#form.statements, ...statements])
+    this.#form = { hasDml, context: '', statements: [...known] }
+    this.#syncedForm = this.#form
   }
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import {
   type Cursor,
@@ -21,23 +22,27 @@ function openCursor(files: SimulatedFileSystem, output = 'a', isOurs = true): Cu
 }
 
 function cursorAt(doneBelow: number, output = 'a'): Cursor {
-  return { output, doneBelow, done: [], destinationBytes: undefined }
+  return { output, doneBelow, done: [], files: [] }
 }
 
 const range = fc
   .tuple(fc.nat(1000), fc.nat(1000))
   .map(([from, length]) => [from, from + length] as const)
 
+const extent = fc
+  .tuple(fc.string({ unit: 'binary' }), fc.maxSafeNat())
+  .map(([file, bytes]) => ({ file, bytes }))
+
 const cursor: fc.Arbitrary<Cursor> = fc
   .tuple(
     fc.string({ unit: 'binary' }),
     fc.maxSafeNat(),
     fc.array(range, { maxLength: 5 }),
-    fc.option(fc.maxSafeNat(), { nil: undefined }),
+    fc.array(extent, { maxLength: 3 }),
     fc.option(fc.record({ since: fc.maxSafeNat() }), { nil: {} }),
   )
-  .map(([output, doneBelow, done, destinationBytes, since]) => {
-    return { output, doneBelow, done, destinationBytes, ...since }
+  .map(([output, doneBelow, done, files, since]) => {
+    return { output, doneBelow, done, files, ...since }
   })
 
 test('what was saved is loaded', async () => {
@@ -55,13 +60,29 @@ test('a cursor with any byte changed, and one cut at any length, is unreadable',
     output: 'a',
     doneBelow: 7,
     done: [[9, 12]],
-    destinationBytes: 100,
+    files: [{ file: '7-1', bytes: 100 }],
   })
   for (let at = 0; at < text.length; at++) {
     const char = String.fromCharCode(text.charCodeAt(at) ^ 1)
     assert.equal(typeof parseCursor(text.slice(0, at) + char + text.slice(at + 1)), 'string')
     assert.equal(typeof parseCursor(text.slice(0, at)), 'string')
   }
+})
+
+test('a cursor without files is one of an output without files; what is odd among them is passed over', () => {
+  const parse = (fields: string) => {
+    const json = `{"output":"a","doneBelow":7,"done":[[9,12]]${fields}}\n`
+    return parseCursor(`line-relay cursor 1 ${crc32(json).toString(16).padStart(8, '0')}\n${json}`)
+  }
+  const cursorWith = (...files: Cursor['files']): Cursor => {
+    return { output: 'a', doneBelow: 7, done: [[9, 12]], files }
+  }
+  assert.deepEqual(parse(''), cursorWith())
+  // As it was before files were known.
+  assert.deepEqual(parse(',"destinationBytes":null'), cursorWith())
+  assert.deepEqual(parse(',"files":{}'), cursorWith())
+  const odd = '[null,{},7,{"file":7,"bytes":1},{"file":"x","bytes":-1},{"file":"y","bytes":2}]'
+  assert.deepEqual(parse(`,"files":${odd},"more":1`), cursorWith({ file: 'y', bytes: 2 }))
 })
 
 test('whatever stands in the file, loading says what it is and does not fail', async () => {

@@ -9,7 +9,7 @@ function cursorOf(
   doneBelow: number,
   parts: Partial<Pick<Cursor, 'done' | 'since'>> = {},
 ): Cursor {
-  return { output, doneBelow, done: [], destinationBytes: undefined, ...parts }
+  return { output, doneBelow, done: [], files: [], ...parts }
 }
 
 /** Numbers of the records from 1 to 10 that it is owed. */

@@ -59,7 +59,7 @@ async function run(random: () => number): Promise<Run> {
         output: 'a',
         doneBelow,
         done: [],
-        destinationBytes: undefined,
+        files: [],
       })
       assert.equal(saved.kind, 'saved')
       cursorSaves.push({ doneBelow, at: files.trace.length })

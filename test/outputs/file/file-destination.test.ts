@@ -16,14 +16,13 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import type { FileOutputConfig } from '../../../src/config/config.ts'
-import type { Precision } from '../../../src/line-protocol/precision.ts'
 import type { Batch, Destination } from '../../../src/outputs/destination.ts'
 import { openFileDestination } from '../../../src/outputs/file/file-destination.ts'
 import { systemClock } from '../../../src/std/clock.ts'
 import { RelayError } from '../../../src/std/errors.ts'
 import type { Logger } from '../../../src/std/logger.ts'
-import { NO_CREDENTIALS, type Write, writeTarget } from '../../../src/write/write.ts'
 import { Arrivals } from '../../support/arrivals.ts'
+import { lines, other } from '../../support/batches.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
 
 const events = { onTimeout() {} }
@@ -61,32 +60,6 @@ async function openOutput(
   t.after(() => destination[Symbol.asyncDispose]())
   const text = (age = 0) => readFile(age === 0 ? path : `${path}.${age}`, 'utf8')
   return { path, destination, log, text, passSecond: () => (laterMs += 1000) }
-}
-
-interface Place {
-  readonly db?: string
-  readonly rp?: string
-  readonly precision?: Precision
-}
-
-function lines(
-  texts: readonly string[],
-  { db = 'd', rp = '', precision = 'ns' }: Place = {},
-): Batch {
-  const parts = { database: db, retentionPolicy: rp, precision, credentials: NO_CREDENTIALS }
-  const target = writeTarget(parts)
-  const writes = texts.map((text): Write => {
-    const lineCount = text.split(/ \d+\n/).length - 1
-    return { kind: 'lines', target, body: Buffer.from(text), lineCount, receivedAtMs: 0 }
-  })
-  return { target, writes, bytes: writes.reduce((sum, { body }) => sum + body.length, 0) }
-}
-
-function other(kind: 'statement' | 'opaque', text: string): Batch {
-  const { target } = lines([])
-  const base = { target, body: Buffer.from(text), lineCount: 1, receivedAtMs: 0 }
-  const write: Write = kind === 'opaque' ? { kind, headers: {}, ...base } : { kind, ...base }
-  return { target, writes: [write], bytes: text.length }
 }
 
 const send = ({ destination }: Output, batch: Batch) => destination.send(batch, events)

@@ -1,0 +1,100 @@
+/**
+ * What the last process has written to files after its cursor was saved, cut off before this one
+ * writes: those lines are still owed, and come again.
+ *
+ *     cursor   out.lp up to 4,096                  after it: rotated, a new file begun
+ *     found    out.lp.1 with 6,200 bytes ──▶ cut to 4,096
+ *              out.lp   with 1,900 bytes ──▶ cut to 0, where it was when the cursor was told of it
+ *
+ * Files are known by their identity, whatever their names are now. A file that the cursor does not
+ * know is left alone, and none is ever lengthened. All are synced, so that what was cut stays cut.
+ */
+
+import type { FileExtent } from '../../log/file-extent.ts'
+import { errorCode } from '../../std/errors.ts'
+import type { Logger } from '../../std/logger.ts'
+import { renderBytes } from '../../std/units.ts'
+import type { FileStats, OutputFiles } from './output-files.ts'
+import { nameOfAge } from './rotation.ts'
+
+const HEAD_BYTES = 64 * 1024
+
+export interface CutBackOptions {
+  readonly files: OutputFiles
+  readonly path: string
+  readonly keepFiles: number
+  /** For logs. */
+  readonly output: string
+  readonly logger: Logger
+}
+
+/** @returns how each of the files that the cursor knows begins now, oldest first */
+export async function cutBack(
+  options: CutBackOptions,
+  extents: readonly FileExtent[],
+): Promise<readonly string[]> {
+  const { files, path, keepFiles } = options
+  const missing = new Map(extents.map(({ file, bytes }) => [file, bytes]))
+  const heads: string[] = []
+  for (let age = 0; age < keepFiles && missing.size > 0; age++) {
+    const name = nameOfAge(path, age)
+    const stats = await statsOf(files, name)
+    const bytes = stats && missing.get(stats.identity)
+    if (stats === undefined || bytes === undefined) continue
+    missing.delete(stats.identity)
+    heads.unshift(await cutFile(options, name, { has: stats.bytes, known: bytes }))
+  }
+  const [first] = extents
+  if (first !== undefined && missing.has(first.file)) tellMissing(options)
+  return heads
+}
+
+async function cutFile(
+  { files, output, logger }: CutBackOptions,
+  path: string,
+  bytes: { readonly has: number; readonly known: number },
+): Promise<string> {
+  const excessBytes = bytes.has - bytes.known
+  if (excessBytes < 0) {
+    const text = `${path} is ${renderBytes(-excessBytes)} shorter than it was left`
+    logger.warn({ output, path, bytes: -excessBytes }, `output "${output}": ${text}`)
+  }
+  const file = await files.open(path)
+  try {
+    if (excessBytes > 0) {
+      await file.truncate(bytes.known)
+      const what = `the last ${renderBytes(excessBytes)} of ${path} are newer than its cursor`
+      const text = `output "${output}": ${what}: they are cut off, and come again`
+      logger.info({ output, path, bytes: excessBytes }, text)
+    }
+    // Also when it has the right length: the last process may have cut it, and not synced that.
+    await file.sync()
+    return await readHead(file, Math.min(bytes.has, bytes.known))
+  } finally {
+    await file.close()
+  }
+}
+
+/** How a file begins. */
+export async function readHead(
+  file: { read(into: Buffer, at: number): Promise<number> },
+  length: number,
+): Promise<string> {
+  const buffer = Buffer.alloc(Math.min(length, HEAD_BYTES))
+  return buffer.toString('utf8', 0, await file.read(buffer, 0))
+}
+
+async function statsOf(files: OutputFiles, path: string): Promise<FileStats | undefined> {
+  try {
+    return await files.stat(path)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function tellMissing({ path, output, logger }: CutBackOptions): void {
+  const what = `the file that its cursor knows is not at ${path} any more`
+  const text = `output "${output}": ${what}; the last lines in it may come again here`
+  logger.info({ output, path }, text)
+}
