@@ -20,7 +20,6 @@
 
 import type { Unread } from '../log/disk/unread.ts'
 import { type Entry, entryBytes } from '../log/entry.ts'
-import type { FileMark } from '../log/file-extent.ts'
 import { MemoryLog } from '../log/memory-log.ts'
 import type { Clock, Timer } from '../std/clock.ts'
 import { errorText } from '../std/errors.ts'
