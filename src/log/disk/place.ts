@@ -35,7 +35,13 @@ export interface PlaceOptions {
   readonly file: CursorFile
   /** The cursor as it was found; `undefined` when there was none. */
   readonly found: Cursor | undefined
-  /** Number of the next record of the log. */
+  /** What the log has. */
+  readonly log: LogRange
+}
+
+/** Numbers of the records that may be there; from 0 on = none. */
+export interface LogRange {
+  readonly firstSequence: number
   readonly nextSequence: number
 }
 
@@ -63,14 +69,14 @@ export class Place implements FileKeeper {
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(options: PlaceOptions) {
-    const { output, isConfigured, boundBytes, since, done, file, found, nextSequence } = options
+    const { output, isConfigured, boundBytes, since, done, file, found, log } = options
     this.output = output
     this.isConfigured = isConfigured
     this.boundBytes = boundBytes
     this.since = since
     this.done = done
-    // Where nothing is owed nothing comes again, whoever has written to the files since.
-    this.extents = done.below < nextSequence ? (found?.files ?? []) : []
+    // The cursor's own number: `done` begins where the log does.
+    this.extents = found && hasAllOwed(log, found.doneBelow) ? found.files : []
     this.#file = file
     this.#saved = found
     // Nobody looks for the cursor of a configured output before this process has saved it.
@@ -166,6 +172,14 @@ export class Place implements FileKeeper {
     this.#last = worked.catch(() => {}) // Whoever asked for it is told.
     return worked
   }
+}
+
+/**
+ * Something is owed, and the log has it from the first on: what is cut off comes again. Else others
+ * have written to the files since, or have taken segments away.
+ */
+function hasAllOwed({ firstSequence, nextSequence }: LogRange, below: number): boolean {
+  return firstSequence > 0 && firstSequence <= below && below < nextSequence
 }
 
 function extentOf({ file, bytes }: FileExtent): FileExtent {

@@ -30,7 +30,7 @@ export function placesAtStart(options: PlacesOptions): Place[] {
     .map((place) => {
       const { output, isConfigured, doneBelow = nextSequence } = place
       return new Place({
-        ...{ output, isConfigured, nextSequence, file: cursorFile(output) },
+        ...{ output, isConfigured, log: segments, file: cursorFile(output) },
         // Before the first record there is nothing to be owed.
         done: new DoneRanges(Math.max(doneBelow, firstSequence), place.done),
         boundBytes: bounds.get(output) ?? orphanBoundBytes,

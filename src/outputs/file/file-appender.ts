@@ -150,16 +150,14 @@ export class FileAppender implements AsyncDisposable {
    * appended since may be taken back.
    */
   async rotate(): Promise<void> {
-    const { files, path, keepFiles, keeper } = this.#options
+    const { files, path, keepFiles } = this.#options
     if (this.#mustCut) await this.#cut()
     await this.sync() // What is left behind must stay as it is.
     // Should it fail half-way, the next `check` finds out what has become of the name.
     this.#checkedAtMs = Number.NEGATIVE_INFINITY
     await rotateNames(files, path, keepFiles)
-    if (keepFiles === 1) return await this.#beginAnew()
-    // Before there is a new file: its name alone on the disk would hide the old one.
-    if (keeper !== undefined) await files.syncFolder(dirname(path))
-    await this.#openAgain()
+    if (keepFiles === 1) await this.#beginAnew()
+    else await this.#openAgain()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -227,8 +225,12 @@ export class FileAppender implements AsyncDisposable {
 
 async function openFile(options: FileAppenderOptions): Promise<{ file: OpenFile; length: number }> {
   const { files, path, keeper } = options
-  const changed = await files.makeFolder(dirname(path))
-  if (keeper !== undefined) for (const folder of changed) await files.syncFolder(folder)
+  const folder = dirname(path)
+  const changed = await files.makeFolder(folder)
+  // Before a file is made: its name alone on the disk would hide one that was renamed before.
+  if (keeper !== undefined) {
+    for (const each of [...changed, folder]) await files.syncFolder(each)
+  }
   const handle = await files.open(path)
   try {
     const { identity, bytes, isRegular, isDevice } = await handle.stat()

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Cursor, CursorFile } from '../../../src/log/disk/cursor-file.ts'
-import { Place } from '../../../src/log/disk/place.ts'
+import { type LogRange, Place } from '../../../src/log/disk/place.ts'
 import { DoneRanges } from '../../../src/log/done-ranges.ts'
 import type { FileMark } from '../../../src/log/file-extent.ts'
 import { SimulatedFileSystem } from '../../support/simulated-file-system.ts'
@@ -16,10 +16,13 @@ interface Opened {
   saved(): Promise<Cursor | undefined>
 }
 
-/** @param nextSequence number of the next record of the log */
 const SINCE = 3
 
-async function open(files = new SimulatedFileSystem(), nextSequence = 100): Promise<Opened> {
+/** @param log what is in it: as a rule, all that was ever there and more than is done */
+async function open(
+  files = new SimulatedFileSystem(),
+  log: LogRange = { firstSequence: 1, nextSequence: 100 },
+): Promise<Opened> {
   const file = new CursorFile({ files, folder: FOLDER, output: 'a', isOwner: async () => true })
   const load = async () => {
     const loaded = await file.load()
@@ -32,7 +35,7 @@ async function open(files = new SimulatedFileSystem(), nextSequence = 100): Prom
   const done = new DoneRanges(found?.doneBelow ?? 1, found?.done)
   const place = new Place({
     ...{ output: 'a', isConfigured: true, boundBytes: 1, since: SINCE },
-    ...{ done, file, found, nextSequence },
+    ...{ done, file, found, log },
   })
   return { files, place, saved: load }
 }
@@ -191,13 +194,20 @@ test('an output that writes to no file any more forgets those that it had', asyn
   assert.deepEqual((await saved())?.files, [])
 })
 
-test('nothing is to be cut when nothing is owed, for nothing would come again', async () => {
+test('nothing is to be cut when nothing is owed, or when the log has not all of it: it would not come again', async () => {
   const before = await open()
   before.place.begin(markAt(0))
   write(before.place, markAt(10), 1, 2)
   await before.place.save()
-  assert.deepEqual((await open(before.files, 3)).place.extents, [])
-  assert.deepEqual((await open(before.files, 4)).place.extents, [{ file: 'x', bytes: 10 }])
+  const check = async (firstSequence: number, nextSequence: number, expected: Cursor['files']) => {
+    const { place } = await open(before.files, { firstSequence, nextSequence })
+    assert.deepEqual(place.extents, expected, `log from ${firstSequence} to ${nextSequence}`)
+  }
+  await check(1, 3, [])
+  await check(1, 4, [{ file: 'x', bytes: 10 }])
+  await check(3, 4, [{ file: 'x', bytes: 10 }])
+  await check(4, 9, [])
+  await check(0, 9, [])
 })
 
 test('what a cursor cannot hold is not left out: it stays as it was', async () => {

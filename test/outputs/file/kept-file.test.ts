@@ -65,9 +65,10 @@ async function open(t: TestContext, folder: string, options: Options = {}): Prom
   const loaded = await file.load()
   const found = loaded.kind === 'loaded' ? loaded.cursor : undefined
   const done = new DoneRanges(found?.doneBelow ?? 1, found?.done)
+  const inLog = { firstSequence: 1, nextSequence }
   const place = new Place({
     ...{ output: 'o', isConfigured: true, boundBytes: 1, since: 0 },
-    ...{ done, file, found, nextSequence },
+    ...{ done, file, found, log: inLog },
   })
   const { logger, lines: log } = keepingLogger()
   const path = join(folder, 'out.lp')
