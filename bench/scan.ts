@@ -5,6 +5,8 @@
  */
 
 import { scanLines } from '../src/line-protocol/scan.ts'
+import { printMachine, printTable } from './support/report.ts'
+import { median } from './support/statistics.ts'
 
 const ROUNDS = 15
 const LINE_COUNT = 5000
@@ -35,16 +37,17 @@ const medianMs = (run: () => void): number => {
     run()
     if (round >= ROUNDS) times.push(performance.now() - start)
   }
-  return times.sort((a, b) => a - b)[ROUNDS >> 1] ?? 0
+  return median(times)
 }
 
+printMachine()
+const rows: string[][] = []
 for (const [name, line] of Object.entries(bodies)) {
   const body = Buffer.from(Array.from({ length: LINE_COUNT }, (_, i) => `${line(i)}\n`).join(''))
   const ms = medianMs(() => {
     scanLines(body, { precision: 'ns', stamp: () => `${T0}`, unsignedIntegers: false })
   })
-  const speed = (body.length / 1000 / ms).toFixed(0)
-  console.log(`${name.padEnd(28)} ${speed.padStart(5)} MB/s  ${ms.toFixed(3)} ms/5,000 lines`)
+  rows.push([name, (body.length / 1000 / ms).toFixed(0), ms.toFixed(2)])
 }
 
 const one = Buffer.from(`${cpu(1)} ${T0}\n`)
@@ -53,4 +56,6 @@ const ms = medianMs(() => {
     scanLines(one, { precision: 'ns', stamp: () => `${T0}`, unsignedIntegers: false })
   }
 })
-console.log(`${'one line'.padEnd(28)} ${(ms / 10).toFixed(2).padStart(5)} µs`)
+const perLineMs = ms / 10_000
+rows.push(['one line', (one.length / 1000 / perLineMs).toFixed(0), (perLineMs * 5_000).toFixed(2)])
+printTable(['lines', 'MB/s', 'ms for 5,000 lines'], rows)
