@@ -10,12 +10,14 @@ import { Agent, request } from 'node:http'
 import { freePort } from '../test/support/free-port.ts'
 import { relayConfig } from '../test/support/relay-config.ts'
 import { startRelayProcess } from '../test/support/relay-process.ts'
+import { printMachine, printTable, tellProgress } from './support/report.ts'
 import { type SinkTrouble, startSink } from './support/start-sink.ts'
+import { median, percentile } from './support/statistics.ts'
 
 const CONNECTIONS = 64
 const ROUNDS = 3
 const WARM_UP_WRITES = 2_000
-const WRITES = Number(process.argv[2] ?? 8_000)
+const WRITES = Number(process.argv[2] ?? 3_000)
 
 type Trouble = SinkTrouble | 'refusing'
 
@@ -54,8 +56,8 @@ async function measure(trouble: Trouble): Promise<Round> {
   const seconds = (performance.now() - startedAt) / 1000
   agent.destroy()
   waits.sort((x, y) => x - y)
-  const at = (share: number) => waits[Math.floor(waits.length * share)] ?? Number.NaN
-  return { p50Ms: at(0.5), p99Ms: at(0.99), perSecond: WRITES / seconds, failed }
+  const [p50Ms, p99Ms] = [percentile(waits, 0.5), percentile(waits, 0.99)]
+  return { p50Ms, p99Ms, perSecond: WRITES / seconds, failed }
 }
 
 async function runLoad(
@@ -90,35 +92,31 @@ function post(url: string, agent: Agent, body: string): Promise<number> {
   })
 }
 
-function median(rounds: readonly Round[], read: (round: Round) => number): number {
-  return rounds.map(read).sort((x, y) => x - y)[rounds.length >> 1] ?? Number.NaN
-}
-
+printMachine()
+console.log(`Medians of ${ROUNDS} rounds of ${WRITES} writes.`)
 const rounds = new Map<string, Round[]>(Object.keys(CASES).map((what) => [what, []]))
 for (let round = 0; round < ROUNDS; round++) {
   for (const [what, trouble] of Object.entries(CASES)) {
+    tellProgress(`round ${round + 1} of ${ROUNDS}: ${what}`)
     rounds.get(what)?.push(await measure(trouble))
   }
 }
 
+tellProgress('')
+
+const medianOf = (each: readonly Round[], read: (round: Round) => number) => median(each.map(read))
 const well = rounds.get('both well') ?? []
-const wellP50Ms = median(well, ({ p50Ms }) => p50Ms)
-const wellP99Ms = median(well, ({ p99Ms }) => p99Ms)
-const row = (cells: readonly string[]) => {
-  const [what = '', ...figures] = cells
-  console.log(what.padEnd(26) + figures.map((figure) => figure.padStart(10)).join(''))
-}
-row(['', 'p50 ms', 'ratio', 'p99 ms', 'ratio', 'writes/s', 'not 204'])
-for (const [what, each] of rounds) {
-  const [p50Ms, p99Ms] = [median(each, (round) => round.p50Ms), median(each, (r) => r.p99Ms)]
-  const failed = each.reduce((sum, round) => sum + round.failed, 0)
-  row([
+const wellP50Ms = medianOf(well, ({ p50Ms }) => p50Ms)
+const wellP99Ms = medianOf(well, ({ p99Ms }) => p99Ms)
+const rows = [...rounds].map(([what, each]) => {
+  const p50Ms = medianOf(each, (round) => round.p50Ms)
+  const p99Ms = medianOf(each, (round) => round.p99Ms)
+  return [
     what,
-    p50Ms.toFixed(2),
-    (p50Ms / wellP50Ms).toFixed(2),
-    p99Ms.toFixed(2),
-    (p99Ms / wellP99Ms).toFixed(2),
-    median(each, ({ perSecond }) => perSecond).toFixed(0),
-    String(failed),
-  ])
-}
+    ...[p50Ms.toFixed(2), (p50Ms / wellP50Ms).toFixed(2)],
+    ...[p99Ms.toFixed(2), (p99Ms / wellP99Ms).toFixed(2)],
+    medianOf(each, ({ perSecond }) => perSecond).toFixed(0),
+    String(each.reduce((sum, { failed }) => sum + failed, 0)),
+  ]
+})
+printTable(['outputs', 'p50 ms', 'ratio', 'p99 ms', 'ratio', 'writes/s', 'not 204'], rows)

@@ -13,6 +13,7 @@ import { type LoadAnswer, offerLoad } from '../test/support/offered-load.ts'
 import { relayConfig } from '../test/support/relay-config.ts'
 import { startRelayProcess } from '../test/support/relay-process.ts'
 import { until } from '../test/support/wait.ts'
+import { printMachine, printTable } from './support/report.ts'
 import { startSink } from './support/start-sink.ts'
 
 const SECONDS = Number(process.argv[2] ?? 30)
@@ -34,7 +35,9 @@ await using relay = await startRelayProcess({ config: config.toml })
 
 let fresh: LoadAnswer[] = []
 let second = 0
-console.log('second   204    503  other   goodput  longest wait  resident')
+let maxResidentMb = 0
+printMachine()
+console.log('\nsecond   204    503  other   goodput  longest wait  resident')
 const printer = setInterval(() => void printSecond(), 1000) // Never rejects: see there.
 
 async function printSecond(): Promise<void> {
@@ -46,6 +49,7 @@ async function printSecond(): Promise<void> {
   const maxWaitMs = answers.reduce((max, { waitMs }) => Math.max(max, waitMs), 0)
   const samples = await readMetrics(config.adminUrl).catch(() => [])
   const residentMb = sumOf(samples, 'process_resident_memory_bytes') / 1e6
+  maxResidentMb = Math.max(maxResidentMb, residentMb)
   const cells = [
     String(second).padStart(6),
     String(stored).padStart(5),
@@ -75,7 +79,7 @@ const caughtUp = await timeUntil(() => untilNothingPends(config.adminUrl, RECOVE
 async function timeUntil(reached: () => Promise<unknown>): Promise<string> {
   try {
     await reached()
-    return `after ${((performance.now() - overAt) / 1000).toFixed(2)} s`
+    return `${((performance.now() - overAt) / 1000).toFixed(2)} s`
   } catch (error) {
     return `not in time (${errorText(error)})`
   }
@@ -84,7 +88,14 @@ async function timeUntil(reached: () => Promise<unknown>): Promise<string> {
 const statuses: Record<number, number> = {}
 for (const { status } of answers) statuses[status] = (statuses[status] ?? 0) + 1
 const goodput = ((statuses[204] ?? 0) / (TAKEN_PER_SECOND * SECONDS)) * 100
-console.log(`\n${answers.length} writes, answers ${JSON.stringify(statuses)}`)
-console.log(`goodput ${goodput.toFixed(0)} % of what the outputs take`)
-console.log(`longest wait ${maxWaitMs.toFixed(0)} ms`)
-console.log(`after the last answer: 204 again ${recovered}, nothing pending ${caughtUp}`)
+const head = [
+  ...['seconds', '204', '503', 'other', 'goodput', 'longest wait', 'resident at most'],
+  ...['204 again after', 'nothing pending after'],
+]
+const { 204: good = 0, 503: refused = 0 } = statuses
+const row = [
+  ...[String(SECONDS), String(good), String(refused), String(answers.length - good - refused)],
+  ...[`${goodput.toFixed(0)} %`, `${maxWaitMs.toFixed(0)} ms`, `${maxResidentMb.toFixed(0)} MB`],
+  ...[recovered, caughtUp],
+]
+printTable(head, [row])

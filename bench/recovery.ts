@@ -17,6 +17,7 @@ import { relayConfig } from '../test/support/relay-config.ts'
 import { type RelayProcess, startRelayProcess } from '../test/support/relay-process.ts'
 import { until } from '../test/support/wait.ts'
 import { openWriteClient, type WriteClient } from '../test/support/write-client.ts'
+import { printMachine, printTable, tellProgress } from './support/report.ts'
 import { startSink } from './support/start-sink.ts'
 
 const MEGABYTE = 1_000_000
@@ -58,6 +59,11 @@ async function peakMb({ pid }: RelayProcess): Promise<number> {
   return (Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) * 1024) / MEGABYTE
 }
 
+function outputName(): string {
+  if (OUTPUT === 'influxd') return 'InfluxDB'
+  return OUTPUT === 'Infinity' ? 'unlimited' : `${OUTPUT} MB/s`
+}
+
 function deliveredLines(samples: readonly Sample[]): number {
   return sumOf(samples, 'relay_output_lines_total', { outcome: 'delivered' })
 }
@@ -82,6 +88,7 @@ async function openOutput(stack: AsyncDisposableStack): Promise<BenchOutput> {
   return { url: influxd.url, empty }
 }
 
+printMachine()
 const folder = await mkdtemp(join(tmpdir(), 'line-relay-bench-'))
 const http = `log-dir = "${folder}"`
 try {
@@ -89,33 +96,43 @@ try {
   const before = await relayConfig({ outputs: [absent], http })
   await using filled = await startRelayProcess({ config: before.toml, program: BUILT })
   using filler = openWriteClient(filled.url)
+  tellProgress('the backlog is written, the output being down')
   const taken = await writeAll(filler)
-  const backlogMb = ((count * bodyBytes) / MEGABYTE).toFixed(0)
-  console.log(`${backlogMb} MB written at ${taken.toFixed(0)} MB/s, its output being down`)
-  console.log(`largest resident memory meanwhile ${(await peakMb(filled)).toFixed(0)} MB`)
+  const peakMeanwhile = await peakMb(filled)
   await filled.kill('SIGKILL')
 
   await using stack = new AsyncDisposableStack()
   const output = await openOutput(stack)
   using direct = openWriteClient(output.url)
+  tellProgress('one connection sends the same directly')
   const own = await writeAll(direct)
   await output.empty()
-  console.log(`one connection sends the same directly at ${own.toFixed(0)} MB/s`)
 
   const after = await relayConfig({ outputs: [output.url], http })
   const startedAt = performance.now()
   await using relay = await startRelayProcess({ config: after.toml, program: BUILT })
   const readyAt = performance.now()
-  console.log(`started again: ready after ${(readyAt - startedAt).toFixed(0)} ms`)
+  tellProgress('the backlog drains')
   const early = deliveredLines(await readMetrics(after.adminUrl))
   const countedAt = performance.now()
   const isDrained = async () => deliveredLines(await readMetrics(after.adminUrl)) >= count * LINES
   await until(isDrained, { what: 'the backlog is drained', limitMs: DRAIN_MAX_MS })
   const leftBytes = (count - early / LINES) * bodyBytes
   const drained = rate(leftBytes, performance.now() - countedAt)
-  const percent = ((drained / own) * 100).toFixed(0)
-  console.log(`drained at ${drained.toFixed(0)} MB/s, ${percent} % of that`)
-  console.log(`largest resident memory ${(await peakMb(relay)).toFixed(0)} MB`)
+  tellProgress('')
+  const head = [
+    ...['backlog', 'output', 'written at', 'resident at most', 'start to ready'],
+    ...['one connection directly', 'drain', 'resident at most'],
+  ]
+  const row = [
+    `${((count * bodyBytes) / MEGABYTE).toFixed(0)} MB`,
+    outputName(),
+    ...[`${taken.toFixed(0)} MB/s`, `${peakMeanwhile.toFixed(0)} MB`],
+    ...[`${(readyAt - startedAt).toFixed(0)} ms`, `${own.toFixed(0)} MB/s`],
+    `${drained.toFixed(0)} MB/s (${((drained / own) * 100).toFixed(0)} %)`,
+    `${(await peakMb(relay)).toFixed(0)} MB`,
+  ]
+  printTable(head, [row])
 } finally {
   await rm(folder, { recursive: true, force: true })
 }

@@ -16,9 +16,10 @@ import { httpRequest } from '../test/support/http-request.ts'
 import { readMetrics, sumOf, untilNothingPends } from '../test/support/metrics.ts'
 import { relayConfig } from '../test/support/relay-config.ts'
 import { startRelayProcess } from '../test/support/relay-process.ts'
+import { printMachine, printTable } from './support/report.ts'
 import { startSink } from './support/start-sink.ts'
 
-const MINUTES = Number(process.argv[2] ?? 1)
+const MINUTES = Number(process.argv[2] ?? 0.5)
 const PRINT_MS = Math.max(5_000, (MINUTES * 60_000) / 40)
 const TROUBLE_MS = 10_000
 const NO_FAULT: ProxyFault = { kind: 'none' }
@@ -50,6 +51,7 @@ const KINDS: readonly Kind[] = [
   { name: 'bad', perSecond: 2, body: (n) => `${lines(n, 3)}no line\n` },
 ]
 
+printMachine()
 const folder = await mkdtemp(join(tmpdir(), 'line-relay-bench-'))
 await using a = await startSink()
 await using b = await startSink()
@@ -99,7 +101,7 @@ const residents: number[] = []
 let worstP99S = 0
 
 async function watch(): Promise<void> {
-  console.log('minute  resident  files  event loop p99, max  pending')
+  console.log('\nminute  resident  files  event loop p99, max  pending')
   while (performance.now() < endAt) {
     await sleep(PRINT_MS)
     const samples = await readMetrics(config.adminUrl)
@@ -134,13 +136,19 @@ try {
   const mean = (values: number[]) => values.reduce((sum, x) => sum + x, 0) / values.length
   const [first, second] = [mean(residents.slice(1, half)), mean(residents.slice(half))]
   const peak = /VmHWM:\s+(\d+)/.exec(await readFile(`/proc/${relay.pid}/status`, 'utf8'))?.[1]
-  console.log(`\nanswers ${JSON.stringify(statuses)}, then nothing pending`)
-  console.log(
-    `resident on average ${first.toFixed(0)} MB in the first half, ${second.toFixed(0)} MB in the second`,
-  )
-  console.log(
-    `largest ${((Number(peak) * 1024) / 1e6).toFixed(0)} MB; event loop p99 at the worst ${(worstP99S * 1000).toFixed(1)} ms`,
-  )
+  const head = [
+    ...['minutes', 'resident, first half', 'second half', 'at most'],
+    ...['event loop p99 at the worst', 'answers'],
+  ]
+  const row = [
+    ...[String(MINUTES), `${first.toFixed(0)} MB`, `${second.toFixed(0)} MB`],
+    `${((Number(peak) * 1024) / 1e6).toFixed(0)} MB`,
+    `${(worstP99S * 1000).toFixed(1)} ms`,
+    Object.entries(statuses)
+      .map(([status, count]) => `${count} × ${status}`)
+      .join(', '),
+  ]
+  printTable(head, [row])
 } finally {
   agent.destroy()
   await proxy[Symbol.asyncDispose]()
