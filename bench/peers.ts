@@ -8,9 +8,9 @@
  * and vmagent take part where they are on the PATH or in INFLUXDB_RELAY, NGINX, VMAGENT.
  *
  * Every peer is started anew for each workload, with two outputs of its own that do nothing but
- * count; it is warmed up, and kept for all rounds. Rounds go from peer to peer, because a shared machine changes
- * its speed in between; the median of each figure counts. Outputs are processes of their own, and
- * this process sends.
+ * count; it is warmed up, and kept for all rounds. Rounds go from peer to peer, because a shared
+ * machine changes its speed in between; the median of each figure counts. Outputs are processes of
+ * their own, and this process sends.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
