@@ -96,9 +96,10 @@ export class FastConnection {
     socket.on('error', onError)
   }
 
-  /** No request has begun that is not answered. */
+  /** No request has begun that is not answered, down to the last byte. */
   get isIdle(): boolean {
-    return this.#owed.length === 0 && this.#incoming === undefined
+    const isAnswered = this.#owed.length === 0 && this.#socket.writableLength === 0
+    return isAnswered && this.#incoming === undefined
   }
 
   /** Ends it at once. */
