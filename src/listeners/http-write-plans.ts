@@ -10,6 +10,7 @@
 
 import type { ScanOptions } from '../line-protocol/scan.ts'
 import type { AcceptOptions } from '../relay/relay.ts'
+import { Generations } from '../std/generations.ts'
 import type { RisingClock } from '../write/rising-clock.ts'
 import { parseGoQuery, queryStringOf } from './dialects/go-query.ts'
 import { parseV1WriteRequest, type V1WriteRequest } from './dialects/v1-request.ts'
@@ -31,8 +32,7 @@ export interface WritePlansOptions {
 
 export class WritePlans {
   readonly #options: WritePlansOptions
-  #young = new Map<string, WritePlan>()
-  #old: ReadonlyMap<string, WritePlan> = new Map()
+  readonly #kept = new Generations<WritePlan>(GENERATION_MAX_PLANS)
 
   constructor(options: WritePlansOptions) {
     this.#options = options
@@ -42,19 +42,11 @@ export class WritePlans {
   planFor(requestTarget: string, authorization: string): WritePlan {
     // A request target has no blanks, so that no two pairs make the same key.
     const key = authorization === '' ? requestTarget : `${requestTarget} ${authorization}`
-    const known = this.#young.get(key)
+    const known = this.#kept.get(key)
     if (known !== undefined) return known
-    const plan = this.#old.get(key) ?? this.#parse(requestTarget, authorization)
-    if (key.length <= KEY_MAX_CHARACTERS) this.#keep(key, plan)
+    const plan = this.#parse(requestTarget, authorization)
+    if (key.length <= KEY_MAX_CHARACTERS) this.#kept.set(key, plan)
     return plan
-  }
-
-  #keep(key: string, plan: WritePlan): void {
-    if (this.#young.size >= GENERATION_MAX_PLANS) {
-      this.#old = this.#young
-      this.#young = new Map()
-    }
-    this.#young.set(key, plan)
   }
 
   #parse(requestTarget: string, authorization: string): WritePlan {

@@ -7,6 +7,7 @@
  * head lives.
  */
 
+import { Generations } from '../../std/generations.ts'
 import { type ErrorFormat, errorFormat } from '../dialects/error-text.ts'
 import type { WritePlan, WritePlans } from '../http-write-plans.ts'
 import { readFastHead } from './fast-head.ts'
@@ -26,8 +27,7 @@ const KEPT_MAX_CHARACTERS = 2048
 
 export class PlannedHeads {
   readonly #plans: WritePlans
-  #young = new Map<string, PlannedHead>()
-  #old: ReadonlyMap<string, PlannedHead> = new Map()
+  readonly #kept = new Generations<PlannedHead>(GENERATION_MAX_HEADS)
 
   constructor(plans: WritePlans) {
     this.#plans = plans
@@ -35,19 +35,11 @@ export class PlannedHeads {
 
   /** @returns `undefined` when it is not of the plain form: see fast-head.ts */
   headOf(text: string): PlannedHead | undefined {
-    const known = this.#young.get(text)
+    const known = this.#kept.get(text)
     if (known !== undefined) return known
-    const head = this.#old.get(text) ?? this.#read(text)
-    if (head !== undefined && text.length <= KEPT_MAX_CHARACTERS) this.#keep(text, head)
+    const head = this.#read(text)
+    if (head !== undefined && text.length <= KEPT_MAX_CHARACTERS) this.#kept.set(text, head)
     return head
-  }
-
-  #keep(text: string, head: PlannedHead): void {
-    if (this.#young.size >= GENERATION_MAX_HEADS) {
-      this.#old = this.#young
-      this.#young = new Map()
-    }
-    this.#young.set(text, head)
   }
 
   #read(text: string): PlannedHead | undefined {
