@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { stat, writeFile } from 'node:fs/promises'
+import { readdir, stat, truncate, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -309,6 +309,30 @@ test('a real influxd keeps its points over a kill and hangs on order', async (t)
   await assert.rejects(hanging, { name: 'AbortError' })
   influxd.resume()
   assert.equal((await httpRequest(`${influxd.url}/ping`)).status, 204)
+})
+
+test('a real influxd keeps what it acknowledges after a kill within a record', async (t) => {
+  if (!requireInfluxd(t)) return
+  const influxd = await openInfluxd(t)
+  await influxd.createDatabase('db')
+  const write = async (time: number) => {
+    assert.equal((await influxd.write(`m text="${'x'.repeat(100)}" ${time}`)).status, 204)
+  }
+  await write(1)
+  await write(2)
+  await influxd.kill('SIGKILL')
+  const [wal = ''] = (await readdir(influxd.folder, { recursive: true })).filter((name) =>
+    name.endsWith('.wal'),
+  )
+  const path = join(influxd.folder, wal)
+  await truncate(path, (await stat(path)).size - 10)
+  await influxd.start()
+  assert.equal(await influxd.countPoints('db'), 1)
+
+  await write(3)
+  await influxd.kill('SIGKILL')
+  await influxd.start()
+  assert.equal(await influxd.countPoints('db'), 2)
 })
 
 test('a real influxd with auth asks for credentials', async (t) => {

@@ -9,7 +9,8 @@
  *
  * The folder and the process go when the test ends, however it ends. Ports and folder stay the same
  * over `kill` and `start`. It syncs its WAL before it answers, so that `kill('SIGKILL')` loses
- * nothing that it has acknowledged.
+ * nothing that it has acknowledged; a record that a kill has torn is cut off before the next start,
+ * because what InfluxDB writes behind it would be lost with the next kill (torn-wal.ts).
  */
 import { accessSync, constants } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
@@ -20,6 +21,7 @@ import { freePort } from './free-port.ts'
 import { decodeMsgpack } from './msgpack.ts'
 import { pointLines, quoted, type Row, rowsOf, type Series, seriesOf } from './series.ts'
 import { type Lifetime, temporaryFolder } from './temporary-folder.ts'
+import { cutTornWal } from './torn-wal.ts'
 import { until } from './wait.ts'
 
 export interface InfluxdOptions {
@@ -92,6 +94,7 @@ export class Influxd implements AsyncDisposable {
   readonly #auth: boolean
   readonly #output: string[] = []
   #child: Child | undefined
+  #wasKilled = false
 
   constructor(folder: string, ports: Ports, auth: boolean) {
     this.folder = folder
@@ -121,6 +124,7 @@ export class Influxd implements AsyncDisposable {
   /** Starts it on its folder and ports; resolves when it answers. */
   async start(): Promise<void> {
     if (this.#child !== undefined) throw new Error('this influxd runs already')
+    if (this.#wasKilled) await cutTornWal(join(this.folder, 'wal'))
     const child = await startChild({
       command: 'influxd',
       args: ['-config', join(this.folder, 'influxdb.conf')],
@@ -155,6 +159,7 @@ export class Influxd implements AsyncDisposable {
     await child.exited
     await child[Symbol.asyncDispose]()
     this.#child = undefined
+    this.#wasKilled = true
   }
 
   /** Hangs: connections are accepted by the kernel, nothing is answered. */

@@ -1,0 +1,43 @@
+/**
+ * Mends what a kill within a write leaves in the WAL of an InfluxDB 1.x.
+ *
+ *     await server.kill('SIGKILL')
+ *     await cutTornWal(join(server.folder, 'wal'))
+ *     await server.start()
+ *
+ * InfluxDB 1.x seeks to the end of its last WAL file before it finds the torn record there and cuts
+ * it off. What it writes afterwards stands behind a hole of zeros, and its next start throws away
+ * the hole and all behind it, acknowledged or not. Cut before it starts, nothing is torn.
+ *
+ * A file is records of 1 byte kind, 4 bytes length (big endian), so many bytes.
+ */
+import { open, readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+const HEAD_BYTES = 5
+
+/** @returns how many bytes were cut off, of all files below the folder */
+export async function cutTornWal(folder: string): Promise<number> {
+  let cut = 0
+  for (const name of await readdir(folder, { recursive: true })) {
+    if (!name.endsWith('.wal')) continue
+    const path = join(folder, name)
+    const bytes = await readFile(path)
+    const length = wholeRecordsLength(bytes)
+    if (length === bytes.length) continue
+    await using file = await open(path, 'r+')
+    await file.truncate(length)
+    cut += bytes.length - length
+  }
+  return cut
+}
+
+function wholeRecordsLength(bytes: Buffer): number {
+  let at = 0
+  while (at + HEAD_BYTES <= bytes.length) {
+    const next = at + HEAD_BYTES + bytes.readUInt32BE(at + 1)
+    if (next > bytes.length) break
+    at = next
+  }
+  return at
+}
