@@ -30,7 +30,7 @@ import { type Clock, sleep } from './std/clock.ts'
 import { errorText, RelayError, unreachable } from './std/errors.ts'
 import { BodyGarbage } from './std/garbage-collection.ts'
 import type { Logger } from './std/logger.ts'
-import { MemoryBudget } from './std/memory-budget.ts'
+import { type Memory, MemoryBudget } from './std/memory-budget.ts'
 import { RisingClock } from './write/rising-clock.ts'
 
 /** Longest time that silent outputs may hold up the start. */
@@ -155,7 +155,7 @@ async function openRelayOf(
   const precision = config.kind === 'udp' ? config.precision : 'ns'
   const userAgent = `line-relay/${version}`
   const openDestination = (output: OutputConfig, keeper?: FileKeeper) =>
-    openDestinationOf(output, { clock, logger, userAgent, precision, keeper })
+    openDestinationOf(output, { clock, logger, userAgent, precision, memory, keeper })
   const common = { config, openDestination, memory, clock, random, logger }
   if (config.logDir === undefined) return await openRelay(common)
   const folder = resolve(config.logDir)
@@ -219,13 +219,14 @@ async function openDestinationOf(
     readonly userAgent: string
     /** What a UDP receiver expects. */
     readonly precision: Precision
+    readonly memory: Memory
     readonly keeper: FileKeeper | undefined
   },
 ): Promise<Destination> {
-  const { clock, logger, userAgent, precision, keeper } = options
+  const { clock, logger, userAgent, precision, memory, keeper } = options
   switch (config.kind) {
     case 'http':
-      return openHttpDestination({ config, clock, userAgent })
+      return openHttpDestination({ config, clock, userAgent, memory })
     case 'udp':
       return await openUdpDestination({ config, clock, logger, precision })
     case 'file':

@@ -115,7 +115,7 @@ export class WriteIntake {
     const { memory } = this.#options
     memory.take(body.length)
     return ready.then((value) => {
-      memory.giveBack(body.length)
+      memory.handOn(body.length)
       return next(value)
     })
   }

@@ -45,7 +45,8 @@ export function receiveBody(
   const finish = (result: BodyResult): void => {
     if (isDone) return
     isDone = true
-    memory.giveBack(bytes)
+    if (result.kind === 'received') memory.handOn(bytes)
+    else memory.giveBack(bytes)
     first = undefined
     more = undefined
     done(result)

@@ -65,6 +65,8 @@ function unpackAtOnce(
     // With `info` node gives the engine too, which knows how much of the input it has read.
     const options = { maxOutputLength, chunkSize, info: true }
     const { buffer, engine } = gunzipSync(packed, options) as unknown as GunzipInfo
+    // V8 keeps the engine until the whole heap is marked, and with it would keep the body.
+    engine._outBuffer = null
     return trailingError(packed, engine.bytesWritten) ?? { kind: 'unpacked', body: buffer }
   } catch (error) {
     if (errorCode(error) === 'ERR_BUFFER_TOO_LARGE') {
@@ -77,7 +79,7 @@ function unpackAtOnce(
 /** What `gunzipSync` returns with `info: true`; its types do not know. */
 interface GunzipInfo {
   readonly buffer: Buffer
-  readonly engine: { readonly bytesWritten: number }
+  readonly engine: { readonly bytesWritten: number; _outBuffer: Buffer | null }
 }
 
 async function unpackInPieces(packed: Buffer, options: UnpackOptions): Promise<UnpackResult> {

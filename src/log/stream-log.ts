@@ -9,11 +9,12 @@
  * that came behind it.
  */
 
+import { Numbered } from '../std/numbered.ts'
 import type { Entry } from './entry.ts'
 
 export class StreamLog {
   readonly database: string
-  readonly #entries = new Map<number, Entry>()
+  readonly #entries = new Numbered<Entry>()
   #end = 0
 
   constructor(database: string) {

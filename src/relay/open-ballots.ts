@@ -8,6 +8,7 @@
 
 import type { Entry } from '../log/entry.ts'
 import type { Clock, Timer } from '../std/clock.ts'
+import { Numbered } from '../std/numbered.ts'
 import type { Decision } from '../write/acknowledgement.ts'
 import type { Ballot } from '../write/ballot.ts'
 import type { Reply } from '../write/reply.ts'
@@ -32,7 +33,7 @@ export interface WaitingClient {
 export class OpenBallots {
   readonly #options: OpenBallotsOptions
   /** By sequence number; in the order of opening, which is the order of expiry. */
-  readonly #waiting = new Map<number, WaitingClient>()
+  readonly #waiting = new Numbered<WaitingClient>()
   #timer: Timer | undefined
 
   constructor(options: OpenBallotsOptions) {
@@ -72,7 +73,7 @@ export class OpenBallots {
 
   /** Nothing will come soon from this output, in this stream or at all: no client waits for it. */
   giveUpOn(outputIndex: number, database?: string): void {
-    for (const { entry, ballot } of [...this.#waiting.values()]) {
+    for (const { entry, ballot } of this.#waiting.inOrder()) {
       if (database !== undefined && entry.write.target.database !== database) continue
       ballot.giveUpOn(outputIndex)
       this.count(entry)
@@ -96,7 +97,8 @@ export class OpenBallots {
     this.#timer = undefined
     const { ackTimeoutMs, clock } = this.#options
     const nowMs = clock.monotonicMs()
-    for (const waiting of this.#waiting.values()) {
+    for (const waiting of this.#waiting.inOrder()) {
+      if (this.#waiting.get(waiting.entry.sequence) !== waiting) continue // Decided just now.
       const leftMs = waiting.entry.appendedAtMs + ackTimeoutMs - nowMs
       if (leftMs > 0) return this.#startTimer(leftMs)
       // Before it is durable no vote counts, nor that none is needed.

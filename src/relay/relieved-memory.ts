@@ -60,6 +60,10 @@ export class RelievedMemory implements Memory {
     this.#budget.giveBack(bytes)
   }
 
+  handOn(bytes: number): void {
+    this.#budget.handOn(bytes)
+  }
+
   #relieve(bytes: number): void {
     const missingBytes = () => this.usedBytes + bytes - this.limitBytes
     const holders = this.#holders().filter(({ yieldableBytes }) => yieldableBytes > 0)

@@ -6,9 +6,9 @@
  * collected at the same peak size for a third of it (measured; bench/README.md).
  *
  * What that still leaves lying about is tens of megabytes of dead bodies, because a body is one
- * small object to V8, and its young generation is collected by the size of objects. Most bodies die
- * young; so after every COLLECT_AFTER_BYTES of them the young generation is collected, which costs
- * less than a millisecond.
+ * small object to V8, and its young generation is collected by the size of objects. Bodies die
+ * young, if nothing old and dead holds them (docs/decisions/young-bodies.md); so after every
+ * COLLECT_AFTER_BYTES of them the young generation is collected, which costs a millisecond.
  */
 
 import { setFlagsFromString } from 'node:v8'

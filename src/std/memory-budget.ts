@@ -18,6 +18,8 @@ export interface Memory {
   /** Takes bytes that are already held and so cannot be refused any more. */
   take(bytes: number): void
   giveBack(bytes: number): void
+  /** As `giveBack`, of bytes that live on: somebody else takes them. */
+  handOn(bytes: number): void
 }
 
 export class MemoryBudget implements Memory {
@@ -46,8 +48,12 @@ export class MemoryBudget implements Memory {
   }
 
   giveBack(bytes: number): void {
+    this.handOn(bytes)
+    this.#onFreed(bytes)
+  }
+
+  handOn(bytes: number): void {
     this.#usedBytes -= bytes
     assert(this.#usedBytes >= 0, 'BUG: more memory given back than taken')
-    this.#onFreed(bytes)
   }
 }

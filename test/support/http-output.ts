@@ -10,6 +10,7 @@ import type { HttpOutputConfig } from '../../src/config/config.ts'
 import type { Batch, Verdict } from '../../src/outputs/destination.ts'
 import { openHttpDestination } from '../../src/outputs/http/http-destination.ts'
 import { systemClock } from '../../src/std/clock.ts'
+import { MemoryBudget } from '../../src/std/memory-budget.ts'
 import { NO_CREDENTIALS, type Write, writeTarget } from '../../src/write/write.ts'
 
 export interface Place {
@@ -49,7 +50,8 @@ export function openSender(
     },
     ...changes,
   }
-  const destination = openHttpDestination({ config, clock: systemClock, userAgent: 'test' })
+  const parts = { clock: systemClock, userAgent: 'test', memory: new MemoryBudget(2 ** 30) }
+  const destination = openHttpDestination({ config, ...parts })
   t.after(() => destination[Symbol.asyncDispose]())
   return (texts, place) => destination.send(batchOf(texts, place), { onTimeout() {} })
 }

@@ -29,16 +29,18 @@ import { type Reply, refusedReply } from '../../write/reply.ts'
 import type { HttpCounters } from '../http-counters.ts'
 import type { HttpLimits } from '../http-limits.ts'
 import type { HttpRequestsInFlight } from '../http-requests-in-flight.ts'
-import type { WriteIntake, WriteRequest } from '../http-write-intake.ts'
-import type { WritePlan } from '../http-write-plans.ts'
+import type { WriteIntake } from '../http-write-intake.ts'
 import { MEMORY_FULL } from '../http-write-refusals.ts'
 import type { FastAnswers } from './fast-answers.ts'
+import { FastRequest } from './fast-request.ts'
+import { copyOf, IncomingBody } from './incoming-body.ts'
+import { OwnReads } from './own-reads.ts'
 import type { PlannedHead } from './planned-heads.ts'
 
 const HEAD_END = Buffer.from('\r\n\r\n')
 const EMPTY = Buffer.alloc(0)
-/** What a body may keep alive of the chunk that it came in, beside itself: a usual head. */
-const KEPT_BESIDE_MAX_BYTES = 1024
+/** Heads are read into it, by all connections: what is to stay of it is copied at once. */
+const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024)
 const UNEXPECTED_END = refusedReply(400, 'unexpected EOF')
 
 /** What the connections of one listener share. */
@@ -62,13 +64,13 @@ export interface FastParts {
 
 interface Incoming {
   readonly head: PlannedHead
-  readonly chunks: Buffer[]
-  bytes: number
+  readonly body: IncomingBody
 }
 
 export class FastConnection {
   readonly #socket: Socket
   readonly #parts: FastParts
+  readonly #reads: OwnReads | undefined
   readonly #client = new Client()
   /** Not answered yet, in the order in which they came. */
   readonly #owed: FastRequest[] = []
@@ -89,7 +91,9 @@ export class FastConnection {
     this.#socket = socket
     this.#parts = parts
     this.#activeAtMs = parts.clock.monotonicMs()
-    socket.on('data', this.#onData)
+    this.#reads = OwnReads.of(socket, { room: this.#room, onRead: this.#onRead })
+    if (this.#reads === undefined) socket.on('data', this.#onData)
+    else socket.resume()
     socket.on('end', this.#onEnd)
     socket.on('drain', this.#onDrain)
     socket.on('close', this.#onClose)
@@ -124,7 +128,7 @@ export class FastConnection {
   }
 
   /** Writes what can be answered, in the order in which it was asked. */
-  flush(): void {
+  readonly #flush = (): void => {
     const { answers, requestsInFlight } = this.#parts
     let text = ''
     for (let first = this.#owed[0]; first?.reply !== undefined; first = this.#owed[0]) {
@@ -152,6 +156,18 @@ export class FastConnection {
     return this.#isLeaving || (this.#parts.requestsInFlight.isDraining && isDone)
   }
 
+  readonly #room = (): Buffer => this.#incoming?.body.room() ?? READ_BUFFER
+
+  readonly #onRead = (bytes: number, room: Buffer): void => {
+    if (room === READ_BUFFER) return this.#onData(room.subarray(0, bytes))
+    this.#activeAtMs = this.#parts.clock.monotonicMs()
+    // Else it was for a body that is refused by now.
+    if (this.#incoming === undefined || !this.#take(this.#incoming, bytes)) return
+    this.#incoming.body.advance(bytes)
+    this.#finishIfWhole(this.#incoming)
+  }
+
+  /** What is kept of the chunk is copied. */
   readonly #onData = (chunk: Buffer): void => {
     this.#activeAtMs = this.#parts.clock.monotonicMs()
     let at = 0
@@ -162,7 +178,7 @@ export class FastConnection {
       }
       const end = chunk.indexOf(HEAD_END, at)
       const head = end < 0 ? undefined : this.#parts.headOf(chunk.toString('latin1', at, end))
-      if (head === undefined) return this.#giveAway(chunk.subarray(at))
+      if (head === undefined) return this.#giveAway(Buffer.from(chunk.subarray(at)))
       at = end + HEAD_END.length
       this.#begin(head)
     }
@@ -204,36 +220,41 @@ export class FastConnection {
     this.#isNew = false
     this.#begunAtMs = clock.monotonicMs()
     if (head.bodyBytes === 0) this.#finish(head, EMPTY)
-    else this.#incoming = { head, chunks: [], bytes: 0 }
+    else this.#incoming = { head, body: new IncomingBody(head.bodyBytes) }
   }
 
   /** @returns where in the chunk it was left off */
   #receive(incoming: Incoming, chunk: Buffer, at: number): number {
-    const { memory } = this.#parts
-    const { head, chunks } = incoming
-    const end = Math.min(chunk.length, at + head.bodyBytes - incoming.bytes)
-    const isWhole = incoming.bytes + end - at === head.bodyBytes
-    if (isWhole && chunks.length === 0) {
+    const { head, body } = incoming
+    const end = Math.min(chunk.length, at + body.missingBytes)
+    if (end - at === head.bodyBytes) {
       this.#incoming = undefined
-      this.#finish(head, bodyOf(chunk, at, end))
+      this.#finish(head, copyOf(chunk, at, end))
       return end
     }
-    if (!memory.tryTake(end - at)) {
-      this.#parts.counters.memoryFullRequests++
-      this.#refuseBody(head, MEMORY_FULL)
-      return chunk.length
-    }
-    chunks.push(chunk.subarray(at, end))
-    incoming.bytes += end - at
-    if (isWhole) {
-      this.#forgetBody()
-      this.#finish(head, Buffer.concat(chunks, head.bodyBytes))
-    }
+    if (!this.#take(incoming, end - at)) return chunk.length
+    body.append(chunk, at, end)
+    this.#finishIfWhole(incoming)
     return end
   }
 
+  /** Charges a part of a body to the memory budget. @returns false when it is refused for that */
+  #take(incoming: Incoming, bytes: number): boolean {
+    if (this.#parts.memory.tryTake(bytes)) return true
+    this.#parts.counters.memoryFullRequests++
+    this.#refuseBody(incoming.head, MEMORY_FULL)
+    return false
+  }
+
+  #finishIfWhole({ head, body }: Incoming): void {
+    if (body.missingBytes > 0) return
+    this.#parts.memory.handOn(body.bytes)
+    this.#incoming = undefined
+    this.#finish(head, body.whole())
+  }
+
   #finish(head: PlannedHead, body: Buffer): void {
-    const request = new FastRequest(this, this.#client, head)
+    const request = new FastRequest(head, this.#client, this.#flush)
     this.#owed.push(request)
     this.#parts.intake.take(request, body)
     if (head.isLast) this.#isLeaving = true
@@ -244,13 +265,13 @@ export class FastConnection {
     this.#isBodyCut = true
     this.#isLeaving = true
     this.#forgetBody()
-    const request = new FastRequest(this, this.#client, head)
+    const request = new FastRequest(head, this.#client, this.#flush)
     this.#owed.push(request)
     request.answer(reply)
   }
 
   #forgetBody(): void {
-    if (this.#incoming !== undefined) this.#parts.memory.giveBack(this.#incoming.bytes)
+    if (this.#incoming !== undefined) this.#parts.memory.giveBack(this.#incoming.body.bytes)
     this.#incoming = undefined
   }
 
@@ -278,6 +299,7 @@ export class FastConnection {
     socket.off('drain', this.#onDrain)
     socket.off('close', this.#onClose)
     socket.off('error', onError)
+    this.#reads?.release()
     this.#parts.onGone(this)
     socket.unshift(rest)
     this.#parts.giveToNode(socket)
@@ -305,38 +327,5 @@ export class FastConnection {
   }
 }
 
-/** A body whose end stands in the chunk that it began in. */
-function bodyOf(chunk: Buffer, from: number, to: number): Buffer {
-  const body = chunk.subarray(from, to)
-  return chunk.length - body.length <= KEPT_BESIDE_MAX_BYTES ? body : Buffer.from(body)
-}
-
 /** `close` comes after it. */
 function onError(): void {}
-
-class FastRequest implements WriteRequest {
-  readonly head: PlannedHead
-  readonly client: Client
-  readonly #connection: FastConnection
-  /** Once it is known, and until it is written. */
-  reply: Reply | undefined
-
-  constructor(connection: FastConnection, client: Client, head: PlannedHead) {
-    this.#connection = connection
-    this.client = client
-    this.head = head
-  }
-
-  get plan(): WritePlan {
-    return this.head.plan
-  }
-
-  get isGzip(): boolean {
-    return this.head.isGzip
-  }
-
-  answer(reply: Reply): void {
-    this.reply = reply
-    this.#connection.flush()
-  }
-}

@@ -15,6 +15,7 @@ import { Client, errors, Pool } from 'undici'
 import type { HttpOutputConfig } from '../../config/config.ts'
 import { type Clock, sleep, type Timer } from '../../std/clock.ts'
 import { errorCode, errorText } from '../../std/errors.ts'
+import type { Memory } from '../../std/memory-budget.ts'
 import {
   ANSWERED,
   type Batch,
@@ -44,6 +45,7 @@ export interface HttpDestinationOptions {
   readonly config: HttpOutputConfig
   readonly clock: Clock
   readonly userAgent: string
+  readonly memory: Memory
 }
 
 export function openHttpDestination(options: HttpDestinationOptions): Destination {
@@ -57,6 +59,7 @@ class HttpDestination implements Destination {
   readonly #pool: Pool
   readonly #connection: Client.Options
   readonly #userAgent: string
+  readonly #memory: Memory
   /** Connections that wait for the answer to a `/ping`. */
   readonly #probing = new Set<Client>()
 
@@ -65,6 +68,7 @@ class HttpDestination implements Destination {
     this.#config = config
     this.#clock = options.clock
     this.#userAgent = options.userAgent
+    this.#memory = options.memory
     this.#renderer = new HttpRequestRenderer(config, options.userAgent)
     this.#connection = connectionOptions(config)
     this.#pool = new Pool(config.origin, {
@@ -89,8 +93,10 @@ class HttpDestination implements Destination {
     const onBegun = () => {
       timer = this.#clock.startTimer(this.#config.timeoutMs, onTimeout)
     }
+    this.#memory.take(request.copiedBytes)
     const exchange = startExchange(this.#pool, request, onBegun)
     const result = await exchange.done
+    this.#memory.giveBack(request.copiedBytes)
     timer?.cancel()
     hanging?.abort()
     if (result.kind === 'failed') return unansweredVerdict(result)
@@ -118,7 +124,7 @@ class HttpDestination implements Destination {
     const timer = this.#clock.startTimer(PROBE_TIMEOUT_MS, () => void client.destroy())
     const headers = ['user-agent', this.#userAgent]
     const path = this.#config.paths.ping
-    const result = await startExchange(client, { method: 'GET', path, headers, body: null }).done
+    const result = await startExchange(client, { method: 'GET', path, headers, body: [] }).done
     timer.cancel()
     this.#probing.delete(client)
     await client.destroy()

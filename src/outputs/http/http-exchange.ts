@@ -10,18 +10,21 @@ import type { Dispatcher } from 'undici'
 import type { Answer } from './answer.ts'
 import { salvageRefusal } from './http-salvage.ts'
 
+/** Bodies from here on are sent in parts, of which nothing is kept once they are sent. */
+const PARTS_MIN_BYTES = 32 * 1024
 /** More of an answer is never needed: error texts of the longest useful kind are far below it. */
 const ANSWER_BODY_MAX_BYTES = 64 * 1024
 
 export interface ExchangeRequest {
   readonly method: 'GET' | 'POST'
   readonly path: string
-  /** Names and values in turn. */
-  readonly headers: string[]
+  /** Names and values in turn; none says how long the body is. */
+  readonly headers: readonly string[]
   /**
-   * Parts are sent one after the other and not joined: copying large ones costs more than it saves.
+   * Sent one after the other and not joined: copying large ones costs more than it saves. None: no
+   * body.
    */
-  readonly body: Buffer | readonly Buffer[] | null
+  readonly body: readonly Buffer[]
 }
 
 export type Exchange = { readonly kind: 'answer'; readonly answer: Answer } | FailedExchange
@@ -52,13 +55,32 @@ export function startExchange(
 ): RunningExchange {
   const handler = new ExchangeHandler(onBegun)
   try {
-    const { body } = request
-    const isBuffer = body === null || Buffer.isBuffer(body)
-    dispatcher.dispatch({ ...request, body: isBuffer ? body : Readable.from(body) }, handler)
+    dispatcher.dispatch(dispatchOptions(request), handler)
   } catch (error) {
     handler.onResponseError(undefined, error instanceof Error ? error : new Error(String(error)))
   }
   return handler
+}
+
+function dispatchOptions(request: ExchangeRequest): Dispatcher.DispatchOptions {
+  const { method, path, body } = request
+  const headers = [...request.headers]
+  const bytes = body.reduce((sum, { length }) => sum + length, 0)
+  const [only = null] = body
+  if (body.length <= 1 && bytes < PARTS_MIN_BYTES) return { method, path, headers, body: only }
+  headers.push('content-length', String(bytes))
+  return { method, path, headers, body: Readable.from(eachOnce(body.toReversed())) }
+}
+
+/**
+ * undici keeps a request's body longer than its answer, and V8 then keeps it until the whole heap
+ * is marked (docs/decisions/young-bodies.md); so the body that it gets holds nothing any more once
+ * it has been sent.
+ *
+ * @param left the last one first; emptied
+ */
+function* eachOnce(left: Buffer[]): Generator<Buffer> {
+  for (let part = left.pop(); part !== undefined; part = left.pop()) yield part
 }
 
 class ExchangeHandler implements Dispatcher.DispatchHandler, RunningExchange {

@@ -8,7 +8,7 @@
 import type { HttpOutputConfig, OutputCredentials } from '../../config/config.ts'
 import { renderV1Precision } from '../../line-protocol/precision.ts'
 import { unreachable } from '../../std/errors.ts'
-import type { Credentials, WriteTarget } from '../../write/write.ts'
+import { type Credentials, packedBody, type WriteTarget } from '../../write/write.ts'
 import type { Batch } from '../destination.ts'
 import type { ExchangeRequest } from './http-exchange.ts'
 import { packBodies } from './packed-bodies.ts'
@@ -17,6 +17,11 @@ import { packBodies } from './packed-bodies.ts'
 const GZIP_MIN_BYTES = 1024
 /** Bodies of this size on average are sent as they are; smaller ones are joined into one. */
 const PART_MIN_BYTES = 32 * 1024
+
+export interface BatchRequest extends ExchangeRequest {
+  /** Of the body, what is not the writes' own bytes but a copy. */
+  readonly copiedBytes: number
+}
 
 interface TargetParts {
   readonly path: string
@@ -33,7 +38,7 @@ export class HttpRequestRenderer {
     this.#userAgent = userAgent
   }
 
-  async render(batch: Batch): Promise<ExchangeRequest> {
+  async render(batch: Batch): Promise<BatchRequest> {
     const first = batch.writes[0]
     if (first === undefined) throw new Error('BUG: a batch without writes')
     switch (first.kind) {
@@ -48,14 +53,21 @@ export class HttpRequestRenderer {
     }
   }
 
-  async #renderLines(batch: Batch): Promise<ExchangeRequest> {
+  async #renderLines(batch: Batch): Promise<BatchRequest> {
     const { path, headers } = this.#targetParts(batch.target)
-    const bodies = batch.writes.map((write) => write.body)
     if (this.#config.gzip && batch.bytes >= GZIP_MIN_BYTES) {
-      const members = await packBodies(batch.writes, this.#config.dialect === 'v1')
-      return withBodies(path, [...headers, 'content-encoding', 'gzip'], members)
+      const body = await packBodies(batch.writes, this.#config.dialect === 'v1')
+      const ofClients = new Set(batch.writes.map(packedBody))
+      const copiedBytes = totalBytes(body.filter((member) => !ofClients.has(member)))
+      const gzipHeaders = [...headers, 'content-encoding', 'gzip']
+      return { method: 'POST', path, headers: gzipHeaders, body, copiedBytes }
     }
-    return withBodies(path, headers, bodies)
+    const bodies = batch.writes.map((write) => write.body)
+    if (bodies.length === 1 || batch.bytes >= bodies.length * PART_MIN_BYTES) {
+      return { method: 'POST', path, headers, body: bodies, copiedBytes: 0 }
+    }
+    const body = [Buffer.concat(bodies, batch.bytes)]
+    return { method: 'POST', path, headers, body, copiedBytes: batch.bytes }
   }
 
   #targetParts(target: WriteTarget): TargetParts {
@@ -75,18 +87,19 @@ export class HttpRequestRenderer {
     return parts
   }
 
-  #renderStatement(target: WriteTarget, text: Buffer): ExchangeRequest {
+  #renderStatement(target: WriteTarget, text: Buffer): BatchRequest {
     const query = this.#credentialsQuery(target.credentials)
     const headers = this.#headers(target.credentials, 'application/x-www-form-urlencoded')
     const body = Buffer.from(`q=${encodeURIComponent(text.toString('utf8'))}`)
-    return { method: 'POST', path: withQuery(this.#config.paths.query, query), headers, body }
+    const path = withQuery(this.#config.paths.query, query)
+    return { method: 'POST', path, headers, body: [body], copiedBytes: body.length }
   }
 
   #renderOpaque(
     target: WriteTarget,
     body: Buffer,
     bodyHeaders: Readonly<Record<string, string>>,
-  ): ExchangeRequest {
+  ): BatchRequest {
     const query = [
       `db=${encodeURIComponent(target.database)}`,
       ...retentionPolicyQuery(target),
@@ -95,12 +108,8 @@ export class HttpRequestRenderer {
     const { 'content-type': contentType = 'application/octet-stream', ...others } = bodyHeaders
     const headers = this.#headers(target.credentials, contentType)
     for (const [name, value] of Object.entries(others)) headers.push(name, value)
-    return {
-      method: 'POST',
-      path: withQuery(this.#config.paths.prometheusWrite, query),
-      headers,
-      body,
-    }
+    const path = withQuery(this.#config.paths.prometheusWrite, query)
+    return { method: 'POST', path, headers, body: [body], copiedBytes: 0 }
   }
 
   #headers(credentials: Credentials, contentType: string): string[] {
@@ -118,25 +127,8 @@ export class HttpRequestRenderer {
   }
 }
 
-/** One body of all of them. */
-function withBodies(
-  path: string,
-  headers: readonly string[],
-  bodies: readonly Buffer[],
-): ExchangeRequest {
-  const [only] = bodies
-  if (bodies.length === 1 && only)
-    return { method: 'POST', path, headers: [...headers], body: only }
-  const bytes = bodies.reduce((sum, { length }) => sum + length, 0)
-  if (bytes < bodies.length * PART_MIN_BYTES) {
-    return { method: 'POST', path, headers: [...headers], body: Buffer.concat(bodies, bytes) }
-  }
-  return {
-    method: 'POST',
-    path,
-    headers: [...headers, 'content-length', String(bytes)],
-    body: bodies,
-  }
+function totalBytes(buffers: readonly Buffer[]): number {
+  return buffers.reduce((sum, { length }) => sum + length, 0)
 }
 
 function retentionPolicyQuery(target: WriteTarget): string[] {

@@ -1,0 +1,81 @@
+/**
+ * Things by numbers that rise: as a Map, for what mostly goes soon after it came.
+ *
+ *     slots    ▒ 17 18  –  20 ▒ ▒ ▒       by the last bits of the number, used again and again
+ *     stayed   { 9: … }                   gave its slot to a newer one
+ *
+ * A Map into which things come and from which they go makes itself a new table time and again. A
+ * former table that has come into V8's old generation keeps all that stood in it, dead or not,
+ * until the whole heap is marked: of large bodies that was nearly every one
+ * (docs/decisions/young-bodies.md). Here nothing is left behind.
+ */
+
+const SLOTS_MIN = 16
+/** Beyond so many at once, the older ones stay in a Map. */
+const SLOTS_MAX = 4096
+const FREE = -1
+
+export class Numbered<T> {
+  #numbers: number[] = new Array<number>(SLOTS_MIN).fill(FREE)
+  #things: (T | undefined)[] = new Array<T | undefined>(SLOTS_MIN).fill(undefined)
+  readonly #stayed = new Map<number, T>()
+  #slotsTaken = 0
+
+  get size(): number {
+    return this.#slotsTaken + this.#stayed.size
+  }
+
+  get(number: number): T | undefined {
+    const slot = this.#slotOf(number)
+    if (this.#numbers[slot] === number) return this.#things[slot]
+    return this.#stayed.size === 0 ? undefined : this.#stayed.get(number)
+  }
+
+  /** @param number at least 0, and none that is in there */
+  set(number: number, thing: T): void {
+    if (this.#slotsTaken * 2 >= this.#numbers.length) this.#grow()
+    const slot = this.#slotOf(number)
+    const former = this.#numbers[slot] ?? FREE
+    if (former === FREE) this.#slotsTaken++
+    else this.#stayed.set(former, this.#things[slot] as T)
+    this.#numbers[slot] = number
+    this.#things[slot] = thing
+  }
+
+  delete(number: number): void {
+    const slot = this.#slotOf(number)
+    if (this.#numbers[slot] === number) {
+      this.#numbers[slot] = FREE
+      this.#things[slot] = undefined
+      this.#slotsTaken--
+    } else if (this.#stayed.size > 0) this.#stayed.delete(number)
+  }
+
+  /** All that are there now, by their numbers. */
+  inOrder(): T[] {
+    const all: [number, T][] = [...this.#stayed]
+    for (const [slot, number] of this.#numbers.entries()) {
+      if (number !== FREE) all.push([number, this.#things[slot] as T])
+    }
+    return all.sort(([a], [b]) => a - b).map(([, thing]) => thing)
+  }
+
+  #slotOf(number: number): number {
+    return number & (this.#numbers.length - 1)
+  }
+
+  #grow(): void {
+    const numbers = this.#numbers
+    const things = this.#things
+    if (numbers.length >= SLOTS_MAX) return
+    this.#numbers = new Array<number>(numbers.length * 2).fill(FREE)
+    this.#things = new Array<T | undefined>(numbers.length * 2).fill(undefined)
+    for (const [from, number] of numbers.entries()) {
+      if (number === FREE) continue
+      const to = this.#slotOf(number)
+      this.#numbers[to] = number
+      this.#things[to] = things[from]
+    }
+    things.fill(undefined)
+  }
+}
