@@ -30,14 +30,16 @@ import { errorCode, errorText, RelayError } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
 import { renderCount } from '../../std/units.ts'
 import type { FileSystem } from './file-system.ts'
+import { GroupBuffer } from './group-buffer.ts'
 import type { SegmentSize } from './log-bounds.ts'
 import { LogReader } from './log-reader.ts'
 import { Quarantine } from './quarantine.ts'
-import { encodeRecord, type PreparedRecord, prepareRecord, type RecordContent } from './record.ts'
+import { prepareRecord, type RecordContent } from './record.ts'
 import { type Recovered, recoverSegments } from './recover-segments.ts'
 import { Segment } from './segment.ts'
 import { NONCE_BYTES } from './segment-header.ts'
 import type { SegmentInfo, SegmentList } from './segment-list.ts'
+import { type AppendResult, WaitingRecord } from './waiting-record.ts'
 
 export const SEGMENT_BYTES = 64 * 1024 * 1024
 /** Longer groups gain no throughput and make the first in them wait. */
@@ -60,23 +62,12 @@ export interface SegmentLogOptions {
   readonly segmentBytes?: number
 }
 
-export type AppendResult =
-  | { readonly kind: 'durable' }
-  /** It may or may not come back after a restart; nobody may be told that it is stored. */
-  | { readonly kind: 'failed'; readonly error: unknown; readonly failuresInRow: number }
-
 export interface Appending {
   readonly sequence: number
   /** Its length in the segment. */
   readonly bytes: number
   /** Never rejects. */
   readonly result: Promise<AppendResult>
-}
-
-interface Waiting {
-  readonly record: PreparedRecord
-  readonly sequence: number
-  readonly resolve: (result: AppendResult) => void
 }
 
 /**
@@ -99,7 +90,8 @@ export class SegmentLog implements AsyncDisposable {
   #nextSequence: number
   #syncedBelow: number
   #active: Segment | undefined
-  #waiting: Waiting[] = []
+  #waiting: WaitingRecord[] = []
+  readonly #groupBuffer = new GroupBuffer()
   #writing: Promise<void> | undefined
   #trimming: Promise<void> = Promise.resolve()
   #failuresInRow = 0
@@ -164,10 +156,10 @@ export class SegmentLog implements AsyncDisposable {
     const record = prepareRecord(content)
     if (record === undefined) return undefined
     const sequence = this.#nextSequence++
-    const { promise: result, resolve } = Promise.withResolvers<AppendResult>()
-    this.#waiting.push({ record, sequence, resolve })
+    const waiting = new WaitingRecord(record, sequence)
+    this.#waiting.push(waiting)
     this.#startWriting()
-    return { sequence, bytes: record.bytes, result }
+    return { sequence, bytes: record.bytes, result: waiting.result }
   }
 
   /** A reader of all records from `fromSequence` on; to be disposed. */
@@ -231,7 +223,7 @@ export class SegmentLog implements AsyncDisposable {
   }
 
   async #writeGroup(): Promise<void> {
-    let group: readonly Waiting[] = this.#waiting.slice(0, 1)
+    let group: readonly WaitingRecord[] = this.#waiting.slice(0, 1)
     try {
       const [first] = group
       assert(first !== undefined)
@@ -250,11 +242,11 @@ export class SegmentLog implements AsyncDisposable {
     this.#failuresInRow = 0
     this.#syncedGroups++
     this.#syncedBelow = (group.at(-1)?.sequence ?? 0) + 1
-    for (const { resolve } of group) resolve({ kind: 'durable' })
+    for (const waiting of group) waiting.settle({ kind: 'durable' })
   }
 
   /** As many of those that wait as fit, at least one. */
-  #nextGroup(): readonly Waiting[] {
+  #nextGroup(): readonly WaitingRecord[] {
     const maxBytes = Math.min(GROUP_MAX_BYTES, this.#active?.freeBytes ?? 0)
     let bytes = 0
     const tooMany = this.#waiting.findIndex(({ record }, index) => {
@@ -264,17 +256,10 @@ export class SegmentLog implements AsyncDisposable {
     return tooMany < 0 ? [...this.#waiting] : this.#waiting.slice(0, tooMany)
   }
 
-  async #appendGroup(group: readonly Waiting[]): Promise<void> {
+  async #appendGroup(group: readonly WaitingRecord[]): Promise<void> {
     const segment = this.#active
     assert(segment !== undefined)
-    const bytes = group.reduce((sum, { record }) => sum + record.bytes, 0)
-    const into = Buffer.allocUnsafe(bytes)
-    let at = 0
-    for (const { record, sequence } of group) {
-      encodeRecord(record, sequence, segment.seal, { into, at })
-      at += record.bytes
-    }
-    await segment.append(into)
+    await segment.append(this.#groupBuffer.encode(group, segment.seal))
   }
 
   /** Closes the segment that is written and begins the next one. */
@@ -307,7 +292,7 @@ export class SegmentLog implements AsyncDisposable {
     this.#active = undefined
   }
 
-  async #fail(group: readonly Waiting[], error: unknown): Promise<void> {
+  async #fail(group: readonly WaitingRecord[], error: unknown): Promise<void> {
     await this.#closeActive()
     this.#failuresInRow++
     const failuresInRow = this.#failuresInRow
@@ -319,7 +304,7 @@ export class SegmentLog implements AsyncDisposable {
       const what = `log: cannot put ${renderCount(group.length, 'write')} on disk in ${folder}`
       logger.error({ folder, failuresInRow }, `${what}: ${errorText(error)}; ${next}`)
     }
-    for (const { resolve } of group) resolve({ kind: 'failed', error, failuresInRow })
+    for (const waiting of group) waiting.settle({ kind: 'failed', error, failuresInRow })
   }
 
   async #trim(sequence: number): Promise<void> {
