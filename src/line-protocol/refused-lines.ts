@@ -12,6 +12,7 @@
  * make the count disagree.
  */
 
+import type { Steps } from '../std/slices.ts'
 import { byteAt, COMMA, isEscaped, latin1, NUL, QUOTE, SPACE, skipBlanks, TAB } from './bytes.ts'
 import { eachField } from './fields.ts'
 import type { Span } from './key.ts'
@@ -46,6 +47,8 @@ export interface SiftedBody {
   readonly refused: readonly Buffer[]
 }
 
+/** Looked at in one step: a millisecond, or some. */
+const STEP_LINES = 1_000
 const UNKNOWN: RefusalClue = { kind: 'unknown' }
 
 /** Behind other words, as in `failure writing points to database: partial write: field type …`. */
@@ -94,23 +97,36 @@ export function withDropped(text: string, count: number): string {
 }
 
 /**
- * Parts the lines that were refused from the others.
+ * Parts the lines that were refused from the others, some at each step: many lines take their time.
  *
  * @param bodies as they were sent, one after the other
  * @returns per body; `undefined` when the lines that fit the clue are not exactly `refusedCount`
  */
-export function siftRefused(
+export function* siftRefused(
   bodies: readonly Buffer[],
   clue: RefusalClue,
   refusedCount: number,
-): readonly SiftedBody[] | undefined {
+): Steps<readonly SiftedBody[] | undefined> {
   const lines = bodies.map(linesOf)
   const total = lines.reduce((sum, { length }) => sum + length, 0)
-  const fits = refusedCount === total ? () => true : lineTest(lines, clue, refusedCount)
+  const fits = refusedCount === total ? () => true : yield* lineTest(lines, clue, refusedCount)
   if (fits === undefined) return undefined
-  const refused = lines.map((each) => each.filter(fits))
+  const refused: Line[][] = []
+  for (const each of lines) refused.push(yield* inSteps(each, (some) => some.filter(fits)))
   if (refused.reduce((sum, { length }) => sum + length, 0) !== refusedCount) return undefined
   return bodies.map((body, at) => sift(body, lines[at]?.length ?? 0, refused[at] ?? []))
+}
+
+function* inSteps<T>(
+  lines: readonly Line[],
+  step: (some: readonly Line[]) => readonly T[],
+): Steps<T[]> {
+  const all: T[] = []
+  for (let at = 0; at < lines.length; at += STEP_LINES) {
+    for (const each of step(lines.slice(at, at + STEP_LINES))) all.push(each)
+    yield
+  }
+  return all
 }
 
 interface Line extends Span {
@@ -142,16 +158,16 @@ function sift(body: Buffer, lineCount: number, refused: readonly Span[]): Sifted
 }
 
 /** @returns `undefined` when no test can tell */
-function lineTest(
+function* lineTest(
   lines: readonly (readonly Line[])[],
   clue: RefusalClue,
   refusedCount: number,
-): LineTest | undefined {
+): Steps<LineTest | undefined> {
   switch (clue.kind) {
     case 'field':
       return fieldTest(clue)
     case 'oldest':
-      return oldestTest(lines.flat(), refusedCount)
+      return yield* oldestTest(lines.flat(), refusedCount)
     case 'line-numbers': {
       const all = lines.flat()
       const refused = new Set(clue.lines.map((number) => all[number]))
@@ -162,8 +178,9 @@ function lineTest(
   }
 }
 
-function oldestTest(lines: readonly Line[], refusedCount: number): LineTest | undefined {
-  const sorted = BigInt64Array.from(lines, timeOf).sort()
+function* oldestTest(lines: readonly Line[], refusedCount: number): Steps<LineTest | undefined> {
+  const times = yield* inSteps(lines, (some) => some.map(timeOf))
+  const sorted = BigInt64Array.from(times).sort()
   const newestRefused = sorted[refusedCount - 1]
   const oldestKept = sorted[refusedCount]
   if (newestRefused === undefined || oldestKept === undefined) return undefined

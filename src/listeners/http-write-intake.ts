@@ -10,7 +10,7 @@
  * gzip bodies are unpacked on other threads. What comes behind one waits as it came, packed, and
  * counts against the memory budget meanwhile.
  *
- * Limits: http-limits.ts. A body is scanned for SCAN_SLICE_MS at a time, then everybody else has a
+ * Limits: http-limits.ts. A body is scanned for SLICE_MS at a time, then everybody else has a
  * turn; it counts against the memory budget meanwhile.
  */
 
@@ -20,6 +20,7 @@ import type { Relay } from '../relay/relay.ts'
 import type { Clock } from '../std/clock.ts'
 import { unreachable } from '../std/errors.ts'
 import type { Memory } from '../std/memory-budget.ts'
+import { SLICE_MS } from '../std/slices.ts'
 import type { Client } from '../write/client.ts'
 import { type Reply, refusedReply, STORED } from '../write/reply.ts'
 import type { LinesWrite } from '../write/write.ts'
@@ -29,8 +30,6 @@ import { MEMORY_FULL, TOO_LARGE } from './http-write-refusals.ts'
 import type { BodyOptions } from './request-body.ts'
 import { type UnpackResult, unpackGzip } from './request-unpack.ts'
 
-/** Longest time in which nothing else of the program runs, but for one piece more. */
-const SCAN_SLICE_MS = 20
 /** Read between two looks at the clock: at worst, when no line is ordinary, some milliseconds. */
 const SCAN_PIECE_BYTES = 64 * 1024
 
@@ -172,7 +171,7 @@ export class WriteIntake {
   #scanSlice(scan: LineScan): boolean {
     const { clock } = this.#options
     if (scan.read(SCAN_PIECE_BYTES)) return true
-    const untilMs = clock.monotonicMs() + SCAN_SLICE_MS
+    const untilMs = clock.monotonicMs() + SLICE_MS
     while (clock.monotonicMs() < untilMs) if (scan.read(SCAN_PIECE_BYTES)) return true
     return false
   }

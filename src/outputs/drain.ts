@@ -24,7 +24,7 @@ import type { Holds } from './holds.ts'
 import type { OutputHealth } from './output-health.ts'
 import type { OutputLog } from './output-log.ts'
 import { type Group, type Part, toBatch } from './part.ts'
-import type { Refusals } from './refusals.ts'
+import type { Refusals, Sifted } from './refusals.ts'
 import type { Setbacks } from './setbacks.ts'
 import type { StreamDrain } from './stream-drain.ts'
 
@@ -151,7 +151,7 @@ export class Drain {
   }
 
   async #attempt(stream: StreamDrain, group: Group): Promise<void> {
-    const { backlog, clock, config, destination, health, log } = this.#options
+    const { backlog, clock, config, destination, health, log, refusals } = this.#options
     for (const { taken } of group.parts) taken.entry.begunCount++
     const batch = toBatch(group)
     backlog.counters.attempts++
@@ -163,10 +163,11 @@ export class Drain {
     stream.pace.begin(clock.monotonicMs(), entryBytesOf(group.parts))
     const verdict = await destination.send(batch, { onTimeout })
     stream.pace.end(clock.monotonicMs(), verdict.kind === 'retry' ? 0 : entryBytesOf(group.parts))
-    if (!this.#isClosed) this.#obey(stream, group, verdict)
+    const sifted = verdict.kind === 'partly' ? await refusals.sift(group, verdict) : undefined
+    if (!this.#isClosed) this.#obey(stream, group, verdict, sifted)
   }
 
-  #obey(stream: StreamDrain, group: Group, verdict: Verdict): void {
+  #obey(stream: StreamDrain, group: Group, verdict: Verdict, sifted: Sifted): void {
     const { health, holds, refusals, setbacks } = this.#options
     if (verdict.kind === 'retry') return setbacks.retry(stream, group, verdict)
     if (verdict.kind === 'hold' && verdict.scope === 'output') {
@@ -191,7 +192,7 @@ export class Drain {
       case 'delivered':
         return this.#deliver(stream, group, verdict)
       case 'partly':
-        return refusals.partly(stream, group, verdict)
+        return refusals.partly(stream, group, verdict, sifted)
       case 'split':
         return refusals.split(stream, group, verdict)
       case 'refused':

@@ -17,9 +17,10 @@
  * as refused as the destination has counted it.
  */
 
-import { siftRefused, withDropped } from '../line-protocol/refused-lines.ts'
+import { type SiftedBody, siftRefused, withDropped } from '../line-protocol/refused-lines.ts'
 import type { Entry } from '../log/entry.ts'
 import type { Clock } from '../std/clock.ts'
+import { inSlices } from '../std/slices.ts'
 import { type Reply, refusedReply } from '../write/reply.ts'
 import type { Backlog } from './backlog.ts'
 import type { Verdict } from './destination.ts'
@@ -30,6 +31,8 @@ import type { StreamDrain } from './stream-drain.ts'
 const SPLITS_MAX = 256
 
 type Partly = Extract<Verdict, { kind: 'partly' }>
+/** Per part of a group; `undefined` when nobody can tell which lines it is. */
+export type Sifted = readonly SiftedBody[] | undefined
 type Split = Extract<Verdict, { kind: 'split' }>
 
 export interface RefusalsOptions {
@@ -49,14 +52,23 @@ export class Refusals {
     this.#options = options
   }
 
-  /** Some lines of the stream's first group are refused: takes them out, or the group apart. */
-  partly(stream: StreamDrain, group: Group, verdict: Partly): void {
-    const { reply, refusedCount, clue } = verdict
-    const bodies = group.parts.map(({ write }) => write.body)
+  /**
+   * Finds out which lines of a group are refused. Changes nothing.
+   *
+   * @returns per part; `undefined` when nobody can tell
+   */
+  async sift(group: Group, { refusedCount, clue }: Partly): Promise<Sifted> {
     // In a body of another format nothing can be told apart.
     const isLines = group.parts.every(({ write }) => write.kind === 'lines')
-    const sifted = isLines && refusedCount && siftRefused(bodies, clue, refusedCount)
-    if (!sifted) return this.#partlyUnexplained(stream, group, verdict)
+    if (!isLines || refusedCount === undefined || refusedCount === 0) return undefined
+    const bodies = group.parts.map(({ write }) => write.body)
+    return await inSlices(siftRefused(bodies, clue, refusedCount), this.#options.clock)
+  }
+
+  /** Some lines of the stream's first group are refused: takes them out, or the group apart. */
+  partly(stream: StreamDrain, group: Group, verdict: Partly, sifted: Sifted): void {
+    const { reply } = verdict
+    if (sifted === undefined) return this.#partlyUnexplained(stream, group, verdict)
     const { onlyPart } = group
     const kept: Part[] = []
     for (const [index, part] of group.parts.entries()) {

@@ -10,6 +10,7 @@ import {
   siftRefused,
 } from '../../src/line-protocol/refused-lines.ts'
 import { scanLines } from '../../src/line-protocol/scan.ts'
+import { atOnce } from '../support/steps.ts'
 
 const BUDGET_MS = Number(process.env['FUZZ_MS'] ?? 1_500)
 const budget = {
@@ -94,7 +95,7 @@ function refusedBy(
 function checkSift(known: readonly (readonly KnownLine[])[], clue: RefusalClue, count: number) {
   const given = known.map((lines) => Buffer.from(textOf(lines)))
   const refused = refusedBy(clue, known.flat(), count)
-  const sifted = siftRefused(given, clue, count)
+  const sifted = atOnce(siftRefused(given, clue, count))
   if (refused?.length !== count) return assert.equal(sifted, undefined)
   assert(sifted !== undefined)
   for (const [index, { kept, keptCount, refused: gone }] of sifted.entries()) {

@@ -8,6 +8,7 @@ import {
   siftRefused,
   withDropped,
 } from '../../src/line-protocol/refused-lines.ts'
+import { atOnce } from '../support/steps.ts'
 
 const CONFLICT = 'field type conflict: input field "v" on measurement "m" is type float, already '
 const UNKNOWN: RefusalClue = { kind: 'unknown' }
@@ -83,7 +84,7 @@ type Parts = readonly (readonly [kept: string, keptCount: number, ...refused: st
 
 function check(texts: string[], clue: RefusalClue, count: number, expected: Parts | undefined) {
   const bodies = texts.map((text) => Buffer.from(text))
-  const sifted = siftRefused(bodies, clue, count)
+  const sifted = atOnce(siftRefused(bodies, clue, count))
   const parts = sifted?.map(({ kept, keptCount, refused }) => {
     return [kept.toString(), keptCount, ...refused.map(String)]
   })

@@ -8,13 +8,16 @@ import { siftRefused } from '../../../src/line-protocol/refused-lines.ts'
 import type { Verdict } from '../../../src/outputs/destination.ts'
 import { openSender, type Place } from '../../support/http-output.ts'
 import { type Influxd, openInfluxd, requireInfluxd } from '../../support/influxd.ts'
+import { atOnce } from '../../support/steps.ts'
 
 /** What is told to be refused; `undefined` when it cannot be told. */
 function refusedLines(texts: readonly string[], verdict: Verdict): string[] | undefined {
   assert(verdict.kind === 'partly', JSON.stringify(verdict))
   const { clue, refusedCount = -1 } = verdict
   const bodies = texts.map((text) => Buffer.from(text))
-  return siftRefused(bodies, clue, refusedCount)?.flatMap(({ refused }) => refused.map(String))
+  return atOnce(siftRefused(bodies, clue, refusedCount))?.flatMap(({ refused }) =>
+    refused.map(String),
+  )
 }
 
 /** Measurement by measurement: a query over several shows a field in the type of one of them. */

@@ -1,0 +1,9 @@
+import type { Steps } from '../../src/std/slices.ts'
+
+/** All steps at once. */
+export function atOnce<T>(steps: Steps<T>): T {
+  for (;;) {
+    const step = steps.next()
+    if (step.done) return step.value
+  }
+}
