@@ -10,8 +10,6 @@ import type { Dispatcher } from 'undici'
 import type { Answer } from './answer.ts'
 import { salvageRefusal } from './http-salvage.ts'
 
-/** Bodies from here on are sent in parts, of which nothing is kept once they are sent. */
-const PARTS_MIN_BYTES = 32 * 1024
 /** More of an answer is never needed: error texts of the longest useful kind are far below it. */
 const ANSWER_BODY_MAX_BYTES = 64 * 1024
 
@@ -65,9 +63,9 @@ export function startExchange(
 function dispatchOptions(request: ExchangeRequest): Dispatcher.DispatchOptions {
   const { method, path, body } = request
   const headers = [...request.headers]
-  const bytes = body.reduce((sum, { length }) => sum + length, 0)
   const [only = null] = body
-  if (body.length <= 1 && bytes < PARTS_MIN_BYTES) return { method, path, headers, body: only }
+  if (body.length <= 1) return { method, path, headers, body: only }
+  const bytes = body.reduce((sum, { length }) => sum + length, 0)
   headers.push('content-length', String(bytes))
   return { method, path, headers, body: Readable.from(eachOnce(body.toReversed())) }
 }
