@@ -33,7 +33,10 @@ import type { StreamDrain } from './stream-drain.ts'
 
 /** Of an output's bound, what writes on hold may take up. */
 const HELD_SHARE = 1 / 4
-/** With a log on disk: what an output has in memory of it, at least; beyond it reads again. */
+/**
+ * With a log on disk: what an output has in memory of it, at least; beyond it reads again, which
+ * sixteen clients with bodies of 500 KB must not make it do.
+ */
 const WINDOW_MIN_BYTES = 16 * 1024 * 1024
 /** Requests of the largest size that fit into it. */
 const WINDOW_BATCHES = 2

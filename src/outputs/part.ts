@@ -55,7 +55,8 @@ export class Taken {
   /** @param bodies the refused lines; more than `lineCount` where nobody can tell which they are */
   refuse(lineCount: number, reply: Reply, bodies: readonly Buffer[]): void {
     this.#refusedLineCount += lineCount
-    this.#refusedBodies.push(...bodies)
+    // Not as arguments, of which a stack holds no more than some hundred thousand.
+    for (const body of bodies) this.#refusedBodies.push(body)
     this.explain(reply)
   }
 

@@ -36,6 +36,7 @@ export class Numbered<T> {
     if (this.#slotsTaken * 2 >= this.#numbers.length) this.#grow()
     const slot = this.#slotOf(number)
     const former = this.#numbers[slot] ?? FREE
+    if (former === number) throw new Error(`BUG: number ${number} is taken`)
     if (former === FREE) this.#slotsTaken++
     else this.#stayed.set(former, this.#things[slot] as T)
     this.#numbers[slot] = number

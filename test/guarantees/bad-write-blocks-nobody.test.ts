@@ -220,3 +220,17 @@ function withoutRepeats(text: string): string[] {
   const last = lines.filter((line, index) => lines.lastIndexOf(line) === index)
   return last.map((line) => `${line}\n`)
 }
+
+test('hundreds of thousands of refused lines in one write are only that', async () => {
+  const refusedCount = 200_000
+  const body = Array.from({ length: refusedCount }, (_, n) => `m v=1i ${n + 1}\n`).join('')
+  const reason = 'field type conflict: input field "v" on measurement "m" is type integer'
+  const refusal = `partial write: ${reason}, already exists as type float dropped=${refusedCount}`
+  const isBad: IsBad = (request) => request.body.includes('v=1i')
+  await using setting = await open(influxError(400, refusal), { bad: 'a', isBad })
+  const { a, relay, stored } = setting
+  assert.equal((await relay.write(`${body}m v=1 1\n`)).status, 204)
+  assert.equal((await relay.write('m v=2 2')).status, 204)
+  await until(() => stored(a).includes('v=2 '), { what: 'what follows is stored' })
+  assert(stored(a).startsWith('m v=1 1\n'), 'the good line of it is stored, and first')
+})

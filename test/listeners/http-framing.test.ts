@@ -40,6 +40,23 @@ test('a client that has sent all and closes its half gets its answer', async () 
   assert.deepEqual(http.bodies(), ['m v=1 1\n'])
 })
 
+test('whoever closes its half early is answered behind a slow answer as well', async () => {
+  const first = Promise.withResolvers<Reply>()
+  const replies = [first.promise, Promise.resolve(STORED)]
+  await using http = await openTestListener({
+    accept: () => replies.shift() ?? assert.fail('a third write'),
+  })
+  await using connection = await openRawConnection(http.url)
+  const write = 'POST /write?db=a HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\nm v=1 1'
+  await connection.send(`${write}GET /ping HTTP/1.1\r\nHost: x\r\n\r\n${write}`)
+  connection.endSending()
+  await http.writes.atLeast(1)
+  first.resolve(STORED)
+  for (let answer = 0; answer < 3; answer++) {
+    assert.equal((await connection.response()).status, 204)
+  }
+})
+
 test('answers keep the order of the requests when the relay decides in another', async () => {
   const later = Promise.withResolvers<Reply>()
   let count = 0

@@ -10,7 +10,7 @@ import {
   openHttpListener,
 } from '../../src/listeners/http-listener.ts'
 import type { AcceptOptions } from '../../src/relay/relay.ts'
-import { systemClock } from '../../src/std/clock.ts'
+import { type Clock, systemClock } from '../../src/std/clock.ts'
 import type { LogFields, Logger } from '../../src/std/logger.ts'
 import { MemoryBudget } from '../../src/std/memory-budget.ts'
 import { type Reply, STORED } from '../../src/write/reply.ts'
@@ -24,6 +24,7 @@ export interface TestListenerOptions {
   readonly limits?: Partial<HttpLimits>
   readonly health?: HttpListenerOptions['health']
   readonly memoryBytes?: number
+  readonly clock?: Clock
   /** The relay's answer; stored when there is none. */
   readonly accept?: (write: Write) => Promise<Reply> | Reply
 }
@@ -84,7 +85,7 @@ export async function openTestListener(options: TestListenerOptions = {}): Promi
     },
     health: options.health ?? (() => ({ isReady: true, outputs: [] })),
     memory,
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     stampClock: new RisingClock(systemClock),
     logger: capturingLogger(logged),
     limits,

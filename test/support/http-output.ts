@@ -5,6 +5,7 @@
  *     const send = openSender(t, influxd.url)
  *     const verdict = await send(['m v=1 1\n', 'm v=2 2\n'], { db: 'd' })
  */
+import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import type { HttpOutputConfig } from '../../src/config/config.ts'
 import type { Batch, Verdict } from '../../src/outputs/destination.ts'
@@ -50,9 +51,13 @@ export function openSender(
     },
     ...changes,
   }
-  const parts = { clock: systemClock, userAgent: 'test', memory: new MemoryBudget(2 ** 30) }
+  const memory = new MemoryBudget(2 ** 30)
+  const parts = { clock: systemClock, userAgent: 'test', memory }
   const destination = openHttpDestination({ config, ...parts })
-  t.after(() => destination[Symbol.asyncDispose]())
+  t.after(async () => {
+    await destination[Symbol.asyncDispose]()
+    assert.equal(memory.usedBytes, 0, 'memory that was taken for a request is given back')
+  })
   return (texts, place) => destination.send(batchOf(texts, place), { onTimeout() {} })
 }
 

@@ -31,7 +31,7 @@ export async function openLanes(options: TestListenerOptions = {}): Promise<Lane
       // that it still owes or instead of them; the lane answers first, and lets node say it then.
       for (const [index, answer] of byFast.answers.entries()) {
         const other = byNode.answers[index]
-        if (other === undefined || isParting(answer) || isParting(other)) break
+        if (other === undefined || byFast.partings[index] || byNode.partings[index]) break
         assert.deepEqual(answer, other, `answer ${index} to ${sent}`)
       }
     },
@@ -44,6 +44,8 @@ export async function openLanes(options: TestListenerOptions = {}): Promise<Lane
 
 interface Made {
   readonly answers: readonly RawResponse[]
+  /** Of each answer, whether it is node's own word on bytes that are no request. */
+  readonly partings: readonly boolean[]
   /** Target and body of each write. */
   readonly writes: readonly (readonly [string, string])[]
 }
@@ -57,18 +59,19 @@ async function exchange(listener: TestListener, pieces: readonly Buffer[]): Prom
   }
   connection.endSending()
   await connection.closed
-  const answers: RawResponse[] = []
-  while (connection.unread.length > 0) answers.push(comparable(await connection.response()))
+  const responses: RawResponse[] = []
+  while (connection.unread.length > 0) responses.push(await connection.response())
   const writes = listener.writes.items.slice(before)
   return {
-    answers,
+    answers: responses.map(comparable),
+    partings: responses.map(isParting),
     writes: writes.map(({ target, body }) => [target.key, unstamped(body)] as const),
   }
 }
 
-/** Node's own word on bytes that are no request. */
-function isParting({ status, body }: RawResponse): boolean {
-  return body.startsWith(String(status))
+/** Of a method that is none it is a 405, as Go's. */
+function isParting({ status, headers, body }: RawResponse): boolean {
+  return headers['connection'] === 'close' && (body.startsWith(String(status)) || status === 405)
 }
 
 /** Without what differs from answer to answer, and what the one can say before the other. */

@@ -76,7 +76,7 @@ export class FastConnection {
   readonly #owed: FastRequest[] = []
   #incoming: Incoming | undefined
   /** To be given to node once nothing is owed; nothing more is read meanwhile. */
-  #rest: Buffer | undefined
+  #isForNode = false
   #isLeaving = false
   /** The rest of a body may still come. */
   #isBodyCut = false
@@ -147,12 +147,12 @@ export class FastConnection {
     this.#write(text)
     if (this.#owed.length > 0) return
     if (this.#isLeaving) this.#close()
-    else if (this.#rest !== undefined) this.#giveToNode(this.#rest)
+    else if (this.#isForNode) this.#giveToNode()
   }
 
   /** The last answer that is owed has to close it. */
   get #isToEnd(): boolean {
-    const isDone = this.#incoming === undefined && this.#rest === undefined
+    const isDone = this.#incoming === undefined && !this.#isForNode
     return this.#isLeaving || (this.#parts.requestsInFlight.isDraining && isDone)
   }
 
@@ -161,7 +161,7 @@ export class FastConnection {
   readonly #onRead = (bytes: number, room: Buffer): void => {
     if (room === READ_BUFFER) return this.#onData(room.subarray(0, bytes))
     this.#activeAtMs = this.#parts.clock.monotonicMs()
-    // Else it was for a body that is refused by now.
+    // A room whose body is refused by now.
     if (this.#incoming === undefined || !this.#take(this.#incoming, bytes)) return
     this.#incoming.body.advance(bytes)
     this.#finishIfWhole(this.#incoming)
@@ -186,7 +186,7 @@ export class FastConnection {
 
   readonly #onDrain = (): void => {
     this.#activeAtMs = this.#parts.clock.monotonicMs()
-    if (this.#rest === undefined) this.#socket.resume()
+    if (!this.#isForNode) this.#socket.resume()
   }
 
   /** The client has sent all that it will, and may still wait for answers. */
@@ -287,12 +287,14 @@ export class FastConnection {
   }
 
   #giveAway(rest: Buffer): void {
-    this.#rest = rest
+    this.#isForNode = true
     this.#socket.pause()
-    if (this.#owed.length === 0) this.#giveToNode(rest)
+    // Before the end may come: behind it nothing can be given back.
+    this.#socket.unshift(rest)
+    if (this.#owed.length === 0) this.#giveToNode()
   }
 
-  #giveToNode(rest: Buffer): void {
+  #giveToNode(): void {
     const socket = this.#socket
     socket.off('data', this.#onData)
     socket.off('end', this.#onEnd)
@@ -301,7 +303,6 @@ export class FastConnection {
     socket.off('error', onError)
     this.#reads?.release()
     this.#parts.onGone(this)
-    socket.unshift(rest)
     this.#parts.giveToNode(socket)
     socket.resume()
   }

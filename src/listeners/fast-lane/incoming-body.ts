@@ -1,15 +1,18 @@
 /**
  * A body of known length on its way in, read to where it will stay.
  *
- * A body that a client only announces costs no more than FIRST_MAX_BYTES: room beyond that is made
- * as it fills.
+ * Memory for it is taken as it comes, GROWTH times what has come at the most: a body that a client
+ * only announces costs nothing.
  */
 
-const FIRST_MAX_BYTES = 1024 * 1024
+const EMPTY = Buffer.alloc(0)
+const GROWTH = 4
+/** What is read at once into less costs more than to copy it. */
+const ROOM_MIN_BYTES = 64 * 1024
 
 export class IncomingBody {
   readonly bodyBytes: number
-  #buffer: Buffer | undefined
+  #buffer: Buffer = EMPTY
   #bytes = 0
 
   /** @param bodyBytes at least 1 */
@@ -26,10 +29,11 @@ export class IncomingBody {
     return this.bodyBytes - this.#bytes
   }
 
-  /** Where what comes next goes; not empty while something is missing. */
-  room(): Buffer {
-    const buffer = this.#roomy()
-    return this.#bytes === 0 ? buffer : buffer.subarray(this.#bytes)
+  /** Where what comes next may be read to; `undefined`: not here, it is to be appended. */
+  room(): Buffer | undefined {
+    const roomBytes = this.#buffer.length - this.#bytes
+    if (roomBytes < Math.min(this.missingBytes, ROOM_MIN_BYTES)) return undefined
+    return this.#buffer.subarray(this.#bytes)
   }
 
   /** So many bytes were read into the room. */
@@ -39,26 +43,20 @@ export class IncomingBody {
 
   /** Copies a part of what came; no more than is missing. */
   append(chunk: Buffer, from: number, to: number): void {
-    chunk.copy(this.#roomy(to - from), this.#bytes, from, to)
-    this.#bytes += to - from
+    const bytes = this.#bytes + to - from
+    if (bytes > this.#buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.min(this.bodyBytes, GROWTH * bytes))
+      this.#buffer.copy(larger, 0, 0, this.#bytes)
+      this.#buffer = larger
+    }
+    chunk.copy(this.#buffer, this.#bytes, from, to)
+    this.#bytes = bytes
   }
 
   /** All of it; nothing may be missing. */
   whole(): Buffer {
-    if (this.#buffer === undefined || this.missingBytes > 0)
-      throw new Error('BUG: a part of a body')
+    if (this.missingBytes > 0) throw new Error('BUG: a part of a body')
     return this.#buffer
-  }
-
-  #roomy(bytes = 1): Buffer {
-    const buffer = this.#buffer
-    const neededBytes = this.#bytes + bytes
-    if (buffer !== undefined && neededBytes <= buffer.length) return buffer
-    const lengthBytes = Math.max(neededBytes, FIRST_MAX_BYTES, 2 * (buffer?.length ?? 0))
-    const larger = Buffer.allocUnsafeSlow(Math.min(this.bodyBytes, lengthBytes))
-    buffer?.copy(larger, 0, 0, this.#bytes)
-    this.#buffer = larger
-    return larger
   }
 }
 

@@ -14,6 +14,8 @@ import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 
 const NODE_MAJORS: readonly number[] = [24, 25, 26]
+/** Of all connections that were released: what comes into it is copied at once. */
+const RELEASED = Buffer.allocUnsafeSlow(64 * 1024)
 
 export interface ReadSink {
   /** Where the next read may go; never empty. */
@@ -36,8 +38,6 @@ interface Handle {
 export class OwnReads {
   readonly #socket: Socket
   #sink: ReadSink | undefined
-  /** For what comes once nobody here listens. */
-  #buffer: Buffer | undefined
 
   private constructor(socket: Socket, sink: ReadSink) {
     this.#socket = socket
@@ -65,7 +65,6 @@ export class OwnReads {
   /** What is read from here on comes out of the socket as it does of any other. */
   release(): void {
     this.#sink = undefined
-    this.#buffer = Buffer.allocUnsafe(64 * 1024)
   }
 
   /** @returns false to read no more for the time being */
@@ -75,7 +74,7 @@ export class OwnReads {
     return true
   }
 
-  readonly #nextBuffer = (): Buffer | undefined => this.#sink?.room() ?? this.#buffer
+  readonly #nextBuffer = (): Buffer => this.#sink?.room() ?? RELEASED
 }
 
 /** Where node keeps what `onread` asks for; of one version all sockets have the same. */

@@ -93,10 +93,11 @@ class HttpDestination implements Destination {
     const onBegun = () => {
       timer = this.#clock.startTimer(this.#config.timeoutMs, onTimeout)
     }
-    this.#memory.take(request.copiedBytes)
+    const { copiedBytes } = request
+    this.#memory.take(copiedBytes)
     const exchange = startExchange(this.#pool, request, onBegun)
     const result = await exchange.done
-    this.#memory.giveBack(request.copiedBytes)
+    this.#memory.giveBack(copiedBytes)
     timer?.cancel()
     hanging?.abort()
     if (result.kind === 'failed') return unansweredVerdict(result)

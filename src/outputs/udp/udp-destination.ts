@@ -142,7 +142,7 @@ class LinkedDestination implements Destination {
       open++
       this.#link.send(bytes, (error) => {
         if (error !== undefined) {
-          unsent.push(...parts)
+          for (const part of parts) unsent.push(part)
           this.#logUnsent(error, bytes.length)
         }
         close()
