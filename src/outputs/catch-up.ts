@@ -218,7 +218,8 @@ export class CatchUp {
     while (!this.#ahead.isFull && !this.#isClosed) {
       if (!this.#ahead.mayLoad(0)) return this.#waitFor(MEMORY_WAIT_MS)
       const records = await this.#next(reader)
-      if (records === undefined) return
+      // It may have begun anew since `#next` has looked: these are not what comes next then.
+      if (records === undefined || this.#reader !== reader) return
       this.#untaken = this.#takeAll(records)
       if (this.#untaken.length > 0 && !this.#ahead.isFull) return this.#waitFor(MEMORY_WAIT_MS)
       emptyReads = records.length === 0 ? emptyReads + 1 : 0

@@ -4,7 +4,7 @@
  * order.
  */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import type { Clock } from '../../src/std/clock.ts'
 import { drained, openDurableRelay, Server } from '../support/durable-relay.ts'
@@ -173,8 +173,8 @@ function apply(server: Server, { isHanging, ...state }: Change): void {
   if (isHanging === false) server.release()
 }
 
-test('whatever is given up, on hold or failing: one fate for each write, and all in order', async (t) => {
-  const property = fc.asyncProperty(
+function oneFateForEach(t: TestContext) {
+  return fc.asyncProperty(
     fc.array(step, { minLength: 10, maxLength: 60, size: 'max' }),
     fc.constantFrom(2_000, 1e6),
     fc.constantFrom(40_000, 1e8),
@@ -182,8 +182,13 @@ test('whatever is given up, on hold or failing: one fate for each write, and all
       await play(await temporaryFolder(t), steps, { windowBytes, memoryBytes })
     },
   )
-  await fc.assert(property, { numRuns: scaled(12) })
-})
+}
+
+test('whatever is given up, on hold or failing: one fate for each write, and all in order', (t) =>
+  fc.assert(oneFateForEach(t), { numRuns: scaled(12) }))
+
+test('records that come back after reading has begun anew are not taken for the next ones', (t) =>
+  fc.assert(oneFateForEach(t), { seed: -1432925552, path: '33', endOnFailure: true, numRuns: 1 }))
 
 async function play(
   folder: string,
