@@ -103,7 +103,7 @@ test('a probe that waits for its output when that gives up goes back to its hold
   const [, b] = servers as [Server, Server]
   b.busyWith = 'x'
   b.missing = 'y'
-  const { relay } = await openDurableRelay(await temporaryFolder(t), servers, BOUNDED)
+  const { relay, disk } = await openDurableRelay(await temporaryFolder(t), servers, BOUNDED)
   let next = 0
   // Of now: what is read again from the disk is as old as that, and a hold has its grace.
   const write = (to: string) =>
@@ -113,11 +113,9 @@ test('a probe that waits for its output when that gives up goes back to its hold
   await until(() => outputOf(relay, 'b').heldWrites > 1, { what: 'y is on hold' })
   b.isUp = false
   await until(() => !outputOf(relay, 'b').isUp, { what: 'the output is down' })
-  const isGivenUp = async () => {
-    await write('x')
-    return outputOf(relay, 'b').outcomeLines.dropped > 0
-  }
-  while (!(await isGivenUp()));
+  // Not one segment more than its bound: the oldest one is given up, and y stands in the next.
+  while (disk.snapshot().bytes <= BOUNDED.boundBytes) await write('x')
+  await until(() => outputOf(relay, 'b').outcomeLines.dropped > 0, { what: 'b gives up' })
   assert.equal(outputOf(relay, 'b').holds, 1)
   Object.assign(b, { isUp: true, busyWith: '', missing: '' })
   await drained(relay, ['a', 'b'])
