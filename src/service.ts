@@ -31,6 +31,7 @@ import { errorText, RelayError, unreachable } from './std/errors.ts'
 import { BodyGarbage } from './std/garbage-collection.ts'
 import type { Logger } from './std/logger.ts'
 import { type Memory, MemoryBudget } from './std/memory-budget.ts'
+import type { Heap } from './std/v8-heap.ts'
 import { RisingClock } from './write/rising-clock.ts'
 
 /** Longest time that silent outputs may hold up the start. */
@@ -47,6 +48,7 @@ export interface ServiceOptions {
   /** In [0, 1). */
   readonly random: () => number
   readonly logger: Logger
+  readonly heap: Heap
 }
 
 /** What is left when the service has stopped; lines, by output. */
@@ -98,7 +100,7 @@ interface OpenRelay {
 /** Opens everything that `config` names, or rejects with nothing left open. */
 export async function openService(options: ServiceOptions): Promise<Service> {
   await using opened = new AsyncDisposableStack()
-  const garbage = new BodyGarbage()
+  const garbage = new BodyGarbage(options.heap, () => memory.usedBytes)
   const memory = new MemoryBudget(options.config.maxMemoryBytes, (bytes) => garbage.add(bytes))
   const startedAtMs = options.clock.wallMs()
   const relays: OpenRelay[] = []

@@ -11,9 +11,9 @@ import { simdProblem } from '../line-protocol/simd-module.ts'
 import { openService, type Service } from '../service.ts'
 import { systemClock } from '../std/clock.ts'
 import { errorText } from '../std/errors.ts'
-import { tuneGarbageCollection } from '../std/garbage-collection.ts'
 import type { Logger } from '../std/logger.ts'
 import { renderCount, renderWait } from '../std/units.ts'
+import { openHeap } from '../std/v8-heap.ts'
 import { createLogger } from './create-logger.ts'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK } from './io.ts'
 import { loadConfig } from './load-config.ts'
@@ -36,7 +36,6 @@ export async function run(
   io: CommandIo,
   onReady?: (service: Service) => void,
 ): Promise<number> {
-  tuneGarbageCollection()
   const { config, warnings } = loadConfig(options.configPath, io.variables)
   const { logger, flush } = createLogger({
     level: options.logLevel ?? config.logLevel,
@@ -73,6 +72,7 @@ async function serve(
     clock: systemClock,
     random: Math.random,
     logger,
+    heap: openHeap(),
   })
   logAddresses(service, logger)
   await flush() // What `onReady` prints comes after these lines.

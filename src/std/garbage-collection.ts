@@ -1,37 +1,39 @@
 /**
- * How V8 reacts to memory outside its heap, where all bodies live.
+ * When garbage is collected. All bodies live in memory outside V8's heap, and to V8 a body is one
+ * small object; left alone it either lets tens of megabytes of dead ones lie about, or marks its
+ * whole heap for every few of them, which was half of all CPU (bench/README.md).
  *
- * By default every 64 MB of buffers, freed or not, start a full mark of the heap on all cores: with
- * large bodies that was 40 % of all CPU. Counted in V8's global limit instead, buffers are
- * collected at the same peak size for a third of it (measured; bench/README.md). There V8 lets them
- * grow by a third until it marks again, which is less than what comes between two collections of
- * the young: allowed to grow by four, it has hardly a reason to mark, at the same peak size.
+ *     bodies ──16 MB──▶ the young are collected: nearly all, in a millisecond
+ *                       └── dead ones over DEAD_MAX left ──▶ the whole heap is marked
  *
- * What that still leaves lying about is tens of megabytes of dead bodies, because a body is one
- * small object to V8, and its young generation is collected by the size of objects. Bodies die
- * young, if nothing old and dead holds them (docs/decisions/young-bodies.md); so after every
- * COLLECT_AFTER_BYTES of them the young generation is collected, which costs a millisecond.
+ * Bodies die young, if nothing old and dead holds them (docs/decisions/young-bodies.md). Those of
+ * a backlog do not: they have become old, and are left lying about when it has been sent.
  */
 
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import type { Heap } from './v8-heap.ts'
 
 const COLLECT_AFTER_BYTES = 16 * 1024 * 1024
-
-/** To be called once, before the first body. Does nothing on a V8 that does not know the flag. */
-export function tuneGarbageCollection(): void {
-  setFlagsFromString('--external-memory-accounted-in-global-limit')
-  setFlagsFromString('--external-memory-max-growing-factor=4')
-}
+const DEAD_MAX_BYTES = 48 * 1024 * 1024
+/** What an entry and its bookkeeping take besides what is charged for them, to the charge. */
+const UNCHARGED_SHARE = 0.5
 
 /** Counts the bodies that are let go of, and has them collected in good time. */
 export class BodyGarbage {
-  readonly #collect: () => void
+  readonly #heap: Heap
+  readonly #usedBytes: () => number
+  /** What the program itself takes. */
+  readonly #ownBytes: number
   #bytes = 0
 
-  /** @param collect only for tests */
-  constructor(collect = youngCollector()) {
-    this.#collect = collect
+  /**
+   * To be made before the first body.
+   *
+   * @param usedBytes of the bodies and what belongs to them, as far as they are in use
+   */
+  constructor(heap: Heap, usedBytes: () => number) {
+    this.#heap = heap
+    this.#usedBytes = usedBytes
+    this.#ownBytes = heap.heldBytes
   }
 
   add(bytes: number): void {
@@ -39,14 +41,14 @@ export class BodyGarbage {
     if (this.#bytes < COLLECT_AFTER_BYTES) return
     this.#bytes = 0
     // Whoever has let go of the last one may still have it on the stack.
-    setImmediate(this.#collect)
+    setImmediate(() => this.#collect())
   }
-}
 
-/** V8 gives its collector only to contexts that are made while this flag stands. */
-function youngCollector(): () => void {
-  setFlagsFromString('--expose-gc')
-  const collect: unknown = runInNewContext('globalThis.gc')
-  setFlagsFromString('--no-expose-gc')
-  return typeof collect === 'function' ? () => collect({ type: 'minor' }) : () => {}
+  #collect(): void {
+    const heap = this.#heap
+    heap.restoreYoung()
+    heap.collectYoung()
+    const inUseBytes = this.#ownBytes + this.#usedBytes() * (1 + UNCHARGED_SHARE)
+    if (heap.heldBytes - inUseBytes > DEAD_MAX_BYTES) heap.startMarking()
+  }
 }

@@ -2,20 +2,55 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { BodyGarbage } from '../../src/std/garbage-collection.ts'
+import type { Heap } from '../../src/std/v8-heap.ts'
 
 const MEGABYTE = 1024 * 1024
+const OWN_BYTES = 20 * MEGABYTE
 
-test('garbage is collected once for every 16 MB of bodies, and not in the same turn', async () => {
-  let collections = 0
-  const garbage = new BodyGarbage(() => collections++)
+class ScriptedHeap implements Heap {
+  heldBytes = OWN_BYTES
+  collections = 0
+  marks = 0
+  collectYoung = () => {
+    this.collections++
+  }
+  startMarking = () => {
+    this.marks++
+  }
+  restoreYoung(): void {}
+}
+
+test('the young are collected once for every 16 MB of bodies, and not in the same turn', async () => {
+  const heap = new ScriptedHeap()
+  const garbage = new BodyGarbage(heap, () => 0)
   for (let megabytes = 0; megabytes < 15; megabytes++) garbage.add(MEGABYTE)
   await nextTurn()
-  assert.equal(collections, 0)
+  assert.equal(heap.collections, 0)
   garbage.add(MEGABYTE)
-  assert.equal(collections, 0, 'whoever let go of it may still have it on the stack')
+  assert.equal(heap.collections, 0, 'whoever let go of it may still have it on the stack')
   await nextTurn()
-  assert.equal(collections, 1)
+  assert.equal(heap.collections, 1)
   garbage.add(40 * MEGABYTE)
   await nextTurn()
-  assert.equal(collections, 2)
+  assert.equal(heap.collections, 2)
+})
+
+test('all is marked when more than 48 MB are dead and were not young, and only then', async () => {
+  const heap = new ScriptedHeap()
+  let usedBytes = 0
+  const garbage = new BodyGarbage(heap, () => usedBytes)
+  const collect = async () => {
+    garbage.add(16 * MEGABYTE)
+    await nextTurn()
+  }
+  heap.heldBytes = OWN_BYTES + 48 * MEGABYTE
+  await collect()
+  assert.equal(heap.marks, 0, 'not yet')
+  heap.heldBytes = OWN_BYTES + 300 * MEGABYTE
+  usedBytes = 200 * MEGABYTE
+  await collect()
+  assert.equal(heap.marks, 0, 'a backlog is not dead')
+  usedBytes = 100 * MEGABYTE
+  await collect()
+  assert.equal(heap.marks, 1, 'half of it is')
 })
