@@ -132,16 +132,13 @@ export class WriteIntake {
       case 'unpacked':
         return this.#scan(write, result.body, packed)
       case 'broken':
-        write.answer(refusedReply(400, result.error))
-        return undefined
+        return this.#answerAtOnce(write, refusedReply(400, result.error), packed)
       case 'too-large':
         counters.tooLargeRequests++
-        write.answer(TOO_LARGE)
-        return undefined
+        return this.#answerAtOnce(write, TOO_LARGE, packed)
       case 'memory-full':
         counters.memoryFullRequests++
-        write.answer(MEMORY_FULL)
-        return undefined
+        return this.#answerAtOnce(write, MEMORY_FULL, packed)
       default:
         return unreachable(result)
     }
@@ -177,27 +174,40 @@ export class WriteIntake {
   }
 
   #process(write: WriteRequest, { body, packed, scanned }: ScannedBody): void {
-    const { relay, clock, counters, onBug } = this.#options
+    const { relay, clock, counters, memory, onBug } = this.#options
     const { plan, client } = write
     const { lines, lineCount, refusedCount, errors } = scanned
     counters.unpackedBytes += body.length
     counters.refusedLines += refusedCount
-    if ((lineCount === 0 && refusedCount > 0) || scanned.hasUnstorable) {
-      return write.answer(refusedReply(400, errors))
-    }
-    if (plan.hasInvalidConsistency) return write.answer(INVALID_CONSISTENCY)
-    if (lineCount === 0) return write.answer(STORED)
+    const isAsPacked = packed !== undefined && lines === body && this.#forwardsGzip
+    if (packed !== undefined && !isAsPacked) memory.waste(packed.length)
+    if (lines !== body) memory.waste(body.length)
+    const ownReply = replyOf(scanned, plan)
+    if (ownReply !== undefined) return this.#answerAtOnce(write, ownReply, lines)
     const { target } = plan
     const receivedAtMs = clock.wallMs()
     const kind = 'lines'
     const plain: LinesWrite = { kind, target, body: lines, lineCount, receivedAtMs, client }
-    const isAsPacked = packed !== undefined && lines === body && this.#forwardsGzip
     const lineWrite = isAsPacked ? { ...plain, packed: { of: body, bytes: packed } } : plain
     relay.accept(lineWrite, plan.accept).then((reply) => {
       const isPartial = refusedCount > 0 && reply.status === 204
       write.answer(isPartial ? partialReply(errors) : reply)
     }, onBug)
   }
+
+  /** Its body is not needed any more. */
+  #answerAtOnce(write: WriteRequest, reply: Reply, body: Buffer): undefined {
+    this.#options.memory.waste(body.length)
+    write.answer(reply)
+  }
+}
+
+/** @returns `undefined` when the answer is the outputs' to give */
+function replyOf(scanned: ScannedLines, plan: WritePlan): Reply | undefined {
+  const { lineCount, refusedCount, hasUnstorable, errors } = scanned
+  if ((lineCount === 0 && refusedCount > 0) || hasUnstorable) return refusedReply(400, errors)
+  if (plan.hasInvalidConsistency) return INVALID_CONSISTENCY
+  return lineCount === 0 ? STORED : undefined
 }
 
 /** Nothing was dropped in InfluxDB's sense: what did not parse was no point. */

@@ -9,11 +9,13 @@
 
 import { packedBody, type Write } from '../write/write.ts'
 
-/**
- * Bytes an entry costs beside its body: the objects that describe it. An estimate, on the high
- * side.
- */
+/** What a write counts beside its body, so that no number of tiny ones is without bound. */
 const ENTRY_OVERHEAD_BYTES = 256
+/**
+ * What it takes of memory besides: the objects that describe it, and the body's own outside of V8's
+ * heap. Measured with 641,000 one-line writes waiting: 706 bytes of resident memory each, in all.
+ */
+const RESIDENT_OVERHEAD_BYTES = 512
 
 export interface Entry {
   /** Rises by one with every append to this log; never reused. */
@@ -46,4 +48,9 @@ export interface Entry {
 /** What `write` will count against bounds once it is in the log. */
 export function entryBytes(write: Write): number {
   return write.body.length + (packedBody(write)?.length ?? 0) + ENTRY_OVERHEAD_BYTES
+}
+
+/** What an entry that counts `bytes` against bounds takes of the memory budget. */
+export function residentBytes(bytes: number): number {
+  return bytes + RESIDENT_OVERHEAD_BYTES
 }

@@ -15,7 +15,7 @@ import assert from 'node:assert/strict'
 import type { Clock } from '../std/clock.ts'
 import type { Memory } from '../std/memory-budget.ts'
 import type { Write } from '../write/write.ts'
-import { type Entry, entryBytes } from './entry.ts'
+import { type Entry, entryBytes, residentBytes } from './entry.ts'
 import { StreamLog } from './stream-log.ts'
 
 export interface MemoryLogOptions {
@@ -68,7 +68,7 @@ export class MemoryLog {
    *   `push` or `discard` has to follow.
    */
   prepare(write: Write, sequence?: number): Entry | undefined {
-    if (!this.#memory.tryTake(entryBytes(write))) return undefined
+    if (!this.#memory.tryTake(residentBytes(entryBytes(write)))) return undefined
     return this.#make(write, sequence ?? this.#nextSequence++, false)
   }
 
@@ -85,13 +85,13 @@ export class MemoryLog {
 
   /** Gives back what was prepared and will not be pushed. */
   discard(entry: Entry): void {
-    this.#memory.giveBack(entry.bytes)
+    this.#memory.giveBack(residentBytes(entry.bytes))
   }
 
   /** Appends a write that was read from the disk for one output; its bytes are held already. */
   appendStored(write: Write, sequence: number): Entry {
     const entry = this.#make(write, sequence, true)
-    this.#memory.take(entry.bytes)
+    this.#memory.take(residentBytes(entry.bytes))
     this.push(entry, 1)
     return entry
   }
@@ -116,7 +116,7 @@ export class MemoryLog {
     stream.remove(entry.position)
     this.#entryCount--
     this.#bytes -= entry.bytes
-    this.#memory.giveBack(entry.bytes)
+    this.#memory.giveBack(residentBytes(entry.bytes))
     if (stream.isEmpty) this.#streams.delete(database)
   }
 

@@ -11,6 +11,7 @@
  * Limit: beside the bounds one record, whatever its size, when nothing else waits to be sent here.
  */
 
+import { residentBytes } from '../log/entry.ts'
 import type { Memory } from '../std/memory-budget.ts'
 import type { Backlog } from './backlog.ts'
 
@@ -37,10 +38,10 @@ export class ReadAhead {
     return this.#options.backlog.loadedBytes >= this.#options.windowBytes
   }
 
-  /** Whether the memory of all has room for so much more. */
+  /** Whether the memory of all has room for an entry that counts so much more. */
   mayLoad(bytes: number): boolean {
     const { backlog, memory, windowBytes } = this.#options
-    const usedBytes = memory.usedBytes + bytes
+    const usedBytes = memory.usedBytes + residentBytes(bytes)
     if (usedBytes <= memory.limitBytes * READ_AHEAD_SHARE) return true
     const waitingBytes = backlog.bytesToCatchUp
     // However full the memory is: something must go on here, so that it gets less.

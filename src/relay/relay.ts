@@ -145,16 +145,16 @@ export class Relay implements AsyncDisposable {
     const ballot = new Ballot(policy, votes)
     const isKept = this.#log.disk !== undefined && isKeptEnough(policy)
     if (!isKept && !ballot.canBeMet) {
-      return this.#refuse(votes.includes('open') ? 'too-few-outputs-up' : 'no-output-up')
+      return this.#refuse(votes.includes('open') ? 'too-few-outputs-up' : 'no-output-up', write)
     }
     const { ackTimeoutMs } = this.#config
     const waitMs = (index: number) => this.#outputs[index]?.expectedWaitMs(database) ?? 0
     if (!isWaitBearable({ policy, votes, ackTimeoutMs, waitMs })) {
-      if (!isKept) return this.#refuse('overloaded')
+      if (!isKept) return this.#refuse('overloaded', write)
       ballot.giveUp() // On the disk it can wait; its client need not.
     }
     const entry = this.#append(write)
-    if (typeof entry === 'string') return this.#refuse(entry)
+    if (typeof entry === 'string') return this.#refuse(entry, write)
     return new Promise((reply) =>
       this.#ballots.open({ entry, ballot, reply, isKept, afterwards: [] }),
     )
@@ -166,7 +166,7 @@ export class Relay implements AsyncDisposable {
    */
   offer(write: Write): void {
     const entry = this.#append(write)
-    if (typeof entry === 'string') this.#refusedWrites[entry]++
+    if (typeof entry === 'string') this.#waste(entry, write)
   }
 
   /**
@@ -289,9 +289,14 @@ export class Relay implements AsyncDisposable {
     this.#ballots.fail(entry)
   }
 
-  #refuse(refusal: WriteRefusal): Promise<Reply> {
-    this.#refusedWrites[refusal]++
+  #refuse(refusal: WriteRefusal, write: Write): Promise<Reply> {
+    this.#waste(refusal, write)
     return Promise.resolve(refusalReply(refusal))
+  }
+
+  #waste(refusal: WriteRefusal, { body }: Write): void {
+    this.#refusedWrites[refusal]++
+    this.memory.waste(body.length)
   }
 
   #refused(index: number, entry: Entry, reply: Reply): void {

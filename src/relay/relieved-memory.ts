@@ -64,6 +64,10 @@ export class RelievedMemory implements Memory {
     this.#budget.handOn(bytes)
   }
 
+  waste(bytes: number): void {
+    this.#budget.waste(bytes)
+  }
+
   #relieve(bytes: number): void {
     const missingBytes = () => this.usedBytes + bytes - this.limitBytes
     const holders = this.#holders().filter(({ yieldableBytes }) => yieldableBytes > 0)

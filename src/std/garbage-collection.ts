@@ -14,8 +14,6 @@ import type { Heap } from './v8-heap.ts'
 
 const COLLECT_AFTER_BYTES = 16 * 1024 * 1024
 const DEAD_MAX_BYTES = 48 * 1024 * 1024
-/** What an entry and its bookkeeping take besides what is charged for them, to the charge. */
-const UNCHARGED_SHARE = 0.5
 
 /** Counts the bodies that are let go of, and has them collected in good time. */
 export class BodyGarbage {
@@ -48,7 +46,7 @@ export class BodyGarbage {
     const heap = this.#heap
     heap.restoreYoung()
     heap.collectYoung()
-    const inUseBytes = this.#ownBytes + this.#usedBytes() * (1 + UNCHARGED_SHARE)
-    if (heap.heldBytes - inUseBytes > DEAD_MAX_BYTES) heap.startMarking()
+    const deadBytes = heap.heldBytes - this.#ownBytes - this.#usedBytes()
+    if (deadBytes > DEAD_MAX_BYTES) heap.startMarking()
   }
 }

@@ -18,8 +18,10 @@ export interface Memory {
   /** Takes bytes that are already held and so cannot be refused any more. */
   take(bytes: number): void
   giveBack(bytes: number): void
-  /** As `giveBack`, of bytes that live on: somebody else takes them. */
+  /** As `giveBack`, of bytes that live on: somebody else takes them, or wastes them. */
   handOn(bytes: number): void
+  /** Bytes that were handed on will not be taken by anybody. */
+  waste(bytes: number): void
 }
 
 export class MemoryBudget implements Memory {
@@ -27,7 +29,7 @@ export class MemoryBudget implements Memory {
   readonly #onFreed: (bytes: number) => void
   #usedBytes = 0
 
-  /** @param onFreed told of bytes that were given back */
+  /** @param onFreed told of bytes that nobody holds any more */
   constructor(limitBytes: number, onFreed: (bytes: number) => void = () => {}) {
     this.limitBytes = limitBytes
     this.#onFreed = onFreed
@@ -49,6 +51,10 @@ export class MemoryBudget implements Memory {
 
   giveBack(bytes: number): void {
     this.handOn(bytes)
+    this.#onFreed(bytes)
+  }
+
+  waste(bytes: number): void {
     this.#onFreed(bytes)
   }
 

@@ -320,3 +320,30 @@ test('while a large body of odd lines is checked, others have their turn', async
   assert.equal(http.bodies()[0], lines)
   assert(settled(http))
 })
+
+test('each body that goes no further than the listener is counted as garbage, once', async () => {
+  let freedBytes = 0
+  await using http = await openTestListener({
+    onFreed: (bytes) => {
+      freedBytes += bytes
+    },
+  })
+  const packed = gzipSync(LINE)
+  const brokenPacked = Buffer.from('no gzip')
+  const unstamped = Buffer.from('m v=1\n')
+  const bad = Buffer.from('m v=\n')
+  const empty = Buffer.from('# nothing\n')
+  const cases: [what: string, body: Buffer, headers: Record<string, string>, bytes: number][] = [
+    ['sent on as it came', LINE, {}, 0],
+    ['unpacked', packed, GZIP, packed.length],
+    ['cannot be unpacked', brokenPacked, GZIP, brokenPacked.length],
+    ['written anew with a timestamp', unstamped, {}, unstamped.length],
+    ['refused', bad, {}, bad.length],
+    ['without lines', empty, {}, empty.length],
+  ]
+  for (const [what, body, headers, bytes] of cases) {
+    freedBytes = 0
+    await http.write('db=a', body, headers)
+    assert.equal(freedBytes, bytes, what)
+  }
+})

@@ -10,10 +10,17 @@ import { openTestRelay, outputOf, writeOf } from '../support/scripted-relay.ts'
 test('all: while an output is down nothing is appended, so that retries leave no copies', async () => {
   const [a, b] = [new ScriptedDestination(), new ScriptedDestination()]
   b.isUp = false
-  const { relay } = await openTestRelay([a, b], { relay: { acknowledgement: 'all' } })
+  let freedBytes = 0
+  const { relay } = await openTestRelay([a, b], {
+    relay: { acknowledgement: 'all' },
+    onFreed: (bytes) => {
+      freedBytes += bytes
+    },
+  })
   await using _ = relay
   assert.equal((await relay.accept(writeOf('1\n'))).status, 503)
   assert.equal(relay.snapshot().refusedWrites['too-few-outputs-up'], 1)
+  assert.equal(freedBytes, 2, 'its body is garbage')
   assert.equal(relay.snapshot().logWrites, 0)
 })
 

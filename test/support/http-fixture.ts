@@ -24,6 +24,7 @@ export interface TestListenerOptions {
   readonly limits?: Partial<HttpLimits>
   readonly health?: HttpListenerOptions['health']
   readonly memoryBytes?: number
+  readonly onFreed?: (bytes: number) => void
   readonly clock?: Clock
   /** The relay's answer; stored when there is none. */
   readonly accept?: (write: Write) => Promise<Reply> | Reply
@@ -72,7 +73,7 @@ export async function openTestListener(options: TestListenerOptions = {}): Promi
   const { config, limits = {}, accept = () => STORED, memoryBytes = 100_000_000 } = options
   const writes = new Arrivals<Write>((write) => `${write.target.key} ${write.body.toString()}`)
   const acceptOptions: (AcceptOptions | undefined)[] = []
-  const memory = new MemoryBudget(memoryBytes)
+  const memory = new MemoryBudget(memoryBytes, options.onFreed)
   const logged: string[] = []
   const listener = await openHttpListener({
     config: { ...TEST_CONFIG, ...config },

@@ -23,6 +23,7 @@ export interface Setup {
   readonly relay?: Partial<HttpRelayConfig>
   readonly output?: Partial<HttpOutputConfig>
   readonly memoryBytes?: number
+  readonly onFreed?: (bytes: number) => void
   readonly clock?: Clock
   readonly logger?: Logger
   readonly disk?: DiskLog
@@ -56,7 +57,7 @@ export async function openTestRelay(
     fastLane: true,
     ...setup.relay,
   }
-  const memory = new MemoryBudget(setup.memoryBytes ?? 1e8)
+  const memory = new MemoryBudget(setup.memoryBytes ?? 1e8, setup.onFreed)
   const openDestination = async (output: OutputConfig) => {
     const destination = destinations[outputs.findIndex(({ name }) => name === output.name)]
     assert(destination)
