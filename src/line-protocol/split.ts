@@ -13,16 +13,24 @@ import { settledLineEnd } from './line-end.ts'
  * @param visit gets the range `[start, end)` of one line, its newline included
  */
 export function forEachLine(lines: Buffer, visit: (start: number, end: number) => void): void {
-  // Without quotes and backslashes each newline ends a line, and a native search finds it faster.
-  const isPlain = lines.indexOf(QUOTE) === -1 && lines.indexOf(BACKSLASH) === -1
+  const endOf = lineEndFinder(lines)
   let start = 0
   while (start < lines.length) {
+    const end = endOf(start)
+    visit(start, end)
+    start = end
+  }
+}
+
+/** @returns where a line ends, its newline included, by where it starts */
+export function lineEndFinder(lines: Buffer): (start: number) => number {
+  // Without quotes and backslashes each newline ends a line, and a native search finds it faster.
+  const isPlain = lines.indexOf(QUOTE) === -1 && lines.indexOf(BACKSLASH) === -1
+  return (start) => {
     const newlineAt = isPlain
       ? lines.indexOf(NEWLINE, start)
       : settledLineEnd(lines, start, lines.length)
-    const end = newlineAt === -1 ? lines.length : Math.min(newlineAt + 1, lines.length)
-    visit(start, end)
-    start = end
+    return newlineAt === -1 ? lines.length : Math.min(newlineAt + 1, lines.length)
   }
 }
 

@@ -275,7 +275,7 @@ export class Holds {
 
   #refuse({ stream, reply }: Hold, parts: readonly Part[]): void {
     for (const { taken, write } of parts) {
-      taken.refuse(write.lineCount, reply, [write.body])
+      taken.refuse(write.lineCount, reply, write.body)
       this.#options.finish(stream, taken)
     }
   }

@@ -52,11 +52,10 @@ export class Taken {
     this.#reply ??= reply
   }
 
-  /** @param bodies the refused lines; more than `lineCount` where nobody can tell which they are */
-  refuse(lineCount: number, reply: Reply, bodies: readonly Buffer[]): void {
+  /** @param lines the refused ones; more than `lineCount` where nobody can tell which they are */
+  refuse(lineCount: number, reply: Reply, lines: Buffer): void {
     this.#refusedLineCount += lineCount
-    // Not as arguments, of which a stack holds no more than some hundred thousand.
-    for (const body of bodies) this.#refusedBodies.push(body)
+    this.#refusedBodies.push(lines)
     this.explain(reply)
   }
 

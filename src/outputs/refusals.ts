@@ -17,7 +17,8 @@
  * as refused as the destination has counted it.
  */
 
-import { type SiftedBody, siftRefused, withDropped } from '../line-protocol/refused-lines.ts'
+import { withDropped } from '../line-protocol/refusal-clue.ts'
+import { type SiftedBody, siftRefused } from '../line-protocol/refused-lines.ts'
 import type { Entry } from '../log/entry.ts'
 import type { Clock } from '../std/clock.ts'
 import { inSlices } from '../std/slices.ts'
@@ -72,13 +73,13 @@ export class Refusals {
     const { onlyPart } = group
     const kept: Part[] = []
     for (const [index, part] of group.parts.entries()) {
-      const { keptCount, kept: body, refused } = sifted[index] ?? missing()
-      if (refused.length === 0) {
+      const { keptCount, kept: body, refused, refusedCount } = sifted[index] ?? missing()
+      if (refusedCount === 0) {
         kept.push(part)
         continue
       }
-      const ownError = onlyPart ? reply.error : withDropped(reply.error, refused.length)
-      this.#refuseLines(part.taken, { ...reply, error: ownError }, refused)
+      const ownError = onlyPart ? reply.error : withDropped(reply.error, refusedCount)
+      this.#refuseLines(part.taken, { ...reply, error: ownError }, refused, refusedCount)
       this.#tell(part.taken, reply)
       if (keptCount === 0) this.#options.finish(stream, part.taken)
       else kept.push({ taken: part.taken, write: { ...part.write, body, lineCount: keptCount } })
@@ -131,27 +132,22 @@ export class Refusals {
     stream.groups.shift()
     for (const { taken, write } of group.parts) {
       const lineCount = Math.min(refusedCount ?? write.lineCount, write.lineCount)
-      this.#refuseLines(taken, reply, [write.body], lineCount)
+      this.#refuseLines(taken, reply, write.body, lineCount)
       this.#options.finish(stream, taken)
     }
   }
 
   #refuseAll(stream: StreamDrain, group: Group, reply: Reply): void {
     for (const { taken, write } of group.parts) {
-      this.#refuseLines(taken, reply, [write.body], write.lineCount)
+      this.#refuseLines(taken, reply, write.body, write.lineCount)
       this.#options.finish(stream, taken)
     }
   }
 
-  #refuseLines(
-    taken: Taken,
-    reply: Reply,
-    bodies: readonly Buffer[],
-    lineCount = bodies.length,
-  ): void {
+  #refuseLines(taken: Taken, reply: Reply, lines: Buffer, lineCount: number): void {
     const { clock, log } = this.#options
     const { target, client } = taken.entry.write
-    taken.refuse(lineCount, reply, bodies)
+    taken.refuse(lineCount, reply, lines)
     client?.noteRefusal(clock.monotonicMs())
     log.refused({ target, lineCount, reply })
   }

@@ -5,9 +5,9 @@ import {
   type FieldType,
   type RefusalClue,
   refusalClue,
-  siftRefused,
   withDropped,
-} from '../../src/line-protocol/refused-lines.ts'
+} from '../../src/line-protocol/refusal-clue.ts'
+import { siftRefused } from '../../src/line-protocol/refused-lines.ts'
 import { atOnce } from '../support/steps.ts'
 
 const CONFLICT = 'field type conflict: input field "v" on measurement "m" is type float, already '
@@ -85,12 +85,15 @@ type Parts = readonly (readonly [kept: string, keptCount: number, ...refused: st
 function check(texts: string[], clue: RefusalClue, count: number, expected: Parts | undefined) {
   const bodies = texts.map((text) => Buffer.from(text))
   const sifted = atOnce(siftRefused(bodies, clue, count))
-  const parts = sifted?.map(({ kept, keptCount, refused }) => {
-    return [kept.toString(), keptCount, ...refused.map(String)]
+  const parts = sifted?.map(({ kept, keptCount, refused, refusedCount }) => {
+    return [kept.toString(), keptCount, refused.toString(), refusedCount]
   })
-  assert.deepEqual(parts, expected)
-  for (const [index, { kept, refused }] of (sifted ?? []).entries()) {
-    if (refused.length === 0) assert.equal(kept, bodies[index])
+  const expectedParts = expected?.map(([kept, keptCount, ...refused]) => {
+    return [kept, keptCount, refused.join(''), refused.length]
+  })
+  assert.deepEqual(parts, expectedParts)
+  for (const [index, { kept, refusedCount }] of (sifted ?? []).entries()) {
+    if (refusedCount === 0) assert.equal(kept, bodies[index])
   }
 }
 

@@ -14,7 +14,7 @@
  */
 
 import type { OutputDialect } from '../../config/config.ts'
-import { droppedCount, refusalClue } from '../../line-protocol/refused-lines.ts'
+import { droppedCount, refusalClue } from '../../line-protocol/refusal-clue.ts'
 import { retryAfterMs } from '../../std/backoff.ts'
 import { unreachable } from '../../std/errors.ts'
 import { type Reply, refusedReply } from '../../write/reply.ts'

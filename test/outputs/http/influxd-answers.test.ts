@@ -15,9 +15,8 @@ function refusedLines(texts: readonly string[], verdict: Verdict): string[] | un
   assert(verdict.kind === 'partly', JSON.stringify(verdict))
   const { clue, refusedCount = -1 } = verdict
   const bodies = texts.map((text) => Buffer.from(text))
-  return atOnce(siftRefused(bodies, clue, refusedCount))?.flatMap(({ refused }) =>
-    refused.map(String),
-  )
+  const sifted = atOnce(siftRefused(bodies, clue, refusedCount))
+  return sifted?.flatMap(({ refused }) => refused.toString().match(/.*\n/g) ?? [])
 }
 
 /** Measurement by measurement: a query over several shows a field in the type of one of them. */

@@ -1,0 +1,59 @@
+/**
+ * Where the lines of a body begin and end, for millions of them: four bytes each, and found some at
+ * a time.
+ *
+ * Only for what `scanLines` let through.
+ */
+
+import type { Steps } from '../std/slices.ts'
+import type { Span } from './key.ts'
+import { lineEndFinder } from './split.ts'
+
+/** Lines to look at in one step: a millisecond, or some. */
+export const STEP_LINES = 1_000
+/** Shorter lines make the table grow. */
+const EXPECTED_LINE_BYTES = 32
+
+export class LineTable {
+  readonly body: Buffer
+  readonly count: number
+  /** Of each line, its newline included. */
+  readonly #ends: Uint32Array
+
+  private constructor(body: Buffer, ends: Uint32Array, count: number) {
+    this.body = body
+    this.#ends = ends
+    this.count = count
+  }
+
+  static *of(body: Buffer): Steps<LineTable> {
+    const endOf = lineEndFinder(body)
+    let ends = new Uint32Array(Math.ceil(body.length / EXPECTED_LINE_BYTES))
+    let count = 0
+    for (let start = 0; start < body.length; start = ends[count++] ?? body.length) {
+      if (count === ends.length) ends = grown(ends)
+      ends[count] = endOf(start)
+      if (count % STEP_LINES === STEP_LINES - 1) yield
+    }
+    yield
+    return new LineTable(body, ends, count)
+  }
+
+  span(index: number): Span {
+    return { from: this.#ends[index - 1] ?? 0, end: this.#ends[index] ?? this.body.length }
+  }
+
+  /** What `look` gives for each line. @param look gets the ranges of line numbers, one by one */
+  *inSteps(look: (from: number, end: number) => void): Steps<void> {
+    for (let from = 0; from < this.count; from += STEP_LINES) {
+      look(from, Math.min(from + STEP_LINES, this.count))
+      yield
+    }
+  }
+}
+
+function grown(ends: Uint32Array): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(2 * ends.length)
+  larger.set(ends)
+  return larger
+}
