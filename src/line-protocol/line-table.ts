@@ -10,7 +10,7 @@ import type { Span } from './key.ts'
 import { lineEndFinder } from './split.ts'
 
 /** Lines to look at in one step: a millisecond, or some. */
-export const STEP_LINES = 1_000
+const STEP_LINES = 1_000
 /** Shorter lines make the table grow. */
 const EXPECTED_LINE_BYTES = 32
 

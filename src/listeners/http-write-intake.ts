@@ -10,7 +10,7 @@
  * gzip bodies are unpacked on other threads. What comes behind one waits as it came, packed, and
  * counts against the memory budget meanwhile.
  *
- * Limits: http-limits.ts. A body is scanned for SLICE_MS at a time, then everybody else has a
+ * Limits: http-limits.ts. A body is scanned in slices (std/slices.ts), then everybody else has a
  * turn; it counts against the memory budget meanwhile.
  */
 
@@ -20,7 +20,7 @@ import type { Relay } from '../relay/relay.ts'
 import type { Clock } from '../std/clock.ts'
 import { unreachable } from '../std/errors.ts'
 import type { Memory } from '../std/memory-budget.ts'
-import { SLICE_MS } from '../std/slices.ts'
+import { inSlices, type Steps } from '../std/slices.ts'
 import type { Client } from '../write/client.ts'
 import { type Reply, refusedReply, STORED } from '../write/reply.ts'
 import type { LinesWrite } from '../write/write.ts'
@@ -150,27 +150,12 @@ export class WriteIntake {
    */
   #scan(write: WriteRequest, body: Buffer, packed: Buffer | undefined): Promise<void> | undefined {
     const scan = new LineScan(body, write.plan.scan)
-    if (!this.#scanSlice(scan)) {
-      return this.#holdUntil(this.#scanRest(scan), body, () =>
-        this.#process(write, { body, packed, scanned: scan.result() }),
-      )
-    }
-    this.#process(write, { body, packed, scanned: scan.result() })
+    const process = () => this.#process(write, { body, packed, scanned: scan.result() })
+    const isRead = scan.read(SCAN_PIECE_BYTES)
+    const rest = isRead ? undefined : inSlices(restOf(scan), this.#options.clock)
+    if (rest !== undefined) return this.#holdUntil(rest, body, process)
+    process()
     return undefined
-  }
-
-  async #scanRest(scan: LineScan): Promise<void> {
-    do await new Promise((resolve) => setImmediate(resolve))
-    while (!this.#scanSlice(scan))
-  }
-
-  /** @returns whether that was all */
-  #scanSlice(scan: LineScan): boolean {
-    const { clock } = this.#options
-    if (scan.read(SCAN_PIECE_BYTES)) return true
-    const untilMs = clock.monotonicMs() + SLICE_MS
-    while (clock.monotonicMs() < untilMs) if (scan.read(SCAN_PIECE_BYTES)) return true
-    return false
   }
 
   #process(write: WriteRequest, { body, packed, scanned }: ScannedBody): void {
@@ -200,6 +185,10 @@ export class WriteIntake {
     this.#options.memory.waste(body.length)
     write.answer(reply)
   }
+}
+
+function* restOf(scan: LineScan): Steps<void> {
+  while (!scan.read(SCAN_PIECE_BYTES)) yield
 }
 
 /** @returns `undefined` when the answer is the outputs' to give */

@@ -24,7 +24,7 @@ import type { Holds } from './holds.ts'
 import type { OutputHealth } from './output-health.ts'
 import type { OutputLog } from './output-log.ts'
 import { type Group, type Part, toBatch } from './part.ts'
-import type { Refusals, Sifted } from './refusals.ts'
+import type { Refusals, SiftedPartly } from './refusals.ts'
 import type { Setbacks } from './setbacks.ts'
 import type { StreamDrain } from './stream-drain.ts'
 
@@ -48,6 +48,8 @@ export interface DrainOptions {
 const UNSETTLED_TIMES = 2
 
 type Refused = Extract<Verdict, { kind: 'refused' }>
+/** With what could be found out of it. */
+type KnownVerdict = Exclude<Verdict, { kind: 'partly' }> | SiftedPartly
 
 export class Drain {
   readonly #options: DrainOptions
@@ -163,11 +165,11 @@ export class Drain {
     stream.pace.begin(clock.monotonicMs(), entryBytesOf(group.parts))
     const verdict = await destination.send(batch, { onTimeout })
     stream.pace.end(clock.monotonicMs(), verdict.kind === 'retry' ? 0 : entryBytesOf(group.parts))
-    const sifted = verdict.kind === 'partly' ? await refusals.sift(group, verdict) : undefined
-    if (!this.#isClosed) this.#obey(stream, group, verdict, sifted)
+    const known = verdict.kind === 'partly' ? await refusals.sift(group, verdict) : verdict
+    if (!this.#isClosed) this.#obey(stream, group, known)
   }
 
-  #obey(stream: StreamDrain, group: Group, verdict: Verdict, sifted: Sifted): void {
+  #obey(stream: StreamDrain, group: Group, verdict: KnownVerdict): void {
     const { health, holds, refusals, setbacks } = this.#options
     if (verdict.kind === 'retry') return setbacks.retry(stream, group, verdict)
     if (verdict.kind === 'hold' && verdict.scope === 'output') {
@@ -192,7 +194,7 @@ export class Drain {
       case 'delivered':
         return this.#deliver(stream, group, verdict)
       case 'partly':
-        return refusals.partly(stream, group, verdict, sifted)
+        return refusals.partly(stream, group, verdict)
       case 'split':
         return refusals.split(stream, group, verdict)
       case 'refused':

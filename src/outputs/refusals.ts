@@ -32,8 +32,10 @@ import type { StreamDrain } from './stream-drain.ts'
 const SPLITS_MAX = 256
 
 type Partly = Extract<Verdict, { kind: 'partly' }>
-/** Per part of a group; `undefined` when nobody can tell which lines it is. */
-export type Sifted = readonly SiftedBody[] | undefined
+export type SiftedPartly = Partly & {
+  /** Per part of the group; `undefined` when nobody can tell which lines it is. */
+  readonly sifted: readonly SiftedBody[] | undefined
+}
 type Split = Extract<Verdict, { kind: 'split' }>
 
 export interface RefusalsOptions {
@@ -53,22 +55,22 @@ export class Refusals {
     this.#options = options
   }
 
-  /**
-   * Finds out which lines of a group are refused. Changes nothing.
-   *
-   * @returns per part; `undefined` when nobody can tell
-   */
-  async sift(group: Group, { refusedCount, clue }: Partly): Promise<Sifted> {
+  /** Finds out which lines of a group are refused. Changes nothing. */
+  async sift(group: Group, verdict: Partly): Promise<SiftedPartly> {
+    const { refusedCount, clue } = verdict
     // In a body of another format nothing can be told apart.
     const isLines = group.parts.every(({ write }) => write.kind === 'lines')
-    if (!isLines || refusedCount === undefined || refusedCount === 0) return undefined
+    if (!isLines || refusedCount === undefined || refusedCount === 0) {
+      return { ...verdict, sifted: undefined }
+    }
     const bodies = group.parts.map(({ write }) => write.body)
-    return await inSlices(siftRefused(bodies, clue, refusedCount), this.#options.clock)
+    const sifting = siftRefused(bodies, clue, refusedCount)
+    return { ...verdict, sifted: await inSlices(sifting, this.#options.clock) }
   }
 
   /** Some lines of the stream's first group are refused: takes them out, or the group apart. */
-  partly(stream: StreamDrain, group: Group, verdict: Partly, sifted: Sifted): void {
-    const { reply } = verdict
+  partly(stream: StreamDrain, group: Group, verdict: SiftedPartly): void {
+    const { reply, sifted } = verdict
     if (sifted === undefined) return this.#partlyUnexplained(stream, group, verdict)
     const { onlyPart } = group
     const kept: Part[] = []

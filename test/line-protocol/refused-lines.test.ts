@@ -184,3 +184,25 @@ test('when all lines were refused no clue is needed', () => {
   check([], UNKNOWN, 1, undefined)
   check([], UNKNOWN, 0, [])
 })
+
+test('many lines are looked at some at each step, whatever tells the refused ones', () => {
+  const body = Buffer.from(
+    Array.from({ length: 20_000 }, (_, time) => `m v=${time % 2 === 0 ? 1 : '2i'} ${time}\n`).join(
+      '',
+    ),
+  )
+  const cases: [RefusalClue, number][] = [
+    [field('m', 'v', 'integer'), 10_000],
+    [OLDEST, 5_000],
+    [{ kind: 'line-numbers', lines: [7] }, 1],
+    [UNKNOWN, 20_000],
+  ]
+  for (const [clue, refusedCount] of cases) {
+    const sifting = siftRefused([body], clue, refusedCount)
+    let steps = 0
+    let last = sifting.next()
+    for (; !last.done; last = sifting.next()) steps++
+    assert.equal(last.value?.[0]?.refusedCount, refusedCount)
+    assert(steps >= 40, `${clue.kind}: ${steps} steps`)
+  }
+})
