@@ -113,6 +113,11 @@ const inPieces = (whole: fc.Arbitrary<Buffer>) =>
       return at.slice(1).map((end, index) => bytes.subarray(at[index], end))
     })
 
+/** Of some KB, more than is read at once, and more than stays where it was read. */
+const largeBody = fc
+  .constantFrom(10_000, 70_000, 300_000)
+  .map((bytes) => `${BODY}\n`.repeat(bytes / (BODY.length + 1)))
+
 /** Headers that may stand in any request, none of them twice. */
 const harmless = fc.subarray([
   'User-Agent: a  b\tc',
@@ -130,7 +135,10 @@ const wellFormed = fc
     mostly('POST /write?db=a', 'POST /write', 'GET /ping', 'POST /write?db=b&rp=c&precision=s'),
     often<string[]>([], harmless),
     mostly(false, true),
-    mostly(BODY, '', 'bad', `${BODY}\nm v=2 2`, `${BODY}\nbad`),
+    often(
+      BODY,
+      fc.oneof(fc.constantFrom('', 'bad', `${BODY}\nm v=2 2`, `${BODY}\nbad`), largeBody),
+    ),
   )
   .map(([line, lines, isChunked, text]) => {
     const head = [`${line} HTTP/1.1`, 'Host: x', ...lines].join('\r\n')
