@@ -5,6 +5,8 @@
  * that a body of a million blank lines costs no more memory than its bytes.
  */
 
+import { withoutRest } from '../std/own-memory.ts'
+
 /** Puts nothing in the place of a range. */
 export const NOTHING = Buffer.alloc(0)
 
@@ -12,8 +14,6 @@ export const NOTHING = Buffer.alloc(0)
 const ROOM_FACTOR = 1.05
 /** Most that a body is expected to grow by timestamps: lines of forty bytes. */
 const GROWTH_MAX = 1.5
-/** Shorter buffers come out of a pool of Node's, to which a copy gives nothing back. */
-const OWN_MEMORY_BYTES = Buffer.poolSize >>> 1
 
 /** Collects changes. */
 export class Edits {
@@ -50,10 +50,7 @@ export class Edits {
     if (this.#done === 0 && this.#result === NOTHING) return this.#bytes
     this.#reserve(this.#bytes.length - this.#done, this.#bytes.length)
     this.#keepUntil(this.#bytes.length)
-    const result = this.#result.subarray(0, this.#size)
-    // Room that was not needed must not stay in memory for as long as the write does.
-    const size = this.#result.length
-    return size >= OWN_MEMORY_BYTES && size > this.#size * 1.25 ? Buffer.from(result) : result
+    return withoutRest(this.#result.subarray(0, this.#size))
   }
 
   #keepUntil(end: number): void {
@@ -67,7 +64,7 @@ export class Edits {
     if (needed <= this.#result.length && this.#result !== NOTHING) return
     const growth = Math.min(Math.max(needed / end, 1), GROWTH_MAX)
     const rest = (this.#bytes.length - end) * growth * ROOM_FACTOR
-    const result = Buffer.allocUnsafe(Math.ceil(needed + rest))
+    const result = Buffer.allocUnsafeSlow(Math.ceil(needed + rest))
     this.#result.copy(result, 0, 0, this.#size)
     this.#result = result
   }

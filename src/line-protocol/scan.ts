@@ -13,6 +13,7 @@
  * Not here: the status and the JSON of the answer (../listeners).
  */
 
+import { ownConcat } from '../std/own-memory.ts'
 import { byteAt, HASH, NEWLINE, skipBlanks } from './bytes.ts'
 import { Edits, NOTHING } from './edits.ts'
 import { lineEnd } from './line-end.ts'
@@ -89,7 +90,7 @@ export class LineScan {
   /** @param simdMinBytes see `scanLines` */
   constructor(body: Buffer, options: ScanOptions, simdMinBytes: number = SIMD_MIN_BYTES) {
     const isEnded = body.length === 0 || byteAt(body, body.length - 1) === NEWLINE
-    this.#bytes = isEnded ? body : Buffer.concat([body, NEWLINE_BYTES])
+    this.#bytes = isEnded ? body : ownConcat([body, NEWLINE_BYTES], body.length + 1)
     this.#bodyEnd = body.length
     this.#options = options
     this.#edits = new Edits(this.#bytes)

@@ -7,6 +7,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { unreachable } from '../std/errors.ts'
+import { ownCopy } from '../std/own-memory.ts'
 import { type Reply, refusedReply } from '../write/reply.ts'
 import { type Write, writeTarget } from '../write/write.ts'
 import { parseCreateDatabase } from './dialects/create-database.ts'
@@ -62,7 +63,13 @@ export class StatementLane {
       const { database, text } = create
       const target = writeTarget({ database, retentionPolicy: '', precision: 'ns', credentials })
       const receivedAtMs = this.#options.clock.wallMs()
-      return { kind: 'statement', target, body: Buffer.from(text), lineCount: 1, receivedAtMs }
+      return {
+        kind: 'statement',
+        target,
+        body: ownCopy(Buffer.from(text)),
+        lineCount: 1,
+        receivedAtMs,
+      }
     }
     const { queryBodyMaxBytes: maxBytes } = this.#options.limits
     const render: Render = (reply) => renderStatementReply(reply, format)

@@ -10,6 +10,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import type { Memory } from '../std/memory-budget.ts'
+import { ownConcat } from '../std/own-memory.ts'
 
 export type BodyResult =
   | { readonly kind: 'received'; readonly body: Buffer }
@@ -62,7 +63,7 @@ export function receiveBody(
   })
   request.on('end', () => {
     // Most bodies are one chunk, which is ours: node has copied it out of its read buffer.
-    const body = more === undefined ? (first ?? EMPTY) : Buffer.concat(more, bytes)
+    const body = more === undefined ? (first ?? EMPTY) : ownConcat(more, bytes)
     finish({ kind: 'received', body })
   })
   request.on('error', () => finish(ABORTED))

@@ -12,6 +12,7 @@
 import { crc32, createGunzip, gunzipSync } from 'node:zlib'
 import { errorCode, errorText } from '../std/errors.ts'
 import type { Memory } from '../std/memory-budget.ts'
+import { ownConcat, withoutRest } from '../std/own-memory.ts'
 
 export type UnpackResult =
   | { readonly kind: 'unpacked'; readonly body: Buffer }
@@ -67,7 +68,9 @@ function unpackAtOnce(
     const { buffer, engine } = gunzipSync(packed, options) as unknown as GunzipInfo
     // V8 keeps the engine until the whole heap is marked, and with it would keep the body.
     engine._outBuffer = null
-    return trailingError(packed, engine.bytesWritten) ?? { kind: 'unpacked', body: buffer }
+    return (
+      trailingError(packed, engine.bytesWritten) ?? { kind: 'unpacked', body: withoutRest(buffer) }
+    )
   } catch (error) {
     if (errorCode(error) === 'ERR_BUFFER_TOO_LARGE') {
       return maxOutputLength === maxBytes ? { kind: 'too-large' } : undefined
@@ -96,7 +99,7 @@ async function unpackInPieces(packed: Buffer, options: UnpackOptions): Promise<U
       bytes += piece.length
       pieces.push(piece)
     }
-    const body = Buffer.concat(pieces, bytes)
+    const body = ownConcat(pieces, bytes)
     return trailingError(packed, gunzip.bytesWritten) ?? { kind: 'unpacked', body }
   } catch (error) {
     return { kind: 'broken', error: goGzipError(error, packed) }

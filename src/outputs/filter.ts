@@ -10,6 +10,7 @@ import type { LineFilter } from '../config/config.ts'
 import { measurementOf, tagKeysOf } from '../line-protocol/line.ts'
 import { forEachLine } from '../line-protocol/split.ts'
 import type { Entry } from '../log/entry.ts'
+import { ownConcat } from '../std/own-memory.ts'
 import { type Part, Taken } from './part.ts'
 
 /** @returns `undefined` when no line is let through. */
@@ -25,7 +26,8 @@ export function filterEntry(entry: Entry, filters: readonly LineFilter[]): Part 
   const filteredLineCount = write.lineCount - kept.length
   const taken = new Taken(entry, filteredLineCount)
   if (filteredLineCount === 0) return { taken, write }
-  const body = Buffer.concat(kept)
+  const keptBytes = kept.reduce((sum, { length }) => sum + length, 0)
+  const body = ownConcat(kept, keptBytes)
   return { taken, write: { ...write, body, lineCount: kept.length } }
 }
 

@@ -347,3 +347,21 @@ test('each body that goes no further than the listener is counted as garbage, on
     assert.equal(freedBytes, bytes, what)
   }
 })
+
+test('a body that waits keeps no more memory than it has bytes, whichever way it came', async () => {
+  await using http = await openTestListener()
+  const chunked = { 'Transfer-Encoding': 'chunked' }
+  const cases: [what: string, body: Buffer, headers: Record<string, string>][] = [
+    ['as it came', LINE, {}],
+    ['without a newline', Buffer.from('m v=1 1'), {}],
+    ['without a timestamp', Buffer.from('m v=1\n'.repeat(50)), {}],
+    ['partly refused', Buffer.from('m v=1 1\nbad\n'), {}],
+    ['packed', gzipSync(LINE), GZIP],
+    ['in chunks', LINE, chunked],
+  ]
+  for (const [what, body, headers] of cases) {
+    await http.write('db=a', body, headers)
+    const lines = http.writes.items.at(-1)?.body ?? assert.fail(what)
+    assert(lines.buffer.byteLength <= lines.length * 1.25, `${what}: ${lines.buffer.byteLength}`)
+  }
+})

@@ -24,6 +24,7 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '../../std/clock.ts'
 import type { Memory } from '../../std/memory-budget.ts'
+import { ownCopy } from '../../std/own-memory.ts'
 import { Client } from '../../write/client.ts'
 import { type Reply, refusedReply } from '../../write/reply.ts'
 import type { HttpCounters } from '../http-counters.ts'
@@ -33,7 +34,7 @@ import type { WriteIntake } from '../http-write-intake.ts'
 import { MEMORY_FULL } from '../http-write-refusals.ts'
 import type { FastAnswers } from './fast-answers.ts'
 import { FastRequest } from './fast-request.ts'
-import { copyOf, IncomingBody } from './incoming-body.ts'
+import { IncomingBody } from './incoming-body.ts'
 import { OwnReads } from './own-reads.ts'
 import type { PlannedHead } from './planned-heads.ts'
 
@@ -229,7 +230,7 @@ export class FastConnection {
     const end = Math.min(chunk.length, at + body.missingBytes)
     if (end - at === head.bodyBytes) {
       this.#incoming = undefined
-      this.#finish(head, copyOf(chunk, at, end))
+      this.#finish(head, ownCopy(chunk, at, end))
       return end
     }
     if (!this.#take(incoming, end - at)) return chunk.length

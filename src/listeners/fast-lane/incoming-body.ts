@@ -59,10 +59,3 @@ export class IncomingBody {
     return this.#buffer
   }
 }
-
-/** Not from a pool: a body that waits for hours must not keep its neighbours. */
-export function copyOf(chunk: Buffer, from: number, to: number): Buffer {
-  const copy = Buffer.allocUnsafeSlow(to - from)
-  chunk.copy(copy, 0, from, to)
-  return copy
-}
