@@ -14,6 +14,7 @@ import { printExample } from './commands/print-example.ts'
 import { readVersion, version } from './commands/version.ts'
 import { sleep, systemClock } from './std/clock.ts'
 import { RelayError, unreachable } from './std/errors.ts'
+import { keepYoungSmall } from './std/v8-heap.ts'
 
 /** Longest wait, at the end, for someone to read what was printed. */
 const OUTPUT_MAX_MS = 2000
@@ -57,11 +58,13 @@ async function main(): Promise<number> {
 async function dispatch(invocation: Invocation): Promise<number> {
   switch (invocation.kind) {
     case 'run': {
+      keepYoungSmall()
       // Loaded only now: a version or a health check has no use for the servers.
       const { run } = await import('./commands/run.ts')
       return run(invocation, io)
     }
     case 'quick-start': {
+      keepYoungSmall()
       const { quickStart } = await import('./commands/quick-start.ts')
       return quickStart(io)
     }

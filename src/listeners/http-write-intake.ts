@@ -164,25 +164,26 @@ export class WriteIntake {
     const { lines, lineCount, refusedCount, errors } = scanned
     counters.unpackedBytes += body.length
     counters.refusedLines += refusedCount
-    const isAsPacked = packed !== undefined && lines === body && this.#forwardsGzip
-    if (packed !== undefined && !isAsPacked) memory.waste(packed.length)
-    if (lines !== body) memory.waste(body.length)
     const ownReply = replyOf(scanned, plan)
+    const mayForward = ownReply === undefined && this.#forwardsGzip
+    const asPacked = mayForward && lines === body ? packed : undefined
+    if (packed !== asPacked) memory.waste(packed?.length ?? 0)
+    if (lines !== body) memory.waste(body.length)
     if (ownReply !== undefined) return this.#answerAtOnce(write, ownReply, lines)
     const { target } = plan
     const receivedAtMs = clock.wallMs()
     const kind = 'lines'
     const plain: LinesWrite = { kind, target, body: lines, lineCount, receivedAtMs, client }
-    const lineWrite = isAsPacked ? { ...plain, packed: { of: body, bytes: packed } } : plain
+    const lineWrite = asPacked ? { ...plain, packed: { of: body, bytes: asPacked } } : plain
     relay.accept(lineWrite, plan.accept).then((reply) => {
       const isPartial = refusedCount > 0 && reply.status === 204
       write.answer(isPartial ? partialReply(errors) : reply)
     }, onBug)
   }
 
-  /** Its body is not needed any more. */
-  #answerAtOnce(write: WriteRequest, reply: Reply, body: Buffer): undefined {
-    this.#options.memory.waste(body.length)
+  /** @param leftOver what is there of its body, and goes no further */
+  #answerAtOnce(write: WriteRequest, reply: Reply, leftOver: Buffer): undefined {
+    this.#options.memory.waste(leftOver.length)
     write.answer(reply)
   }
 }

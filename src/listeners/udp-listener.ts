@@ -38,7 +38,7 @@ const DROPS_READ_INTERVAL_MS = 10_000
 
 export interface UdpListenerOptions {
   readonly config: UdpRelayConfig
-  readonly relay: Pick<Relay, 'offer'>
+  readonly relay: Pick<Relay, 'offer' | 'memory'>
   /** Timestamps for lines without one, one for each datagram; see G3. */
   readonly stampClock: { next(precision: Precision): string }
   readonly clock: Clock
@@ -172,6 +172,7 @@ class DatagramListener implements UdpListener {
     const scanned = scanLines(datagram, this.#scanOptions)
     if (scanned.refusedCount > 0) this.#noteRefused(scanned)
     const { lines: body, lineCount } = scanned
+    if (body !== datagram) relay.memory.waste(datagram.length)
     if (lineCount === 0) {
       counters.emptyDatagrams++
       return

@@ -9,11 +9,12 @@
 
 import { packedBody, type Write } from '../write/write.ts'
 
-/** What a write counts beside its body, so that no number of tiny ones is without bound. */
+/** Every write counts so much against bounds beside its body: tiny ones are bounded as well. */
 const ENTRY_OVERHEAD_BYTES = 256
 /**
- * What it takes of memory besides: the objects that describe it, and the body's own outside of V8's
- * heap. Measured with 641,000 one-line writes waiting: 706 bytes of resident memory each, in all.
+ * Every entry takes so much more of memory than it counts: the objects that describe it, and those
+ * of its body outside of V8's heap. Measured with 641,000 one-line writes waiting, which took 706
+ * bytes each beside their bodies.
  */
 const RESIDENT_OVERHEAD_BYTES = 512
 
@@ -50,7 +51,7 @@ export function entryBytes(write: Write): number {
   return write.body.length + (packedBody(write)?.length ?? 0) + ENTRY_OVERHEAD_BYTES
 }
 
-/** What an entry that counts `bytes` against bounds takes of the memory budget. */
-export function residentBytes(bytes: number): number {
-  return bytes + RESIDENT_OVERHEAD_BYTES
+/** What `count` entries that count `bytes` together against bounds take of the memory budget. */
+export function residentBytes(bytes: number, count = 1): number {
+  return bytes + count * RESIDENT_OVERHEAD_BYTES
 }

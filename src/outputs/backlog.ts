@@ -12,7 +12,7 @@
  * `batchMaxBytes` of it at the most, and nothing while the output is down.
  */
 
-import type { Entry } from '../log/entry.ts'
+import { type Entry, residentBytes } from '../log/entry.ts'
 import type { StreamLog } from '../log/stream-log.ts'
 import type { DropReason, Outcome } from '../write/outcome.ts'
 import { OutputCounters } from './output-counters.ts'
@@ -40,6 +40,7 @@ export class Backlog {
   readonly #streams = new Map<string, StreamDrain>()
   readonly #paces = new Map<string, Pace>()
   #loadedBytes = 0
+  #loadedCount = 0
 
   constructor(options: BacklogOptions) {
     this.#options = options
@@ -67,6 +68,7 @@ export class Backlog {
     stream.pendingCount++
     stream.waitingBytes += entry.bytes
     this.#loadedBytes += entry.bytes
+    this.#loadedCount++
     return stream
   }
 
@@ -82,6 +84,7 @@ export class Backlog {
         stream.pendingCount--
         stream.waitingBytes -= entry.bytes
         this.#loadedBytes -= entry.bytes
+        this.#loadedCount--
         onUnloaded(entry)
       }
       // One that waits for its next attempt goes on waiting, whatever it is then.
@@ -92,6 +95,11 @@ export class Backlog {
   /** Of what is pending, the bytes that are in memory. */
   get loadedBytes(): number {
     return this.#loadedBytes
+  }
+
+  /** What they take of the memory budget. */
+  get residentBytes(): number {
+    return residentBytes(this.#loadedBytes, this.#loadedCount)
   }
 
   /** Gives up an entry that is not loaded. @param isNew it is in no count yet */
@@ -207,6 +215,7 @@ export class Backlog {
     stream.pendingCount--
     stream.waitingBytes -= entry.bytes
     this.#loadedBytes -= entry.bytes
+    this.#loadedCount--
     if (isStored(entry, outcome, filteredLineCount)) entry.storedCount++
     this.counters.settle(entry, outcome, filteredLineCount)
     this.forgetIfEmpty(stream)

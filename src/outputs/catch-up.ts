@@ -108,7 +108,7 @@ export class CatchUp {
 
   /** What `yieldMemory` would give back, at the most; 0 for a while after it was called. */
   get yieldableBytes(): number {
-    return this.#hasYielded || this.#isClosed ? 0 : this.#options.backlog.loadedBytes
+    return this.#hasYielded || this.#isClosed ? 0 : this.#options.backlog.residentBytes
   }
 
   /**

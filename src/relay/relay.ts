@@ -166,7 +166,7 @@ export class Relay implements AsyncDisposable {
    */
   offer(write: Write): void {
     const entry = this.#append(write)
-    if (typeof entry === 'string') this.#waste(entry, write)
+    if (typeof entry === 'string') this.#noteRefusal(entry, write)
   }
 
   /**
@@ -290,13 +290,13 @@ export class Relay implements AsyncDisposable {
   }
 
   #refuse(refusal: WriteRefusal, write: Write): Promise<Reply> {
-    this.#waste(refusal, write)
+    this.#noteRefusal(refusal, write)
     return Promise.resolve(refusalReply(refusal))
   }
 
-  #waste(refusal: WriteRefusal, { body }: Write): void {
+  #noteRefusal(refusal: WriteRefusal, write: Write): void {
     this.#refusedWrites[refusal]++
-    this.memory.waste(body.length)
+    this.memory.waste(entryBytes(write))
   }
 
   #refused(index: number, entry: Entry, reply: Reply): void {

@@ -19,9 +19,10 @@ const DEAD_MAX_BYTES = 48 * 1024 * 1024
 export class BodyGarbage {
   readonly #heap: Heap
   readonly #usedBytes: () => number
-  /** What the program itself takes. */
-  readonly #ownBytes: number
   #bytes = 0
+  #isDue = false
+  /** Held beside what is in use: the least since the heap was marked, which is not dead then. */
+  #leastBytes: number
 
   /**
    * To be made before the first body.
@@ -31,22 +32,28 @@ export class BodyGarbage {
   constructor(heap: Heap, usedBytes: () => number) {
     this.#heap = heap
     this.#usedBytes = usedBytes
-    this.#ownBytes = heap.heldBytes
+    this.#leastBytes = heap.heldBytes
   }
 
   add(bytes: number): void {
     this.#bytes += bytes
-    if (this.#bytes < COLLECT_AFTER_BYTES) return
-    this.#bytes = 0
+    if (this.#bytes < COLLECT_AFTER_BYTES || this.#isDue) return
+    this.#isDue = true
     // Whoever has let go of the last one may still have it on the stack.
     setImmediate(() => this.#collect())
   }
 
   #collect(): void {
     const heap = this.#heap
+    this.#bytes = 0
+    this.#isDue = false
     heap.restoreYoung()
     heap.collectYoung()
-    const deadBytes = heap.heldBytes - this.#ownBytes - this.#usedBytes()
-    if (deadBytes > DEAD_MAX_BYTES) heap.startMarking()
+    const unusedBytes = heap.heldBytes - this.#usedBytes()
+    this.#leastBytes = Math.min(this.#leastBytes, unusedBytes)
+    if (unusedBytes - this.#leastBytes <= DEAD_MAX_BYTES) return
+    // Should it turn out to be needed after all, it is not asked for again.
+    this.#leastBytes = unusedBytes
+    heap.startMarking()
   }
 }

@@ -18,9 +18,9 @@ export interface Memory {
   /** Takes bytes that are already held and so cannot be refused any more. */
   take(bytes: number): void
   giveBack(bytes: number): void
-  /** As `giveBack`, of bytes that live on: somebody else takes them, or wastes them. */
+  /** As `giveBack`, of bytes that live on: somebody else takes them. */
   handOn(bytes: number): void
-  /** Bytes that were handed on will not be taken by anybody. */
+  /** Bytes outside the budget that nobody needs any more. Changes nothing in it. */
   waste(bytes: number): void
 }
 

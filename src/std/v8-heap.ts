@@ -10,22 +10,31 @@ import { runInNewContext } from 'node:vm'
 
 /** V8 marks by itself once the heap and its buffers together have grown by so much. */
 const GROWTH_PERCENT = 200
-/** V8 would let it grow to 16 MB, and then keeps twice that for it. */
-const YOUNG_BYTES = 4 * 1024 * 1024
-/** Objects that survive a collection of the young, some 1.5 MB, for which V8 makes it grow. */
+/**
+ * Size of the young generation, but for what V8 keeps of each page for itself. V8 would let it grow
+ * to 16 MB, and keeps twice the size for it.
+ */
+const YOUNG_BYTES = 3.9 * 1024 * 1024
+/** Number of objects: some 1.5 MB, for which V8 makes the young generation twice as large. */
 const SURVIVORS = 30_000
-/** Each makes it twice as large. */
-const GROWING_TIMES_MAX = 4
 
 export interface Heap {
   /** Objects and buffers in use, with those that are dead and not collected. */
   readonly heldBytes: number
-  /** Collects what has become garbage soon after it was made. Takes a millisecond. */
+  /** Collects what has become garbage soon after it was made. Takes a millisecond, or some. */
   collectYoung(): void
   /** Has V8 mark whatever is in use, in steps beside all else, and collect the rest. */
   startMarking(): void
-  /** Makes the young generation grow to its size again after V8 has shrunk it in a quiet time. */
+  /** Makes the young generation grow to its size, to which V8 does not let it grow by itself. */
   restoreYoung(): void
+}
+
+/**
+ * The young generation grows no more by itself. To be called before most of the program is loaded,
+ * which would make it grow.
+ */
+export function keepYoungSmall(): void {
+  setFlagsFromString('--semi-space-growth-factor=1')
 }
 
 /** To be called once, before the first body. */
@@ -34,12 +43,15 @@ export function openHeap(): Heap {
   // Else also after every 64 MB of buffers, freed or not.
   setFlagsFromString('--external-memory-accounted-in-global-limit')
   setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`)
+  keepYoungSmall()
   heap.restoreYoung()
   return heap
 }
 
 class V8Heap implements Heap {
   readonly collectYoung: () => void
+  /** Somebody else has set a limit to the young generation, or V8 has become another one. */
+  #cannotGrow = false
 
   constructor(collectYoung: () => void) {
     this.collectYoung = collectYoung
@@ -58,14 +70,15 @@ class V8Heap implements Heap {
   }
 
   restoreYoung(): void {
-    if (youngBytes() >= YOUNG_BYTES) return
-    setFlagsFromString('--semi-space-growth-factor=2')
-    for (let times = 0; times < GROWING_TIMES_MAX && youngBytes() < YOUNG_BYTES; times++) {
+    while (youngBytes() < YOUNG_BYTES && !this.#cannotGrow) {
+      const before = youngBytes()
+      setFlagsFromString('--semi-space-growth-factor=2')
       const survivors = Array.from({ length: SURVIVORS }, (_, index) => ({ index }))
       this.collectYoung()
       survivors.length = 0
+      keepYoungSmall()
+      this.#cannotGrow = youngBytes() <= before
     }
-    setFlagsFromString('--semi-space-growth-factor=1')
   }
 }
 

@@ -10,6 +10,7 @@ import { bindUdpSocket, type UdpSocket } from '../../src/outputs/udp/udp-socket.
 import { systemClock } from '../../src/std/clock.ts'
 import { RelayError } from '../../src/std/errors.ts'
 import type { Logger } from '../../src/std/logger.ts'
+import { MemoryBudget } from '../../src/std/memory-budget.ts'
 import { RisingClock } from '../../src/write/rising-clock.ts'
 import type { Write } from '../../src/write/write.ts'
 import { Arrivals } from '../support/arrivals.ts'
@@ -38,7 +39,7 @@ async function openListener(
     ...{ precision: 'ns', readBufferBytes: 0, database: 'udp', retentionPolicy: 'rp' },
     ...change,
   }
-  const relay = { offer: (write: Write) => writes.push(write) }
+  const relay = { offer: (write: Write) => writes.push(write), memory: new MemoryBudget(1e6) }
   const stampClock = new RisingClock(clock)
   const listener = await openUdpListener({ config, relay, stampClock, clock, logger, ...options })
   t.after(() => listener[Symbol.asyncDispose]())

@@ -54,3 +54,31 @@ test('all is marked when more than 48 MB are dead and were not young, and only t
   await collect()
   assert.equal(heap.marks, 1, 'most of it is')
 })
+
+test('what a mark has left is in use, and not marked for again until more has come', async () => {
+  const heap = new ScriptedHeap()
+  const garbage = new BodyGarbage(heap, () => 0)
+  const collect = async () => {
+    garbage.add(16 * MEGABYTE)
+    await nextTurn()
+  }
+  heap.heldBytes = OWN_BYTES + 100 * MEGABYTE
+  for (let times = 0; times < 10; times++) await collect()
+  assert.equal(heap.marks, 1)
+  heap.heldBytes = OWN_BYTES + 60 * MEGABYTE
+  await collect()
+  heap.heldBytes = OWN_BYTES + 108 * MEGABYTE
+  await collect()
+  assert.equal(heap.marks, 1)
+  heap.heldBytes = OWN_BYTES + 109 * MEGABYTE
+  await collect()
+  assert.equal(heap.marks, 2)
+})
+
+test('however much is let go of in one turn, it is collected once', async () => {
+  const heap = new ScriptedHeap()
+  const garbage = new BodyGarbage(heap, () => 0)
+  for (let megabytes = 0; megabytes < 200; megabytes++) garbage.add(MEGABYTE)
+  await nextTurn()
+  assert.equal(heap.collections, 1)
+})
