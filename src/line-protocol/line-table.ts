@@ -43,7 +43,7 @@ export class LineTable {
     return { from: this.#ends[index - 1] ?? 0, end: this.#ends[index] ?? this.body.length }
   }
 
-  /** What `look` gives for each line. @param look gets the ranges of line numbers, one by one */
+  /** Shows `look` one range of line numbers after the other: some at each step. */
   *inSteps(look: (from: number, end: number) => void): Steps<void> {
     for (let from = 0; from < this.count; from += STEP_LINES) {
       look(from, Math.min(from + STEP_LINES, this.count))

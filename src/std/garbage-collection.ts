@@ -21,7 +21,7 @@ export class BodyGarbage {
   readonly #usedBytes: () => number
   #bytes = 0
   #isDue = false
-  /** Held beside what is in use: the least since the heap was marked, which is not dead then. */
+  /** Held beside what is in use, the least since the last mark: what is more than that is dead. */
   #leastBytes: number
 
   /**
