@@ -20,6 +20,11 @@ class ScriptedHeap implements Heap {
   restoreYoung(): void {}
 }
 
+async function collect(garbage: BodyGarbage): Promise<void> {
+  garbage.add(16 * MEGABYTE)
+  await nextTurn()
+}
+
 test('the young are collected once for every 16 MB of bodies, and not in the same turn', async () => {
   const heap = new ScriptedHeap()
   const garbage = new BodyGarbage(heap, () => 0)
@@ -39,39 +44,31 @@ test('all is marked when more than 48 MB are dead and were not young, and only t
   const heap = new ScriptedHeap()
   let usedBytes = 0
   const garbage = new BodyGarbage(heap, () => usedBytes)
-  const collect = async () => {
-    garbage.add(16 * MEGABYTE)
-    await nextTurn()
-  }
   heap.heldBytes = OWN_BYTES + 48 * MEGABYTE
-  await collect()
+  await collect(garbage)
   assert.equal(heap.marks, 0, 'not yet')
   heap.heldBytes = OWN_BYTES + 300 * MEGABYTE
   usedBytes = 280 * MEGABYTE
-  await collect()
+  await collect(garbage)
   assert.equal(heap.marks, 0, 'a backlog is not dead')
   usedBytes = 100 * MEGABYTE
-  await collect()
+  await collect(garbage)
   assert.equal(heap.marks, 1, 'most of it is')
 })
 
 test('what a mark has left is in use, and not marked for again until more has come', async () => {
   const heap = new ScriptedHeap()
   const garbage = new BodyGarbage(heap, () => 0)
-  const collect = async () => {
-    garbage.add(16 * MEGABYTE)
-    await nextTurn()
-  }
   heap.heldBytes = OWN_BYTES + 100 * MEGABYTE
-  for (let times = 0; times < 10; times++) await collect()
+  for (let times = 0; times < 10; times++) await collect(garbage)
   assert.equal(heap.marks, 1)
   heap.heldBytes = OWN_BYTES + 60 * MEGABYTE
-  await collect()
+  await collect(garbage)
   heap.heldBytes = OWN_BYTES + 108 * MEGABYTE
-  await collect()
+  await collect(garbage)
   assert.equal(heap.marks, 1)
   heap.heldBytes = OWN_BYTES + 109 * MEGABYTE
-  await collect()
+  await collect(garbage)
   assert.equal(heap.marks, 2)
 })
 
