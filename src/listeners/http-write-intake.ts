@@ -150,11 +150,14 @@ export class WriteIntake {
    */
   #scan(write: WriteRequest, body: Buffer, packed: Buffer | undefined): Promise<void> | undefined {
     const scan = new LineScan(body, write.plan.scan)
-    const process = () => this.#process(write, { body, packed, scanned: scan.result() })
     const isRead = scan.read(SCAN_PIECE_BYTES)
     const rest = isRead ? undefined : inSlices(restOf(scan), this.#options.clock)
-    if (rest !== undefined) return this.#holdUntil(rest, body, process)
-    process()
+    if (rest !== undefined) {
+      return this.#holdUntil(rest, body, () =>
+        this.#process(write, { body, packed, scanned: scan.result() }),
+      )
+    }
+    this.#process(write, { body, packed, scanned: scan.result() })
     return undefined
   }
 
