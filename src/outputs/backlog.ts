@@ -236,7 +236,7 @@ export class Backlog {
   abandon(): void {
     for (const stream of [...this.#streams.values()]) {
       stream.retryTimer?.cancel()
-      stream.restoreSuspects()
+      stream.restoreSetAside()
       for (const part of stream.sweep(() => true)) this.abandonPart(stream, part)
       for (let entry = stream.peek(); entry !== undefined; entry = stream.peek()) {
         stream.pass(entry)

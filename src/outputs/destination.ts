@@ -53,7 +53,7 @@ export type Verdict =
   | { readonly kind: 'hold'; readonly scope: 'target' | 'rights' | 'output'; readonly reply: Reply }
   /**
    * Refused for good, all of it. `isDoubtful`: said by something that does not sound like a
-   * database, so that it is worth asking again.
+   * database, such as a maintenance page; lines are then not given up for it alone.
    */
   | { readonly kind: 'refused'; readonly reply: Reply; readonly isDoubtful: boolean }
 
@@ -79,9 +79,9 @@ export interface RetryVerdict {
   /**
    * Whether the data may be to blame. `reset`: the connection died under the request, as a kept one
    * may at any time: the first is tried again at once. `error`: a 5xx that names no cause of its
-   * own. `none`: certainly not the data.
+   * own. `doubt`: a refusal in words that are no database's. `none`: certainly not the data.
    */
-  readonly suspicion: 'none' | 'reset' | 'error'
+  readonly suspicion: 'none' | 'reset' | 'error' | 'doubt'
 }
 
 export interface LostLines {

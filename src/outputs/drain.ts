@@ -23,7 +23,8 @@ import { filterEntry } from './filter.ts'
 import type { Holds } from './holds.ts'
 import type { OutputHealth } from './output-health.ts'
 import type { OutputLog } from './output-log.ts'
-import { type Group, type Part, toBatch } from './part.ts'
+import { type Group, type Part, storeAll, toBatch } from './part.ts'
+import type { PoisonTrials } from './poison.ts'
 import type { Refusals, SiftedPartly } from './refusals.ts'
 import type { Setbacks } from './setbacks.ts'
 import type { StreamDrain } from './stream-drain.ts'
@@ -36,6 +37,7 @@ export interface DrainOptions {
   readonly holds: Holds
   readonly refusals: Refusals
   readonly setbacks: Setbacks
+  readonly poison: PoisonTrials
   readonly log: OutputLog
   readonly clock: Clock
   /** These records stand in a file now, up to the mark; some may not be settled yet. */
@@ -47,7 +49,6 @@ export interface DrainOptions {
 /** How often a group is sent that an earlier request may still be writing. */
 const UNSETTLED_TIMES = 2
 
-type Refused = Extract<Verdict, { kind: 'refused' }>
 /** With what could be found out of it. */
 type KnownVerdict = Exclude<Verdict, { kind: 'partly' }> | SiftedPartly
 
@@ -55,6 +56,12 @@ export class Drain {
   readonly #options: DrainOptions
   /** Streams that got something to send in this turn of the event loop. */
   #woken: StreamDrain[] = []
+  /** Requests that are out, or whose answers are being dealt with. */
+  #inFlight = 0
+  /** While it is set no other stream sends: a candidate for poison is tried alone. */
+  #alone: StreamDrain | undefined
+  /** Resolved when nothing is in flight any more, or nobody can wait for that. */
+  #quiet = Promise.withResolvers<void>()
   #isClosed = false
 
   constructor(options: DrainOptions) {
@@ -94,9 +101,15 @@ export class Drain {
     }
   }
 
+  /** The output is down: whatever is in flight may be so for long. */
+  noteDown(): void {
+    this.#quiet.resolve()
+  }
+
   /** Starts no further attempt; what the ones under way bring is disregarded. */
   close(): void {
     this.#isClosed = true
+    this.#quiet.resolve()
   }
 
   async #drain(stream: StreamDrain): Promise<void> {
@@ -110,8 +123,8 @@ export class Drain {
         this.#take(stream)
       }
       const [group] = stream.groups
-      if (group !== undefined) await this.#attempt(stream, group)
-      else if (stream.suspects.length === 0) break
+      if (group !== undefined) await this.#tryGroup(stream, group)
+      else if (stream.setAside.length === 0) break
       else setbacks.awaitSuccessor(stream)
     }
     stream.isBusy = false
@@ -120,7 +133,25 @@ export class Drain {
   }
 
   #maySend(stream: StreamDrain): boolean {
+    if (this.#alone !== undefined && this.#alone !== stream) return false
     return !this.#isClosed && this.#options.health.isOpen && stream.retryTimer === undefined
+  }
+
+  async #tryGroup(stream: StreamDrain, group: Group): Promise<void> {
+    const needsQuiet = this.#options.poison.needsQuiet(group)
+    if (!needsQuiet || (await this.#isQuietFor(stream))) await this.#attempt(stream, group)
+    if (!needsQuiet) return
+    this.#alone = undefined
+    for (const each of this.#options.backlog.streams) this.wake(each)
+  }
+
+  /** Waits until nothing else is in flight. @returns whether the stream may send, and is alone */
+  async #isQuietFor(stream: StreamDrain): Promise<boolean> {
+    this.#alone = stream
+    if (this.#inFlight === 0) return true
+    this.#quiet = Promise.withResolvers()
+    await this.#quiet.promise
+    return this.#inFlight === 0 && this.#maySend(stream)
   }
 
   /** Whether to wait: woken with every write that comes, it looks again. */
@@ -163,20 +194,25 @@ export class Drain {
       health.markDown(log.timeoutCause(config.timeoutMs))
     }
     stream.pace.begin(clock.monotonicMs(), entryBytesOf(group.parts))
+    this.#inFlight++
     const verdict = await destination.send(batch, { onTimeout })
     stream.pace.end(clock.monotonicMs(), verdict.kind === 'retry' ? 0 : entryBytesOf(group.parts))
     const known = verdict.kind === 'partly' ? await refusals.sift(group, verdict) : verdict
+    if (--this.#inFlight === 0) this.#quiet.resolve()
     if (!this.#isClosed) this.#obey(stream, group, known)
   }
 
   #obey(stream: StreamDrain, group: Group, verdict: KnownVerdict): void {
     const { health, holds, refusals, setbacks } = this.#options
     if (verdict.kind === 'retry') return setbacks.retry(stream, group, verdict)
+    const isDoubtful = verdict.kind === 'refused' && verdict.isDoubtful
+    if (isDoubtful && setbacks.doubt(stream, group, verdict.reply)) return
     if (verdict.kind === 'hold' && verdict.scope === 'output') {
       for (const { taken } of group.parts) taken.entry.begunCount--
       return health.markRefusing(verdict.reply)
     }
     stream.failures = 0
+    stream.lastSuspect = undefined
     if (!stream.hasMore) stream.isBehind = false
     health.noteAnswer()
     if (verdict.kind === 'hold') {
@@ -186,10 +222,6 @@ export class Drain {
       return
     }
     holds.noteAnswer(group)
-    const isAccepted = verdict.kind === 'delivered' || verdict.kind === 'partly'
-    // That a server takes a statement does not say that it takes writes.
-    const isWrite = group.parts[0]?.write.kind !== 'statement'
-    if (isAccepted && isWrite && stream.suspects.length > 0) refusals.condemn(stream)
     switch (verdict.kind) {
       case 'delivered':
         return this.#deliver(stream, group, verdict)
@@ -198,31 +230,24 @@ export class Drain {
       case 'split':
         return refusals.split(stream, group, verdict)
       case 'refused':
-        return this.#refuse(stream, group, verdict)
+        return refusals.whole(stream, group, verdict.reply)
       default:
         return unreachable(verdict)
     }
   }
 
-  #refuse(stream: StreamDrain, group: Group, { reply, isDoubtful }: Refused): void {
-    const { refusals, setbacks } = this.#options
-    if (isDoubtful && setbacks.doubt(stream, group, reply)) return
-    refusals.whole(stream, group, reply)
-  }
-
   #deliver(stream: StreamDrain, group: Group, { body, lost, mark }: DeliveredVerdict): void {
-    const { backlog, health, holds, onWritten } = this.#options
+    const { backlog, health, holds, onWritten, poison } = this.#options
     health.noteDelivery()
     group.storedCount++
     if (group.traits.isUnsettled && group.storedCount < UNSETTLED_TIMES) return
+    if (poison.keeps(stream, group)) return
     stream.groups.shift()
     for (const { reason, writeIndex, lineCount } of lost) {
       group.parts[writeIndex]?.taken.lose(reason, lineCount)
     }
-    for (const { taken } of group.parts) {
-      taken.store(body)
-      backlog.finishPart(stream, taken)
-    }
+    storeAll(group, body)
+    for (const { taken } of group.parts) backlog.finishPart(stream, taken)
     stream.pace.gather(this.#options.clock.monotonicMs(), group.parts.length + stream.pendingCount)
     if (mark !== undefined)
       onWritten(

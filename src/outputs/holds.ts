@@ -209,7 +209,7 @@ export class Holds {
   #recallProbe(hold: Hold): void {
     const { probe, stream } = hold
     if (probe === undefined || stream.isBusy) return
-    stream.restoreSuspects()
+    stream.restoreSetAside()
     this.#sweep(hold)
     this.#scheduleProbe(hold)
   }

@@ -25,7 +25,7 @@ type Kind =
   | 'refused'
   | 'gave-up'
   | 'one-attempt'
-  | 'condemned'
+  | 'poison'
   | 'hold-began'
   | 'hold-ended'
   | 'hold-gave-up'
@@ -89,11 +89,11 @@ export class OutputLog {
     this.#warn('refused', { status, error, database, lines: lineCount }, text)
   }
 
-  condemned({ target, lineCount }: Group, why: string): void {
+  rejectedPoison({ target, lineCount }: Group, why: string): void {
     const { database } = target
     const what = `${renderCount(lineCount, 'line')} to database "${database}"`
-    const text = `gave up ${what}, at which it fails (${shorten(why)}) while it takes what follows`
-    this.#warn('condemned', { database, lines: lineCount, why: shorten(why) }, text)
+    const text = `rejected ${what}: it failed on it again and again (${shorten(why)}) while it took what follows`
+    this.#warn('poison', { database, lines: lineCount, why: shorten(why) }, text)
   }
 
   holdBegan(target: WriteTarget, reply: Reply, graceMs: number): void {

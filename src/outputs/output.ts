@@ -26,6 +26,7 @@ import { OutputHealth } from './output-health.ts'
 import { OutputLog } from './output-log.ts'
 import type { OutputSnapshot } from './output-snapshot.ts'
 import type { Group, Taken } from './part.ts'
+import { PoisonTrials } from './poison.ts'
 import { Refusals } from './refusals.ts'
 import { Setbacks } from './setbacks.ts'
 import type { StoredLog } from './stored-log.ts'
@@ -114,6 +115,7 @@ export class Output implements AsyncDisposable {
       },
       onUp: () => this.#drain.wakeAll(),
       onDown: () => {
+        this.#drain.noteDown()
         if (bufferBytes === 0) backlog.dropUntaken()
         events.onDown()
         this.#onRest?.()
@@ -136,13 +138,14 @@ export class Output implements AsyncDisposable {
     const boundBytes = (stored === undefined ? bufferBytes : windowBytes) * HELD_SHARE
     const holds: Holds = new Holds({ ...parts, delayMaxMs, graceMs, boundBytes, onHeld, onWaiting })
     const refusals = new Refusals({ ...parts, onRefused })
+    const poison = new PoisonTrials({ backlog, refusals, finish })
     const setbacks = new Setbacks({
-      ...{ ...parts, onFailed },
+      ...{ ...parts, onFailed, poison },
       // Whether its database is there shows with others: its hold need not wait for it.
       onSuspect: (group: Group) => holds.noteAnswer(group),
     })
     this.#drain = new Drain({
-      ...{ ...parts, destination, holds, refusals, setbacks },
+      ...{ ...parts, destination, holds, poison, refusals, setbacks },
       onWritten: (mark, sequences) => stored?.noteWritten(mark, sequences),
       onRest: () => this.#onRest?.(),
     })

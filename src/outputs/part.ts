@@ -22,6 +22,8 @@ import type { Batch } from './destination.ts'
 const RESETS_MAX = 3
 /** Answers 5xx in a row, all to the same request, before its data is suspected. */
 const ERRORS_MAX = 20
+/** Refusals in a row in words that are no database's, before the data is suspected. */
+const DOUBTS_MAX = 3
 
 /** An entry as this output sends it, until it is settled here. */
 export class Taken {
@@ -135,8 +137,13 @@ export class Group {
   doubtCount = 0
   /** Why its last attempt failed that its data may be to blame for. */
   lastFailure = ''
+  /** Complete passes in a row in which it failed as a candidate for poison (poison.ts). */
+  failedPasses = 0
+  /** It was stored in the pass that goes on, behind a candidate that failed. */
+  isStoredInPass = false
   #resetCount = 0
   #errorCount = 0
+  #refusalCount = 0
 
   constructor(parts: readonly Part[], traits: Partial<GroupTraits> = PLAIN) {
     this.parts = parts
@@ -160,21 +167,34 @@ export class Group {
   /** Whether it may be the data that makes the server fail. */
   get isSuspicious(): boolean {
     if (this.#resetCount >= RESETS_MAX || this.#errorCount >= ERRORS_MAX) return true
+    if (this.#refusalCount >= DOUBTS_MAX) return true
     // What it is a half of has been tried often enough; but nothing is given up on one failure.
-    const hasFailed = this.#resetCount + this.#errorCount > 0
+    const hasFailed = this.#resetCount + this.#errorCount + this.#refusalCount > 0
     return this.traits.isSuspect && hasFailed && this.isDivisible('line')
   }
 
-  noteSuspicion(kind: 'reset' | 'error', why: string): void {
+  /** A single line, or what cannot be taken apart, that may be what makes the server fail. */
+  get isCandidate(): boolean {
+    return this.isSuspicious && !this.isDivisible('line')
+  }
+
+  /** Connections have died under it. */
+  get wasReset(): boolean {
+    return this.#resetCount > 0
+  }
+
+  noteSuspicion(kind: 'reset' | 'error' | 'doubt', why: string): void {
     this.lastFailure = why
     if (kind === 'reset') this.#resetCount++
-    else this.#errorCount++
+    else if (kind === 'error') this.#errorCount++
+    else this.#refusalCount++
   }
 
   /** It failed for a reason that is none of the data's. */
   clearSuspicion(): void {
     this.#resetCount = 0
     this.#errorCount = 0
+    this.#refusalCount = 0
   }
 
   isDivisible(downTo: 'write' | 'line'): boolean {
@@ -216,6 +236,11 @@ function halvePart({ taken, write }: Part): readonly (readonly Part[])[] {
   return halveLines(write.body, write.lineCount).map(({ body, lineCount }) => {
     return [{ taken, write: { ...write, body, lineCount } }]
   })
+}
+
+/** All of the group is at its destination. */
+export function storeAll({ parts }: Group, body = ''): void {
+  for (const { taken } of parts) taken.store(body)
 }
 
 export function toBatch({ parts, target }: Group): Batch {

@@ -117,13 +117,11 @@ export class Refusals {
     return true
   }
 
-  /** What follows was accepted: those that were set aside for it are the cause of the failures. */
-  condemn(stream: StreamDrain): void {
-    for (const group of stream.suspects.splice(0)) {
-      const why = group.lastFailure
-      this.#options.log.condemned(group, why)
-      this.#refuseAll(stream, group, refusedReply(500, `the server fails on this write: ${why}`))
-    }
+  /** A group that is in no place of the stream any more is what makes the server fail. */
+  poison(stream: StreamDrain, group: Group): void {
+    const why = group.lastFailure
+    this.#options.log.rejectedPoison(group, why)
+    this.#refuseAll(stream, group, refusedReply(500, `the server fails on this write: ${why}`))
   }
 
   #partlyUnexplained(stream: StreamDrain, group: Group, { reply, refusedCount }: Partly): void {

@@ -1,18 +1,8 @@
 /**
- * Failed attempts: when to try again, when the data itself is suspected, when to stop trying.
+ * Failed attempts: when to try again, and when the data itself is suspected.
  *
- * The place in the stream is kept, over any number of attempts. Only data that makes a server fail,
- * whatever else it accepts, may lose it:
- *
- *     [ s ] [ c ] …   s has failed often enough (part.ts): it is halved, down to one line,
- *                     and that line has to fail as often again
- *     s fails, c is tried at once ── accepted ──▶ s is condemned: it is the data
- *                                 └─ fails ─────▶ s comes back to its place: it is the server
- *
- * So an overloaded or crash-looping server does not turn good data into refusals, and nothing that
- * is tried later overtakes what is accepted in the end.
- *
- * Limits: SUSPECTS_MAX groups in a row are set aside, as when a client repeats a write that kills.
+ * The place in the stream is kept, over any number of attempts: nothing is given up on failures
+ * alone. Data that makes a server fail while it takes everything else is poison.ts's to find.
  */
 
 import type { OutputConfig } from '../config/config.ts'
@@ -24,10 +14,10 @@ import type { RetryVerdict } from './destination.ts'
 import type { OutputHealth } from './output-health.ts'
 import type { OutputLog } from './output-log.ts'
 import type { Group } from './part.ts'
+import type { PoisonTrials } from './poison.ts'
 import type { StreamDrain } from './stream-drain.ts'
 
-const SUSPECTS_MAX = 16
-/** Refusals that do not sound like a database: believed when they come so often in a row. */
+/** Such refusals of what is not lines are believed when they come so often in a row. */
 const DOUBTS_MAX = 3
 
 export interface SetbacksOptions {
@@ -35,6 +25,7 @@ export interface SetbacksOptions {
   readonly backlog: Backlog
   readonly health: OutputHealth
   readonly log: OutputLog
+  readonly poison: PoisonTrials
   readonly clock: Clock
   readonly random: () => number
   /** An attempt in this stream failed; what is pending there stays pending. */
@@ -55,15 +46,10 @@ export class Setbacks {
   /** The attempt with the stream's first group has failed in a way that may pass. */
   retry(stream: StreamDrain, group: Group, verdict: RetryVerdict): void {
     const { backlog, config, health, onFailed } = this.#options
-    const { hasBegun, isDown, suspicion, why } = verdict
+    const { isDown, suspicion, why } = verdict
     backlog.counters.failedAttempts++
     stream.failures++
-    if (!hasBegun) for (const { taken } of group.parts) taken.entry.begunCount--
-    // Of a server on trial a reset says as much: it did not refuse its credentials.
-    if (!isDown && (suspicion !== 'reset' || health.isOnTrial)) health.noteAnswer()
-    if (suspicion !== 'none') group.noteSuspicion(suspicion, why)
-    else if (!isDown) group.clearSuspicion()
-    if (group.isSuspicious) this.#options.onSuspect(group)
+    this.#note(stream, group, verdict)
     // A kept connection that died under the request: nothing has been said about the server yet.
     if (suspicion === 'reset' && stream.failures === 1) return
     if (config.bufferBytes === 0) {
@@ -73,53 +59,69 @@ export class Setbacks {
       return
     }
     stream.isBehind = true
-    if (isDown) health.markDown(why)
-    else {
-      // What follows is tried at once, and its clients still wait for that.
-      if (this.#stepOver(stream, group)) return
-      // Whether what was set aside is to blame is still open; it keeps its place.
-      if (group.isSuspicious) this.#narrow(stream, group)
-      stream.restoreSuspects()
-      this.#backOff(stream, verdict)
-    }
+    if (isDown) this.#died(stream, why)
+    // What follows is tried at once, and its clients still wait for that.
+    else if (this.#failed(stream, group, verdict)) return
     onFailed(stream.database)
   }
 
+  /** Keeps what the failure says of the server, and of the group's data. */
+  #note(stream: StreamDrain, group: Group, verdict: RetryVerdict): void {
+    const { health, onSuspect } = this.#options
+    const { hasBegun, isDown, suspicion, why } = verdict
+    if (!hasBegun) for (const { taken } of group.parts) taken.entry.begunCount--
+    // Of a server on trial a reset says as much: it did not refuse its credentials.
+    if (!isDown && (suspicion !== 'reset' || health.isOnTrial)) health.noteAnswer()
+    if (suspicion !== 'none') group.noteSuspicion(suspicion, why)
+    else if (!isDown) group.clearSuspicion()
+    if (suspicion !== 'none') stream.lastSuspect = group
+    else if (!isDown) stream.lastSuspect = undefined
+    if (group.isSuspicious) onSuspect(group)
+  }
+
+  /** Dead of a candidate, the server may have it for its poison; dead by itself, it has none. */
+  #died(stream: StreamDrain, why: string): void {
+    const { health, poison } = this.#options
+    if (stream.lastSuspect?.isCandidate !== true) poison.breakOff(stream)
+    health.markDown(why)
+  }
+
+  /** @returns whether another group of the stream is tried at once */
+  #failed(stream: StreamDrain, group: Group, verdict: RetryVerdict): boolean {
+    const { poison } = this.#options
+    if (poison.setAside(stream, group)) return true
+    if (group.isSuspicious) poison.narrow(stream, group)
+    poison.breakOff(stream)
+    this.#backOff(stream, verdict)
+    return false
+  }
+
   /**
-   * A refusal that does not sound like a database is worth another attempt.
+   * A refusal that does not sound like a database is worth another attempt; of lines it is a failure
+   * like any other, since a page that stands in for a server refuses whatever is good as well.
    *
    * @returns whether there will be one
    */
   doubt(stream: StreamDrain, group: Group, reply: Reply): boolean {
-    group.doubtCount++
-    if (group.doubtCount >= DOUBTS_MAX || this.#options.config.bufferBytes === 0) return false
-    stream.failures = group.doubtCount
+    if (this.#options.config.bufferBytes === 0) return false
     const why = `answered ${reply.status} ${reply.error}: no words of a database`
-    this.#backOff(stream, { why, retryAfterMs: undefined })
+    const failure = { kind: 'retry', why, retryAfterMs: undefined } as const
+    if (group.parts[0]?.write.kind === 'lines') {
+      this.retry(stream, group, { ...failure, hasBegun: true, isDown: false, suspicion: 'doubt' })
+      return true
+    }
+    group.doubtCount++
+    if (group.doubtCount >= DOUBTS_MAX) return false
+    stream.failures = group.doubtCount
+    this.#backOff(stream, failure)
     return true
   }
 
   /** Nothing that was set aside has a successor to be measured by: it waits in its place. */
   awaitSuccessor(stream: StreamDrain): void {
-    stream.restoreSuspects()
+    this.#options.poison.breakOff(stream)
     const why = stream.groups[0]?.lastFailure ?? ''
     this.#backOff(stream, { why, retryAfterMs: undefined })
-  }
-
-  /** Sets a suspect that cannot be narrowed down aside, so that its successor is tried at once. */
-  #stepOver(stream: StreamDrain, group: Group): boolean {
-    const isAtEnd = stream.suspects.length >= SUSPECTS_MAX || !stream.hasMore
-    if (!group.isSuspicious || group.isDivisible('line') || isAtEnd) return false
-    stream.groups.shift()
-    stream.suspects.push(group)
-    return true
-  }
-
-  #narrow(stream: StreamDrain, group: Group): void {
-    const halves = group.halves('line', { isSuspect: true })
-    if (halves === undefined) return
-    this.#options.backlog.counters.splitBatches++
-    stream.groups.splice(0, 1, ...halves)
   }
 
   #backOff(stream: StreamDrain, failure: Pick<RetryVerdict, 'why' | 'retryAfterMs'>): void {

@@ -43,14 +43,16 @@ export class StreamDrain {
   readonly pace: Pace
   /** In order; the first is what the next attempt carries. */
   readonly groups: Group[] = []
-  /** Suspected of making the server fail, set aside in order while what follows them is tried. */
-  readonly suspects: Group[] = []
+  /** Candidates for poison, set aside in order while what follows them is tried (poison.ts). */
+  readonly setAside: Group[] = []
   /** Number of the last entry that was taken, or passed over. */
   takenThrough: number
   /** A request is out, or its answer is being dealt with. */
   isBusy = false
   /** Attempts that have failed in a row. */
   failures = 0
+  /** The last attempt failed on it, as it would on poison; nothing was accepted since. */
+  lastSuspect: Group | undefined
   /** Runs while the stream waits for its next attempt. */
   retryTimer: Timer | undefined
   /** Runs while the stream waits for clients to come back (pace.ts). */
@@ -99,7 +101,7 @@ export class StreamDrain {
     const { takenThrough } = this
     const entries = new Set<Entry>()
     if (isAll && !this.isBusy) {
-      this.restoreSuspects()
+      this.restoreSetAside()
       for (const { taken } of this.sweep(() => true)) entries.add(taken.entry)
     }
     for (let entry = this.peek(); entry !== undefined; entry = this.peek()) {
@@ -155,15 +157,14 @@ export class StreamDrain {
    * @param newest appended just now, and not yet told of
    */
   awaitsSuccessor(newest?: Entry): boolean {
-    const isToBlame = (group: Group) => group.isSuspicious && !group.isDivisible('line')
-    const hasSuspect = this.groups.length + this.suspects.length > 0
-    if (!hasSuspect || !this.groups.every(isToBlame)) return false
+    const hasCandidate = this.groups.length + this.setAside.length > 0
+    if (!hasCandidate || !this.groups.every(({ isCandidate }) => isCandidate)) return false
     return this.#peekReleased() === undefined && this.peek() === newest
   }
 
   /** The oldest entry that is not on hold. */
   get oldest(): Entry | undefined {
-    const part = this.suspects[0]?.parts[0] ?? this.groups[0]?.parts[0] ?? this.#peekReleased()
+    const part = this.setAside[0]?.parts[0] ?? this.groups[0]?.parts[0] ?? this.#peekReleased()
     return part?.taken.entry ?? this.peek()
   }
 
@@ -224,9 +225,9 @@ export class StreamDrain {
     return undefined
   }
 
-  /** Every suspect comes back to its place. */
-  restoreSuspects(): void {
-    this.groups.unshift(...this.suspects.splice(0))
+  /** Every candidate comes back to its place. */
+  restoreSetAside(): void {
+    this.groups.unshift(...this.setAside.splice(0))
   }
 
   #peekReleased(): Part | undefined {

@@ -195,23 +195,47 @@ test('a client whose write was refused is merged with nobody for a while', async
   assert.deepEqual(await round(), ['0 1 2 3 4'])
 })
 
-test('words that no database says are believed only when they come again and again', async () => {
+test('a page that stands in for a server refuses no line for good', async () => {
   const a = new ScriptedDestination()
-  const reply = refusedReply(400, '<html>Bad Request</html>')
-  let attempts = 0
-  let refuseUntil = 2
-  a.verdict = () => {
-    attempts++
-    return attempts <= refuseUntil ? { kind: 'refused', reply, isDoubtful: true } : DELIVERED
+  const reply = refusedReply(405, '<html>Down for maintenance</html>')
+  const stored: string[] = []
+  let isDown = true
+  a.verdict = (batch) => {
+    if (isDown) return { kind: 'refused', reply, isDoubtful: true }
+    stored.push(...lines(batch))
+    return DELIVERED
   }
   const { relay, clock } = await open(a)
-  const mended = relay.accept(writeOf('1\n'))
-  await clock.advance(3000)
-  assert.equal((await mended).status, 204)
-  refuseUntil = Number.POSITIVE_INFINITY
-  const refused = relay.accept(writeOf('2\n'))
-  await clock.advance(3000)
-  assert.equal((await refused).status, 400)
+  const replies = ['1\n', '2\n', '3\n'].map((body) => relay.accept(writeOf(body)))
+  await clock.advance(600_000)
+  for (const each of replies) assert.equal((await each).status, 503)
+  isDown = false
+  const next = relay.accept(writeOf('4\n'))
+  await clock.advance(4_000)
+  assert.equal((await next).status, 204)
+  await clock.advance(60_000)
+  assert.deepEqual([...new Set(stored)], ['1', '2', '3', '4'])
+  assert.equal(outputOf(relay, 'a').outcomeLines.refused, 0)
+})
+
+test('a line that is refused in words of no database is given up once what follows is taken', async () => {
+  const a = new ScriptedDestination()
+  const reply = refusedReply(400, '<html>Bad Request</html>')
+  a.verdict = (batch) => {
+    if (lines(batch).includes('bad')) return { kind: 'refused', reply, isDoubtful: true }
+    return DELIVERED
+  }
+  const { relay, clock } = await open(a)
+  void relay.accept(writeOf('1\nbad\n'))
+  await clock.advance(60_000)
+  assert.equal(outputOf(relay, 'a').pendingLines, 2)
+  const good = relay.accept(writeOf('2\n'))
+  await clock.advance(4_000)
+  assert.equal((await good).status, 204)
+  assert.deepEqual(
+    [outputOf(relay, 'a').outcomeLines.refused, outputOf(relay, 'a').pendingLines],
+    [1, 0],
+  )
 })
 
 test('own credentials refused: the whole output waits, tries now and then, and loses nothing', async () => {

@@ -21,13 +21,18 @@ class Fragile extends ScriptedDestination {
   failure: Verdict = BUSY
   /** A reset that ends the server: it is down until the next probe. */
   isKilled = false
-  readonly stored: string[] = []
+  readonly #sent: string[] = []
 
-  override verdict = (batch: Batch): Verdict => {
+  override verdict = (batch: Batch): Verdict | Promise<Verdict> => {
     const lines = batch.writes.map(({ body }) => String(body)).join('')
     if (lines.includes('bad')) return this.failure
-    this.stored.push(...lines.split('\n').filter((line) => line !== ''))
+    this.#sent.push(...lines.split('\n').filter((line) => line !== ''))
     return DELIVERED
+  }
+
+  /** In the order in which they were stored last: what follows poison is stored again. */
+  get stored(): readonly string[] {
+    return [...new Set(this.#sent.toReversed())].reverse()
   }
 }
 
@@ -115,6 +120,63 @@ test('a server that a line ends each time, and that is started anew, is spared i
   }
   assert.deepEqual(a.stored, ['1', '2', '3'])
   assert.equal(outputOf(relay, 'a').outcomeLines.refused, 1)
+})
+
+/** Ends with every request that is in flight when one says `bad`, and is started again. */
+class Mortal extends Fragile {
+  readonly #clock: ManualClock
+  #dies = Promise.withResolvers<void>()
+  deaths = 0
+
+  constructor(clock: ManualClock) {
+    super()
+    this.#clock = clock
+    const store = this.verdict
+    this.verdict = async (batch) => {
+      if (!this.isUp) return UNREACHABLE
+      const dies = this.#dies.promise
+      const took = new Promise<'took'>((resolve) =>
+        this.#clock.startTimer(20, () => resolve('took')),
+      )
+      if (batch.writes.some(({ body }) => body.includes('bad'))) this.#die()
+      if ((await Promise.race([took, dies])) !== 'took') return RESET
+      return store(batch)
+    }
+  }
+
+  #die(): void {
+    this.deaths++
+    this.isUp = false
+    this.#dies.resolve()
+    this.#dies = Promise.withResolvers()
+    this.#clock.startTimer(2_000, () => {
+      this.isUp = true
+    })
+  }
+}
+
+test('the poison of one database that ends the server puts no blame on the lines of another', async () => {
+  const clock = new ManualClock()
+  const a = new Mortal(clock)
+  const { relay } = await openTestRelay([a, new ScriptedDestination()], { clock })
+  const names: string[] = []
+  // Each database has something in flight at all times; one of them has the poison.
+  for (let i = 0; i < 2_000; i++) {
+    const database = `db${i % 4}`
+    const body = i === 40 ? 'bad\n' : `${database} ${i}\n`
+    if (i !== 40) names.push(body.trim())
+    void relay.accept(writeOf(body, database))
+    await clock.advance(10)
+  }
+  for (let i = 0; i < 900 && outputOf(relay, 'a').pendingLines > 0; i++) {
+    await clock.advance(1_000)
+  }
+  const { outcomeLines, pendingLines } = outputOf(relay, 'a')
+  assert.deepEqual([outcomeLines.refused, pendingLines], [1, 0], `it died ${a.deaths} times`)
+  for (let database = 0; database < 4; database++) {
+    const its = (line: string) => line.startsWith(`db${database} `)
+    assert.deepEqual(a.stored.filter(its), names.filter(its))
+  }
 })
 
 test('overload that is said to be overload never makes data suspect', async () => {
