@@ -6,7 +6,8 @@
  * Limits: `boundBytes`. At the bound the oldest writes that may be given up are: those that another
  * output has stored, or whose client was told no, as far as they stand at the head of their stream.
  * When they do not suffice there is no room, and the new write must be refused. A single write
- * larger than the bound passes while nothing else is pending.
+ * larger than the bound passes while nothing else is pending. Statements are never given up, since
+ * what follows them may stand only because of them; of those STATEMENTS_MAX may be owed.
  *
  * With one attempt each (`buffer-size-mb = 0`) only what waits behind a running attempt is kept,
  * `batchMaxBytes` of it at the most, and nothing while the output is down.
@@ -20,6 +21,8 @@ import { Pace } from './pace.ts'
 import type { Part, Taken } from './part.ts'
 import { StreamDrain } from './stream-drain.ts'
 
+/** Statements owed, at the most: they are never given up, so there must not be more. */
+const STATEMENTS_MAX = 1_000
 /** Databases whose pace is remembered; beyond them all are learnt anew. */
 const PACES_MAX = 1024
 
@@ -66,6 +69,7 @@ export class Backlog {
     }
     stream.follow(log, entry)
     stream.pendingCount++
+    if (entry.write.kind === 'statement') stream.statementCount++
     stream.waitingBytes += entry.bytes
     this.#loadedBytes += entry.bytes
     this.#loadedCount++
@@ -82,6 +86,7 @@ export class Backlog {
     for (const stream of [...this.#streams.values()]) {
       for (const entry of stream.unread(isAll)) {
         stream.pendingCount--
+        if (entry.write.kind === 'statement') stream.statementCount--
         stream.waitingBytes -= entry.bytes
         this.#loadedBytes -= entry.bytes
         this.#loadedCount--
@@ -125,12 +130,18 @@ export class Backlog {
     return this.#streams.get(database)
   }
 
+  /** Whether one more statement may be owed. */
+  get hasRoomForStatement(): boolean {
+    return this.counters.pendingStatements < STATEMENTS_MAX
+  }
+
   /** Whether `bytes` more can be made to fit. Changes nothing. */
   canMakeRoom(bytes: number): boolean {
     let missingBytes = this.#missingBytes(bytes)
     if (missingBytes <= 0 || this.#isOneAttempt) return true
     for (const stream of this.#streams.values()) {
       for (const entry of stream.waiting()) {
+        if (entry.write.kind === 'statement') continue
         if (!isGivable(entry)) break
         missingBytes -= entry.bytes
         if (missingBytes <= 0) return true
@@ -213,6 +224,7 @@ export class Backlog {
 
   settle(stream: StreamDrain, entry: Entry, outcome: Outcome, filteredLineCount: number): void {
     stream.pendingCount--
+    if (entry.write.kind === 'statement') stream.statementCount--
     stream.waitingBytes -= entry.bytes
     this.#loadedBytes -= entry.bytes
     this.#loadedCount--
@@ -265,6 +277,7 @@ export class Backlog {
     let oldest: StreamDrain | undefined
     let sequence = Number.POSITIVE_INFINITY
     for (const stream of this.#streams.values()) {
+      if (!this.#isOneAttempt) stream.takeStatements(newest)
       const entry = stream.peek()
       if (entry === undefined || entry === newest || entry.sequence >= sequence) continue
       if (!this.#isOneAttempt && !isGivable(entry)) continue

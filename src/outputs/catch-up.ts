@@ -18,6 +18,7 @@
  * Not here: sending (drain.ts), saving the cursor (log/disk/disk-log.ts).
  */
 
+import { writeOfStatement } from '../log/disk/owed-statements.ts'
 import type { Unread } from '../log/disk/unread.ts'
 import { type Entry, entryBytes } from '../log/entry.ts'
 import { MemoryLog } from '../log/memory-log.ts'
@@ -89,7 +90,11 @@ export class CatchUp {
 
   /** Begins where the cursor stands. */
   start(): void {
-    this.#fallBehind(this.#options.stored.done.below)
+    const { statements, done } = this.#options.stored
+    for (const statement of statements.all) {
+      this.#load(statement.sequence, writeOfStatement(statement), true)
+    }
+    this.#fallBehind(done.below)
   }
 
   /** A record was appended while this output is behind: it will be read in its turn. */
@@ -135,7 +140,9 @@ export class CatchUp {
 
   /** The output is through with the record, or there is none: its cursor may pass it. */
   noteDone(sequence: number): void {
-    this.#options.stored.done.add(sequence)
+    const { done, statements } = this.#options.stored
+    done.add(sequence)
+    statements.delete(sequence)
     this.#settled.delete(sequence)
   }
 
@@ -158,15 +165,18 @@ export class CatchUp {
 
   /** @returns the number of the oldest; `undefined` when there was nothing */
   #unload(isAll: boolean): number | undefined {
-    const { backlog, beforeUnload, onUnloaded } = this.#options
+    const { backlog, beforeUnload, onUnloaded, stored } = this.#options
     let from: number | undefined
     if (isAll) beforeUnload()
+    const nowhereElse: Entry[] = []
     backlog.unload(isAll, (entry) => {
-      from = Math.min(from ?? entry.sequence, entry.sequence)
+      if (stored.statements.has(entry.sequence)) nowhereElse.push(entry)
+      else from = Math.min(from ?? entry.sequence, entry.sequence)
       this.#offeredThrough = Math.max(this.#offeredThrough, entry.sequence)
       if (entry.isFromDisk) this.#window.release(entry)
       else onUnloaded(entry)
     })
+    for (const { sequence, write } of nowhereElse) this.#load(sequence, write, false)
     return from
   }
 
@@ -260,17 +270,17 @@ export class CatchUp {
     if (isToLoad && (this.#ahead.isFull || !this.#ahead.mayLoad(entryBytes(write)))) return false
     if (sequence > this.#nextSequence) done.addRange(this.#nextSequence, sequence - 1)
     this.#nextSequence = sequence + 1
-    if (isToLoad) this.#load(sequence, write)
+    if (isToLoad) this.#load(sequence, write, this.#isNew(sequence))
     else if (!isOwed) done.add(sequence)
     return true
   }
 
-  #load(sequence: number, write: Write): void {
+  /** @param isNew it is in no count yet */
+  #load(sequence: number, write: Write, isNew: boolean): void {
     const { backlog, wake } = this.#options
-    const { database } = write.target
     const entry = this.#window.appendStored(write, sequence)
-    const log = this.#window.stream(database)
-    wake(this.#isNew(sequence) ? backlog.offer(entry, log) : backlog.load(entry, log))
+    const log = this.#window.stream(write.target.database)
+    wake(isNew ? backlog.offer(entry, log) : backlog.load(entry, log))
   }
 
   #goLive(): void {
@@ -303,11 +313,17 @@ export class CatchUp {
 
   async #giveUp(records: readonly StoredRecord[]): Promise<void> {
     const { backlog, stored } = this.#options
-    const given = records.flatMap(({ sequence, write }) => (write ? [{ sequence, write }] : []))
-    await stored.recordGap(given)
-    for (const { sequence, write } of given) {
-      const entry = this.#window.appendStored(write, sequence)
-      backlog.giveUpUnloaded(entry, this.#isNew(sequence))
+    const gone = records.flatMap(({ sequence, write }) => (write ? [{ sequence, write }] : []))
+    const given = gone.filter(({ write }) => write.kind !== 'statement')
+    if (given.length > 0) await stored.recordGap(given)
+    for (const { sequence, write } of gone) {
+      const isNew = this.#isNew(sequence)
+      if (write.kind === 'statement') {
+        // From here on the cursor carries it.
+        stored.statements.add(sequence, write)
+        stored.done.add(sequence)
+        this.#load(sequence, write, isNew)
+      } else backlog.giveUpUnloaded(this.#window.appendStored(write, sequence), isNew)
     }
   }
 

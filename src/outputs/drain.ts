@@ -246,6 +246,8 @@ export class Drain {
     for (const { reason, writeIndex, lineCount } of lost) {
       group.parts[writeIndex]?.taken.lose(reason, lineCount)
     }
+    // Before it is settled: once it is owed no more, what is on hold has a bound again.
+    if (group.parts[0]?.write.kind === 'statement') holds.releaseStream(stream)
     storeAll(group, body)
     for (const { taken } of group.parts) backlog.finishPart(stream, taken)
     stream.pace.gather(this.#options.clock.monotonicMs(), group.parts.length + stream.pendingCount)
@@ -254,7 +256,6 @@ export class Drain {
         mark,
         group.parts.map(({ taken }) => taken.entry.sequence),
       )
-    if (group.parts[0]?.write.kind === 'statement') holds.releaseStream(stream)
   }
 }
 

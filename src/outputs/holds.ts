@@ -11,6 +11,8 @@
  * a hold without having been sent is refused in the hold's words.
  *
  * The oldest write probes, alone, with backoff. What is released goes in the order of the log.
+ * While a statement of the stream is still owed, which may be what ends the hold, what is on hold
+ * is backlog like everything else, and has no bound of its own.
  *
  * Limits: HOLDS_MAX holds; `boundBytes` of writes in all, beyond which the oldest of the hold that
  * grows are refused; each write at the longest `graceMs`.
@@ -136,6 +138,8 @@ export class Holds {
 
   /** The entry is settled here: if it was a probe, and never answered, another one has to go. */
   noteSettled(entry: Entry): void {
+    if (this.#holds.size === 0) return
+    if (entry.write.kind === 'statement') this.#boundAll()
     const hold = this.#holds.get(keyOf(entry.write.target))
     if (hold?.probe?.entry !== entry) return
     hold.probe = undefined
@@ -261,7 +265,13 @@ export class Holds {
     wake(hold.stream)
   }
 
+  /** A statement has been settled, and may have ended no hold. */
+  #boundAll(): void {
+    for (const hold of [...this.#holds.values()]) this.#bound(hold)
+  }
+
   #bound(hold: Hold): void {
+    if (hold.stream.statementCount > 0) return
     for (const entry of hold.parts.keys()) {
       if (this.#bytes <= this.#options.boundBytes) return
       this.#giveUp(hold, entry, 'the bound of what is held is reached')

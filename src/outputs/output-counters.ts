@@ -12,6 +12,7 @@ export class OutputCounters {
   pendingLines = 0
   pendingWrites = 0
   pendingBytes = 0
+  pendingStatements = 0
   attempts = 0
   failedAttempts = 0
   timedOutAttempts = 0
@@ -38,6 +39,7 @@ export class OutputCounters {
     this.pendingLines += entry.write.lineCount
     this.pendingWrites++
     this.pendingBytes += entry.bytes
+    if (entry.write.kind === 'statement') this.pendingStatements++
   }
 
   /**
@@ -50,6 +52,7 @@ export class OutputCounters {
     this.pendingLines -= entry.write.lineCount
     this.pendingWrites--
     this.pendingBytes -= entry.bytes
+    if (entry.write.kind === 'statement') this.pendingStatements--
     assert(this.pendingWrites >= 0, 'BUG: a write was settled twice')
   }
 

@@ -92,7 +92,9 @@ export class OutputLog {
   rejectedPoison({ target, lineCount }: Group, why: string): void {
     const { database } = target
     const what = `${renderCount(lineCount, 'line')} to database "${database}"`
-    const text = `rejected ${what}: it failed on it again and again (${shorten(why)}) while it took what follows`
+    const text =
+      `rejected ${what}: it failed on it again and again (${shorten(why)}), ` +
+      `while it took what follows`
     this.#warn('poison', { database, lines: lineCount, why: shorten(why) }, text)
   }
 

@@ -15,6 +15,7 @@ import type { Logger } from '../std/logger.ts'
 import type { Memory } from '../std/memory-budget.ts'
 import type { Outcome } from '../write/outcome.ts'
 import type { Reply } from '../write/reply.ts'
+import type { Write } from '../write/write.ts'
 import { Backlog } from './backlog.ts'
 import { CatchUp } from './catch-up.ts'
 import type { DeadLetters } from './dead/dead-letters.ts'
@@ -22,6 +23,7 @@ import { LetterWriter } from './dead/letter-writer.ts'
 import type { Destination } from './destination.ts'
 import { Drain } from './drain.ts'
 import { Holds } from './holds.ts'
+import type { OutputEvents } from './output-events.ts'
 import { OutputHealth } from './output-health.ts'
 import { OutputLog } from './output-log.ts'
 import type { OutputSnapshot } from './output-snapshot.ts'
@@ -42,25 +44,6 @@ const WINDOW_MIN_BYTES = 16 * 1024 * 1024
 /** Requests of the largest size that fit into it. */
 const WINDOW_BATCHES = 2
 const NOTHING_UNREAD: Unread = { writes: 0, bytes: 0 }
-
-export interface OutputEvents {
-  /** This output's word on an entry is no, though it may not be through with it. */
-  onRefused(entry: Entry, reply: Reply): void
-  /** As `onRefused`, for want of a database that may yet come. */
-  onHeld(entry: Entry, reply: Reply): void
-  /** It will not be had soon, and that is nothing that its client could mend. */
-  onWaiting(entry: Entry): void
-  /**
-   * Calls `then` as soon as nobody waits for the client's answer any more, at once if nobody does.
-   */
-  whenAnswered(entry: Entry, then: () => void): void
-  /** The entry's one and final fate here. */
-  onSettled(entry: Entry, outcome: Outcome): void
-  /** An attempt in this stream failed: nothing pending there is worth waiting for. */
-  onFailed(database: string): void
-  /** Down: nothing pending here is worth waiting for. */
-  onDown(): void
-}
 
 export interface OutputOptions {
   readonly config: OutputConfig
@@ -206,10 +189,12 @@ export class Output implements AsyncDisposable {
     await this.#health.start()
   }
 
-  /** @see Backlog.canMakeRoom */
-  canMakeRoom(bytes: number): boolean {
-    if (this.#catchUp !== undefined) return true // What waits is on the disk, and bounded there.
-    return this.#backlog.canMakeRoom(bytes)
+  /** Why a write that counts so many bytes cannot be owed here. Changes nothing. */
+  refusalOf({ kind }: Write, bytes: number): 'statements-full' | 'backlog-full' | undefined {
+    if (kind === 'statement' && !this.#backlog.hasRoomForStatement) return 'statements-full'
+    // With a log on disk what waits is there, and bounded there.
+    const hasRoom = this.#catchUp !== undefined || this.#backlog.canMakeRoom(bytes)
+    return hasRoom ? undefined : 'backlog-full'
   }
 
   /** @see Backlog.makeRoom */

@@ -1,5 +1,6 @@
 /**
- * Poison: data that makes a server fail, whatever else that server accepts. Found, proven, rejected.
+ * Poison: data that makes a server fail, whatever else that server accepts. It is found, proven and
+ * rejected here.
  *
  *     stream  [ p ] [ q ] [ c ] …    p and q are candidates: single lines that failed often enough
  *
@@ -30,8 +31,8 @@ import type { StreamDrain } from './stream-drain.ts'
 
 const CANDIDATES_MAX = 16
 /**
- * Passes in which a candidate must fail. The issue is a server that fails at random: one repetition
- * would reject a good line of every few hundred outages, each further one makes that rarer by far.
+ * Passes in which a candidate must fail. A server that fails at random fails on a good line in one
+ * pass, and rarely in several in a row.
  */
 const PASSES_MIN = 3
 
@@ -91,7 +92,7 @@ export class PoisonTrials {
     return stream.groups[0] !== group
   }
 
-  /** The server is at fault, or nobody knows: every candidate goes back, and its count begins anew. */
+  /** The server may be at fault: every candidate goes back, and its count begins anew. */
   breakOff(stream: StreamDrain): void {
     stream.restoreSetAside()
     for (const group of stream.groups) group.failedPasses = 0

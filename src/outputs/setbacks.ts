@@ -97,8 +97,8 @@ export class Setbacks {
   }
 
   /**
-   * A refusal that does not sound like a database is worth another attempt; of lines it is a failure
-   * like any other, since a page that stands in for a server refuses whatever is good as well.
+   * A refusal that does not sound like a database is worth another attempt; of lines it is a
+   * failure like any other, since a page that stands in for a server refuses good ones as well.
    *
    * @returns whether there will be one
    */

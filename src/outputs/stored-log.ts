@@ -1,5 +1,6 @@
 /** The log on disk, as one output sees it: its cursor, and records instead of segments. */
 
+import type { OwedStatements } from '../log/disk/owed-statements.ts'
 import type { Unread } from '../log/disk/unread.ts'
 import type { DoneRanges } from '../log/done-ranges.ts'
 import type { FileMark } from '../log/file-extent.ts'
@@ -22,6 +23,8 @@ export interface StoredReader extends AsyncDisposable {
 export interface StoredLog {
   /** The output's cursor. */
   readonly done: DoneRanges
+  /** Owed as well, though the cursor has passed them: no segment has them any more. */
+  readonly statements: OwedStatements
   /** Number of the first record that this process has appended, or will. */
   readonly firstOwnSequence: number
   openReader(fromSequence: number): StoredReader

@@ -22,7 +22,7 @@ import type { StreamLog } from '../log/stream-log.ts'
 import type { Timer } from '../std/clock.ts'
 import type { Write } from '../write/write.ts'
 import type { Pace } from './pace.ts'
-import { Group, type Part } from './part.ts'
+import { Group, type Part, Taken } from './part.ts'
 
 export interface TakeOptions {
   readonly batchMaxBytes: number
@@ -59,6 +59,8 @@ export class StreamDrain {
   gatherTimer: Timer | undefined
   /** Writes that this output still owes here, on hold or not. */
   pendingCount = 0
+  /** Of those, the statements. */
+  statementCount = 0
   /** Bytes of those that are not on hold. */
   waitingBytes = 0
   /**
@@ -184,6 +186,19 @@ export class StreamDrain {
       parts.push(part)
     }
     if (parts.length > 0) this.groups.push(new Group(parts))
+  }
+
+  /**
+   * Takes the statements that would be read next, so that what follows them may be given up.
+   *
+   * @param newest appended just now, and not offered yet
+   */
+  takeStatements(newest: Entry): void {
+    for (let entry = this.peek(); entry !== undefined; entry = this.peek()) {
+      if (entry === newest || entry.write.kind !== 'statement') return
+      this.pass(entry)
+      this.release([{ taken: new Taken(entry, 0), write: entry.write }])
+    }
   }
 
   /** Parts that were on hold go next, in the order of the log. */

@@ -21,6 +21,7 @@ const ADMITTED_WAIT_SHARE = 1 / 2
 const TEXTS = {
   'memory-full': "the relay's memory is full (max-memory-mb)",
   'backlog-full': "an output's backlog is full (buffer-size-mb)",
+  'statements-full': 'an output is owed too many statements',
   'no-output-up': 'no output is up',
   'too-few-outputs-up': 'too few outputs are up for this consistency',
   overloaded: 'the outputs do not keep up',
@@ -42,6 +43,7 @@ export function noRefusedWrites(): Record<WriteRefusal, number> {
   return {
     'memory-full': 0,
     'backlog-full': 0,
+    'statements-full': 0,
     'no-output-up': 0,
     'too-few-outputs-up': 0,
     overloaded: 0,

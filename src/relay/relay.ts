@@ -248,7 +248,10 @@ export class Relay implements AsyncDisposable {
     if (this.#isClosing) return 'closing'
     const bytes = entryBytes(write)
     // Nothing is given up for a write that is refused in the end.
-    if (!this.#outputs.every((output) => output.canMakeRoom(bytes))) return 'backlog-full'
+    for (const output of this.#outputs) {
+      const refusal = output.refusalOf(write, bytes)
+      if (refusal !== undefined) return refusal
+    }
     const entry = this.#log.append(write)
     if (typeof entry === 'string') return entry
     this.#acceptedWrites++

@@ -8,6 +8,7 @@ export function storedLogOf(disk: DiskLog, outputIndex: number): StoredLog {
   const place = disk.placeOf(outputIndex)
   return {
     done: place.done,
+    statements: place.statements,
     firstOwnSequence: disk.nextSequence,
     isDoneElsewhere: (sequence) => disk.isDoneElsewhere(outputIndex, sequence),
     unread: (from, to) => disk.unread(outputIndex, from, to),

@@ -57,6 +57,7 @@ export function relaySnapshot(parts: Partial<RelaySnapshot> = {}): RelaySnapshot
     acceptedBytes: 5000,
     refusedWrites: {
       'memory-full': 1,
+      'statements-full': 0,
       'backlog-full': 2,
       'no-output-up': 3,
       'too-few-outputs-up': 4,

@@ -10,7 +10,8 @@
  * ranges (both ends included, over all streams) are done as well, so that one stream that retries
  * or holds does not make the others send gigabytes again. `since`, where it stands: what is below
  * counts as done though the output never had it. `files`: of an output that writes to files, how
- * far they are written (../file-extent.ts); an older program passes it over.
+ * far they are written (../file-extent.ts); an older program passes it over. `statements`: those
+ * that are owed and no segment has any more (owed-statements.ts); an older program loses them.
  *
  * Promise: losing a cursor, or having an older one, only sends again. So whatever is wrong with the
  * file is a note and never an error. A save is on the disk when it resolves, name and all.
@@ -28,6 +29,7 @@ import { errorCode, errorText, RelayError } from '../../std/errors.ts'
 import type { SequenceRange } from '../done-ranges.ts'
 import type { FileExtent } from '../file-extent.ts'
 import { type FileSystem, readWhole, writeWhole } from './file-system.ts'
+import { type OwedStatement, parseOwedStatement } from './owed-statements.ts'
 
 const ENDING = '.cursor'
 const NEW_ENDING = '.cursor.new'
@@ -45,6 +47,8 @@ export interface Cursor {
   readonly done: readonly SequenceRange[]
   /** Of an output that writes to files: what goes with the records that are done. */
   readonly files: readonly FileExtent[]
+  /** Owed, and in no segment any more; absent = none. */
+  readonly statements?: readonly OwedStatement[] | undefined
   /** Records below it were never for this output, which was new then; absent = 0. */
   readonly since?: number
 }
@@ -162,8 +166,9 @@ export function encodedOutputName(output: string): string {
   return `~${createHash('sha256').update(output).digest('hex')}`
 }
 
-export function renderCursor({ output, doneBelow, done, files, since }: Cursor): string {
-  const fields = { output, doneBelow, done: done.slice(0, RANGES_MAX), files, since }
+export function renderCursor(cursor: Cursor): string {
+  const { output, doneBelow, done, files, since, statements } = cursor
+  const fields = { output, doneBelow, done: done.slice(0, RANGES_MAX), files, since, statements }
   const text = `${JSON.stringify(fields)}\n`
   return `line-relay cursor ${VERSION} ${crc32(text).toString(16).padStart(8, '0')}\n${text}`
 }
@@ -190,7 +195,13 @@ function toCursor(json: unknown): Cursor | undefined {
   // What cannot be told need not be cut: lines come twice then, and none is lost.
   const known = files.filter((extent) => extent !== undefined)
   const since = 'since' in json && isSequence(json.since) ? { since: json.since } : {}
-  return { output, doneBelow, done, files: known, ...since }
+  return { output, doneBelow, done, files: known, ...since, ...statementsOf(json) }
+}
+
+function statementsOf(json: object): Pick<Cursor, 'statements'> {
+  if (!('statements' in json && Array.isArray(json.statements))) return {}
+  const statements = json.statements.map(parseOwedStatement)
+  return { statements: statements.filter((statement) => statement !== undefined) }
 }
 
 function toExtent(json: unknown): FileExtent | undefined {

@@ -145,8 +145,12 @@ export class Orphan {
     const owed = records.flatMap((record) => this.#owedOf(record))
     const numbers = owed.map(({ sequence }) => sequence)
     const kept = new Set(numbers.filter((sequence) => !isDoneElsewhere(sequence)))
-    const given = owed.filter(({ sequence }) => !kept.has(sequence))
+    const gone = owed.filter(({ sequence }) => !kept.has(sequence))
+    const given = gone.filter(({ write }) => write.kind !== 'statement')
     if (given.length > 0) await recordGap(given)
+    for (const { sequence, write } of gone) {
+      if (write.kind === 'statement') this.place.statements.add(sequence, write)
+    }
     for (const { sequence } of records) {
       if (sequence > next) done.addRange(next, sequence - 1)
       if (!kept.has(sequence)) done.add(sequence)

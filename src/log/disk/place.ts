@@ -20,6 +20,7 @@
 import type { DoneRanges } from '../done-ranges.ts'
 import type { FileExtent, FileKeeper, FileMark } from '../file-extent.ts'
 import { type Cursor, type CursorFile, RANGES_MAX } from './cursor-file.ts'
+import { OwedStatements } from './owed-statements.ts'
 
 /** Files noted in one cursor, beyond which the oldest are not cut any more. */
 const FILES_MAX = 1_000
@@ -53,6 +54,8 @@ export class Place implements FileKeeper {
   /** Whoever settles a record adds it. */
   readonly done: DoneRanges
   readonly extents: readonly FileExtent[]
+  /** Done as far as the log is concerned, and still to be carried out. */
+  readonly statements: OwedStatements
   readonly #file: CursorFile
   /** On the disk. */
   #saved: Cursor | undefined
@@ -77,6 +80,7 @@ export class Place implements FileKeeper {
     this.done = done
     // The cursor's own number: `done` begins where the log does.
     this.extents = found && hasAllOwed(log, found.doneBelow) ? found.files : []
+    this.statements = new OwedStatements(found?.statements ?? [])
     this.#file = file
     this.#saved = found
     // Nobody looks for the cursor of a configured output before this process has saved it.
@@ -150,12 +154,14 @@ export class Place implements FileKeeper {
 
   #cursor(files: readonly FileExtent[]): Cursor {
     const { output, done, since } = this
-    return { output, doneBelow: done.below, done: [...done.ranges], files, since }
+    const owed = this.statements.all
+    const statements = owed.length === 0 ? undefined : owed
+    return { output, doneBelow: done.below, done: [...done.ranges], files, since, statements }
   }
 
   /** The same as long as nothing has changed; cheaper than the cursor. */
   #stateOf(files: readonly FileExtent[]): string {
-    return JSON.stringify([this.done.changes, files])
+    return JSON.stringify([this.done.changes, this.statements.changes, files])
   }
 
   async #put(cursor: Cursor, state: string): Promise<unknown> {
