@@ -141,8 +141,8 @@ function renderCredentials({ credentials }: HttpOutputConfig): string {
 
 function renderFilter({ tagExpression, measurementExpression }: LineFilter): string {
   const parts = [
-    tagExpression && `a tag key matches ${tagExpression}`,
-    measurementExpression && `the measurement matches ${measurementExpression}`,
+    tagExpression && `a tag key matches ${tagExpression.source}`,
+    measurementExpression && `the measurement matches ${measurementExpression.source}`,
   ].filter((part) => part !== undefined)
   return parts.length === 0 ? 'every line' : parts.join(' and ')
 }

@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import type {
   Config,
   HttpOutputConfig,
+  LineFilter,
   OutputConfig,
   OutputDialect,
 } from '../../src/config/config.ts'
@@ -160,10 +161,12 @@ outputs = ["west"]
   })
   assert.equal(west.paths.write, '/influx/w')
   assert.equal(west.paths.ping, '/influx/ping')
-  assert.deepEqual(east.filters, [{ tagExpression: undefined, measurementExpression: /^cpu/u }])
-  assert.deepEqual(west.filters, [
-    { tagExpression: undefined, measurementExpression: /^cpu/u },
-    { tagExpression: /HOST/iu, measurementExpression: undefined },
+  const sources = (filters: readonly LineFilter[]) =>
+    filters.map((filter) => [filter.tagExpression?.source, filter.measurementExpression?.source])
+  assert.deepEqual(sources(east.filters), [[undefined, '^cpu']])
+  assert.deepEqual(sources(west.filters), [
+    [undefined, '^cpu'],
+    ['(?i)HOST', undefined],
   ])
 })
 

@@ -86,7 +86,7 @@ relay "http://:9096": HTTP on :9096
     buffer-size-mb           64
     max-batch-kb             4096
     max-delay-interval       10s
-    filter                   a tag key matches /host/iu and the measurement matches /^cpu/u
+    filter                   a tag key matches (?i)host and the measurement matches ^cpu
     filter                   every line
   output "c": HTTP http://c:1
     write                    http://c:1/write
