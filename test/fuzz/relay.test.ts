@@ -149,6 +149,7 @@ class Server implements Destination {
 
   #carryOut({ target, writes }: Batch, lines: readonly Line[]): Verdict {
     if (writes[0]?.kind === 'statement') {
+      if (this.#random() < 0.2) return { kind: 'unsupported', reply: refusedReply(404, 'scripted') }
       for (const policy of POLICIES) this.missing.delete(`${target.database}/${policy}`)
       return DELIVERED
     }
