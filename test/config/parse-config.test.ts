@@ -210,7 +210,7 @@ output = [ { location = "a:8089" } ]
         pingStatus: 204,
         rateLimit: undefined,
         healthTimeoutMs: 0,
-        maxBodyBytes: 26_214_400,
+        maxBodyBytes: 25_000_000,
         maxConnections: 5000,
         influxdbVersion: '1.8.10',
         unsignedIntegers: false,
@@ -507,10 +507,10 @@ test("an output's own credentials come from keys, files or the location, and lea
   check(`${location}\ntoken-file = "token.txt"`, { kind: 'token', token: 'tok' })
   check('location = "http://u:p%40:x@a:1/write"', basic('p@:x'))
   assert.equal(httpOutputOf('location = "http://u:p@a:1/write"').location, 'http://a:1/write')
-  assert.equal(
-    httpOutputOf('location = "http://a:1/write?u=me&p=secret&node=1"').location,
-    'http://a:1/write?u=(hidden)&p=(hidden)&node=1',
-  )
+  const inQuery = httpOutputOf('location = "http://a:1/write?u=me&p=se%20cret&node=1"')
+  assert.equal(inQuery.location, 'http://a:1/write?u=(hidden)&p=(hidden)&node=1')
+  assert.deepEqual(inQuery.credentials, { ...basic('se cret'), username: 'me' })
+  assert.equal(inQuery.paths.write, '/write?node=1')
 })
 
 test('variables are replaced in values of the file', () => {
