@@ -44,7 +44,7 @@ export class Reader {
 
   /** What runs, though not as it looks. */
   warn(keyPath: string, message: string): void {
-    this.warnings.push(`${keyPath}${this.lineNote(keyPath)} ${message}`)
+    this.warnings.push(`${keyPath}${this.lineNote(keyPath)}: ${message}`)
   }
 
   hasProblemAt(keyPath: string): boolean {

@@ -115,7 +115,7 @@ test('what each write says itself is left out of a location, and what is missing
     assert.equal(told.length, warnings.length, told.join())
     for (const [index, warning] of warnings.entries()) assert.match(told[index] ?? '', warning)
   }
-  checkLocation('http://a:1/write?db=x&node=1', '/write?node=1', /\(line 4\) db= is left out/)
+  checkLocation('http://a:1/write?db=x&node=1', '/write?node=1', /\(line 4\): db= is left out/)
   checkLocation('http://a:1/write?p=x&rp=y', '/write', /rp=, p= is left out/)
   checkLocation(
     'http://a:1/api/v2/write?bucket=b&org=o&precision=ns',
@@ -161,7 +161,7 @@ test('what OpenSSL does not take is told with the cure, and an expired certifica
   const { warnings } = configOf(output('ca-cert = "ec-expired.crt"'))
   assert.match(
     warnings[0] ?? '',
-    /^http\[0\]\.output\[0\]\.ca-cert \(line 5\) .* has expired on Dec 31/,
+    /^http\[0\]\.output\[0\]\.ca-cert \(line 5\): .* has expired on Dec 31/,
   )
 })
 
