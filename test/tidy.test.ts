@@ -38,6 +38,7 @@ const PACKAGE_USERS: Readonly<Record<string, RegExp>> = {
   undici: /^src\/outputs\/http\/http-[\w-]+\.ts$/,
   '@iarna/toml': /^src\/config\/toml\.ts$/,
   'dgram-as-promised': /^src\/outputs\/udp\/udp-socket\.ts$/,
+  re2js: /^src\/config\/go-regexp\.ts$/,
   pino: /^src\/commands\/create-logger\.ts$/,
   'pino-pretty': /^src\/commands\/create-logger\.ts$/,
   'close-with-grace': /^src\/commands\/(run|stop-signals)\.ts$/,

@@ -1,9 +1,11 @@
 /**
  * `relay -check`: what is wrong with a configuration, or what the relay would do with it. Opens
- * nothing.
+ * and makes nothing.
  */
 
 import { renderPlan } from '../config/render-plan.ts'
+import { RelayError } from '../std/errors.ts'
+import { folderFaults } from './check-folders.ts'
 import { type CommandIo, EXIT_OK } from './io.ts'
 import { loadConfig } from './load-config.ts'
 
@@ -11,6 +13,8 @@ import { loadConfig } from './load-config.ts'
 export function check(configPath: string, io: CommandIo): number {
   const { config, warnings } = loadConfig(configPath, io.variables)
   for (const warning of warnings) io.stderr.write(`warning: ${warning}\n`)
+  const faults = folderFaults(config)
+  if (faults.length > 0) throw new RelayError('RELAY_CONFIG_INVALID', faults.join('\n'))
   io.stdout.write(`${renderPlan(config).trimEnd()}\n`)
   return EXIT_OK
 }

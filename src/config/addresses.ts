@@ -2,23 +2,52 @@
  * Addresses to listen on, and when two of them are the same place.
  */
 
+import { isIPv4 } from 'node:net'
+import { hostname, networkInterfaces } from 'node:os'
 import type { BindAddress } from './config.ts'
+import type { PortLookup } from './service-ports.ts'
 
 export type ParsedAddress =
   | { readonly kind: 'ok'; readonly address: BindAddress }
   | { readonly kind: 'bad'; readonly message: string }
 
-const ADDRESS = /^(?:\[([\da-f:.%\w]*)\]|([^\s:/@[\]]*)):(\d{1,6})$/i
+const ADDRESS = /^(?:\[([\da-f:.%\w]*)\]|([^\s:/@[\]]*)):(\d{1,6}|[a-z][\w.+-]*)$/i
+const NO_SERVICES: PortLookup = () => undefined
 
-/** `host:port`, `:port`, `[::1]:port`. */
-export function parseBindAddress(text: string, portMin = 0): ParsedAddress {
+/**
+ * `host:port`, `:port`, `[::1]:port`; the port may be the name of a service.
+ *
+ * @param portMin 0 where any free port will do
+ */
+export function parseBindAddress(
+  text: string,
+  { portMin = 0, portOf = NO_SERVICES }: { portMin?: number; portOf?: PortLookup } = {},
+): ParsedAddress {
   const match = ADDRESS.exec(text)
   if (match === null) return { kind: 'bad', message: addressAdvice(text) }
-  const port = Number(match[3])
+  const [, ipv6, name = '', portText = ''] = match
+  const port = /^\d/.test(portText) ? Number(portText) : portOf(portText)
+  if (port === undefined) {
+    return {
+      kind: 'bad',
+      message: `has port "${portText}", which names no service; write a number`,
+    }
+  }
   if (port < portMin || port > 65_535) {
     return { kind: 'bad', message: `has port ${port}; ports go from ${portMin} to 65535` }
   }
-  return { kind: 'ok', address: { host: match[1] ?? match[2] ?? '', port } }
+  const fault = ipv6 === undefined ? hostFault(name, portText) : undefined
+  if (fault !== undefined) return { kind: 'bad', message: fault }
+  return { kind: 'ok', address: { host: ipv6 ?? name, port } }
+}
+
+/** What keeps a name from being anybody's; `undefined` = nothing. */
+function hostFault(host: string, port: string): string | undefined {
+  if (host === '*') return `has the host "*"; for every address write ":${port}"`
+  const isNumeric = /^\d+(?:\.\d+){3,}$/.test(host)
+  if (isNumeric && !isIPv4(host)) return `has the host "${host}", which is no address`
+  const isName = /^[\p{L}\p{N}._-]*$/u.test(host)
+  return isName ? undefined : `has the host "${host}", which is no name`
 }
 
 function addressAdvice(text: string): string {
@@ -50,7 +79,16 @@ export function reaches(target: BindAddress, listener: BindAddress): boolean {
   if (to === plainHost(listener.host)) return true
   // Connecting to a wildcard address goes to this machine.
   const isToSelf = isWildcard(to) || isLoopback(to)
-  return isToSelf && (isWildcard(listener.host) || isLoopback(listener.host))
+  if (isToSelf) return isWildcard(listener.host) || isLoopback(listener.host)
+  return isWildcard(listener.host) && isThisMachine(to)
+}
+
+/** By its name, in full or not, or by one of its addresses. */
+function isThisMachine(host: string): boolean {
+  const name = hostname().toLowerCase()
+  if (host === name || host === name.split('.')[0]) return true
+  const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? [])
+  return addresses.some(({ address }) => address.toLowerCase() === host)
 }
 
 function plainHost(host: string): string {

@@ -7,6 +7,7 @@
 
 import type { Precision } from '../line-protocol/precision.ts'
 import type { AcknowledgementPolicy } from '../write/acknowledgement.ts'
+import type { GoRegExp } from './go-regexp.ts'
 
 export interface Config {
   readonly http: readonly HttpRelayConfig[]
@@ -89,9 +90,9 @@ export type RelayConfig = HttpRelayConfig | UdpRelayConfig
  */
 export interface LineFilter {
   /** Must match at least one tag key of the line. */
-  readonly tagExpression: RegExp | undefined
+  readonly tagExpression: GoRegExp | undefined
   /** Must match the measurement. */
-  readonly measurementExpression: RegExp | undefined
+  readonly measurementExpression: GoRegExp | undefined
 }
 
 interface OutputConfigBase {

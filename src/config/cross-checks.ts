@@ -3,10 +3,10 @@
  */
 
 import { resolve } from 'node:path'
-import { overlaps, reaches, renderAddress } from './addresses.ts'
+import { overlaps, renderAddress } from './addresses.ts'
+import { reportCircles } from './circles.ts'
 import type { AdminConfig, BindAddress } from './config.ts'
 import { OUTPUT_KEYS } from './output-keys.ts'
-import type { OutputDraft } from './parse-output.ts'
 import type { RelayDraft } from './parse-relay.ts'
 import { joinPath, type Reader } from './reader.ts'
 
@@ -25,8 +25,8 @@ export function crossCheck(
   for (const relay of relays) {
     reportDuplicateNames(reader, relay.outputs)
     reportLogDirConflicts(reader, relay)
-    for (const output of relay.outputs) reportOutputToSelf(reader, relay, output)
   }
+  reportCircles(reader, relays)
   reportDuplicateAddresses(reader, relays, admin)
   reportDuplicateFiles(reader, relays)
   reportDuplicateLogDirs(reader, relays)
@@ -88,14 +88,6 @@ function reportDuplicateAddresses(
   if (admin.isConfigured && admin.bindAddress !== undefined) {
     check('admin.bind-addr', 'tcp', admin.bindAddress)
   }
-}
-
-function reportOutputToSelf(reader: Reader, relay: RelayDraft, output: OutputDraft): void {
-  if (!relay.hasAddress || output.target === undefined) return
-  if (output.config.kind !== relay.config.kind) return
-  if (!reaches(output.target, relay.config.bindAddress)) return
-  const message = `is this relay itself (${relay.path}); its writes would go in circles`
-  reader.report(joinPath(output.path, OUTPUT_KEYS.location.name), message)
 }
 
 function reportDuplicateFiles(reader: Reader, relays: readonly RelayDraft[]): void {

@@ -131,8 +131,8 @@ export const HTTP_KEYS = {
   maxBody: key(
     'max-body-mb',
     whole({ min: 1, max: 1024, unit: MIB }),
-    [25 * MIB, '25'],
-    'largest request body, packed or unpacked',
+    [25_000_000, '25'],
+    'largest request body, packed or unpacked; absent: 25000000 bytes, as in InfluxDB',
     { atLimit: 'the request is answered 413' },
   ),
   maxConnections: key(

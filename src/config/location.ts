@@ -7,6 +7,7 @@
 
 import { parseBindAddress } from './addresses.ts'
 import type { HttpOutputPaths, OutputDialect } from './config.ts'
+import type { PortLookup } from './service-ports.ts'
 import { hideCredentials } from './values.ts'
 
 export interface HttpLocation {
@@ -36,27 +37,33 @@ export type ParsedLocation =
  * @param relayKind a location without a scheme is a UDP address in `[[udp]]`, and a mistake in
  * `[[http]]`
  */
-export function parseLocation(text: string, relayKind: 'http' | 'udp'): ParsedLocation {
+export function parseLocation(
+  text: string,
+  relayKind: 'http' | 'udp',
+  portOf: PortLookup,
+): ParsedLocation {
   const scheme = (/^(?:([a-z][a-z\d+.-]*):\/\/|(file):)/i.exec(text)?.slice(1) ?? [])
     .find((part) => part !== undefined)
     ?.toLowerCase()
   if (scheme === 'http' || scheme === 'https') return parseHttp(text)
-  if (scheme === 'udp') return parseUdp(text.slice('udp://'.length), text)
+  if (scheme === 'udp') return parseUdp(text.slice('udp://'.length), text, portOf)
   if (scheme === 'file') return parseFile(text)
   if (scheme !== undefined) {
     return bad(`has the unknown scheme "${scheme}:"; write http://, https://, udp:// or file:`)
   }
-  if (relayKind === 'udp') return parseUdp(text, text)
+  if (relayKind === 'udp') return parseUdp(text, text, portOf)
   if (/^https?:/i.test(text))
     return bad(`is not a URL: ${show(text)}; write "http://host:8086/write"`)
   return bad(`has no scheme: ${show(text)}; write "http://${hideCredentials(text)}"`)
 }
 
-function parseUdp(address: string, text: string): ParsedLocation {
-  const parsed = parseBindAddress(address, 1)
+function parseUdp(address: string, text: string, portOf: PortLookup): ParsedLocation {
+  const parsed = parseBindAddress(address, { portMin: 1, portOf })
   if (parsed.kind === 'bad') {
-    const isPort = parsed.message.startsWith('has port')
-    return bad(isPort ? parsed.message : `is no "host:port": ${show(text)}; write "127.0.0.1:8089"`)
+    const isPlain = /^has (?:port|the host)/.test(parsed.message)
+    return bad(
+      isPlain ? parsed.message : `is no "host:port": ${show(text)}; write "127.0.0.1:8089"`,
+    )
   }
   const { host, port } = parsed.address
   if (host === '') return bad(`has no host: ${show(text)}; write "127.0.0.1:${port}"`)
@@ -87,14 +94,14 @@ function parseHttp(text: string): ParsedLocation {
   if (!Number.isInteger(port) || port < 1 || port > 65_535) {
     return bad(`has port "${portText}"; ports go from 1 to 65535`)
   }
-  const url = URL.parse(`${scheme}://${host}:${port}${path}`)
+  const url = URL.parse(`${scheme}://${host}:${port}${path}?${query}`)
   if (url === null) return bad(`is not a URL: ${show(text)}`)
   const user = userInfo === undefined ? undefined : parseUser(userInfo)
   if (userInfo !== undefined && user === undefined) {
     return bad('has a user or password with a "%" that is no escape; write "%25" for it')
   }
   const ownPath = path === '' ? '' : url.pathname
-  const tail = `${ownPath}${query === '' ? '' : `?${query}`}`
+  const tail = `${ownPath}${url.search}`
   return {
     kind: 'ok',
     location: {
@@ -103,7 +110,7 @@ function parseHttp(text: string): ParsedLocation {
       host: url.hostname,
       port,
       path: ownPath,
-      query,
+      query: url.search.slice(1),
       user,
       shown: hideCredentials(`${url.origin}${tail}`),
     },
@@ -154,8 +161,10 @@ export function outputDialect(writePath: string): OutputDialect {
   return /\/api\/v3\/write_lp\/?$/.test(path) ? 'v3' : 'v1'
 }
 
+/** As a path of HTTP: what is not ASCII is escaped. */
 function rooted(endpoint: string): string {
-  return endpoint.startsWith('/') ? endpoint : `/${endpoint}`
+  const path = endpoint.startsWith('/') ? endpoint : `/${endpoint}`
+  return encodeURI(path).replaceAll('%25', '%')
 }
 
 function withQuery(path: string, query: string): string {

@@ -16,8 +16,10 @@ import { duration, flag, text, textList, whole } from './values.ts'
 
 /** One GiB, in the key's own unit. */
 const BATCH_MAX_KB = 1_048_576
-/** Largest payload of a UDP datagram over IPv4. */
-const DATAGRAM_MAX = 65_507
+/** The shortest line with a timestamp, `m v=1 1` and its line end: below it nothing fits. */
+const MTU_MIN = 8
+/** The largest number that a datagram's length is written in; parse-output.ts takes less of it. */
+const MTU_MAX = 65_535
 
 const HTTP_ONLY: KeyNotes = { outputKinds: ['http'] }
 
@@ -114,9 +116,9 @@ export const OUTPUT_KEYS = {
   ),
   mtu: key(
     'mtu',
-    whole({ min: 64, max: DATAGRAM_MAX, zeroIsDefault: true }),
+    whole({ min: MTU_MIN, max: MTU_MAX, zeroIsDefault: true }),
     [1024, '1024'],
-    'largest payload of a datagram, bytes',
+    'largest payload of a datagram, bytes; from 65507 on it is that, the most there is',
     {
       atLimit: 'the next datagram begins; a single line that is longer is left out and counted',
       outputKinds: ['udp'],

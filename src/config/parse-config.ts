@@ -15,8 +15,10 @@ import { ADMIN_KEYS, TOP_KEYS } from './keys.ts'
 import { type NamedFilter, parseFilters, reportUnknownOutputs } from './parse-filters.ts'
 import type { OutputDraft } from './parse-output.ts'
 import { parseHttpRelay, parseUdpRelay, type RelayDraft } from './parse-relay.ts'
+import type { ReadFile } from './parse-secrets.ts'
 import type { ConfigProblem } from './problem.ts'
 import { Reader, type Section, type Variables } from './reader.ts'
+import { portLookup } from './service-ports.ts'
 import { isTable, tablesOf } from './tables.ts'
 import { parseToml } from './toml.ts'
 import { showValue } from './values.ts'
@@ -63,7 +65,7 @@ export function renderProblem(path: string, problem: ConfigProblem): string {
 
 function readConfig(reader: Reader, table: object, environment: ConfigEnvironment): Config {
   const top = reader.open(table, '', Object.values(TOP_KEYS), ['http', 'udp', 'admin', 'filter'])
-  const admin = parseAdmin(reader, top)
+  const admin = parseAdmin(reader, top, environment.readFile)
   const filters = parseFilters(reader, top)
   const { readFile } = environment
   const http = tablesOf(reader, top, 'http').map((t) => parseHttpRelay(reader, t, readFile))
@@ -113,7 +115,7 @@ function nameOutputs(
   })
 }
 
-function parseAdmin(reader: Reader, top: Section): AdminConfig {
+function parseAdmin(reader: Reader, top: Section, readFile: ReadFile): AdminConfig {
   const raw = top.entries.get('admin') ?? {}
   if (!isTable(raw)) {
     const got = Array.isArray(raw) ? 'a list; write [admin] in single brackets' : showValue(raw)
@@ -123,7 +125,7 @@ function parseAdmin(reader: Reader, top: Section): AdminConfig {
   const isConfigured = reader.isGiven(section, ADMIN_KEYS.bindAddress)
   const text = reader.get(section, ADMIN_KEYS.bindAddress)
   if (text === '') return { bindAddress: undefined, isConfigured }
-  const parsed = parseBindAddress(text)
+  const parsed = parseBindAddress(text, { portOf: portLookup('tcp', readFile) })
   if (parsed.kind === 'ok') return { bindAddress: parsed.address, isConfigured }
   reader.report('admin.bind-addr', parsed.message)
   return { bindAddress: undefined, isConfigured }

@@ -1,7 +1,7 @@
 /** veepee's `[[filter]]`: which lines go to which outputs. */
 
 import type { LineFilter } from './config.ts'
-import { translateGoRegExp } from './go-regexp.ts'
+import { compileGoRegExp, type GoRegExp } from './go-regexp.ts'
 import type { Key } from './key.ts'
 import { FILTER_KEYS } from './output-keys.ts'
 import { joinPath, type Reader, type Section } from './reader.ts'
@@ -56,12 +56,12 @@ export function reportUnknownOutputs(
   }
 }
 
-function parseExpression(reader: Reader, section: Section, key: Key<string>): RegExp | undefined {
+function parseExpression(reader: Reader, section: Section, key: Key<string>): GoRegExp | undefined {
   const source = reader.get(section, key)
   if (source === '') return undefined
-  const translated = translateGoRegExp(source)
-  if (translated.kind === 'ok') return translated.expression
-  const message = `is not a usable regular expression: ${translated.message}`
+  const compiled = compileGoRegExp(source)
+  if (compiled.kind === 'ok') return compiled.expression
+  const message = `is not a usable regular expression: ${compiled.message}`
   reader.report(joinPath(section.path, key.name), message)
   return undefined
 }

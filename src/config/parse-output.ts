@@ -4,7 +4,14 @@
  * The name is decided later, where all outputs of the relay are known.
  */
 
-import type { FileOutputConfig, HttpOutputConfig, OutputConfig, UdpOutputConfig } from './config.ts'
+import type {
+  FileOutputConfig,
+  HttpOutputConfig,
+  OutputConfig,
+  OutputDialect,
+  UdpOutputConfig,
+} from './config.ts'
+import type { Key } from './key.ts'
 import {
   type Endpoints,
   type HttpLocation,
@@ -12,9 +19,11 @@ import {
   outputPaths,
   parseLocation,
 } from './location.ts'
+import { readLocationQuery } from './location-query.ts'
 import { ENDPOINT_KEYS, OUTPUT_KEYS } from './output-keys.ts'
 import { parseCredentials, parseOutputTls, type ReadFile } from './parse-secrets.ts'
 import { joinPath, type Reader, type Section } from './reader.ts'
+import { portLookup } from './service-ports.ts'
 import { isTable, type PlacedTable } from './tables.ts'
 import { showValue } from './values.ts'
 
@@ -23,6 +32,9 @@ export type UnnamedOutput =
   | Unnamed<HttpOutputConfig>
   | Unnamed<UdpOutputConfig>
   | Unnamed<FileOutputConfig>
+
+/** Largest payload of a UDP datagram over IPv4, bytes. */
+const DATAGRAM_MAX = 65_507
 
 export interface OutputDraft {
   /** Where it stands: `http[0].output[1]`. */
@@ -68,7 +80,7 @@ export function parseOutput(
     }
     return undefined
   }
-  const parsed = parseLocation(given, relayKind)
+  const parsed = parseLocation(given, relayKind, portLookup('udp', readFile))
   if (parsed.kind === 'bad') {
     reader.report(locationPath, parsed.message)
     return undefined
@@ -84,7 +96,7 @@ export function parseOutput(
     }
     case 'udp': {
       const { host, port } = location
-      const mtu = reader.get(section, OUTPUT_KEYS.mtu)
+      const mtu = Math.min(reader.get(section, OUTPUT_KEYS.mtu), DATAGRAM_MAX)
       return { ...draft, config: { ...base, kind: 'udp', host, port, mtu }, target: { host, port } }
     }
     case 'file': {
@@ -102,20 +114,57 @@ function parseHttpPart(
   location: HttpLocation,
   readFile: ReadFile,
 ) {
-  const paths = outputPaths(location, parseEndpoints(reader, section))
+  const query = readLocationQuery(location.query)
+  const endpoints = parseEndpoints(reader, section)
+  const paths = outputPaths({ ...location, query: query.kept }, endpoints.paths)
+  const dialect = outputDialect(paths.write)
+  warnOfLocation(reader, section, {
+    dialect,
+    dropped: [...query.dropped, ...endpoints.dropped],
+    write: paths.write,
+  })
   return {
     kind: 'http' as const,
     origin: location.origin,
-    dialect: outputDialect(paths.write),
+    dialect,
     paths,
-    credentials: parseCredentials(reader, section, location.user, readFile),
+    credentials: parseCredentials(reader, section, location.user ?? query.user, readFile),
     gzip: reader.get(section, OUTPUT_KEYS.gzip),
     missingDbGraceMs: reader.get(section, OUTPUT_KEYS.missingDbGrace),
     tls: parseOutputTls(reader, section, readFile),
   }
 }
 
-function parseEndpoints(reader: Reader, section: Section): Endpoints {
+/** What the original runs with, and what does not do what it seems to. */
+function warnOfLocation(
+  reader: Reader,
+  section: Section,
+  location: {
+    readonly dialect: OutputDialect
+    readonly dropped: readonly string[]
+    readonly write: string
+  },
+): void {
+  const path = joinPath(section.path, OUTPUT_KEYS.location.name)
+  const { dialect, dropped, write } = location
+  if (dropped.length > 0) {
+    const names = dropped.map((name) => `${name}=`).join(', ')
+    reader.warn(path, `${names} is left out of it: each write says that itself`)
+  }
+  const parameters = new URLSearchParams(write.split('?')[1])
+  if (dialect !== 'v2') return
+  if (!parameters.has('bucket')) {
+    reader.warn(path, 'names no bucket, without which InfluxDB refuses every write; add ?bucket=…')
+  } else if (!parameters.has('org') && !parameters.has('orgID')) {
+    reader.warn(path, 'names no org, without which InfluxDB 2 refuses every write; add &org=…')
+  }
+}
+
+/** @returns as given, but for the parameters that writes say themselves */
+function parseEndpoints(
+  reader: Reader,
+  section: Section,
+): { readonly paths: Endpoints; readonly dropped: readonly string[] } {
   const path = joinPath(section.path, OUTPUT_KEYS.endpoints.name)
   const raw = section.entries.get(OUTPUT_KEYS.endpoints.name) ?? {}
   if (!isTable(raw)) {
@@ -123,12 +172,22 @@ function parseEndpoints(reader: Reader, section: Section): Endpoints {
   }
   const table = isTable(raw) ? raw : {}
   const endpoints = reader.open(table, path, Object.values(ENDPOINT_KEYS), [])
-  return {
-    write: reader.get(endpoints, ENDPOINT_KEYS.write),
-    prometheusWrite: reader.get(endpoints, ENDPOINT_KEYS.prometheusWrite),
-    ping: reader.get(endpoints, ENDPOINT_KEYS.ping),
-    query: reader.get(endpoints, ENDPOINT_KEYS.query),
+  const dropped: string[] = []
+  const get = (key: Key<string>): string => {
+    const given = reader.get(endpoints, key)
+    if (/\s/.test(given)) reader.report(joinPath(path, key.name), 'must be a path without blanks')
+    const [endpoint = '', query = ''] = given.split(/\?(.*)/s)
+    const own = readLocationQuery(query)
+    dropped.push(...own.dropped, ...(own.user === undefined ? [] : ['u']))
+    return own.kept === '' ? endpoint : `${endpoint}?${own.kept}`
   }
+  const paths = {
+    write: get(ENDPOINT_KEYS.write),
+    prometheusWrite: get(ENDPOINT_KEYS.prometheusWrite),
+    ping: get(ENDPOINT_KEYS.ping),
+    query: get(ENDPOINT_KEYS.query),
+  }
+  return { paths, dropped }
 }
 
 const KIND_NAMES: Readonly<Record<OutputConfig['kind'], string>> = {

@@ -6,6 +6,7 @@ import { HTTP_KEYS, UDP_KEYS } from './keys.ts'
 import { type OutputDraft, parseOutput } from './parse-output.ts'
 import { checkCombinedPem, type ReadFile } from './parse-secrets.ts'
 import { joinPath, type Reader, type Section } from './reader.ts'
+import { type PortLookup, portLookup } from './service-ports.ts'
 import { type PlacedTable, tablesOf } from './tables.ts'
 
 type Unnamed<T> = Omit<T, 'name' | 'outputs'>
@@ -30,7 +31,7 @@ export function parseHttpRelay(
   readFile: ReadFile,
 ): RelayDraft {
   const section = reader.open(table, path, Object.values(HTTP_KEYS), ['output'])
-  const address = parseAddress(reader, section)
+  const address = parseAddress(reader, section, portLookup('tcp', readFile))
   const tlsPemPath = reader.get(section, HTTP_KEYS.tlsPem)
   if (tlsPemPath !== '') {
     checkCombinedPem(reader, joinPath(path, HTTP_KEYS.tlsPem.name), tlsPemPath, readFile)
@@ -72,8 +73,13 @@ export function parseUdpRelay(
   readFile: ReadFile,
 ): RelayDraft {
   const section = reader.open(table, path, Object.values(UDP_KEYS), ['output'])
-  const address = parseAddress(reader, section)
+  const address = parseAddress(reader, section, portLookup('udp', readFile))
   const bindAddress = address ?? NO_ADDRESS
+  const database = reader.get(section, UDP_KEYS.database)
+  if (database === '') {
+    const message = 'names no database; write one, or remove the key: it is "udp" then'
+    reader.report(joinPath(path, UDP_KEYS.database.name), message)
+  }
   return {
     path,
     givenName: reader.get(section, UDP_KEYS.name),
@@ -86,13 +92,17 @@ export function parseUdpRelay(
       ...parseDurability(reader, section),
       precision: reader.get(section, UDP_KEYS.precision),
       readBufferBytes: reader.get(section, UDP_KEYS.readBuffer),
-      database: reader.get(section, UDP_KEYS.database),
+      database,
       retentionPolicy: reader.get(section, UDP_KEYS.retentionPolicy),
     },
   }
 }
 
-function parseAddress(reader: Reader, section: Section): BindAddress | undefined {
+function parseAddress(
+  reader: Reader,
+  section: Section,
+  portOf: PortLookup,
+): BindAddress | undefined {
   const keyPath = joinPath(section.path, HTTP_KEYS.bindAddress.name)
   const text = reader.get(section, HTTP_KEYS.bindAddress)
   if (text === '') {
@@ -101,7 +111,7 @@ function parseAddress(reader: Reader, section: Section): BindAddress | undefined
     }
     return undefined
   }
-  const parsed = parseBindAddress(text)
+  const parsed = parseBindAddress(text, { portOf })
   if (parsed.kind === 'ok') return parsed.address
   reader.report(keyPath, parsed.message)
   return undefined

@@ -3,8 +3,9 @@
  * for it.
  */
 
-import { createSecureContext } from 'node:tls'
+import { systemClock } from '../std/clock.ts'
 import { errorCode, errorText } from '../std/errors.ts'
+import { certificateFault, pairFault, validityFault } from './certificates.ts'
 import type { OutputCredentials, OutputTls } from './config.ts'
 import type { Key } from './key.ts'
 import type { HttpLocation } from './location.ts'
@@ -83,6 +84,10 @@ export function parseOutputTls(reader: Reader, section: Section, readFile: ReadF
     checkPair(reader, joinPath(section.path, 'client-cert'), cert, key)
   }
   const serverName = reader.get(section, OUTPUT_KEYS.serverName)
+  if (/\s/.test(serverName)) {
+    const message = 'must be the name of a host, without blanks'
+    reader.report(joinPath(section.path, OUTPUT_KEYS.serverName.name), message)
+  }
   return {
     skipVerification: reader.get(section, OUTPUT_KEYS.skipVerification),
     ca,
@@ -113,17 +118,29 @@ function readPem(
   const text = readNamedFile(reader, keyPath, path, readFile)
   if (text === undefined) return undefined
   const missing = labels.find((label) => !new RegExp(`-----BEGIN [A-Z ]*${label}-----`).test(text))
-  if (missing === undefined) return text
-  reader.report(keyPath, `the file "${path}" has no "-----BEGIN ${missing}-----"; it must be PEM`)
-  return undefined
+  if (missing !== undefined) {
+    reader.report(keyPath, `the file "${path}" has no "-----BEGIN ${missing}-----"; it must be PEM`)
+    return undefined
+  }
+  if (!labels.includes('CERTIFICATE')) return text
+  const fault = certificateFault(text)
+  if (fault !== undefined) {
+    reader.report(keyPath, `a certificate in the file "${path}" ${fault}`)
+    return undefined
+  }
+  const invalidity = validityFault(text, systemClock.wallMs())
+  if (invalidity !== undefined) {
+    reader.warn(
+      keyPath,
+      `the certificate in the file "${path}" ${invalidity}; peers will refuse it`,
+    )
+  }
+  return text
 }
 
 function checkPair(reader: Reader, keyPath: string, cert: string, key: string): void {
-  try {
-    createSecureContext({ cert, key })
-  } catch (error) {
-    reader.report(keyPath, `certificate and key cannot be used together: ${errorText(error)}`)
-  }
+  const fault = pairFault(cert, key)
+  if (fault !== undefined) reader.report(keyPath, fault)
 }
 
 const FILE_FAULTS: ReadonlyMap<string, string> = new Map([

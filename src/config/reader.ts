@@ -11,6 +11,7 @@
 
 import { expandVariables, overrideName } from './environment.ts'
 import type { Key } from './key.ts'
+import { KEY_SECTIONS } from './keys.ts'
 import type { KeyLines } from './locate.ts'
 import type { ConfigProblem } from './problem.ts'
 import { nearestKey, normalizeKey, showKey } from './spelling.ts'
@@ -39,6 +40,11 @@ export class Reader {
 
   report(keyPath: string, message: string): void {
     this.problems.push({ line: this.#lines.lineOf(keyPath), keyPath, message })
+  }
+
+  /** What runs, though not as it looks. */
+  warn(keyPath: string, message: string): void {
+    this.warnings.push(`${keyPath}${this.lineNote(keyPath)}: ${message}`)
   }
 
   hasProblemAt(keyPath: string): boolean {
@@ -74,7 +80,7 @@ export class Reader {
       const name = canonical.get(normalizeKey(given))
       if (name === undefined) {
         const nearest = nearestKey(given, [...keys.map((key) => key.name), ...tables])
-        const hint = nearest === undefined ? 'remove it' : `did you mean "${nearest}"?`
+        const hint = nearest === undefined ? elsewhere(given) : `did you mean "${nearest}"?`
         this.report(joinPath(path, showKey(given)), `unknown key; ${hint}`)
       } else if (entries.has(name)) {
         this.report(joinPath(path, showKey(given)), `given twice; remove one of the two "${name}"`)
@@ -144,6 +150,17 @@ export class Reader {
     this.report(path, expanded.message)
     return undefined
   }
+}
+
+/** Where a key belongs that does not belong here. */
+function elsewhere(given: string): string {
+  const name = normalizeKey(given)
+  if (name === 'output') return 'write [[http.output]] or [[udp.output]], below its relay'
+  const home = KEY_SECTIONS.find(({ header, keys }) => {
+    return header !== 'endpoints' && keys.some((key) => normalizeKey(key.name) === name)
+  })
+  if (home === undefined) return 'remove it'
+  return home.header === '' ? 'it belongs above all tables' : `it belongs in ${home.header}`
 }
 
 export function joinPath(path: string, key: string): string {

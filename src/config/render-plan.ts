@@ -9,6 +9,7 @@ import { renderDurationMs } from '../std/durations.ts'
 import { unreachable } from '../std/errors.ts'
 import { renderAddress } from './addresses.ts'
 import type { Config, HttpOutputConfig, LineFilter, OutputConfig, RelayConfig } from './config.ts'
+import { HTTP_KEYS } from './keys.ts'
 import { hideCredentials } from './values.ts'
 
 type Row = readonly [label: string, value: string]
@@ -53,7 +54,7 @@ function relayRows(relay: RelayConfig): Row[] {
         ...given('ssl-combined-pem', relay.tlsPemPath),
         ...given('default-retention-policy', relay.defaultRetentionPolicy),
         ...shared,
-        ['max-body-mb', megabytes(relay.maxBodyBytes)],
+        ['max-body-mb', bodyLimit(relay.maxBodyBytes)],
         ['max-connections', String(relay.maxConnections)],
         ['influxdb-version', relay.influxdbVersion],
         ['unsigned-integers', String(relay.unsignedIntegers)],
@@ -111,7 +112,7 @@ function httpOutputRows(output: HttpOutputConfig): Row[] {
   const { paths, tls } = output
   const url = (path: string) => hideCredentials(`${output.origin}${path}`)
   return [
-    ['write', url(paths.write)],
+    ['write', `${url(paths.write)}${portHint(output)}`],
     ['write_prom', url(paths.prometheusWrite)],
     ['ping', url(paths.ping)],
     ['query', url(paths.query)],
@@ -141,8 +142,8 @@ function renderCredentials({ credentials }: HttpOutputConfig): string {
 
 function renderFilter({ tagExpression, measurementExpression }: LineFilter): string {
   const parts = [
-    tagExpression && `a tag key matches ${tagExpression}`,
-    measurementExpression && `the measurement matches ${measurementExpression}`,
+    tagExpression && `a tag key matches ${tagExpression.source}`,
+    measurementExpression && `the measurement matches ${measurementExpression.source}`,
   ].filter((part) => part !== undefined)
   return parts.length === 0 ? 'every line' : parts.join(' and ')
 }
@@ -154,6 +155,18 @@ function given(label: string, value: string | undefined): Row[] {
 
 function renderRows(indent: string, rows: readonly Row[]): string[] {
   return rows.map(([label, value]) => `${indent}${label.padEnd(24)} ${value}`)
+}
+
+function bodyLimit(bytes: number): string {
+  const isInfluxdbs = bytes === HTTP_KEYS.maxBody.initial
+  return isInfluxdbs ? `${bytes} bytes, as in InfluxDB` : megabytes(bytes)
+}
+
+/** Nobody writes a location without a port and means 80. */
+function portHint({ origin }: HttpOutputConfig): string {
+  const { port, protocol } = new URL(origin)
+  if (port !== '') return ''
+  return protocol === 'https:' ? ' (port 443)' : ' (port 80; that of InfluxDB is 8086)'
 }
 
 function megabytes(bytes: number): string {

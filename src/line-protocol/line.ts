@@ -1,28 +1,43 @@
 /**
- * Names in one scanned line, for filters: as the database shows them, without escapes.
+ * Names in one scanned line, for filters: as the database has them, without escapes.
  */
 
-import { skipBlanks } from './bytes.ts'
+import { BACKSLASH, byteAt, COMMA, EQUALS, NUL, QUOTE, SPACE, skipBlanks } from './bytes.ts'
 import { readKey, type SeriesKey, type Span } from './key.ts'
 
-/** The measurement of an accepted line; '' for what is none. */
-export function measurementOf(line: Buffer): string {
+/** InfluxDB unescapes these four in measurements and fields, though only some need it. */
+const NAME_ESCAPES: readonly number[] = [COMMA, SPACE, QUOTE, EQUALS]
+const TAG_ESCAPES: readonly number[] = [COMMA, SPACE, EQUALS]
+
+/** The measurement of an accepted line; empty for what is none. */
+export function measurementOf(line: Buffer): Buffer {
   const key = keyOf(line)
-  return key === undefined ? '' : nameAt(line, { from: key.from, end: key.measurementEnd })
+  const end = key?.measurementEnd ?? 0
+  return unescaped(line, { from: key?.from ?? 0, end }, NAME_ESCAPES)
 }
 
 /** The name of a measurement or a field. */
-export function nameAt(bytes: Buffer, { from, end }: Span): string {
-  // InfluxDB unescapes these four in both, though only some need it.
-  return bytes.toString('utf8', from, end).replace(/\\([, "=])/g, '$1')
+export function nameAt(bytes: Buffer, span: Span): string {
+  return unescaped(bytes, span, NAME_ESCAPES).toString('utf8')
 }
 
 /** The tag keys of an accepted line, in the line's order. */
-export function tagKeysOf(line: Buffer): string[] {
+export function tagKeysOf(line: Buffer): Buffer[] {
   const tagKeys = keyOf(line)?.tagKeys ?? []
-  return tagKeys.map(({ from, end }) =>
-    line.toString('utf8', from, end).replace(/\\([, =])/g, '$1'),
-  )
+  return tagKeys.map((span) => unescaped(line, span, TAG_ESCAPES))
+}
+
+/** Mostly a view of the line: few names have escapes. */
+function unescaped(line: Buffer, { from, end }: Span, escapes: readonly number[]): Buffer {
+  const name = line.subarray(from, end)
+  if (!name.includes(BACKSLASH)) return name
+  const plain = Buffer.allocUnsafe(name.length)
+  let length = 0
+  for (let i = 0; i < name.length; i++) {
+    if (byteAt(name, i) === BACKSLASH && escapes.includes(name[i + 1] ?? NUL)) i++
+    plain[length++] = byteAt(name, i)
+  }
+  return plain.subarray(0, length)
 }
 
 function keyOf(line: Buffer): SeriesKey | undefined {

@@ -10,7 +10,7 @@ import { unreachable } from '../std/errors.ts'
 import { ownCopy } from '../std/own-memory.ts'
 import { type Reply, refusedReply } from '../write/reply.ts'
 import { type Write, writeTarget } from '../write/write.ts'
-import { parseCreateDatabase } from './dialects/create-database.ts'
+import { parseStatement } from './dialects/create-database.ts'
 import { errorFormat } from './dialects/error-text.ts'
 import { parseGoQuery, queryStringOf, queryText } from './dialects/go-query.ts'
 import { type HttpAnswer, renderReply, renderStatementReply } from './dialects/v1.ts'
@@ -58,9 +58,12 @@ export class StatementLane {
       const contentType = firstRawHeader(request.rawHeaders, 'content-type')
       const statement = findStatement({ query, contentType, body })
       if (statement === '') return MISSING_QUERY
-      const create = parseCreateDatabase(statement)
-      if (create === undefined) return QUERIES_GO_ELSEWHERE
-      const { database, text } = create
+      const parsed = parseStatement(statement)
+      if (parsed.kind === 'misspelt') {
+        return refusedReply(400, `error parsing query: ${parsed.reason}`)
+      }
+      if (parsed.kind === 'other') return QUERIES_GO_ELSEWHERE
+      const { database, text } = parsed
       const target = writeTarget({ database, retentionPolicy: '', precision: 'ns', credentials })
       const receivedAtMs = this.#options.clock.wallMs()
       return {

@@ -3,7 +3,8 @@
  */
 
 import { readFile } from 'node:fs/promises'
-import { createSecureContext, type SecureVersion } from 'node:tls'
+import type { SecureVersion } from 'node:tls'
+import { pairFault } from '../config/certificates.ts'
 import { errorText, RelayError } from '../std/errors.ts'
 
 /** Older versions are broken. */
@@ -26,16 +27,13 @@ export async function readCertificate(pemPath: string): Promise<ListenerCertific
   })
   if (!pem.includes('-----BEGIN CERTIFICATE-----'))
     throw unreadable(pemPath, 'no certificate in it')
-  if (!/-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/.test(pem)) {
-    throw unreadable(pemPath, 'no private key in it, or an encrypted one')
+  if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(pem)) {
+    throw unreadable(pemPath, 'no private key in it')
   }
   // Each reader takes its own kind of block out of the file and skips the others.
   const certificate = { cert: pem, key: pem, minVersion: TLS_MIN_VERSION }
-  try {
-    createSecureContext(certificate)
-  } catch (error) {
-    throw unreadable(pemPath, errorText(error), error)
-  }
+  const fault = pairFault(pem, pem)
+  if (fault !== undefined) throw unreadable(pemPath, fault)
   return certificate
 }
 

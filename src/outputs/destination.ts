@@ -56,6 +56,8 @@ export type Verdict =
    * database, such as a maintenance page; lines are then not given up for it alone.
    */
   | { readonly kind: 'refused'; readonly reply: Reply; readonly isDoubtful: boolean }
+  /** There is no such statement there; `reply` for a client for whom nobody has it. */
+  | { readonly kind: 'unsupported'; readonly reply: Reply }
 
 /** Stored. */
 export interface DeliveredVerdict {

@@ -2,7 +2,7 @@
  * The drain loop of one output: read from the cursor, merge, send, judge, advance.
  *
  *     waiting ──take──▶ group ──send──▶ verdict ──▶ delivered: settled, the cursor advances
- *                         ▲                    ├──▶ refused, partly, split: refusals.ts
+ *                         ▲                    ├──▶ refused, partly, split, …: refusals.ts
  *                         │                    ├──▶ hold: holds.ts, or the whole output waits
  *                         └────────────────────┴──▶ retry: stays, setbacks.ts says until when
  *
@@ -231,6 +231,8 @@ export class Drain {
         return refusals.split(stream, group, verdict)
       case 'refused':
         return refusals.whole(stream, group, verdict.reply)
+      case 'unsupported':
+        return refusals.unsupported(stream, group, verdict.reply)
       default:
         return unreachable(verdict)
     }

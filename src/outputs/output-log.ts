@@ -23,6 +23,7 @@ const ERROR_TEXT_MAX_CHARS = 500
 type Kind =
   | 'failed'
   | 'refused'
+  | 'unsupported'
   | 'gave-up'
   | 'one-attempt'
   | 'poison'
@@ -87,6 +88,17 @@ export class OutputLog {
     const what = `${renderCount(lineCount, 'line')} to database "${database}"`
     const text = `refused ${what} for good (${status} ${error})`
     this.#warn('refused', { status, error, database, lines: lineCount }, text)
+  }
+
+  /** A CREATE DATABASE at a server that has none; nobody has to do anything. */
+  unsupported(target: WriteTarget, reply: Reply): void {
+    const { status } = reply
+    const { database } = target
+    const said = shorten(reply.error)
+    const answered = said === '' ? `${status}` : `${status} ${said}`
+    const left = `"${database}" is left to it; writes are sent as ever`
+    const text = `has no CREATE DATABASE (${answered}): ${left}`
+    this.#warn('unsupported', { status, error: said, database }, text)
   }
 
   rejectedPoison({ target, lineCount }: Group, why: string): void {

@@ -38,6 +38,7 @@ export class Taken {
   #reply: Reply | undefined
   #lost: { readonly reason: DropReason; readonly lineCount: number } | undefined
   #body = ''
+  #unsupported: Reply | undefined
 
   constructor(entry: Entry, filteredLineCount: number) {
     this.entry = entry
@@ -70,6 +71,11 @@ export class Taken {
     this.#body = body
   }
 
+  /** The destination has no such statement. */
+  pass(reply: Reply): void {
+    this.#unsupported = reply
+  }
+
   split(): void {
     this.splitCount++
     this.#openPartCount++
@@ -82,6 +88,7 @@ export class Taken {
   }
 
   outcome(): Outcome {
+    if (this.#unsupported !== undefined) return { kind: 'filtered', reply: this.#unsupported }
     if (this.#lost !== undefined) {
       return { kind: 'dropped', ...this.#lost, refusedLineCount: this.#refusedLineCount }
     }

@@ -103,6 +103,16 @@ export class Refusals {
     this.#refuseAll(stream, group, reply)
   }
 
+  /** The stream's first group is a statement that the destination does not have. */
+  unsupported(stream: StreamDrain, group: Group, reply: Reply): void {
+    stream.groups.shift()
+    this.#options.log.unsupported(group.target, reply)
+    for (const { taken } of group.parts) {
+      taken.pass(reply)
+      this.#options.finish(stream, taken)
+    }
+  }
+
   /** Replaces the stream's first group by its halves. @returns whether it can be halved */
   #halve(
     stream: StreamDrain,

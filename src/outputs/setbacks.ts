@@ -17,7 +17,7 @@ import type { Group } from './part.ts'
 import type { PoisonTrials } from './poison.ts'
 import type { StreamDrain } from './stream-drain.ts'
 
-/** Such refusals of what is not lines are believed when they come so often in a row. */
+/** Such refusals of bodies in another format are believed when they come so often in a row. */
 const DOUBTS_MAX = 3
 
 export interface SetbacksOptions {
@@ -97,8 +97,9 @@ export class Setbacks {
   }
 
   /**
-   * A refusal that does not sound like a database is worth another attempt; of lines it is a
-   * failure like any other, since a page that stands in for a server refuses good ones as well.
+   * A refusal that does not sound like a database is worth another attempt. A page that stands in
+   * for a server refuses good writes as well, so it is a failure like any other. Bodies in another
+   * format are given up in the end: many databases do not take them, and nothing else may follow.
    *
    * @returns whether there will be one
    */
@@ -106,7 +107,7 @@ export class Setbacks {
     if (this.#options.config.bufferBytes === 0) return false
     const why = `answered ${reply.status} ${reply.error}: no words of a database`
     const failure = { kind: 'retry', why, retryAfterMs: undefined } as const
-    if (group.parts[0]?.write.kind === 'lines') {
+    if (group.parts[0]?.write.kind !== 'opaque') {
       this.retry(stream, group, { ...failure, hasBegun: true, isDown: false, suspicion: 'doubt' })
       return true
     }

@@ -41,11 +41,18 @@ export class Disputes {
     this.#count++
     const suppressed = this.#throttle.hit()
     if (suppressed === undefined) return
-    const { lineCount, target } = entry.write
+    const { kind, lineCount, target } = entry.write
     const { database } = target
     const text =
-      `outputs differ on a write to database "${database}": of its ${lineCount} lines ` +
-      `"${output.name}" has refused ${refusedLines}, another output ${others}`
+      kind === 'statement'
+        ? `outputs differ on CREATE DATABASE "${database}": "${output.name}" has ` +
+          `${didOf(refusedLines)}, another output has ${didOf(others)}`
+        : `outputs differ on a write to database "${database}": of its ${lineCount} lines ` +
+          `"${output.name}" has refused ${refusedLines}, another output ${others}`
     this.#logger.error({ output: output.name, database, refusedLines, others, suppressed }, text)
   }
+}
+
+function didOf(refusedLines: number): string {
+  return refusedLines > 0 ? 'refused it' : 'carried it out'
 }

@@ -17,7 +17,7 @@ export function castVote(ballot: Ballot, index: number, outcome: Outcome): void 
     case 'dead-lettered':
       return ballot.refuse(index, outcome.reply)
     case 'filtered':
-      return ballot.vote(index, 'none')
+      return ballot.abstain(index, outcome.reply)
     case 'withdrawn':
       return ballot.vote(index, 'failed')
     case 'dropped':

@@ -15,7 +15,7 @@ import {
 } from './acknowledgement.ts'
 import type { Reply } from './reply.ts'
 
-/** `none`: this output's word does not count here. */
+/** `none`: this output's word does not count here, or it has none. */
 export type Vote = 'none' | 'open' | 'stored' | 'refused' | 'failed'
 
 export class Ballot {
@@ -23,6 +23,8 @@ export class Ballot {
   /** By output, in the order of the configuration. */
   readonly #votes: Vote[]
   readonly #refusals: (Reply | undefined)[] = []
+  /** What outputs say that the write is not for. */
+  readonly #abstentions: (Reply | undefined)[] = []
   #body = ''
 
   constructor(policy: AcknowledgementPolicy, votes: Vote[]) {
@@ -51,6 +53,13 @@ export class Ballot {
     this.#refusals[outputIndex] = reply
   }
 
+  /** The write is not for this output. `reply` is passed on if it is for no output at all. */
+  abstain(outputIndex: number, reply: Reply | undefined): void {
+    if (this.#votes[outputIndex] === 'none') return
+    this.#votes[outputIndex] = 'none'
+    this.#abstentions[outputIndex] = reply
+  }
+
   /** A vote that is still out will not come soon. */
   giveUpOn(outputIndex: number): void {
     if (this.#votes[outputIndex] === 'open') this.#votes[outputIndex] = 'failed'
@@ -67,20 +76,27 @@ export class Ballot {
   }
 
   decision(): Decision {
-    const decision = decide(this.#policy, this.#tally())
+    const decision = this.lastDecision()
     return decision === 'refused' && this.#mayBeOutspoken ? 'open' : decision
   }
 
   /** As `decision`, when nobody is waited for any longer. */
   lastDecision(): Decision {
-    return decide(this.#policy, this.#tally())
+    const tally = this.#tally()
+    if (tally.electors === 0 && this.#abstention !== undefined) return 'refused'
+    return decide(this.#policy, tally)
   }
 
   /** The refusal to pass on; only after the decision `refused`. */
   refusal(): Reply {
-    const reply = this.#refusals.find((each, index) => each && this.#votes[index] === 'refused')
+    const isStanding = (each: unknown, index: number) => each && this.#votes[index] === 'refused'
+    const reply = this.#refusals.find(isStanding) ?? this.#abstention
     if (reply === undefined) throw new Error('BUG: refused without a refusal')
     return reply
+  }
+
+  get #abstention(): Reply | undefined {
+    return this.#abstentions.find((each) => each !== undefined)
   }
 
   /** An output before the first that has refused may still refuse, in words of its own. */

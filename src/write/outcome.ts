@@ -54,7 +54,10 @@ export type Outcome =
     }
   /** The client was told 503 before any output had begun it. */
   | { readonly kind: 'withdrawn' }
-  /** The output's `[[filter]]` wants none of its lines. */
-  | { readonly kind: 'filtered' }
+  /**
+   * It is not for this output: its `[[filter]]` wants none of the lines, or it is a statement that
+   * the destination does not have; then `reply` is what that says to it.
+   */
+  | { readonly kind: 'filtered'; readonly reply?: Reply }
 
 export const DELIVERED: Outcome = { kind: 'delivered', body: '' }

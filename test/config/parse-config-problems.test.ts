@@ -12,7 +12,7 @@ const files: Record<string, string> = {
   'empty.txt': '\n',
   'two-lines.txt': 'a\nb\n',
   'not.pem': 'hello',
-  'cert.pem': '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n',
+  'cert.pem': readFileSync(new URL('../support/pem/ec.crt', import.meta.url), 'utf8'),
   'key.pem': '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n',
 }
 
@@ -248,7 +248,7 @@ test('sizes and counts must be whole and within limits', () => {
     '[[udp]]\nbind-addr = ":1"\nread-buffer = -1\noutput = [ { location = "a:1", mtu = 70000 } ]',
     [
       'relay.toml:3: udp[0].read-buffer: must be a whole number from 0 to 2147483647, got -1',
-      'relay.toml:4: udp[0].output[0].mtu: must be a whole number from 64 to 65507, got 70000',
+      'relay.toml:4: udp[0].output[0].mtu: must be a whole number from 8 to 65535, got 70000',
     ],
   )
 })
@@ -296,7 +296,7 @@ test('addresses to listen on', () => {
     'relay.toml:2: http[0].bind-addr: must be "host:port", e.g. "127.0.0.1:9096" or ":9096"',
   ])
   check('[[http]]\nbind-addr = "host:port"\noutput = [ { location = "http://a:1/write" } ]', [
-    'relay.toml:2: http[0].bind-addr: must be "host:port", e.g. "127.0.0.1:9096" or ":9096"',
+    'relay.toml:2: http[0].bind-addr: has port "port", which names no service; write a number',
   ])
   check(`[admin]\nbind-addr = "9097"\n${http('')}`, [
     'relay.toml:2: admin.bind-addr: must be "host:port", got "9097"; write ":9097"',
@@ -525,7 +525,7 @@ test('certificates are read and looked at before anything starts', () => {
     'relay.toml:5: http[0].output[0].client-key: client-key needs client-cert; add it',
   ])
   check(output('client-cert = "cert.pem"\nclient-key = "key.pem"'), [
-    'relay.toml:5: http[0].output[0].client-cert: certificate and key cannot be used together: error:068000A8:asn1 encoding routines::wrong tag',
+    'relay.toml:5: http[0].output[0].client-cert: the key is damaged, or of a kind that is not known',
   ])
   check(output('ca-cert = "not.pem"'), [
     'relay.toml:5: http[0].output[0].ca-cert: the file "not.pem" has no "-----BEGIN CERTIFICATE-----"; it must be PEM',
@@ -546,15 +546,12 @@ test('filters name outputs that exist and hold expressions that Go has', () => {
   check(
     `${output('name = "a"')}[[filter]]\ntag-expression = '(?=a)'\nmeasurement-expression = '[a'\noutputs = ["a"]`,
     [
-      "relay.toml:7: filter[0].tag-expression: is not a usable regular expression: look-around such as (?=…) is not part of Go's syntax",
-      'relay.toml:8: filter[0].measurement-expression: is not a usable regular expression: a "[" is not closed',
+      'relay.toml:7: filter[0].tag-expression: is not a usable regular expression: invalid or unsupported Perl syntax: `(?=`',
+      'relay.toml:8: filter[0].measurement-expression: is not a usable regular expression: missing closing ]: `[a`',
     ],
   )
-  check(`${output('name = "a"')}[[filter]]\nmeasurement-expression = 'a(?i)b'\noutputs = ["a"]`, [
-    'relay.toml:7: filter[0].measurement-expression: is not a usable regular expression: flags such as (?i) are read at the start only; elsewhere write (?i:…)',
-  ])
   check(`${output('name = "a"')}[[filter]]\nmeasurement-expression = 'a**'\noutputs = "a"`, [
-    'relay.toml:7: filter[0].measurement-expression: is not a usable regular expression: nothing to repeat',
+    'relay.toml:7: filter[0].measurement-expression: is not a usable regular expression: invalid nested repetition operator: `**`',
     'relay.toml:8: filter[0].outputs: must be a list such as ["a", "b"], got "a"',
   ])
   check(`${output('name = "a"')}[[filter]]\ntype = 5\noutputs = [5]`, [

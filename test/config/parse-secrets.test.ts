@@ -73,7 +73,7 @@ test('a key that is not the certificate’s is told, and so is a file that may n
     assert.match(parsed.problems[0]?.message ?? '', message)
     assert.doesNotMatch(parsed.problems[0]?.message ?? '', /BEGIN|MIG/)
   }
-  const mismatch = /^certificate and key cannot be used together: /
+  const mismatch = /^the key is not that of the certificate; /
   check(relay('ssl-combined-pem = "torn.pem"'), mismatch)
   check(relay('', 'client-cert = "cert.pem"\nclient-key = "other-key.pem"'), mismatch)
   check(relay('', 'ca-cert = "folder"'), /^the file "folder" is a folder$/)

@@ -21,7 +21,7 @@ rate-limit = 5
 default-retention-policy = "week"
 [[http.output]]
 name = "a"
-location = "https://me:s3cret@a:8086/write?node=1&p=s3cret"
+location = "https://me:s3cret@a:8086/write?node=1&token=s3cret"
 server-name = "db"
 [[http.output]]
 name = "b"
@@ -55,7 +55,7 @@ relay "http://:9096": HTTP on :9096
   default-retention-policy week
   ack                      any
   ack-timeout              4s
-  max-body-mb              25
+  max-body-mb              25000000 bytes, as in InfluxDB
   max-connections          5000
   influxdb-version         1.8.10
   unsigned-integers        false
@@ -64,11 +64,11 @@ relay "http://:9096": HTTP on :9096
   rate-limit               5
   burst-limit              1
   health-timeout-ms        0
-  output "a": HTTP https://a:8086/write?node=1&p=(hidden)
-    write                    https://a:8086/write?node=1&p=(hidden)
-    write_prom               https://a:8086/api/v1/prom/write?node=1&p=(hidden)
-    ping                     https://a:8086/ping?node=1&p=(hidden)
-    query                    https://a:8086/query?node=1&p=(hidden)
+  output "a": HTTP https://a:8086/write?node=1&token=(hidden)
+    write                    https://a:8086/write?node=1&token=(hidden)
+    write_prom               https://a:8086/api/v1/prom/write?node=1&token=(hidden)
+    ping                     https://a:8086/ping?node=1&token=(hidden)
+    query                    https://a:8086/query?node=1&token=(hidden)
     credentials              user "me", password (hidden)
     gzip                     false
     missing-db-grace         1h
@@ -86,7 +86,7 @@ relay "http://:9096": HTTP on :9096
     buffer-size-mb           64
     max-batch-kb             4096
     max-delay-interval       10s
-    filter                   a tag key matches /host/iu and the measurement matches /^cpu/u
+    filter                   a tag key matches (?i)host and the measurement matches ^cpu
     filter                   every line
   output "c": HTTP http://c:1
     write                    http://c:1/write

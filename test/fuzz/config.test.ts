@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { translateGoRegExp } from '../../src/config/go-regexp.ts'
+import { compileGoRegExp } from '../../src/config/go-regexp.ts'
 import { KEY_SECTIONS } from '../../src/config/keys.ts'
 import { parseConfig, renderProblem } from '../../src/config/parse-config.ts'
 import { renderExample } from '../../src/config/render-example.ts'
@@ -161,12 +161,12 @@ test('a password is never shown, however broken the location around it', () => {
   )
 })
 
-test('any expression is translated or refused', () => {
+test('any expression is compiled or refused', () => {
   const unit = fc.constantFrom(...'\\[]()^$.|*+?{}-:abQEpPx0123456789<>!=iMsu😀é')
   fc.assert(
     fc.property(fc.string({ unit }), (source) => {
-      const translated = translateGoRegExp(source)
-      assert(translated.kind === 'ok' || translated.message !== '')
+      const compiled = compileGoRegExp(source)
+      assert(compiled.kind === 'ok' || compiled.message !== '')
     }),
     BUDGET,
   )

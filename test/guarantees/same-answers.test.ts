@@ -67,6 +67,11 @@ const CASES: readonly Case[] = [
   { what: 'ping by HEAD', method: 'HEAD', path: '/ping' },
   { what: 'an unknown path', method: 'GET', path: '/nothing/here' },
   { what: 'create database', path: '/query?q=CREATE+DATABASE+%22db%22' },
+  { what: 'a comment before it', path: '/query?q=--+hi%0ACREATE+DATABASE+%22db%22' },
+  { what: 'an empty name', path: '/query?q=CREATE+DATABASE+%22%22' },
+  { what: 'a misspelt statement', path: '/query?q=CREATE+DATABASE+my-service' },
+  { what: 'a misspelt statement, pretty', path: '/query?pretty=true&q=CREATE+DATABSE+%3Ca%3E' },
+  { what: 'a misspelt statement by GET', method: 'GET', path: "/query?q=CREATE+DATABASE+'sq1'" },
   { what: 'a query without q', method: 'GET', path: '/query' },
 ]
 

@@ -21,13 +21,14 @@ test('forEachLine ends a line at a newline that is neither quoted nor escaped', 
 
 test('names are told as the database shows them', () => {
   const check = (line: string, measurement: string, ...tagKeys: string[]) => {
-    assert.equal(measurementOf(Buffer.from(line)), measurement)
-    assert.deepEqual(tagKeysOf(Buffer.from(line)), tagKeys)
+    assert.equal(measurementOf(Buffer.from(line)).toString(), measurement)
+    assert.deepEqual(tagKeysOf(Buffer.from(line)).map(String), tagKeys)
   }
   check('cpu v=1 1\n', 'cpu')
   check('cpu,b=1,a=2 v=1 1\n', 'cpu', 'b', 'a')
   check('my\\ m\\,x,a\\=b=c,d\\ e=f v=1 1\n', 'my m,x', 'a=b', 'd e')
   check(' größe,ö=1 v=1 1\n', 'größe', 'ö')
+  check('a\\"b\\c,d\\"=1 v=1 1\n', 'a"b\\c', 'd\\"')
   check('', '')
 })
 

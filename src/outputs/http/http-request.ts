@@ -136,7 +136,9 @@ function retentionPolicyQuery(target: WriteTarget): string[] {
 }
 
 function ownAuthorization(credentials: OutputCredentials): string {
-  if (credentials.kind === 'token') return `Token ${credentials.token}`
+  // The bytes of UTF-8, as Go sends them: a header's text stands for bytes.
+  if (credentials.kind === 'token')
+    return `Token ${Buffer.from(credentials.token).toString('latin1')}`
   const { username, password } = credentials
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
 }

@@ -44,6 +44,8 @@ type Meaning =
   /** A hold when they are the output's own, a refusal when they are the client's. */
   | 'credentials refused'
   | 'refused'
+  /** The server has no such statement, or no path for any: nothing was refused. */
+  | 'unsupported'
   /** Refused by something that does not sound like a database. */
   | 'refused in doubt'
   /** Not this time, and nothing has been done. */
@@ -84,16 +86,36 @@ const OVERLOADED =
 /** VictoriaMetrics, of a path that it does not know; the location's own is quoted before it. */
 const UNKNOWN_PATH = /^(?:remoteAddr: [^;]*; requestURI: \S*; )?unsupported path requested: /
 
+/** InfluxDB 2 and 3. */
+const NOT_IMPLEMENTED = /not implemented: CREATE DATABASE/i
+/** VictoriaMetrics answers every query with a list of databases. */
+const HAS_SERIES = /^\{"results":\[\{[^[{]*"series":/
+
 const RULES: readonly Rule[] = [
+  // Databases that come into being by themselves, or in another way: many clients send a CREATE
+  // DATABASE at each start, whoever is behind.
+  // A web page may stand in for a server that has it.
+  { on: [404, 405, 501], kinds: ['statement'], forms: ['page'], means: 'refused in doubt' },
+  { on: [404, 405, 501], kinds: ['statement'], means: 'unsupported' },
+  { on: [400], kinds: ['statement'], forms: ['text'], text: UNKNOWN_PATH, means: 'unsupported' },
+  { kinds: ['statement'], forms: WORDS, text: NOT_IMPLEMENTED, means: 'unsupported' },
+  {
+    on: '2xx',
+    kinds: ['statement'],
+    forms: ['stranger'],
+    text: HAS_SERIES,
+    means: 'unsupported',
+  },
+
   { on: '2xx', forms: ['page'], means: 'misplaced' },
   { on: '2xx', kinds: ['statement'], forms: ['error'], means: 'refused' },
   { on: '2xx', means: 'delivered' },
   { on: '3xx', means: 'misplaced' },
 
-  // A user who may write and not create, a server that has no such path: no word on any lines, and
-  // nothing that they should wait for.
-  { on: [403, 404], kinds: ['statement'], forms: WORDS, means: 'refused' },
-  { on: [403, 404], kinds: ['statement'], means: 'refused in doubt' },
+  // A user who may write and not create: no word on any lines, and nothing that they should wait
+  // for.
+  { on: [403], kinds: ['statement'], forms: WORDS, means: 'refused' },
+  { on: [403], kinds: ['statement'], means: 'refused in doubt' },
   // One client's database must not stop everybody's.
   { on: [403], forms: WORDS, text: NOT_ITS_DATABASE, means: 'no rights to target' },
   { on: [401, 403], means: 'credentials refused' },
@@ -202,6 +224,8 @@ export function judge(answer: Answer, options: JudgeOptions): Verdict {
     }
     case 'refused':
       return refused(reply())
+    case 'unsupported':
+      return { kind: 'unsupported', reply: reply() }
     case 'refused in doubt':
       return { kind: 'refused', reply: reply(), isDoubtful: true }
     case 'busy':

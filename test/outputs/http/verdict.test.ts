@@ -65,6 +65,8 @@ function inShort(verdict: Verdict): string {
       return `hold ${verdict.scope}`
     case 'refused':
       return verdict.isDoubtful ? 'refused?' : 'refused'
+    case 'unsupported':
+      return verdict.kind
   }
 }
 
@@ -348,14 +350,38 @@ test('a statement waits for nothing that will not come', () => {
     }
   }
   checkStatement(error(403, 'error authorizing query: bob not authorized'), 'refused')
-  checkStatement(error(404, 'database not found: "x"'), 'refused')
-  checkStatement(plain(404, '404 page not found'), 'refused?')
-  checkStatement(page(403), 'refused?')
+  // A page that stands in for a server for a while says nothing of what that server has.
+  for (const status of [403, 404, 405, 501]) checkStatement(page(status), 'refused?')
   checkStatement(error(500, 'retention policy not found: x'), 'refused')
   checkStatement(error(400, 'error parsing query: x'), 'split write')
   checkStatement(error(503, 'busy'), 'retry none')
   const own = { kind: 'statement', hasOwnCredentials: true } as const
   assert.equal(inShort(verdictOf(error(401, 'authorization failed'), 'v1', own)), 'hold output')
+})
+
+test('a server that has no such statement has refused nothing', () => {
+  const list = '{"results":[{"statement_id":0,"series":[{"name":"databases","columns":["name"]}]}]}'
+  const notImplemented =
+    '{"results":[{"statement_id":0,"error":"not implemented: CREATE DATABASE"}]}'
+  const answers = [
+    plain(404, '404 page not found'),
+    error(404, 'not found'),
+    coded(405, 'Method POST not supported'),
+    empty(405),
+    empty(501),
+    plain(400, 'unsupported path requested: "/query"'),
+    { status: 200, headers: {}, body: notImplemented },
+    error(400, 'This feature is not implemented: CREATE DATABASE'),
+    error(500, 'This feature is not implemented: CREATE DATABASE'),
+    { status: 200, headers: {}, body: list },
+  ]
+  for (const answer of answers) {
+    const verdict = verdictOf(answer, 'v1', { kind: 'statement' })
+    assert(verdict.kind === 'unsupported', answer.body)
+    assert.equal(verdict.reply.status, answer.status)
+    assert.equal(verdict.reply.body, answer.status === 200 ? answer.body : '')
+    assert.notEqual(verdictOf(answer).kind, 'unsupported')
+  }
 })
 
 test('a body in another format waits for its database, but not for an endpoint', () => {

@@ -1,0 +1,61 @@
+/**
+ * `relay -check`: whether folders and files could be made where the configuration wants them,
+ * without making any.
+ *
+ * Told of this user and this machine. Apart from reading the configuration, because tools that only
+ * read a log may be run by somebody who may not write it.
+ */
+
+import { accessSync, constants, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import type { Config } from '../config/config.ts'
+import { errorCode, errorText } from '../std/errors.ts'
+
+/** One line for each that could not be used. */
+export function folderFaults({ http, udp }: Config): readonly string[] {
+  const faults: string[] = []
+  const note = (what: string, fault: string | undefined) => {
+    if (fault !== undefined) faults.push(`${what}: ${fault}`)
+  }
+  for (const { name, logDir, outputs } of [...http, ...udp]) {
+    if (logDir !== undefined) note(`relay "${name}": log-dir "${logDir}"`, folderFault(logDir))
+    for (const output of outputs) {
+      if (output.kind !== 'file') continue
+      note(`output "${output.name}": file "${output.path}"`, fileFault(output.path))
+    }
+  }
+  return faults
+}
+
+function fileFault(path: string): string | undefined {
+  const there = statSync(path, { throwIfNoEntry: false })
+  if (there === undefined) return folderFault(dirname(resolve(path)))
+  if (there.isDirectory()) return 'is a folder'
+  return accessFault(path, constants.W_OK)
+}
+
+/** It is there and can be written to, or the nearest one above it that is there can. */
+function folderFault(path: string): string | undefined {
+  for (let folder = resolve(path); ; folder = dirname(folder)) {
+    try {
+      const there = statSync(folder, { throwIfNoEntry: false })
+      if (there === undefined && folder !== dirname(folder)) continue
+      if (there?.isDirectory() !== true) return `"${folder}" is no folder`
+      return accessFault(folder, constants.W_OK | constants.X_OK)
+    } catch (error) {
+      // A file in the way of the path: it is named when its turn comes.
+      if (errorCode(error) !== 'ENOTDIR') return errorText(error)
+    }
+  }
+}
+
+function accessFault(path: string, mode: number): string | undefined {
+  try {
+    accessSync(path, mode)
+    return undefined
+  } catch (error) {
+    return errorCode(error) === 'EROFS'
+      ? `"${path}" is on a file system that is read-only`
+      : `this user may not write to "${path}"`
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * Outputs that lead back to where their writes came from: to the relay itself, or through others of
+ * the same file. Each such write would go round for ever.
+ */
+
+import { reaches } from './addresses.ts'
+import type { OutputDraft } from './parse-output.ts'
+import type { RelayDraft } from './parse-relay.ts'
+import { joinPath, type Reader } from './reader.ts'
+
+/** Reports one output of each circle. */
+export function reportCircles(reader: Reader, relays: readonly RelayDraft[]): void {
+  for (const [index, relay] of relays.entries()) {
+    for (const output of relay.outputs) {
+      const target = relays.findIndex((each) => leadsTo(output, each))
+      // Of a circle there is always one output that leads backwards.
+      if (target < 0 || target > index || !isReachable(relays, target, index)) continue
+      const { path } = relays[target] ?? relay
+      const where = `${path}${reader.lineNote(path)}`
+      const message =
+        target === index
+          ? `is this relay itself (${path}); its writes would go in circles`
+          : `is ${where}, whose writes come back here; they would go in circles`
+      reader.report(joinPath(output.path, 'location'), message)
+    }
+  }
+}
+
+function leadsTo(output: OutputDraft, relay: RelayDraft): boolean {
+  if (!relay.hasAddress || output.target === undefined) return false
+  return (
+    output.config.kind === relay.config.kind && reaches(output.target, relay.config.bindAddress)
+  )
+}
+
+/** Whether what arrives at one relay comes to the other, over any number of relays between. */
+function isReachable(relays: readonly RelayDraft[], from: number, to: number): boolean {
+  const reached = new Set([from])
+  for (const index of reached) {
+    if (index === to) return true
+    for (const output of relays[index]?.outputs ?? []) {
+      const next = relays.findIndex((each) => leadsTo(output, each))
+      if (next >= 0) reached.add(next)
+    }
+  }
+  return false
+}
