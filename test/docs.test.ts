@@ -1,10 +1,10 @@
 /**
- * What the documents show works: configurations parse, commands exist, links lead somewhere, and the
- * image answers from outside.
+ * What the documents show works: configurations parse, commands exist, links lead somewhere, and
+ * the image answers from outside.
  *
- * Goal: nobody copies from the README or `docs/` what the program would refuse. Method: the documents are
- * read as text; their TOML goes through the program's parser, their command lines through its own.
- * Whether the commands do what the text says is tried by hand.
+ * Goal: nobody copies from the README or `docs/` what the program refuses. Method: reads the
+ * documents as text and gives their TOML to the program's parser, their command lines to its own.
+ * Whether a command does what the text says is tried by hand.
  */
 
 import assert from 'node:assert/strict'
@@ -43,7 +43,7 @@ test('every configuration in the documents parses', () => {
   for (const { path, text } of configurations) configOf({ path, text })
 })
 
-test("the image's configuration listens on every address, and keeps its files in the volume", () => {
+test("the image's configuration listens on every address, with its files in the volume", () => {
   const dockerfile = read('Dockerfile').text
   const volume = /^VOLUME (\S+)$/m.exec(dockerfile)?.[1] ?? assert.fail('the image has no volume')
   const copied = /^COPY (\S+) \/etc\/relay\/relay\.toml$/m.exec(dockerfile)?.[1]
