@@ -17,7 +17,7 @@ import { parseConfig, renderProblem } from '../src/config/parse-config.ts'
 import { renderExample } from '../src/config/render-example.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-/** What fits in a code block of GitHub's README at 830 pixels. */
+/** What fits in a code block of a page on GitHub that is 830 pixels wide. */
 const CODE_COLUMNS_MAX = 92
 
 interface Document {
@@ -148,10 +148,12 @@ test('every npm script that the documents name exists', () => {
   )
 })
 
-test('no code in the README is cut at the right edge', () => {
-  const tooWide = blocks
-    .filter(({ path }) => path === 'README.md')
-    .flatMap(({ text }) => text.split('\n').filter((line) => [...line].length > CODE_COLUMNS_MAX))
+test('no code in the documents is cut at the right edge', () => {
+  const tooWide = blocks.flatMap(({ path, text }) =>
+    text.split('\n').flatMap((line) => {
+      return [...line].length > CODE_COLUMNS_MAX ? [`${path}: ${line}`] : []
+    }),
+  )
   assert.deepEqual(tooWide, [])
 })
 
