@@ -22,11 +22,16 @@ COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY LICENSE relay.toml.example quick-start.toml ./
 COPY bin ./bin
-# Owned by root and run by somebody else: the program cannot change itself. It writes nothing below /app;
-# what it writes (files of outputs) goes to mounted volumes, so that the image also runs read-only.
-USER node
-# HTTP writes, UDP writes, metrics and health, as in relay.toml.example.
-EXPOSE 9096/tcp 9096/udp 9097/tcp
+# Answers from outside, with the log on disk, and with files as outputs where none are named.
+COPY contrib/docker/relay.toml /etc/relay/relay.toml
+# The program is owned by root and run by user 1000 ("node"), so it cannot change itself. It writes to this
+# folder only, which is a volume: the image also runs with --read-only.
+RUN mkdir -p /var/lib/relay && chown 1000:1000 /var/lib/relay
+VOLUME /var/lib/relay
+# As numbers: Kubernetes' runAsNonRoot knows no names.
+USER 1000:1000
+# Writes; metrics and health. A relay over UDP has the port that its own configuration says.
+EXPOSE 9096/tcp 9097/tcp
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=6s --start-period=10s --retries=3 \
   CMD ["node", "/app/bin/relay.js", "-healthcheck", "-config", "/etc/relay/relay.toml"]

@@ -25,6 +25,9 @@ const INTRODUCTION = `## Configuration of line-relay: every key, with its defaul
 ## value can be set there: RELAY_MAX_MEMORY_MB, RELAY_HTTP_0_BIND_ADDR,
 ## RELAY_HTTP_0_OUTPUT_1_LOCATION.
 ##
+## It listens to this machine only. For other machines, and in a container, write "0.0.0.0:9096" and
+## "0.0.0.0:9097" (docs/installation.md).
+##
 ## "relay -check -config <file>" shows what a file means, without starting anything.`
 
 /** The whole text of the example. */
