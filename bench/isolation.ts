@@ -47,7 +47,7 @@ async function measure(trouble: Trouble): Promise<Round> {
   await using opened = new AsyncDisposableStack()
   const first = opened.use(await startSink())
   const second = await openSecond(trouble, opened)
-  const config = await relayConfig({ outputs: [first.url, second] })
+  const config = await relayConfig({ outputs: [first.url, second], hasOwnTimes: true })
   const relay = opened.use(await startRelayProcess({ config: config.toml }))
   const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS })
   await runLoad(relay.url, agent, WARM_UP_WRITES)

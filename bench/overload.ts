@@ -30,7 +30,7 @@ const lineOf = (index: number) =>
 
 await using a = await startSink('none', BYTES_PER_SECOND)
 await using b = await startSink('none', BYTES_PER_SECOND)
-const config = await relayConfig({ outputs: [a.url, b.url] })
+const config = await relayConfig({ outputs: [a.url, b.url], hasOwnTimes: true })
 await using relay = await startRelayProcess({ config: config.toml })
 
 let fresh: LoadAnswer[] = []

@@ -93,7 +93,7 @@ const folder = await mkdtemp(join(tmpdir(), 'line-relay-bench-'))
 const http = `log-dir = "${folder}"`
 try {
   const absent = `http://127.0.0.1:${await freePort()}`
-  const before = await relayConfig({ outputs: [absent], http })
+  const before = await relayConfig({ outputs: [absent], http, hasOwnTimes: true })
   await using filled = await startRelayProcess({ config: before.toml, program: BUILT })
   using filler = openWriteClient(filled.url)
   tellProgress('the backlog is written, the output being down')
@@ -108,7 +108,7 @@ try {
   const own = await writeAll(direct)
   await output.empty()
 
-  const after = await relayConfig({ outputs: [output.url], http })
+  const after = await relayConfig({ outputs: [output.url], http, hasOwnTimes: true })
   const startedAt = performance.now()
   await using relay = await startRelayProcess({ config: after.toml, program: BUILT })
   const readyAt = performance.now()

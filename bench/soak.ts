@@ -57,7 +57,7 @@ await using a = await startSink()
 await using b = await startSink()
 const proxy = await openFaultProxy(Number(new URL(b.url).port))
 const http = `log-dir = "${folder}"`
-const config = await relayConfig({ outputs: [a.url, proxy.url], http })
+const config = await relayConfig({ outputs: [a.url, proxy.url], http, hasOwnTimes: true })
 await using relay = await startRelayProcess({ config: config.toml, program: BUILT })
 const agent = new Agent({ keepAlive: true, maxSockets: 200 })
 const endAt = performance.now() + MINUTES * 60_000

@@ -155,7 +155,7 @@ async function relayVersion(): Promise<string> {
 async function startRelay(place: PeerPlace, http: string): Promise<RunningPeer> {
   const { outputs, certificate } = place
   const tls = certificate === undefined ? '' : `ssl-combined-pem = "${certificate.combinedPath}"\n`
-  const { toml, port } = await relayConfig({ outputs, http: tls + http })
+  const { toml, port } = await relayConfig({ outputs, http: tls + http, hasOwnTimes: true })
   const running = await startRelayProcess({ config: toml, program: BUILT })
   return { pid: running.pid, port, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() }
 }

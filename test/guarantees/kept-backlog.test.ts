@@ -194,7 +194,7 @@ test('an output that missed far more than memory holds gets all of it, and is li
   const isBehind = () => b.numbers.size < bodies.last
   for (let i = 0; i < 20 && isBehind(); i++) await write()
   const isThere = () => b.numbers.size === bodies.last && a.numbers.size === bodies.last
-  await until(isThere, { what: () => `b has all; it has ${b.numbers.size}`, limitMs: 60_000 })
+  await until(isThere, { what: () => `b has all; it has ${b.numbers.size}` })
   await untilNothingPends(config.adminUrl)
   const inOrder = Array.from({ length: bodies.last }, (_, index) => index + 1)
   assert.deepEqual([...a.numbers], inOrder)
@@ -227,7 +227,7 @@ test('what waits in a short backlog at the start stays when more than memory hol
     if (count === 10) await relay.kill('SIGKILL')
     else await b.influx.start()
     const isThere = () => count === 10 || b.numbers.size === bodies.last
-    await until(isThere, { what: () => `b has all; it has ${b.numbers.size}`, limitMs: 30_000 })
+    await until(isThere, { what: () => `b has all; it has ${b.numbers.size}` })
     if (count > 10) await untilNothingPends(config.adminUrl)
   }
   const inOrder = Array.from({ length: bodies.last }, (_, index) => index + 1)
@@ -275,7 +275,7 @@ test('after a restart the metrics tell the whole backlog, also what is not read 
   await using _ = await startRelayProcess({ config: config.toml })
   await b.influx.start()
   const isThere = () => b.numbers.size === bodies.last
-  await until(isThere, { what: () => `b has all; it has ${b.numbers.size}`, limitMs: 30_000 })
+  await until(isThere, { what: () => `b has all; it has ${b.numbers.size}` })
   await untilNothingPends(config.adminUrl)
   assert.deepEqual(await ofB('unread_writes', 'unread_bytes'), [0, 0])
 })
@@ -303,7 +303,7 @@ test('what cannot be put on record is not given up, and nothing near it is lost'
   assert(errors(relay).length < 10, 'it is said again and again')
   await rm(gaps, { recursive: true })
   await b.start()
-  await until(() => b.received.includes('other n=19'), { what: 'b has the last', limitMs: 20_000 })
+  await until(() => b.received.includes('other n=19'), { what: 'b has the last' })
   await untilNothingPends(config.adminUrl)
   const recorded = (await readFile(gaps, 'utf8')).trim().split('\n')
   const given = recorded.reduce((sum, line) => sum + Number(JSON.parse(line).writes), 0)

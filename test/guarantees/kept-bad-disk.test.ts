@@ -55,7 +55,7 @@ class Numbered {
   /** Writes until the answer has that status. */
   async untilAnswered(status: number): Promise<void> {
     const answers = async () => (await this.write()).status === status
-    await until(answers, { what: `a write is answered ${status}`, limitMs: 20_000 })
+    await until(answers, { what: `a write is answered ${status}` })
   }
 
   /** What was acknowledged has arrived, in order. */

@@ -35,7 +35,6 @@ const STARTING_MAX_MS = 500
 const LINE_MAX_BYTES = 8_000
 /** Of the writes, those with a line that no file can hold: refused, and the rest is kept. */
 const BAD_SHARE = 0.03
-const CATCH_UP_MS = 60_000
 
 /** One client: numbered writes, one after the other, each sent once. */
 class Numbered {
@@ -127,7 +126,7 @@ test('every acknowledged line stands in a file output exactly once, however ofte
   isStopped = true
   await Promise.all(running)
   assert.deepEqual(relay.unexpected, [], 'broken or refused though nobody was killed')
-  await untilNothingPends(config.adminUrl, CATCH_UP_MS)
+  await untilNothingPends(config.adminUrl)
   for (const output of OUTPUTS) {
     const lines = await readLines(folder, output)
     const findings = clients.flatMap((each) => each.findings(lines))

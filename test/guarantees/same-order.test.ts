@@ -23,7 +23,6 @@ import { type JournalPoint, WriteJournal } from '../support/write-journal.ts'
 
 const T0 = 1_700_000_000_000_000_000n
 const WEEK_NS = 7n * 24n * 3600n * 1_000_000_000n
-const CATCH_UP_MS = 60_000
 const PAUSE_MS = TRIALS > 1 ? 10_000 : 1000
 
 interface Setting extends AsyncDisposable {
@@ -54,7 +53,7 @@ async function open(t: TestContext, timeout = '10s'): Promise<Setting> {
 /** Both hold the same points of the same types, and what the clients were told. */
 async function assertAgreed(setting: Setting, journal: WriteJournal): Promise<void> {
   const [a, b] = setting.servers
-  await untilNothingPends(setting.config.adminUrl, CATCH_UP_MS)
+  await untilNothingPends(setting.config.adminUrl)
   const [pointsA, pointsB] = [await a.points('db'), await b.points('db')]
   assert.deepEqual(journal.findings(pointsA).slice(0, 10), [], 'the first server')
   assert.deepEqual(journal.findings(pointsB).slice(0, 10), [], 'the second server')
@@ -258,7 +257,7 @@ test('a body that is refused in part is not overtaken by the next write', async 
     const final = (line: number) => bodyLine(trial, line, isOverwritten(line) ? '2' : '1')
     expected.push(before, ...lineNumbers.filter((line) => line !== REFUSED_LINE).map(final))
   }
-  await untilNothingPends(config.adminUrl, CATCH_UP_MS)
+  await untilNothingPends(config.adminUrl)
   for (const [index, server] of servers.entries()) {
     const stored = await server.points('db')
     const has = new Set(stored)

@@ -3,28 +3,43 @@
  *
  * What can listen on port 0 should. The numbers come from below the range that the kernel gives to
  * outgoing connections, so that no connection of another test takes one between here and its use.
+ * Nor does another process of tests: each has blocks of its own, and listens on the first port of a
+ * block for as long as it lives.
  */
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
 const LOWEST = 12_000
-const HIGHEST = 31_999
+const BLOCK_PORTS = 50
+const BLOCKS = 400
 const ATTEMPTS = 100
 
-const given = new Set<number>()
+/** Of the blocks of this process. */
+const notGiven: number[] = []
 
 /** A port that is free on 127.0.0.1 for TCP and for UDP, never given twice by one process. */
 export async function freePort(): Promise<number> {
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const port = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST + 1))
-    if (given.has(port)) continue
-    if ((await freeForTcp(port)) && (await freeForUdp(port))) {
-      given.add(port)
-      return port
-    }
+  for (;;) {
+    const port = notGiven.pop()
+    if (port === undefined) notGiven.push(...(await claimBlock()))
+    else if ((await freeForTcp(port)) && (await freeForUdp(port))) return port
   }
-  throw new Error(`no free port between ${LOWEST} and ${HIGHEST} in ${ATTEMPTS} attempts`)
+}
+
+async function claimBlock(): Promise<number[]> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const first = LOWEST + BLOCK_PORTS * Math.floor(Math.random() * BLOCKS)
+    const server = createServer().unref() // Nothing that a process has to stay for.
+    try {
+      server.listen(first, '127.0.0.1')
+      await once(server, 'listening')
+    } catch {
+      continue // It is another's.
+    }
+    return Array.from({ length: BLOCK_PORTS - 1 }, (_, index) => first + 1 + index)
+  }
+  throw new Error(`no free block of ports from ${LOWEST} on in ${ATTEMPTS} attempts`)
 }
 
 async function freeForTcp(port: number): Promise<boolean> {

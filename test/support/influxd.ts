@@ -141,7 +141,6 @@ export class Influxd implements AsyncDisposable {
     // Polled: at this log level influxd does not say that it is ready.
     await until(async () => ended !== undefined || (await this.#answersPing()), {
       what: () => `influxd on ${this.url} answers /ping; it said:\n${this.#output.join('\n')}`,
-      limitMs: 20_000,
     })
     if (ended !== undefined) {
       this.#child = undefined
@@ -189,7 +188,7 @@ export class Influxd implements AsyncDisposable {
       const variables: unknown = await (await fetch(`${this.url}/debug/vars`)).json()
       return /"writeReqActive":0\b/.test(JSON.stringify(variables))
     }
-    await until(isIdle, { what: `no write is under way in ${this.url}`, limitMs: 30_000 })
+    await until(isIdle, { what: `no write is under way in ${this.url}` })
   }
 
   async createDatabase(name: string): Promise<void> {

@@ -7,7 +7,6 @@ import { Agent } from 'node:http'
 import { httpRequest } from './http-request.ts'
 
 const TICK_MS = 10
-const ANSWER_LIMIT_MS = 30_000
 const CONNECTIONS_MAX = 2_000
 
 export interface OfferedLoad {
@@ -54,7 +53,7 @@ export async function offerLoad(load: OfferedLoad): Promise<LoadResult> {
 
 async function writeOne(load: OfferedLoad, index: number, agent: Agent): Promise<LoadAnswer> {
   const beganAt = performance.now()
-  const request = { method: 'POST', body: load.lineOf(index), agent, limitMs: ANSWER_LIMIT_MS }
+  const request = { method: 'POST', body: load.lineOf(index), agent }
   const answer = await httpRequest(`${load.url}/write?db=db`, request).catch(() => undefined)
   const result = {
     index,

@@ -4,6 +4,10 @@
  *     const config = await relayConfig({ outputs: [a.url, b.url] })
  *     await using relay = await startRelayProcess({ config: config.toml })
  *     await fetch(`${config.adminUrl}/metrics`)
+ *
+ * Times are such that no test hangs on how busy the machine is: what the relay waits for at the
+ * most is an hour, what it waits between two attempts is short. A test of one of these times gives
+ * that key itself.
  */
 import { freePort } from './free-port.ts'
 
@@ -16,6 +20,8 @@ export interface RelayConfigOptions {
   readonly top?: string
   /** Whole sections after the last. */
   readonly more?: string
+  /** All times are the program's own, as benchmarks need them. */
+  readonly hasOwnTimes?: boolean
 }
 
 export interface TestRelayConfig {
@@ -24,15 +30,28 @@ export interface TestRelayConfig {
   readonly adminUrl: string
 }
 
+type Times = Readonly<Record<string, string>>
+
+const PATIENT = {
+  top: { 'shutdown-timeout': '1h' },
+  http: { 'ack-timeout': '1h' },
+  output: { timeout: '1h', 'max-delay-interval': '100ms' },
+}
+
 export async function relayConfig(options: RelayConfigOptions): Promise<TestRelayConfig> {
+  const { top = '', http = '', more = '', hasOwnTimes = false } = options
   const port = await freePort()
   const adminPort = await freePort()
-  const outputs = options.outputs.map((output, index) => outputTable(output, index))
-  const toml = `${options.top ?? ''}
+  const missing = (times: Times, given: string) => (hasOwnTimes ? [] : missingOf(times, given))
+  const outputs = options.outputs.map((output, index) => {
+    const keys = missing(PATIENT.output, output).map((line) => `, ${line}`)
+    return outputTable(output, index).replace(/ *}$/, `${keys.join('')} }`)
+  })
+  const toml = `${[...missing(PATIENT.top, top), top].join('\n')}
 [[http]]
 name = "test"
 bind-addr = "127.0.0.1:${port}"
-${options.http ?? ''}
+${[...missing(PATIENT.http, http), http].join('\n')}
 output = [
   ${outputs.join(',\n  ')}
 ]
@@ -40,9 +59,17 @@ output = [
 [admin]
 bind-addr = "127.0.0.1:${adminPort}"
 
-${options.more ?? ''}
+${more}
 `
   return { toml, port, adminUrl: `http://127.0.0.1:${adminPort}` }
+}
+
+/** Lines for the keys that are not given. */
+function missingOf(times: Times, given: string): string[] {
+  const isGiven = (key: string) => new RegExp(`(^|[\\s,{])${key} =`).test(given)
+  return Object.entries(times)
+    .filter(([key]) => !isGiven(key))
+    .map(([key, value]) => `${key} = "${value}"`)
 }
 
 /** Outputs are named a, b, c … in order. */

@@ -21,7 +21,6 @@ import { type Child, type Exit, startChild } from './child.ts'
 import { type HttpAnswer, httpRequest } from './http-request.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
-const START_LIMIT_MS = 15_000
 
 /** One log line; the program's fields stand beside `msg`. */
 export interface LogLine {
@@ -56,7 +55,7 @@ export async function startRelayProcess(options: RelayProcessOptions): Promise<R
   const relay = await spawnRelay(options)
   try {
     const ready = options.ready ?? ((line) => line.msg.includes('ready'))
-    await relay.line(ready, START_LIMIT_MS)
+    await relay.line(ready)
     return relay
   } catch (error) {
     await relay[Symbol.asyncDispose]()
@@ -141,13 +140,13 @@ export class RelayProcess implements AsyncDisposable {
   }
 
   /** The first log line, past or future, that fits. Rejects when the process ends without it. */
-  line(fits: LogPredicate, limitMs?: number): Promise<LogLine> {
-    return this.#parts.logs.first(fits, 'a log line that fits', limitMs)
+  line(fits: LogPredicate): Promise<LogLine> {
+    return this.#parts.logs.first(fits, 'a log line that fits')
   }
 
   /** The first log line that fits and that no call of `nextLog` has returned yet. */
-  nextLog(fits: LogPredicate, limitMs?: number): Promise<LogLine> {
-    return this.#parts.logs.next(fits, 'one more log line that fits', limitMs)
+  nextLog(fits: LogPredicate): Promise<LogLine> {
+    return this.#parts.logs.next(fits, 'one more log line that fits')
   }
 
   /** Sends the signal and resolves when the process has ended. */

@@ -6,22 +6,18 @@
  */
 import { Agent } from 'node:http'
 import { type HttpAnswer, httpRequest } from './http-request.ts'
-import { WAIT_LIMIT_MS } from './wait.ts'
 
 export interface WriteClient extends Disposable {
-  /**
-   * @param query of the URL, without the `?`
-   * @param limitMs longest wait for the answer
-   */
-  write(lines: string, query?: string, limitMs?: number): Promise<HttpAnswer>
+  /** @param query of the URL, without the `?` */
+  write(lines: string, query?: string): Promise<HttpAnswer>
 }
 
 /** @param url of the relay, without a path */
 export function openWriteClient(url: string, connections = 1): WriteClient {
   const agent = new Agent({ keepAlive: true, maxSockets: connections })
   return {
-    write: (body, query = 'db=db', limitMs = WAIT_LIMIT_MS) =>
-      httpRequest(`${url}/write?${query}`, { method: 'POST', body, agent, limitMs }),
+    write: (body, query = 'db=db') =>
+      httpRequest(`${url}/write?${query}`, { method: 'POST', body, agent }),
     [Symbol.dispose]: () => agent.destroy(),
   }
 }
