@@ -23,8 +23,15 @@ const NS_PER_S = 1e9
 const RESOLUTION_MS = 20
 const RESOLUTION_S = RESOLUTION_MS / 1000
 
-export function watchProcess(): ProcessWatch {
-  const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
+/** What is asked of node's histogram. */
+type Delays = Pick<
+  ReturnType<typeof monitorEventLoopDelay>,
+  'percentile' | 'max' | 'reset' | 'enable' | 'disable'
+>
+
+export function watchProcess(
+  delay: Delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS }),
+): ProcessWatch {
   delay.enable()
   return {
     read() {

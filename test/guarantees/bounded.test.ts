@@ -20,6 +20,7 @@ import {
 import { relayConfig } from '../support/relay-config.ts'
 import { startRelayProcess } from '../support/relay-process.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
+import { until } from '../support/wait.ts'
 
 const MB = 1024 * 1024
 
@@ -61,8 +62,8 @@ test('at max-memory-mb writes are answered 503 with Retry-After, and taken again
   await a.receives('m,t=x')
   const samples = await readMetrics(config.adminUrl)
   assertBooksBalance(booksOf(samples, 'a'))
-  const retried = async (): Promise<number> => (await relay.write('m v=1 1\n')).status
-  assert.equal(await retried(), 204)
+  const isTaken = async () => (await relay.write('m v=1 1\n')).status === 204
+  await until(isTaken, { what: 'a write is taken again' })
 })
 
 test('with log-dir, full memory makes an output that hangs read from the disk, and refuses nothing', async (t) => {

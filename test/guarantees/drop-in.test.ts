@@ -13,6 +13,9 @@ import { freePort } from '../support/free-port.ts'
 import { httpRequest } from '../support/http-request.ts'
 import { startRelayProcess } from '../support/relay-process.ts'
 
+/** Beside the configuration, which stays that of the originals. */
+const PATIENT = { RELAY_HTTP_0_ACK_TIMEOUT: '1h' }
+
 test('the sample of influxdb-relay: HTTP and UDP relays on one port number', async () => {
   await using a = await openFakeInflux()
   await using b = await openFakeInflux()
@@ -21,6 +24,7 @@ test('the sample of influxdb-relay: HTTP and UDP relays on one port number', asy
   receiver.bind(0, '127.0.0.1')
   await once(receiver, 'listening')
   await using relay = await startRelayProcess({
+    env: PATIENT,
     config: `
 [[http]]
 # Name of the HTTP server, used for display purposes only.
@@ -63,6 +67,7 @@ test('buffered outputs as [[http.output]], with every key of the original', asyn
   await using a = await openFakeInflux()
   const port = await freePort()
   await using relay = await startRelayProcess({
+    env: PATIENT,
     config: `
 [[http]]
 bind-addr = "127.0.0.1:${port}"
@@ -92,6 +97,7 @@ test("veepee's fork: base locations with endpoints, filters, ping code, promethe
   await using b = await openFakeInflux()
   const port = await freePort()
   await using relay = await startRelayProcess({
+    env: PATIENT,
     config: `
 [[http]]
 name = "veepee"

@@ -21,8 +21,6 @@ import { until } from '../support/wait.ts'
 import { openWriteClient } from '../support/write-client.ts'
 
 const SMALL_SEGMENTS = join(import.meta.dirname, '../support/small-segments-program.ts')
-/** Less than the time an output has to drain when the relay stops. */
-const STOP_AT_ONCE_MS = 4_000
 const MEGABYTE = 1_000_000
 /** More than an output has in memory of the log, several times. */
 const FAR_BYTES = 250 * MEGABYTE * Math.min(10, Math.max(1, TRIALS))
@@ -67,9 +65,8 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     {
       await using relay = await startRelayProcess({ config: config.toml })
       await writeNumbers(relay, 1, 50)
-      const startedAt = performance.now()
+      // At once: an output that is waited for has an hour (relay-config.ts).
       assert.deepEqual(await relay.kill(signal), { code: 0, signal: null })
-      assert(performance.now() - startedAt < STOP_AT_ONCE_MS)
       assert(!relay.output.includes('lost'), relay.output)
       assert(!relay.output.includes('everything was delivered'), relay.output)
     }
@@ -97,9 +94,7 @@ for (const ack of ['any', 'log']) {
     const config = await configOf(await temporaryFolder(t), [a, b], `ack = "${ack}"`)
     {
       await using relay = await startRelayProcess({ config: config.toml })
-      const startedAt = performance.now()
-      await writeNumbers(relay, 1, 100)
-      assert(performance.now() - startedAt < 3000, 'a client was kept waiting')
+      await writeNumbers(relay, 1, 100) // None waits for an output: it would have an hour.
       await relay.kill('SIGKILL')
     }
     await using relay = await startRelayProcess({ config: config.toml })

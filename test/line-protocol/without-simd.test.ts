@@ -44,6 +44,7 @@ test('on an old processor the relay serves, and says at level debug why it is sl
       log-level = "debug"
       [[http]]
       bind-addr = "127.0.0.1:${port}"
+      ack-timeout = "1h"
       output = [{ name = "a", location = "${influx.url}/write" }]
       [admin]
       bind-addr = ""

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Verdict } from '../../src/outputs/destination.ts'
+import { ManualClock } from '../support/manual-clock.ts'
 import {
   BUSY,
   DECLINED,
@@ -169,12 +170,14 @@ test('buffer-size-mb = 0: one attempt each, the failed one is dropped and counte
 
 test('not decided within ack-timeout: 503; what was begun is delivered all the same', async () => {
   const a = new ScriptedDestination()
-  const { relay } = await openTestRelay([a], { relay: { ackTimeoutMs: 20 } })
+  const clock = new ManualClock()
+  const { relay } = await openTestRelay([a], { relay: { ackTimeoutMs: 20 }, clock })
   await using _ = relay
   a.hold()
   const begun = relay.accept(writeOf('1\n'))
   await a.attempts.atLeast(1)
   const waiting = relay.accept(writeOf('2\n'))
+  await clock.advance(20)
   assert.equal((await begun).status, 503)
   assert.equal((await waiting).status, 503)
   a.release()

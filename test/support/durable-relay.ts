@@ -87,7 +87,7 @@ export async function openDurableRelay(
     ...(deadLetters.length === 0 ? {} : { deadLetters }),
     ...{ disk, logger },
     windowBytes: options.windowBytes ?? 2000,
-    relay: { acknowledgement: options.acknowledgement ?? 'any', ackTimeoutMs: 2000 },
+    relay: { acknowledgement: options.acknowledgement ?? 'any', ackTimeoutMs: 3_600_000 },
     output: { batchMaxBytes: 500, delayMaxMs: 1 },
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
   })

@@ -69,6 +69,15 @@ export const TEST_CONFIG: HttpRelayConfig = {
   fastLane: process.env['RELAY_TEST_FAST_LANE'] !== 'false',
 }
 
+/** No time is over that a test does not make short: how busy the machine is decides nothing. */
+const PATIENT_LIMITS = {
+  headersTimeoutMs: 3_600_000,
+  idleTimeoutMs: 3_600_000,
+  keepAliveTimeoutMs: 3_600_000,
+  requestTimeoutMs: 3_600_000,
+  closeTimeoutMs: 3_600_000,
+}
+
 export async function openTestListener(options: TestListenerOptions = {}): Promise<TestListener> {
   const { config, limits = {}, accept = () => STORED, memoryBytes = 100_000_000 } = options
   const writes = new Arrivals<Write>((write) => `${write.target.key} ${write.body.toString()}`)
@@ -89,7 +98,7 @@ export async function openTestListener(options: TestListenerOptions = {}): Promi
     clock: options.clock ?? systemClock,
     stampClock: new RisingClock(systemClock),
     logger: capturingLogger(logged),
-    limits,
+    limits: { ...PATIENT_LIMITS, ...limits },
   })
   const scheme = config?.tlsPemPath === undefined ? 'http' : 'https'
   const url = `${scheme}://127.0.0.1:${listener.address.port}`

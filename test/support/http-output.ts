@@ -10,7 +10,7 @@ import type { TestContext } from 'node:test'
 import type { HttpOutputConfig } from '../../src/config/config.ts'
 import type { Batch, Verdict } from '../../src/outputs/destination.ts'
 import { openHttpDestination } from '../../src/outputs/http/http-destination.ts'
-import { systemClock } from '../../src/std/clock.ts'
+import { type Clock, systemClock } from '../../src/std/clock.ts'
 import { MemoryBudget } from '../../src/std/memory-budget.ts'
 import { NO_CREDENTIALS, type Write, writeTarget } from '../../src/write/write.ts'
 
@@ -26,6 +26,7 @@ export function openSender(
   t: Pick<TestContext, 'after'>,
   origin: string,
   changes: Partial<HttpOutputConfig> = {},
+  clock: Clock = systemClock,
 ): Send {
   const config: HttpOutputConfig = {
     kind: 'http',
@@ -36,7 +37,7 @@ export function openSender(
     paths: { write: '/write', prometheusWrite: '/prom', ping: '/ping', query: '/query' },
     bufferBytes: 1e6,
     batchMaxBytes: 1e6,
-    timeoutMs: 10_000,
+    timeoutMs: 3_600_000,
     delayMaxMs: 1000,
     filters: [],
     credentials: undefined,
@@ -52,7 +53,7 @@ export function openSender(
     ...changes,
   }
   const memory = new MemoryBudget(2 ** 30)
-  const parts = { clock: systemClock, userAgent: 'test', memory }
+  const parts = { clock, userAgent: 'test', memory }
   const destination = openHttpDestination({ config, ...parts })
   t.after(async () => {
     await destination[Symbol.asyncDispose]()

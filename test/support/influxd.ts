@@ -258,7 +258,7 @@ export class Influxd implements AsyncDisposable {
   }
 
   async #answersPing(): Promise<boolean> {
-    return (await fetch(`${this.url}/ping`, { signal: AbortSignal.timeout(1000) })).status === 204
+    return (await fetch(`${this.url}/ping`, { signal: AbortSignal.timeout(10_000) })).status === 204
   }
 }
 

@@ -6,6 +6,8 @@ import { type TestContext, test } from 'node:test'
 import type { RetryVerdict, Verdict } from '../../../src/outputs/destination.ts'
 import { freePort } from '../../support/free-port.ts'
 import { openSender } from '../../support/http-output.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
+import { until } from '../../support/wait.ts'
 
 /** @param onData told of every chunk that a connection brings, as text from its beginning */
 async function openServer(t: TestContext, onData: (socket: Socket, text: string) => void) {
@@ -65,9 +67,22 @@ test('an answer that is no HTTP may be for the data', async (t) => {
 })
 
 test('a request that is given up while the server lives is no word on its data', async (t) => {
+  const arrived = Promise.withResolvers<void>()
   const url = await openServer(t, (socket, text) => {
     if (text.startsWith('GET /ping')) socket.end('HTTP/1.1 204 No Content\r\n\r\n')
+    if (hasAll(text)) arrived.resolve()
   })
-  const send = openSender(t, url, { timeoutMs: 20 })
-  check(await send(['m v=1 1\n']), { hasBegun: true, isDown: false, suspicion: 'none' })
+  const clock = new ManualClock()
+  const sending = openSender(t, url, { timeoutMs: 20 }, clock)(['m v=1 1\n'])
+  await arrived.promise
+  let verdict: Verdict | undefined
+  void sending.then((given) => {
+    verdict = given
+  })
+  const isGivenUp = async () => {
+    await clock.advance(20)
+    return verdict !== undefined
+  }
+  await until(isGivenUp, { what: 'the request is given up' })
+  check(await sending, { hasBegun: true, isDown: false, suspicion: 'none' })
 })

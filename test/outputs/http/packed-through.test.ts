@@ -42,8 +42,8 @@ test('packed bodies that leave as one request are stored by InfluxDB, all of the
   const influxd = await openInfluxd(t)
   await influxd.createDatabase('db')
   // It stands still until all are here, so that they are merged.
-  const output = `{ location = "${influxd.url}/write", gzip = true, timeout = "60s" }`
-  const config = await relayConfig({ outputs: [output], http: 'ack-timeout = "50s"' })
+  const output = `{ location = "${influxd.url}/write", gzip = true }`
+  const config = await relayConfig({ outputs: [output] })
   await using relay = await startRelayProcess({ config: config.toml })
   await influxd.pause()
   const bodies = Array.from({ length: 10 }, (_, client) => lines(client))
