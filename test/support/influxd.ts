@@ -12,12 +12,12 @@
  * nothing that it has acknowledged; a record that a kill has torn is cut off before the next start,
  * because what InfluxDB writes behind it would be lost with the next kill (torn-wal.ts).
  */
-import { accessSync, constants } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type Child, type Exit, startChild } from './child.ts'
 import { freePort } from './free-port.ts'
+import { onPath, skipWithout } from './missing.ts'
 import { decodeMsgpack } from './msgpack.ts'
 import { pointLines, quoted, type Row, rowsOf, type Series, seriesOf } from './series.ts'
 import { type Lifetime, temporaryFolder } from './temporary-folder.ts'
@@ -40,19 +40,11 @@ export interface WriteAnswer {
 const ADMIN = { u: 'admin', p: 'adminpw' }
 const OUTPUT_LINES_KEPT = 200
 
-/**
- * Whether the test can go on. Without `influxd` it is skipped, and says so where nobody overlooks
- * it; under `CI=true` that is an error, so that a pipeline never passes by skipping.
- */
+/** Whether the test can go on: without `influxd` it is skipped (missing.ts). */
 export function requireInfluxd(t: Pick<TestContext, 'skip'>): boolean {
   if (onPath('influxd')) return true
-  const message =
-    'SKIPPED: no influxd on PATH, so nothing was tested against a real InfluxDB. ' +
-    'Install it: apt-get install influxdb'
-  const { CI } = process.env
-  if (CI === 'true') throw new Error(message)
-  console.error(`\n${'!'.repeat(80)}\n${message}\n${'!'.repeat(80)}\n`)
-  t.skip(message)
+  const missed = 'no influxd on PATH, so nothing of it was tried against a real InfluxDB'
+  skipWithout(t, `${missed}; install it: apt-get install influxdb`)
   return false
 }
 
@@ -260,18 +252,6 @@ export class Influxd implements AsyncDisposable {
   async #answersPing(): Promise<boolean> {
     return (await fetch(`${this.url}/ping`, { signal: AbortSignal.timeout(10_000) })).status === 204
   }
-}
-
-function onPath(name: string): boolean {
-  const { PATH = '' } = process.env
-  return PATH.split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, name), constants.X_OK)
-      return true
-    } catch {
-      return false // Not in this folder, or not for us: the next one.
-    }
-  })
 }
 
 function configuration(folder: string, ports: Ports, options: InfluxdOptions): string {

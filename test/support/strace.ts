@@ -12,20 +12,19 @@ import { accessSync, constants } from 'node:fs'
 import type { TestContext } from 'node:test'
 import { Arrivals } from './arrivals.ts'
 import { startChild } from './child.ts'
+import { skipWithout } from './missing.ts'
 
 const STRACE = '/usr/bin/strace'
 
-/** Whether the test can go on; skipped loudly without strace, an error under `CI=true`. */
+/** Whether the test can go on: without strace it is skipped (missing.ts). */
 export function requireStrace(t: Pick<TestContext, 'skip'>): boolean {
   try {
     accessSync(STRACE, constants.X_OK)
     execFileSync(STRACE, ['-qq', '-o', '/dev/null', 'true'])
     return true
   } catch (cause) {
-    const message = 'SKIPPED: strace is missing or not allowed, so no fault of a disk was tried.'
-    if (process.env['CI'] === 'true') throw new Error(message, { cause })
-    console.error(`\n${'!'.repeat(80)}\n${message}\n${'!'.repeat(80)}\n`)
-    t.skip(message)
+    const missed = 'strace is missing or not allowed, so no fault of a disk was tried'
+    skipWithout(t, `${missed}; install it: apt-get install strace`, cause)
     return false
   }
 }
