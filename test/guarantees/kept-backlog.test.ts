@@ -173,6 +173,7 @@ test('an output that missed far more than memory holds gets all of it, and is li
   let peakBytes = 0
   const write = async () => {
     assert.equal((await client.write(bodies.next())).status, 204)
+    if (bodies.last % 4 !== 0) return
     const samples = await readMetrics(config.adminUrl)
     peakBytes = Math.max(peakBytes, sumOf(samples, 'process_resident_memory_bytes'))
   }

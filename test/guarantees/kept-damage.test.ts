@@ -9,6 +9,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import {
+  cp,
   mkdir,
   readdir,
   readFile,
@@ -21,7 +22,7 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { after, type TestContext, test } from 'node:test'
 import { crc32 } from 'node:zlib'
 import { type FakeInflux, openFakeInflux } from '../support/fake-influx.ts'
 import { readMetrics, sumOf, untilNothingPends } from '../support/metrics.ts'
@@ -56,20 +57,37 @@ interface Setting {
   readonly segments: readonly string[]
 }
 
-/** A folder with a backlog of WRITES in several segments, whose output is down, as is the relay. */
-async function backlogged(t: TestContext): Promise<Setting> {
-  const folder = await temporaryFolder(t)
-  const influx = await openFakeInflux()
-  t.after(() => influx[Symbol.asyncDispose]())
-  const keys = 'max-delay-interval = "200ms"'
+/** What a relay leaves that is killed: made once, and copied for each test. */
+let original: Promise<string> | undefined
+const madeUntilTheEnd: (() => Promise<void>)[] = []
+after(() => Promise.all(madeUntilTheEnd.map((remove) => remove())))
+
+async function makeBacklog(): Promise<string> {
+  const folder = await temporaryFolder({ after: (remove) => madeUntilTheEnd.push(remove) })
   const config = await relayConfig({
-    outputs: [`{ location = "${influx.url}/write", ${keys} }`],
+    outputs: ['http://127.0.0.1:1'],
     http: `log-dir = "${folder}"`,
   })
-  await influx.stop()
   await using relay = await startRelayProcess({ config: config.toml, program: SMALL_SEGMENTS })
   await writeNumbers(relay, 1, WRITES)
   await relay.kill('SIGKILL')
+  return folder
+}
+
+/** A folder with a backlog of WRITES in several segments, whose output is down, as is the relay. */
+async function backlogged(t: TestContext): Promise<Setting> {
+  original ??= makeBacklog()
+  const folder = await temporaryFolder(t)
+  // Without the lock, which names the folder that it was in.
+  const filter = (path: string) => !/\/lock$|\.sock$/.test(path)
+  await cp(await original, folder, { recursive: true, filter })
+  const influx = await openFakeInflux()
+  t.after(() => influx[Symbol.asyncDispose]())
+  const config = await relayConfig({
+    outputs: [`{ location = "${influx.url}/write" }`],
+    http: `log-dir = "${folder}"`,
+  })
+  await influx.stop()
   const segments = await segmentsIn(folder)
   assert(segments.length >= 4, `${segments.length} segments`)
   return { folder, influx, config, segments }
