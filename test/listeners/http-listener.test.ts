@@ -130,7 +130,7 @@ test('a client is never cut off while it is we who keep it waiting', async () =>
   const beginInTime = async () => {
     kept = await openRawConnection(http.url)
     await kept.send(WRITE)
-    await Promise.race([http.writes.next(), kept.closed.then(() => assert.fail('too late'))])
+    await Promise.race([http.writes.atLeast(1), kept.closed.then(() => assert.fail('too late'))])
   }
   await oneOf(beginInTime, 'a write has begun')
   await using connection = kept ?? assert.fail()

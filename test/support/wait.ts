@@ -57,6 +57,7 @@ export async function withinLimit<T>(
     timer = setTimeout(() => {
       reject(new Error(inVain(what, limitMs)))
     }, limitMs)
+    timer.unref() // A wait that nobody is interested in any more does not hold up the end.
   })
   try {
     return await Promise.race([promise, limit])
