@@ -22,7 +22,7 @@ import { simulatedOutputFiles } from '../support/simulated-output-files.ts'
 import { scaled } from '../support/trials.ts'
 
 const PATH = '/out/a.lp'
-const SEEDS = Array.from({ length: scaled(3) }, (_, index) => index + 1)
+const SEEDS = Array.from({ length: scaled(2) }, (_, index) => index + 1)
 /** Every so many operations the power is cut. */
 const CUT_EVERY = 7
 const OPENINGS = 6
