@@ -285,6 +285,8 @@ test('a free port is free, and given once', async () => {
 test('a real influxd keeps its points over a kill and hangs on order', async (t) => {
   if (!requireInfluxd(t)) return
   const influxd = await openInfluxd(t)
+  await influxd.kill('SIGKILL') // Before its first write, when it has no WAL yet.
+  await influxd.start()
   await influxd.createDatabase('db')
   await influxd.query('CREATE RETENTION POLICY "short" ON "db" DURATION 1000w REPLICATION 1')
   await influxd.write('cpu,host=a i=1i,f=1,s="x y" 1700000000000000001\n')

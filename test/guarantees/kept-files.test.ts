@@ -118,6 +118,7 @@ test('every acknowledged line stands in a file output exactly once, however ofte
     using client = openWriteClient(url)
     while (!isStopped) await each.write(relay, client)
   })
+  Promise.all(running).catch(() => {}) // Told below, unless something else fails first.
   const answeredCount = () => clients.reduce((sum, each) => sum + each.answeredCount, 0)
   for (let round = 0; round < ROUNDS; round++) {
     const enough = answeredCount() + CLIENTS * 2

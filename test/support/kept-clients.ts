@@ -78,6 +78,7 @@ export class KeptClients {
       run((client) => this.#writeUnstamped(client, index)),
     )
     this.#done = Promise.all([...counters, ...unstamped, run((client) => this.#writeLarge(client))])
+    this.#done.catch(() => {}) // `stop` tells it.
   }
 
   /** Each finishes what it is at. */

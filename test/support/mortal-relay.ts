@@ -16,6 +16,8 @@ import type { HttpAnswer } from './http-request.ts'
 import { type RelayProcess, type RelayProcessOptions, startRelayProcess } from './relay-process.ts'
 import type { WriteClient } from './write-client.ts'
 
+const OVER = 'the test is over: the relay is not started any more'
+
 export interface MortalRelayOptions extends RelayProcessOptions {
   /** Called after every kill, before the next start. */
   readonly onKilled?: () => Promise<unknown>
@@ -25,6 +27,7 @@ export class MortalRelay implements AsyncDisposable {
   readonly #options: MortalRelayOptions
   #process: RelayProcess | undefined
   #up = Promise.withResolvers<void>()
+  #isOver = false
   /** From before the signal is sent until the next one is ready. */
   #isDead = true
   /** How often each status was answered. */
@@ -45,6 +48,7 @@ export class MortalRelay implements AsyncDisposable {
 
   /** Resolves when it is ready. */
   async start(): Promise<void> {
+    if (this.#isOver) throw new Error(OVER)
     this.#process = await startRelayProcess(this.#options)
     this.#isDead = false
     this.#up.resolve()
@@ -78,6 +82,7 @@ export class MortalRelay implements AsyncDisposable {
     write: { readonly body: string; readonly query: string; readonly onSend?: () => void },
   ): Promise<HttpAnswer | undefined> {
     await this.#up.promise
+    if (this.#isOver) throw new Error(OVER) // Else clients of a test that failed never ended.
     write.onSend?.()
     try {
       const answer = await client.write(write.body, write.query)
@@ -97,6 +102,8 @@ export class MortalRelay implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true
     await this.kill()
+    this.#up.resolve()
   }
 }

@@ -13,13 +13,14 @@
  */
 import { open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { errorCode } from '../../src/std/errors.ts'
 
 const HEAD_BYTES = 5
 
 /** @returns how many bytes were cut off, of all files below the folder */
 export async function cutTornWal(folder: string): Promise<number> {
   let cut = 0
-  for (const name of await readdir(folder, { recursive: true })) {
+  for (const name of await namesBelow(folder)) {
     if (!name.endsWith('.wal')) continue
     const path = join(folder, name)
     const bytes = await readFile(path)
@@ -30,6 +31,16 @@ export async function cutTornWal(folder: string): Promise<number> {
     cut += bytes.length - length
   }
   return cut
+}
+
+/** None of a server that was killed before its first write: the folder comes with that. */
+async function namesBelow(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder, { recursive: true })
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return []
+    throw error
+  }
 }
 
 function wholeRecordsLength(bytes: Buffer): number {
