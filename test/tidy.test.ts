@@ -83,6 +83,11 @@ const BANS: readonly Ban[] = [
     except: /^$/,
   },
   {
+    pattern: /assert.*performance\.now\(\) - \w+ </,
+    instead: 'wait for the event (CONTRIBUTING.md); speed is measured in bench/',
+    except: /^$/,
+  },
+  {
     pattern: /@ts-ignore|@ts-nocheck|c8 ignore|node:coverage (ignore|disable)/,
     instead: 'make it reachable, typed, tested',
     except: /^$/,

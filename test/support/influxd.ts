@@ -17,7 +17,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type Child, type Exit, startChild } from './child.ts'
 import { freePort } from './free-port.ts'
-import { onPath, skipWithout } from './missing.ts'
+import { requireProgram } from './missing.ts'
 import { decodeMsgpack } from './msgpack.ts'
 import { pointLines, quoted, type Row, rowsOf, type Series, seriesOf } from './series.ts'
 import { type Lifetime, temporaryFolder } from './temporary-folder.ts'
@@ -42,10 +42,7 @@ const OUTPUT_LINES_KEPT = 200
 
 /** Whether the test can go on: without `influxd` it is skipped (missing.ts). */
 export function requireInfluxd(t: Pick<TestContext, 'skip'>): boolean {
-  if (onPath('influxd')) return true
-  const missed = 'no influxd on PATH, so nothing of it was tried against a real InfluxDB'
-  skipWithout(t, `${missed}; install it: apt-get install influxdb`)
-  return false
+  return requireProgram(t, 'influxd', 'influxdb')
 }
 
 /** Started and answering `/ping`. */

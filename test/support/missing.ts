@@ -3,7 +3,7 @@
  * says so (tools/test-reporter.ts); under `CI=true` it fails, so that a pipeline never passes by
  * skipping.
  *
- *     if (!onPath('influxd')) return skipWithout(t, 'no influxd on PATH … apt-get install influxdb')
+ *     if (!requireProgram(t, 'influxd', 'influxdb')) return
  */
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -18,7 +18,19 @@ export function skipWithout(t: Pick<TestContext, 'skip'>, why: string, cause?: u
   t.skip(why)
 }
 
-export function onPath(program: string): boolean {
+/** @param debianPackage that it comes with */
+export function requireProgram(
+  t: Pick<TestContext, 'skip'>,
+  name: string,
+  debianPackage: string,
+): boolean {
+  if (onPath(name)) return true
+  const missed = `no ${name} on PATH, so nothing was tried with a real one`
+  skipWithout(t, `${missed}; install it: apt-get install ${debianPackage}`)
+  return false
+}
+
+function onPath(program: string): boolean {
   const { PATH = '' } = process.env
   return PATH.split(delimiter).some((folder) => {
     try {
