@@ -17,8 +17,9 @@ import type { Precision } from './line-protocol/precision.ts'
 import { healthOfOutputs } from './listeners/http-health.ts'
 import { openHttpListener } from './listeners/http-listener.ts'
 import { openUdpListener } from './listeners/udp-listener.ts'
-import { type DiskLog, openDiskLog } from './log/disk/disk-log.ts'
+import type { DiskLog } from './log/disk/disk-log.ts'
 import { nodeFileSystem } from './log/disk/file-system.ts'
+import { openDiskLog } from './log/disk/open-disk-log.ts'
 import type { FileKeeper } from './log/file-extent.ts'
 import { type DeadLetters, openDeadLetters } from './outputs/dead/dead-letters.ts'
 import type { Destination } from './outputs/destination.ts'
@@ -61,6 +62,8 @@ export interface Leftover {
   readonly unreadWrites: number
   /** On the disk, and sent after the next start. */
   readonly isKept: boolean
+  /** Writes that were in files of the log that somebody has taken away; not among the others. */
+  readonly lostWrites: number
 }
 
 export interface Service {
@@ -289,11 +292,12 @@ async function stopService(
 }
 
 function leftoverOf({ config, relay }: OpenRelay): Leftover[] {
-  const isKept = config.logDir !== undefined
-  return relay
-    .snapshot()
-    .outputs.filter(({ pendingWrites, unreadWrites }) => pendingWrites + unreadWrites > 0)
+  const { outputs, disk } = relay.snapshot()
+  const isKept = disk !== undefined && !disk.isGone
+  return outputs
     .map(({ name, pendingLines: lines, pendingWrites: writes, unreadWrites }) => {
-      return { relay: relay.name, output: name, lines, writes, unreadWrites, isKept }
+      const lostWrites = disk?.lostWrites.get(name) ?? 0
+      return { relay: config.name, output: name, lines, writes, unreadWrites, isKept, lostWrites }
     })
+    .filter(({ writes, unreadWrites, lostWrites }) => writes + unreadWrites + lostWrites > 0)
 }

@@ -8,7 +8,7 @@
 
 import type { Config, LogFormat, LogLevel } from '../config/config.ts'
 import { simdProblem } from '../line-protocol/simd-module.ts'
-import { openService, type Service } from '../service.ts'
+import { type Leftover, openService, type Service } from '../service.ts'
 import { systemClock } from '../std/clock.ts'
 import { errorText } from '../std/errors.ts'
 import type { Logger } from '../std/logger.ts'
@@ -108,14 +108,23 @@ function logAddresses(service: Service, logger: Logger): void {
 /** @returns whether everything that was accepted has been delivered, or will be. */
 async function stop(service: Service, logger: Logger): Promise<boolean> {
   const leftover = await service.stop()
-  for (const { relay, output, lines, writes, unreadWrites, isKept } of leftover) {
-    const fields = { relay, output, lines, writes, unreadWrites }
-    const amount = `${renderCount(lines, 'line')} in ${renderCount(writes, 'write')}`
-    const unread = unreadWrites === 0 ? '' : `, nor ${unreadWrites} more on disk`
-    const text = `output "${output}" of relay "${relay}" did not get ${amount}${unread}`
-    if (isKept) logger.info(fields, `${text} yet: kept on disk for the next start`)
-    else logger.error(fields, `${text}: lost with this process`)
-  }
+  for (const left of leftover) tellLeftover(left, logger)
   logger.info({}, leftover.length === 0 ? 'stopped; everything was delivered' : 'stopped')
-  return leftover.every(({ isKept }) => isKept)
+  return leftover.every(({ isKept, lostWrites }) => isKept && lostWrites === 0)
+}
+
+function tellLeftover(left: Leftover, logger: Logger): void {
+  const { relay, output, lines, writes, unreadWrites, isKept, lostWrites } = left
+  const fields = { relay, output, lines, writes, unreadWrites, lostWrites }
+  const who = `output "${output}" of relay "${relay}"`
+  if (lostWrites > 0) {
+    const amount = renderCount(lostWrites, 'write')
+    logger.error(fields, `${who} will not get ${amount}: lost with files of the log on disk`)
+  }
+  if (writes + unreadWrites === 0) return
+  const amount = `${renderCount(lines, 'line')} in ${renderCount(writes, 'write')}`
+  const unread = unreadWrites === 0 ? '' : `, nor ${unreadWrites} more on disk`
+  const text = `${who} did not get ${amount}${unread}`
+  if (isKept) logger.info(fields, `${text} yet: kept on disk for the next start`)
+  else logger.error(fields, `${text}: lost with this process`)
 }

@@ -106,6 +106,11 @@ export class MemoryLog {
     return stream
   }
 
+  /** All that somebody owes. */
+  entries(): readonly Entry[] {
+    return [...this.#streams.values()].flatMap((stream) => stream.inOrder())
+  }
+
   /** One output is through with the entry. */
   release(entry: Entry): void {
     assert(entry.owedCount > 0, 'BUG: an entry was released more often than it was owed')

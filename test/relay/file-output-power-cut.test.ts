@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import type { FileOutputConfig } from '../../src/config/config.ts'
-import { openDiskLog } from '../../src/log/disk/disk-log.ts'
+import { openDiskLog } from '../../src/log/disk/open-disk-log.ts'
 import type { DeadLetters } from '../../src/outputs/dead/dead-letters.ts'
 import { openFileDestination } from '../../src/outputs/file/file-destination.ts'
 import type { Relay } from '../../src/relay/relay.ts'
@@ -59,7 +59,12 @@ async function open(
 ): Promise<Opened> {
   const common = { files, clock, logger: SILENT, randomBytes }
   const outputs = [{ name: 'a', boundBytes: 1e9 }]
-  const lock = async () => ({ isOwner: async () => true, async [Symbol.asyncDispose]() {} })
+  const lock = async () => ({
+    state: 'ours' as const,
+    isOwner: async () => true,
+    retake: async () => '',
+    async [Symbol.asyncDispose]() {},
+  })
   const limits = { maxBytes: 1e9, segmentBytes: 4096 }
   const disk = await openDiskLog({ ...common, folder: LOG_FOLDER, outputs, lock, ...limits })
   const letters = await openTestDeadLetters(files, { clock })

@@ -34,6 +34,7 @@ export function outputSnapshot(parts: Partial<OutputSnapshot> = {}): OutputSnaps
       'one-attempt': 5,
       'over-mtu': 0,
       'send-error': 0,
+      'log-lost': 0,
       shutdown: 0,
     },
     attempts: 30,

@@ -82,7 +82,7 @@ export async function recoverSegments(options: RecoverOptions): Promise<Recovere
 }
 
 /** A segment to which nothing is appended any more. */
-function closedSegment(
+export function closedSegment(
   name: string,
   found: Extract<FoundHeader, { kind: 'header' }>,
   bytes: number,
