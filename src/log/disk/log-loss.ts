@@ -17,27 +17,26 @@
  * gone.
  */
 
+import type { Clock } from '../../std/clock.ts'
 import { errorText } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
 import { renderCount } from '../../std/units.ts'
 import type { FileSystem } from './file-system.ts'
 import type { FolderLock } from './folder-lock.ts'
 import { NOT_OURS } from './lost-error.ts'
-import {
-  findLost,
-  isWhole,
-  type MendOptions,
-  mendSegment,
-  type RememberedWrite,
-} from './mend-segments.ts'
+import { findLost, type MendOptions, mendSegment, type RememberedWrite } from './mend-segments.ts'
 import type { Place } from './place.ts'
 import type { SegmentInfo } from './segment-list.ts'
 import type { SegmentLog } from './segment-log.ts'
 import { isSegmentName } from './segment-names.ts'
 
+/** One call of the system for each segment. */
+const LOOK_EVERY_MS = 900
+
 export interface LogLossOptions {
   readonly files: FileSystem
   readonly folder: string
+  readonly clock: Clock
   readonly logger: Logger
   readonly lock: FolderLock
   readonly randomBytes: (count: number) => Buffer
@@ -54,6 +53,7 @@ export class LogLoss {
   readonly #options: LogLossOptions
   #isLost = false
   #lastProblem = ''
+  #lookedAtMs = Number.NEGATIVE_INFINITY
   readonly #lostWrites = new Map<string, number>()
 
   constructor(options: LogLossOptions) {
@@ -92,9 +92,7 @@ export class LogLoss {
   async mend(log: Log): Promise<boolean> {
     const { lock } = this.#options
     try {
-      if (!this.#isLost && (await lock.isOwner()) && (await isWhole(this.#mendOptions(log)))) {
-        return true
-      }
+      if (!this.#isLost && (await lock.isOwner()) && (await this.#isWhole(log))) return true
       const isThere = await lock.isOwner()
       await log.segments.halt(isThere ? 'a part of it was removed or cut short' : NOT_OURS)
       const problem = lock.state === 'taken' ? 'taken' : await this.#mendAll(log)
@@ -104,6 +102,15 @@ export class LogLoss {
       this.#tell(errorText(error))
     }
     return false
+  }
+
+  /** As it was seen within LOOK_EVERY_MS: cursors may be saved more often. */
+  async #isWhole(log: Log): Promise<boolean> {
+    const nowMs = this.#options.clock.monotonicMs()
+    if (nowMs - this.#lookedAtMs < LOOK_EVERY_MS) return true
+    const lost = await findLost(this.#mendOptions(log))
+    this.#lookedAtMs = lost.length === 0 ? nowMs : Number.NEGATIVE_INFINITY
+    return lost.length === 0
   }
 
   async #mendAll(log: Log): Promise<string> {

@@ -51,23 +51,13 @@ export async function findLost(options: MendOptions): Promise<readonly SegmentIn
   const { files, folder, segments, open } = options
   const lost: SegmentInfo[] = []
   for (const segment of segments.all()) {
+    const end = segment.end() // First: it may grow meanwhile.
     const found = await files.look(join(folder, segment.name))
-    const isShort = found === undefined || found.bytes < segment.end()
+    const isShort = found === undefined || found.bytes < end
     const isOther = open?.name === segment.name && !(await open.isAtItsPath())
     if (isShort || isOther) lost.push(segment)
   }
   return lost
-}
-
-/** Whether all names are there, and the open segment is whole. Cheaper than `findLost`. */
-export async function isWhole({ files, folder, segments, open }: MendOptions): Promise<boolean> {
-  const names = new Set((await files.list(folder)).map(({ name }) => name))
-  if (open !== undefined && !(await open.isAtItsPath())) return false
-  for (const { name } of segments.all()) {
-    // Looked at again: it may have been begun meanwhile.
-    if (!names.has(name) && (await files.look(join(folder, name))) === undefined) return false
-  }
-  return true
 }
 
 /**

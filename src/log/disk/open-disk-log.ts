@@ -23,7 +23,7 @@ export async function openDiskLog(options: DiskLogOptions): Promise<DiskLog> {
   let segments: SegmentLog | undefined
   const onLost = () => void segments?.halt(NOT_OURS)
   const lock = stack.use(await takeLock({ folder, clock, logger, randomBytes, onLost }))
-  const loss = new LogLoss({ files, folder, logger, lock, randomBytes })
+  const loss = new LogLoss({ files, folder, clock, logger, lock, randomBytes })
   const isOwner = async () => !loss.isLost && (await lock.isOwner())
   const cursorFolder = join(folder, CURSOR_FOLDER)
   const { cursors, notes } = await loadAllCursors(files, cursorFolder)

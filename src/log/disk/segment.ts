@@ -134,8 +134,9 @@ export class Segment {
 
   /** Its name leads to it, and all that was synced is in it. Rejects with the system's error. */
   async isAtItsPath(): Promise<boolean> {
+    const end = this.#end // First: it may grow meanwhile.
     const found = await this.#files.look(this.#path)
-    return found?.identity === this.#identity && found.bytes >= this.#end
+    return found?.identity === this.#identity && found.bytes >= end
   }
 
   /**
