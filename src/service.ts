@@ -28,6 +28,7 @@ import { openHttpDestination } from './outputs/http/http-destination.ts'
 import { openUdpDestination } from './outputs/udp/udp-destination.ts'
 import { openRelay, type Relay } from './relay/relay.ts'
 import { type Clock, sleep } from './std/clock.ts'
+import { ClockSteps } from './std/clock-steps.ts'
 import { errorText, RelayError, unreachable } from './std/errors.ts'
 import { BodyGarbage } from './std/garbage-collection.ts'
 import type { Logger } from './std/logger.ts'
@@ -106,12 +107,14 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const garbage = new BodyGarbage(options.heap, () => memory.usedBytes)
   const memory = new MemoryBudget(options.config.maxMemoryBytes, (bytes) => garbage.add(bytes))
   const startedAtMs = options.clock.wallMs()
+  const steps = opened.use(new ClockSteps(options))
   const relays: OpenRelay[] = []
   let isStopping = false
   let stopped: Promise<readonly Leftover[]> | undefined
   const snapshot = (): ServiceSnapshot => ({
     version: options.version,
     startedAtMs,
+    clockSteps: steps.count,
     isStopping,
     memoryUsedBytes: memory.usedBytes,
     memoryLimitBytes: memory.limitBytes,
@@ -125,7 +128,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const watching = Promise.all(unheard.map(({ relay }) => relay.start()))
   await Promise.race([watching, sleep(options.clock, FIRST_PROBE_MAX_MS)])
   for (const { config, relay } of unheard) {
-    const listener = opened.use(await openListener(config, relay, options))
+    const listener = opened.use(await openListener(config, relay, options, steps))
     relays.push({ config, relay, listener })
   }
   const { bindAddress, isConfigured } = options.config.admin
@@ -245,10 +248,11 @@ async function openListener(
   config: RelayConfig,
   relay: Relay,
   options: ServiceOptions,
+  steps: ClockSteps,
 ): Promise<Listener> {
   const { clock, logger } = options
   const { memory } = relay
-  const stampClock = new RisingClock(clock)
+  const stampClock = new RisingClock(clock, steps)
   switch (config.kind) {
     case 'http':
       return await openHttpListener({

@@ -9,7 +9,7 @@
 import type { Config, LogFormat, LogLevel } from '../config/config.ts'
 import { simdProblem } from '../line-protocol/simd-module.ts'
 import { type Leftover, openService, type Service } from '../service.ts'
-import { systemClock } from '../std/clock.ts'
+import { sleep, systemClock } from '../std/clock.ts'
 import { errorText } from '../std/errors.ts'
 import type { Logger } from '../std/logger.ts'
 import { renderCount, renderWait } from '../std/units.ts'
@@ -46,7 +46,8 @@ export async function run(
   logger.info({ ...io.version, config: options.configPath }, renderVersion(io.version))
   for (const warning of warnings) logger.warn({}, warning)
   if (simdProblem !== '') logger.debug({}, `lines are checked without SIMD: ${simdProblem}`)
-  // A stop that is asked for while the service opens is carried out as soon as it is open.
+  // A stop that is asked for while the service opens is carried out as soon as it is open, and at
+  // the latest after `shutdown-timeout`: a folder on a network may never answer.
   using signals = watchStopSignals(logger, () => process.exit(EXIT_CUT_SHORT))
   try {
     return await serve(config, { io, logger, flush, signals, onReady })
@@ -66,7 +67,7 @@ async function serve(
   },
 ): Promise<number> {
   const { io, logger, flush, signals, onReady } = parts
-  const service = await openService({
+  const opening = openService({
     config,
     version: io.version.version,
     clock: systemClock,
@@ -74,6 +75,12 @@ async function serve(
     logger,
     heap: openHeap(),
   })
+  const overdue = signals.stopRequested.then(() => sleep(systemClock, config.shutdownTimeoutMs))
+  const service = await Promise.race([opening, overdue])
+  if (!service) {
+    logger.warn({}, 'stopped while it was being opened; nothing was accepted')
+    return EXIT_OK
+  }
   logAddresses(service, logger)
   await flush() // What `onReady` prints comes after these lines.
   onReady?.(service)

@@ -69,6 +69,9 @@ export interface FileSystem {
   syncFolder(folder: string): Promise<void>
 }
 
+/** What a system says that has no room for bytes, or for one more file. */
+export const NO_ROOM: readonly string[] = ['ENOSPC', 'EDQUOT']
+
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC } = constants
 /** Not known to every system. */
 const O_NOFOLLOW = constants.O_NOFOLLOW ?? 0

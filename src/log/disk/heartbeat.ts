@@ -19,13 +19,12 @@ import { constants } from 'node:fs'
 import { type FileHandle, link, open, rename, stat, unlink } from 'node:fs/promises'
 import type { Clock, Timer } from '../../std/clock.ts'
 import { errorCode } from '../../std/errors.ts'
-import { identityOf } from './file-system.ts'
+import { identityOf, NO_ROOM } from './file-system.ts'
 import { lockPath, newLockPath, type Owner, readOwner, writeOwner } from './lock-file.ts'
 
 export const BEAT_EVERY_MS = 1_000
 const { O_RDWR, O_CREAT, O_EXCL } = constants
 const FILE_MODE = 0o600
-const NO_ROOM = ['ENOSPC', 'EDQUOT']
 
 /** `gone`: the folder is not at its path. `taken`: another process has it, for good. */
 export type LockState = 'ours' | 'gone' | 'taken'
