@@ -26,7 +26,8 @@ export interface ClockStepsOptions {
 export class ClockSteps implements Disposable {
   readonly #clock: Clock
   readonly #logger: Logger
-  readonly #throttle: LogThrottle
+  readonly #forwardLog: LogThrottle
+  readonly #backLog: LogThrottle
   #offsetMs: number
   #count = 0
   #timer: Timer | undefined
@@ -34,7 +35,8 @@ export class ClockSteps implements Disposable {
   constructor({ clock, logger }: ClockStepsOptions) {
     this.#clock = clock
     this.#logger = logger
-    this.#throttle = new LogThrottle(clock, LOG_INTERVAL_MS)
+    this.#forwardLog = new LogThrottle(clock, LOG_INTERVAL_MS)
+    this.#backLog = new LogThrottle(clock, LOG_INTERVAL_MS)
     this.#offsetMs = clock.wallMs() - clock.monotonicMs()
     this.#schedule()
   }
@@ -66,11 +68,12 @@ export class ClockSteps implements Disposable {
 
   #note(stepMs: number): void {
     this.#count++
-    if (this.#throttle.hit() === undefined) return
+    const isForward = stepMs > 0
+    if ((isForward ? this.#forwardLog : this.#backLog).hit() === undefined) return
     const seconds = Math.abs(stepMs) / 1000
-    const where = stepMs > 0 ? 'forward' : 'back'
+    const where = isForward ? 'forward' : 'back'
     const text = `the wall clock was set ${where} by ${seconds.toFixed(1)} s`
-    this.#logger.warn({ stepMs }, `${text}: lines without a timestamp follow it at once`)
+    this.#logger.warn({ stepMs: Math.round(stepMs) }, `${text}: lines without a timestamp follow it at once`)
   }
 
   #schedule(): void {
