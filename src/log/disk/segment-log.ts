@@ -26,7 +26,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { errorCode } from '../../std/errors.ts'
+import { errorCode, errorText } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
 import type { FileSystem } from './file-system.ts'
 import { GroupBuffer } from './group-buffer.ts'
@@ -300,9 +300,7 @@ export class SegmentLog implements AsyncDisposable {
     await segment.append(this.#groupBuffer.encode(group, segment.seal))
     const looks = await Promise.all([segment.isAtItsPath(), this.#options.isOwner()])
     if (looks.every(Boolean)) return
-    const why = looks[1] ? `${segment.name} was removed, moved or cut short` : NOT_OURS
-    this.#noteLoss(why)
-    throw lostError(why)
+    throw lostError(looks[1] ? `${segment.name} was removed, moved or cut short` : NOT_OURS)
   }
 
   async #assertOurs(): Promise<void> {
@@ -343,7 +341,9 @@ export class SegmentLog implements AsyncDisposable {
   }
 
   async #fail(group: readonly WaitingRecord[], error: unknown): Promise<void> {
-    await this.#closeActive(errorCode(error) === 'RELAY_LOG_LOST')
+    const isLost = errorCode(error) === 'RELAY_LOG_LOST'
+    if (isLost) this.#noteLoss(errorText(error))
+    await this.#closeActive(isLost)
     const failuresInRow = this.#failures.add(group.length, error, this.#isLost)
     for (const waiting of group) waiting.settle({ kind: 'failed', error, failuresInRow })
   }

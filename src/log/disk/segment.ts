@@ -23,6 +23,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type FileSystem, type LogFile, writeWhole } from './file-system.ts'
+import { lostError } from './lost-error.ts'
 import { type RecordSeal, recordSeal } from './record.ts'
 import { encodeSegmentHeader, type SegmentHeader } from './segment-header.ts'
 import type { SegmentInfo } from './segment-list.ts'
@@ -124,6 +125,7 @@ export class Segment {
   async append(group: Buffer): Promise<void> {
     assert(!this.#isBroken, 'BUG: append to a segment after a failed write')
     this.#isBroken = true
+    await this.#assertUncut(group.length)
     await this.#makeRoom(group.length)
     await writeWhole(this.file, group, this.#end)
     await this.file.sync()
@@ -132,9 +134,9 @@ export class Segment {
     this.#isBroken = false
   }
 
-  /** Its name leads to it, and all that was synced is in it. Rejects with the system's error. */
+  /** Its name leads to it, and nothing of it was cut off. Rejects with the system's error. */
   async isAtItsPath(): Promise<boolean> {
-    const end = this.#end // First: it may grow meanwhile.
+    const end = this.#roomEnd // First: it may grow meanwhile.
     const found = await this.#files.look(this.#path)
     return found?.identity === this.#identity && found.bytes >= end
   }
@@ -153,6 +155,12 @@ export class Segment {
   /** Closes a file that was lost, and is nobody's to cut. Never rejects. */
   async abandon(): Promise<void> {
     await Promise.allSettled([this.file.close()])
+  }
+
+  /** What makes the file longer would hide that it was cut: zeros in the place of records. */
+  async #assertUncut(bytes: number): Promise<void> {
+    if (this.#end + bytes <= this.#roomEnd) return
+    if ((await this.file.size()) < this.#roomEnd) throw lostError(`${this.name} was cut short`)
   }
 
   /** On the disk with the next sync. */
