@@ -73,7 +73,10 @@ export class ClockSteps implements Disposable {
     const seconds = Math.abs(stepMs) / 1000
     const where = isForward ? 'forward' : 'back'
     const text = `the wall clock was set ${where} by ${seconds.toFixed(1)} s`
-    this.#logger.warn({ stepMs: Math.round(stepMs) }, `${text}: lines without a timestamp follow it at once`)
+    this.#logger.warn(
+      { stepMs: Math.round(stepMs) },
+      `${text}: lines without a timestamp follow it at once`,
+    )
   }
 
   #schedule(): void {

@@ -4,9 +4,10 @@
  *
  * Invariant: between two steps of the wall clock every stamp is at least one nanosecond above the
  * last, before it is cut to a precision. A step of more than STEP_MIN_MS is followed at once, back
- * as well: a clock that was wrong for a moment must not make the stamps wrong for good. So two requests of one relay never overwrite each other by chance, however fast they
- * come, unless the clock is set back over the first; they do share a stamp within one unit of a coarser
- * precision, as in InfluxDB.
+ * as well: a clock that was wrong for a moment must not make the stamps wrong for good. So two
+ * requests of one relay never overwrite each other by chance, however fast they come, unless the
+ * clock is set back over the first; they do share a stamp within one unit of a coarser precision,
+ * as in InfluxDB.
  */
 
 import type { Precision } from '../line-protocol/precision.ts'

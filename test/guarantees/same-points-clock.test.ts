@@ -1,6 +1,6 @@
 /**
- * G3: a line without a timestamp gets one, and it is the wall clock's. Here: while that is set under
- * a running relay, by HTTP in every precision and by UDP.
+ * G3: a line without a timestamp gets one, and it is the wall clock's. Here: while that is set
+ * under a running relay, by HTTP in every precision and by UDP.
  *
  * Method: the whole program with libfaketime, whose offset is changed while it runs.
  */

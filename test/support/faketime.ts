@@ -1,5 +1,6 @@
 /**
- * A wall clock that a test sets while a program runs (libfaketime); its monotonic clock stays right.
+ * A wall clock that a test sets while a program runs (libfaketime); its monotonic clock stays
+ * right.
  *
  *     const clock = await openFakeWallClock(t)
  *     if (clock === undefined) return                        skipped, loudly

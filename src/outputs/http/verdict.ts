@@ -195,7 +195,9 @@ export interface JudgeOptions {
   readonly kind: Write['kind']
   /** The output has credentials of its own: a refusal of them is no word on the client's write. */
   readonly hasOwnCredentials: boolean
-  /** Wall clock, milliseconds since 1970: for a `Retry-After` with a date, and no `Date` beside it. */
+  /**
+   * Wall clock, milliseconds since 1970: for a `Retry-After` with a date, and no `Date` beside it.
+   */
   readonly nowMs: number
 }
 
