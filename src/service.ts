@@ -17,6 +17,7 @@ import type { Precision } from './line-protocol/precision.ts'
 import { healthOfOutputs } from './listeners/http-health.ts'
 import { openHttpListener } from './listeners/http-listener.ts'
 import { openUdpListener } from './listeners/udp-listener.ts'
+import { makeAnsweringFolder } from './log/disk/answering-folder.ts'
 import type { DiskLog } from './log/disk/disk-log.ts'
 import { nodeFileSystem } from './log/disk/file-system.ts'
 import { openDiskLog } from './log/disk/open-disk-log.ts'
@@ -184,6 +185,7 @@ async function openStored(
   const { clock, logger } = options
   const { outputs, logMaxBytes } = config
   const common = { clock, logger, randomBytes, files: nodeFileSystem }
+  await makeAnsweringFolder(folder, clock)
   await using opened = new AsyncDisposableStack()
   const disk = opened.use(
     await openDiskLog({

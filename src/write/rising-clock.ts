@@ -38,8 +38,8 @@ export class RisingClock {
   }
 
   /**
-   * @returns `max(now, last + 1 ns)`, after a step of the clock `now`, cut to `precision`, in decimal
-   *   digits
+   * @returns `max(now, last + 1 ns)`, after a step of the clock `now`, cut to `precision`, in
+   *   decimal digits
    */
   next(precision: Precision): string {
     const steps = this.#steps.look()

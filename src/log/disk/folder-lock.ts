@@ -19,8 +19,7 @@
  * that somebody removes is made again within one beat.
  *
  * Starting after a stop, or after a kill on the same machine, costs milliseconds; after a reboot,
- * on another machine, or where the lock's files were removed, WATCH_MS. A folder that does not
- * answer is given up after ANSWER_MAX_MS.
+ * on another machine, or where the lock's files were removed, WATCH_MS.
  */
 
 import { readdir } from 'node:fs/promises'
@@ -28,7 +27,6 @@ import { type Clock, sleep } from '../../std/clock.ts'
 import { errorText, RelayError } from '../../std/errors.ts'
 import { makeFolders } from '../../std/files.ts'
 import type { Logger } from '../../std/logger.ts'
-import { renderWait } from '../../std/units.ts'
 import { BEAT_EVERY_MS, Heartbeat, type LockState } from './heartbeat.ts'
 import { HeldFolder } from './held-folder.ts'
 import { type Owner, readBootId, readOwner } from './lock-file.ts'
@@ -42,8 +40,6 @@ const WATCH_MS = 2.5 * BEAT_EVERY_MS
 /** Of several that begin at once all may give way; then each tries again after a random wait. */
 const TRIES_MAX = 5
 const GIVE_WAY_MAX_MS = 300
-/** Longest wait for a folder to be there: a network file system may never answer. */
-const ANSWER_MAX_MS = 5_000
 
 export interface FolderLockOptions {
   readonly folder: string
@@ -68,13 +64,14 @@ export interface FolderLock extends AsyncDisposable {
 }
 
 /**
- * Makes the folder when there is none. Rejects with RELAY_LOG_LOCKED when another has it, with
- * RELAY_LOG_UNUSABLE when it does not answer, or with the system's error.
+ * Makes the folder when there is none. Rejects with RELAY_LOG_LOCKED when another has it, or with
+ * the system's error.
  */
 export async function lockFolder(options: FolderLockOptions): Promise<FolderLock> {
   const { folder, randomBytes, clock } = options
+  await makeFolders(folder, FOLDER_MODE)
   await using stack = new AsyncDisposableStack()
-  const held = stack.use(await openFolder(options))
+  const held = stack.use(await HeldFolder.open(folder))
   const token = randomBytes(TOKEN_BYTES).toString('hex')
   const peers = await findPeers(folder, token, clock)
   if (peers.some(({ state }) => state === 'alive')) throw lockedError(folder)
@@ -87,25 +84,6 @@ export async function lockFolder(options: FolderLockOptions): Promise<FolderLock
   for (const peer of gone) await removePeer(folder, peer)
   stack.move() // From here they are the lock's to close.
   return lock
-}
-
-async function openFolder({ folder, clock }: FolderLockOptions): Promise<HeldFolder> {
-  const open = async () => {
-    await makeFolders(folder, FOLDER_MODE)
-    return await HeldFolder.open(folder)
-  }
-  const opening = open()
-  const answered = new AbortController()
-  const limit = sleep(clock, ANSWER_MAX_MS, answered.signal).then(() => undefined)
-  try {
-    const held = await Promise.race([opening, limit])
-    if (held !== undefined) return held
-  } finally {
-    answered.abort()
-  }
-  void opening.then((late) => late[Symbol.asyncDispose]()).catch(() => {})
-  const text = `${folder} cannot be used: it has not answered for ${renderWait(ANSWER_MAX_MS)}`
-  throw new RelayError('RELAY_LOG_UNUSABLE', text)
 }
 
 class HeldLock implements FolderLock {
