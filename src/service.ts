@@ -17,8 +17,10 @@ import type { Precision } from './line-protocol/precision.ts'
 import { healthOfOutputs } from './listeners/http-health.ts'
 import { openHttpListener } from './listeners/http-listener.ts'
 import { openUdpListener } from './listeners/udp-listener.ts'
-import { type DiskLog, openDiskLog } from './log/disk/disk-log.ts'
+import { makeAnsweringFolder } from './log/disk/answering-folder.ts'
+import type { DiskLog } from './log/disk/disk-log.ts'
 import { nodeFileSystem } from './log/disk/file-system.ts'
+import { openDiskLog } from './log/disk/open-disk-log.ts'
 import type { FileKeeper } from './log/file-extent.ts'
 import { type DeadLetters, openDeadLetters } from './outputs/dead/dead-letters.ts'
 import type { Destination } from './outputs/destination.ts'
@@ -27,6 +29,7 @@ import { openHttpDestination } from './outputs/http/http-destination.ts'
 import { openUdpDestination } from './outputs/udp/udp-destination.ts'
 import { openRelay, type Relay } from './relay/relay.ts'
 import { type Clock, sleep } from './std/clock.ts'
+import { ClockSteps } from './std/clock-steps.ts'
 import { errorText, RelayError, unreachable } from './std/errors.ts'
 import { BodyGarbage } from './std/garbage-collection.ts'
 import type { Logger } from './std/logger.ts'
@@ -61,6 +64,8 @@ export interface Leftover {
   readonly unreadWrites: number
   /** On the disk, and sent after the next start. */
   readonly isKept: boolean
+  /** Writes that were in files of the log that somebody has taken away; not among the others. */
+  readonly lostWrites: number
 }
 
 export interface Service {
@@ -103,12 +108,14 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const garbage = new BodyGarbage(options.heap, () => memory.usedBytes)
   const memory = new MemoryBudget(options.config.maxMemoryBytes, (bytes) => garbage.add(bytes))
   const startedAtMs = options.clock.wallMs()
+  const steps = opened.use(new ClockSteps(options))
   const relays: OpenRelay[] = []
   let isStopping = false
   let stopped: Promise<readonly Leftover[]> | undefined
   const snapshot = (): ServiceSnapshot => ({
     version: options.version,
     startedAtMs,
+    clockSteps: steps.count,
     isStopping,
     memoryUsedBytes: memory.usedBytes,
     memoryLimitBytes: memory.limitBytes,
@@ -122,7 +129,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const watching = Promise.all(unheard.map(({ relay }) => relay.start()))
   await Promise.race([watching, sleep(options.clock, FIRST_PROBE_MAX_MS)])
   for (const { config, relay } of unheard) {
-    const listener = opened.use(await openListener(config, relay, options))
+    const listener = opened.use(await openListener(config, relay, options, steps))
     relays.push({ config, relay, listener })
   }
   const { bindAddress, isConfigured } = options.config.admin
@@ -178,6 +185,7 @@ async function openStored(
   const { clock, logger } = options
   const { outputs, logMaxBytes } = config
   const common = { clock, logger, randomBytes, files: nodeFileSystem }
+  await makeAnsweringFolder(folder, clock)
   await using opened = new AsyncDisposableStack()
   const disk = opened.use(
     await openDiskLog({
@@ -242,10 +250,11 @@ async function openListener(
   config: RelayConfig,
   relay: Relay,
   options: ServiceOptions,
+  steps: ClockSteps,
 ): Promise<Listener> {
   const { clock, logger } = options
   const { memory } = relay
-  const stampClock = new RisingClock(clock)
+  const stampClock = new RisingClock(clock, steps)
   switch (config.kind) {
     case 'http':
       return await openHttpListener({
@@ -289,11 +298,12 @@ async function stopService(
 }
 
 function leftoverOf({ config, relay }: OpenRelay): Leftover[] {
-  const isKept = config.logDir !== undefined
-  return relay
-    .snapshot()
-    .outputs.filter(({ pendingWrites, unreadWrites }) => pendingWrites + unreadWrites > 0)
+  const { outputs, disk } = relay.snapshot()
+  const isKept = disk !== undefined && !disk.isGone
+  return outputs
     .map(({ name, pendingLines: lines, pendingWrites: writes, unreadWrites }) => {
-      return { relay: relay.name, output: name, lines, writes, unreadWrites, isKept }
+      const lostWrites = disk?.lostWrites.get(name) ?? 0
+      return { relay: config.name, output: name, lines, writes, unreadWrites, isKept, lostWrites }
     })
+    .filter(({ writes, unreadWrites, lostWrites }) => writes + unreadWrites + lostWrites > 0)
 }

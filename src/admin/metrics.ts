@@ -160,8 +160,16 @@ function listenerFamilies({ listeners }: ServiceSnapshot): Family[] {
   )
 }
 
-function processFamilies({ startedAtMs }: ServiceSnapshot, stats: ProcessStats): Family[] {
+function processFamilies(
+  { startedAtMs, clockSteps }: ServiceSnapshot,
+  stats: ProcessStats,
+): Family[] {
   return [
+    counter(
+      'relay_clock_steps_total',
+      'How often the wall clock was set, by more than a second; timestamps follow it at once.',
+      one(clockSteps),
+    ),
     gauge(
       'process_start_time_seconds',
       'When it started, in seconds since the Unix epoch.',

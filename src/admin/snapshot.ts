@@ -9,6 +9,8 @@ export interface ServiceSnapshot {
   readonly version: string
   /** Wall clock, milliseconds since the Unix epoch. */
   readonly startedAtMs: number
+  /** Of the wall clock, of more than a second, since the start. */
+  readonly clockSteps: number
   /** Bodies in progress and backlogs in memory; see `max-memory-mb`. */
   readonly memoryUsedBytes: number
   readonly memoryLimitBytes: number

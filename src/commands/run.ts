@@ -8,8 +8,8 @@
 
 import type { Config, LogFormat, LogLevel } from '../config/config.ts'
 import { simdProblem } from '../line-protocol/simd-module.ts'
-import { openService, type Service } from '../service.ts'
-import { systemClock } from '../std/clock.ts'
+import { type Leftover, openService, type Service } from '../service.ts'
+import { sleep, systemClock } from '../std/clock.ts'
 import { errorText } from '../std/errors.ts'
 import type { Logger } from '../std/logger.ts'
 import { renderCount, renderWait } from '../std/units.ts'
@@ -46,7 +46,8 @@ export async function run(
   logger.info({ ...io.version, config: options.configPath }, renderVersion(io.version))
   for (const warning of warnings) logger.warn({}, warning)
   if (simdProblem !== '') logger.debug({}, `lines are checked without SIMD: ${simdProblem}`)
-  // A stop that is asked for while the service opens is carried out as soon as it is open.
+  // A stop that is asked for while the service opens is carried out as soon as it is open, and at
+  // the latest after `shutdown-timeout`: a folder on a network may never answer.
   using signals = watchStopSignals(logger, () => process.exit(EXIT_CUT_SHORT))
   try {
     return await serve(config, { io, logger, flush, signals, onReady })
@@ -66,7 +67,7 @@ async function serve(
   },
 ): Promise<number> {
   const { io, logger, flush, signals, onReady } = parts
-  const service = await openService({
+  const opening = openService({
     config,
     version: io.version.version,
     clock: systemClock,
@@ -74,6 +75,12 @@ async function serve(
     logger,
     heap: openHeap(),
   })
+  const overdue = signals.stopRequested.then(() => sleep(systemClock, config.shutdownTimeoutMs))
+  const service = await Promise.race([opening, overdue])
+  if (!service) {
+    logger.warn({}, 'stopped while it was being opened; nothing was accepted')
+    return EXIT_OK
+  }
   logAddresses(service, logger)
   await flush() // What `onReady` prints comes after these lines.
   onReady?.(service)
@@ -108,14 +115,23 @@ function logAddresses(service: Service, logger: Logger): void {
 /** @returns whether everything that was accepted has been delivered, or will be. */
 async function stop(service: Service, logger: Logger): Promise<boolean> {
   const leftover = await service.stop()
-  for (const { relay, output, lines, writes, unreadWrites, isKept } of leftover) {
-    const fields = { relay, output, lines, writes, unreadWrites }
-    const amount = `${renderCount(lines, 'line')} in ${renderCount(writes, 'write')}`
-    const unread = unreadWrites === 0 ? '' : `, nor ${unreadWrites} more on disk`
-    const text = `output "${output}" of relay "${relay}" did not get ${amount}${unread}`
-    if (isKept) logger.info(fields, `${text} yet: kept on disk for the next start`)
-    else logger.error(fields, `${text}: lost with this process`)
-  }
+  for (const left of leftover) tellLeftover(left, logger)
   logger.info({}, leftover.length === 0 ? 'stopped; everything was delivered' : 'stopped')
-  return leftover.every(({ isKept }) => isKept)
+  return leftover.every(({ isKept, lostWrites }) => isKept && lostWrites === 0)
+}
+
+function tellLeftover(left: Leftover, logger: Logger): void {
+  const { relay, output, lines, writes, unreadWrites, isKept, lostWrites } = left
+  const fields = { relay, output, lines, writes, unreadWrites, lostWrites }
+  const who = `output "${output}" of relay "${relay}"`
+  if (lostWrites > 0) {
+    const amount = renderCount(lostWrites, 'write')
+    logger.error(fields, `${who} will not get ${amount}: lost with files of the log on disk`)
+  }
+  if (writes + unreadWrites === 0) return
+  const amount = `${renderCount(lines, 'line')} in ${renderCount(writes, 'write')}`
+  const unread = unreadWrites === 0 ? '' : `, nor ${unreadWrites} more on disk`
+  const text = `${who} did not get ${amount}${unread}`
+  if (isKept) logger.info(fields, `${text} yet: kept on disk for the next start`)
+  else logger.error(fields, `${text}: lost with this process`)
 }

@@ -27,6 +27,8 @@ export class MemoryLog {
   readonly #memory: Memory
   readonly #clock: Clock
   readonly #streams = new Map<string, StreamLog>()
+  /** Wall time of monotonic zero when it was made. */
+  readonly #originMs: number
   #nextSequence = 1
   #entryCount = 0
   #bytes = 0
@@ -34,6 +36,7 @@ export class MemoryLog {
   constructor(options: MemoryLogOptions) {
     this.#memory = options.memory
     this.#clock = options.clock
+    this.#originMs = options.clock.wallMs() - options.clock.monotonicMs()
   }
 
   get streamCount(): number {
@@ -106,6 +109,11 @@ export class MemoryLog {
     return stream
   }
 
+  /** All that somebody owes. */
+  entries(): readonly Entry[] {
+    return [...this.#streams.values()].flatMap((stream) => stream.inOrder())
+  }
+
   /** One output is through with the entry. */
   release(entry: Entry): void {
     assert(entry.owedCount > 0, 'BUG: an entry was released more often than it was owed')
@@ -122,7 +130,7 @@ export class MemoryLog {
 
   #make(write: Write, sequence: number, isFromDisk: boolean): Entry {
     const clock = this.#clock
-    const ageMs = isFromDisk ? Math.max(0, clock.wallMs() - write.receivedAtMs) : 0
+    const ageMs = isFromDisk ? this.#ageMs(write) : 0
     return {
       sequence,
       position: -1,
@@ -139,5 +147,12 @@ export class MemoryLog {
       isDurable: true,
       isDisowned: false,
     }
+  }
+
+  /** A clock that was set since makes nothing older than it is: nothing is given up too early. */
+  #ageMs({ receivedAtMs }: Write): number {
+    const clock = this.#clock
+    const nowMs = Math.min(clock.wallMs(), this.#originMs + clock.monotonicMs())
+    return Math.max(0, nowMs - receivedAtMs)
   }
 }

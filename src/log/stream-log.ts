@@ -35,6 +35,10 @@ export class StreamLog {
     return this.#entries.get(position)
   }
 
+  inOrder(): readonly Entry[] {
+    return this.#entries.inOrder()
+  }
+
   push(entry: Entry): void {
     this.#entries.set(entry.position, entry)
     this.#end = entry.position + 1

@@ -44,6 +44,7 @@ export class Backlog {
   readonly #paces = new Map<string, Pace>()
   #loadedBytes = 0
   #loadedCount = 0
+  #loadedLines = 0
 
   constructor(options: BacklogOptions) {
     this.#options = options
@@ -73,6 +74,7 @@ export class Backlog {
     stream.waitingBytes += entry.bytes
     this.#loadedBytes += entry.bytes
     this.#loadedCount++
+    this.#loadedLines += entry.write.lineCount
     return stream
   }
 
@@ -90,6 +92,7 @@ export class Backlog {
         stream.waitingBytes -= entry.bytes
         this.#loadedBytes -= entry.bytes
         this.#loadedCount--
+        this.#loadedLines -= entry.write.lineCount
         onUnloaded(entry)
       }
       // One that waits for its next attempt goes on waiting, whatever it is then.
@@ -114,6 +117,15 @@ export class Backlog {
     this.counters.settle(entry, outcome, 0)
     this.#options.onGivenUp(entry)
     this.#options.onSettled(entry, outcome)
+  }
+
+  /** All that is in the log is loaded: what else stands in the books was lost with a file of it. */
+  dropUnreadable(): void {
+    this.counters.lose({
+      writes: this.counters.pendingWrites - this.#loadedCount,
+      lines: this.counters.pendingLines - this.#loadedLines,
+      bytes: this.counters.pendingBytes - this.#loadedBytes,
+    })
   }
 
   /** Bytes that are only to be sent: not on hold, and not waiting for a successor. */
@@ -228,6 +240,7 @@ export class Backlog {
     stream.waitingBytes -= entry.bytes
     this.#loadedBytes -= entry.bytes
     this.#loadedCount--
+    this.#loadedLines -= entry.write.lineCount
     if (isStored(entry, outcome, filteredLineCount)) entry.storedCount++
     this.counters.settle(entry, outcome, filteredLineCount)
     this.forgetIfEmpty(stream)

@@ -138,6 +138,11 @@ export class CatchUp {
     this.#fallBehind(this.#options.stored.done.below)
   }
 
+  /** What was read and is not settled yet. */
+  get loaded(): readonly Entry[] {
+    return this.#window.entries()
+  }
+
   /** The output is through with the record, or there is none: its cursor may pass it. */
   noteDone(sequence: number): void {
     const { done, statements } = this.#options.stored
@@ -284,12 +289,14 @@ export class CatchUp {
   }
 
   #goLive(): void {
-    const { done, firstOwnSequence } = this.#options.stored
+    const { backlog, stored } = this.#options
+    const { done, firstOwnSequence } = stored
     // What has not been read by now is not there: no record was ever given these numbers, or it is
     // gone. Left open, they would keep all that follows from being trimmed.
     const goneThrough = Math.max(this.#offeredThrough, firstOwnSequence - 1)
     if (goneThrough >= this.#nextSequence) done.addRange(this.#nextSequence, goneThrough)
     this.#reader = undefined
+    backlog.dropUnreadable()
   }
 
   /** For this output, if not for all. */

@@ -32,6 +32,7 @@ export class OutputCounters {
     'over-mtu': 0,
     'send-error': 0,
     shutdown: 0,
+    'log-lost': 0,
   }
 
   accept(entry: Entry): void {
@@ -54,6 +55,15 @@ export class OutputCounters {
     this.pendingBytes -= entry.bytes
     if (entry.write.kind === 'statement') this.pendingStatements--
     assert(this.pendingWrites >= 0, 'BUG: a write was settled twice')
+  }
+
+  /** Accepted, and to be had no more. */
+  lose(lost: { readonly writes: number; readonly lines: number; readonly bytes: number }): void {
+    this.pendingWrites -= lost.writes
+    this.pendingLines -= lost.lines
+    this.pendingBytes -= lost.bytes
+    this.outcomeLines.dropped += lost.lines
+    this.droppedLines['log-lost'] += lost.lines
   }
 
   /** Refused and dropped outcomes name their lines; the rest of the write was stored. */

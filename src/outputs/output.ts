@@ -221,8 +221,8 @@ export class Output implements AsyncDisposable {
     this.#catchUp?.bound()
   }
 
-  /** With a log on disk: who can give back memory. */
-  get memoryHolder(): Pick<CatchUp, 'yieldableBytes' | 'yieldMemory'> | undefined {
+  /** With a log on disk: what it has read from there, and who can give back memory. */
+  get memoryHolder(): Pick<CatchUp, 'yieldableBytes' | 'yieldMemory' | 'loaded'> | undefined {
     return this.#catchUp
   }
 

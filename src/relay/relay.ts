@@ -36,7 +36,7 @@ import { Disputes } from './disputes.ts'
 import { OpenBallots, type WaitingClient } from './open-ballots.ts'
 import type { RelaySnapshot } from './relay-snapshot.ts'
 import { RelievedMemory } from './relieved-memory.ts'
-import { storedLogOf } from './stored-log.ts'
+import { connect, storedLogOf } from './stored-log.ts'
 import { castVote, replyTo } from './votes.ts'
 import { WriteLog } from './write-log.ts'
 
@@ -112,7 +112,7 @@ export class Relay implements AsyncDisposable {
     this.#outputs = destinations.map((destination, index) =>
       this.#makeOutput(options, destination, index),
     )
-    if (disk) disk.onGiveUp = (index, below) => this.#outputs[index]?.giveUpBelow(below)
+    if (disk) connect(disk, this.#log.memoryLog, this.#outputs)
     this.deadLetters = new DeadLetterDesk({
       letters: options.deadLetters ?? [],
       outputs: config.outputs.map(({ name }) => name),

@@ -2,6 +2,8 @@
 
 import type { DiskLog } from '../log/disk/disk-log.ts'
 import type { LogRecord } from '../log/disk/record.ts'
+import type { MemoryLog } from '../log/memory-log.ts'
+import type { Output } from '../outputs/output.ts'
 import type { StoredLog, StoredRecord } from '../outputs/stored-log.ts'
 
 export function storedLogOf(disk: DiskLog, outputIndex: number): StoredLog {
@@ -21,6 +23,15 @@ export function storedLogOf(disk: DiskLog, outputIndex: number): StoredLog {
         [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
       }
     },
+  }
+}
+
+/** What the log on disk asks of the outputs, and of memory. */
+export function connect(disk: DiskLog, memory: MemoryLog, outputs: readonly Output[]): void {
+  disk.onGiveUp = (index, below) => outputs[index]?.giveUpBelow(below)
+  disk.remembered = () => {
+    const loaded = outputs.flatMap(({ memoryHolder }) => memoryHolder?.loaded ?? [])
+    return [...memory.entries(), ...loaded]
   }
 }
 

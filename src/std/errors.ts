@@ -16,6 +16,8 @@ export type RelayErrorCode =
   | 'RELAY_LOG_UNUSABLE'
   /** Another process has the log's folder. */
   | 'RELAY_LOG_LOCKED'
+  /** The log's folder, or a part of it, is not where it was. */
+  | 'RELAY_LOG_LOST'
   /** The log on disk was written by a newer version. */
   | 'RELAY_LOG_NEWER'
   /** A tool cannot do with the log on disk what it was asked to. */

@@ -1,8 +1,11 @@
 /**
- * What node:fs leaves to its callers: writes that must be whole, and the end of what is whole.
+ * What node:fs leaves to its callers: writes that must be whole, the end of what is whole, and
+ * folders that cannot be made.
  */
 
-import type { FileHandle } from 'node:fs/promises'
+import { type FileHandle, mkdir, stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { errorCode } from './errors.ts'
 
 const NEWLINE = 0x0a
 const READ_BYTES = 64 * 1024
@@ -17,6 +20,38 @@ export async function writeAll(handle: FileHandle, buffers: readonly Buffer[]): 
   while (left.length > 0) {
     const { bytesWritten } = await handle.writev(left)
     left = withoutFirst(left, bytesWritten)
+  }
+}
+
+/**
+ * Makes a folder and those above it that are missing; fine when it is there.
+ *
+ * Node's own (`recursive`) never ends where a folder takes no new names and says ENOENT for that,
+ * as /proc does. Here every folder is tried twice at the most.
+ *
+ * @returns the first one that was made, whole; `undefined` when there was nothing to be made
+ */
+export async function makeFolders(path: string, mode: number): Promise<string | undefined> {
+  const folder = resolve(path)
+  const above = dirname(folder)
+  try {
+    return await makeFolder(folder, mode)
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT' || above === folder) throw error
+  }
+  const firstMade = await makeFolders(above, mode)
+  await makeFolder(folder, mode)
+  return firstMade ?? folder
+}
+
+/** @returns its path, or `undefined` when it was there */
+export async function makeFolder(path: string, mode: number): Promise<string | undefined> {
+  try {
+    await mkdir(path, { mode })
+    return path
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST' || !(await stat(path)).isDirectory()) throw error
+    return undefined
   }
 }
 

@@ -30,6 +30,8 @@ export type DropReason =
   | 'send-error'
   /** Still owed when the process ended. */
   | 'shutdown'
+  /** It was in a file of the log on disk that was taken away or damaged. */
+  | 'log-lost'
 
 export interface Refusal {
   readonly reply: Reply

@@ -1,36 +1,58 @@
 /**
- * The timestamps of lines that came without one: wall time that never stands still and never goes
- * back.
+ * The timestamps of lines that came without one: wall time that never stands still, and goes back
+ * only with the wall clock itself.
  *
- * Invariant: every stamp is at least one nanosecond above the last, before it is cut to a
- * precision. So two requests of one relay never overwrite each other by chance, however fast they
- * come and wherever the machine's clock is set; they do share a stamp within one unit of a coarser
- * precision, as in InfluxDB.
+ * Invariant: between two steps of the wall clock every stamp is at least one nanosecond above the
+ * last, before it is cut to a precision. A step of more than STEP_MIN_MS is followed at once, back
+ * as well: a clock that was wrong for a moment must not make the stamps wrong for good. So two
+ * requests of one relay never overwrite each other by chance, however fast they come, unless the
+ * clock is set back over the first; they do share a stamp within one unit of a coarser precision,
+ * as in InfluxDB.
  */
 
 import type { Precision } from '../line-protocol/precision.ts'
 import type { Clock } from '../std/clock.ts'
+import { STEP_MIN_MS } from '../std/clock-steps.ts'
 import { unreachable } from '../std/errors.ts'
 
 const NS_PER_MS = 1_000_000
 const NS_PER_MS_BIG = 1_000_000n
 
+export interface Steps {
+  /** @returns a number that rises with every step of the wall clock */
+  look(): number
+}
+
 export class RisingClock {
   readonly #clock: Clock
+  readonly #steps: Steps
+  #stepsSeen: number
   // Two numbers and not one bigint: half the cost, and each is exact.
   #lastMs = -1
   #lastNsOfMs = 0
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, steps: Steps) {
     this.#clock = clock
+    this.#steps = steps
+    this.#stepsSeen = steps.look()
   }
 
-  /** @returns `max(now, last + 1 ns)`, cut to `precision`, in decimal digits. */
+  /**
+   * @returns `max(now, last + 1 ns)`, after a step of the clock `now`, cut to `precision`, in
+   *   decimal digits
+   */
   next(precision: Precision): string {
+    const steps = this.#steps.look()
     const nowNs = this.#clock.wallNs()
     const nowMs = Number(nowNs / NS_PER_MS_BIG)
     const nowNsOfMs = Number(nowNs % NS_PER_MS_BIG)
-    if (nowMs > this.#lastMs || (nowMs === this.#lastMs && nowNsOfMs > this.#lastNsOfMs)) {
+    // Many small steps back may add up to what no single one was.
+    const isFarAhead = this.#lastMs - nowMs > STEP_MIN_MS
+    if (steps !== this.#stepsSeen || isFarAhead) {
+      this.#stepsSeen = steps
+      this.#lastMs = nowMs
+      this.#lastNsOfMs = nowNsOfMs
+    } else if (nowMs > this.#lastMs || (nowMs === this.#lastMs && nowNsOfMs > this.#lastNsOfMs)) {
       this.#lastMs = nowMs
       this.#lastNsOfMs = nowNsOfMs
     } else if (++this.#lastNsOfMs === NS_PER_MS) {

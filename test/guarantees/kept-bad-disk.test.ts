@@ -200,6 +200,42 @@ test('a disk that others have filled: 503, and on by itself when there is room a
   writes.assertArrived(influx)
 })
 
+for (const full of ['no room', 'no inodes']) {
+  for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+    test(`a start on a disk with ${full} after ${signal}: it drains, and answers 503 until there is`, async (t) => {
+      const disk = await openSmallDisk(t, { megabytes: 16, inodes: 100 })
+      if (disk === undefined) return
+      await using influx = await openFakeInflux()
+      await influx.stop()
+      const config = await relayConfig({
+        outputs: [`{ location = "${influx.url}/write", max-delay-interval = "200ms" }`],
+        http: `log-dir = "${disk.path}/log"\nack = "log"`,
+      })
+      const started = () => startRelayProcess({ config: config.toml, under: disk.under })
+      const client: { write: RelayProcess['write'] } = { write: () => Promise.reject() }
+      const writes = new Numbered({ write: (lines) => client.write(lines) }, 20_000)
+      {
+        await using relay = await started()
+        client.write = (lines) => relay.write(lines)
+        for (let n = 0; n < 20; n++) assert.equal((await writes.write()).status, 204)
+        await relay.kill(signal)
+      }
+      if (full === 'no room') await disk.fill(0)
+      else await disk.useUpInodes()
+      await influx.start()
+      await using relay = await started()
+      client.write = (lines) => relay.write(lines)
+      await writes.untilAnswered(503)
+      await untilNothingPends(config.adminUrl)
+      writes.assertArrived(influx)
+      await disk.free()
+      await writes.untilAnswered(204)
+      await untilNothingPends(config.adminUrl)
+      writes.assertArrived(influx)
+    })
+  }
+}
+
 test('no file can be opened: 503 until one can, and nothing is lost', async (t) => {
   await using influx = await openFakeInflux()
   const folder = await temporaryFolder(t)

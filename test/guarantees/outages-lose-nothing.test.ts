@@ -9,10 +9,10 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import { openDiskLog } from '../../src/log/disk/disk-log.ts'
+import { openDiskLog } from '../../src/log/disk/open-disk-log.ts'
 import type { Relay } from '../../src/relay/relay.ts'
 import { openTestDeadLetters } from '../support/dead-letter-fixture.ts'
-import { LOG_FOLDER } from '../support/disk-log-fixture.ts'
+import { LOG_FOLDER, simulatedLock } from '../support/disk-log-fixture.ts'
 import { FlakyServer, OUTAGES, type Outage } from '../support/flaky-server.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { openTestRelay, outputOf, type Setup, SILENT, writeOf } from '../support/scripted-relay.ts'
@@ -105,7 +105,7 @@ class World {
 async function diskSetup(clock: ManualClock): Promise<Partial<Setup>> {
   const files = new SimulatedFileSystem()
   const outputs = ['a', 'b'].map((name) => ({ name, boundBytes: 1e9 }))
-  const common = { files, clock, logger: SILENT, randomBytes }
+  const common = { files, clock, logger: SILENT, randomBytes, lock: simulatedLock }
   const disk = await openDiskLog({ ...common, folder: LOG_FOLDER, outputs, maxBytes: 1e9 })
   const deadLetters = [
     await openTestDeadLetters(files, { clock, output: 'a' }),

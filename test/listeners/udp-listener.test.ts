@@ -40,7 +40,7 @@ async function openListener(
     ...change,
   }
   const relay = { offer: (write: Write) => writes.push(write), memory: new MemoryBudget(1e6) }
-  const stampClock = new RisingClock(clock)
+  const stampClock = new RisingClock(clock, { look: () => 0 })
   const listener = await openUdpListener({ config, relay, stampClock, clock, logger, ...options })
   t.after(() => listener[Symbol.asyncDispose]())
   const bodies = async (count: number) =>

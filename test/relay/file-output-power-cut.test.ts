@@ -7,13 +7,13 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import type { FileOutputConfig } from '../../src/config/config.ts'
-import { openDiskLog } from '../../src/log/disk/disk-log.ts'
+import { openDiskLog } from '../../src/log/disk/open-disk-log.ts'
 import type { DeadLetters } from '../../src/outputs/dead/dead-letters.ts'
 import { openFileDestination } from '../../src/outputs/file/file-destination.ts'
 import type { Relay } from '../../src/relay/relay.ts'
 import type { Write } from '../../src/write/write.ts'
 import { bodiesOf, openTestDeadLetters } from '../support/dead-letter-fixture.ts'
-import { LOG_FOLDER } from '../support/disk-log-fixture.ts'
+import { LOG_FOLDER, simulatedLock } from '../support/disk-log-fixture.ts'
 import { ManualClock, turns } from '../support/manual-clock.ts'
 import { openTestRelay, outputOf, SILENT, writeOf } from '../support/scripted-relay.ts'
 import { between, type Random, seededRandom } from '../support/seeded-random.ts'
@@ -59,7 +59,7 @@ async function open(
 ): Promise<Opened> {
   const common = { files, clock, logger: SILENT, randomBytes }
   const outputs = [{ name: 'a', boundBytes: 1e9 }]
-  const lock = async () => ({ isOwner: async () => true, async [Symbol.asyncDispose]() {} })
+  const lock = simulatedLock
   const limits = { maxBytes: 1e9, segmentBytes: 4096 }
   const disk = await openDiskLog({ ...common, folder: LOG_FOLDER, outputs, lock, ...limits })
   const letters = await openTestDeadLetters(files, { clock })

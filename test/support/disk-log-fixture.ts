@@ -1,6 +1,7 @@
 /** Disk logs for tests: writes that can be told apart, and all that is in a log. */
 import { randomBytes } from 'node:crypto'
 import type { FileSystem } from '../../src/log/disk/file-system.ts'
+import type { FolderLock } from '../../src/log/disk/folder-lock.ts'
 import type { LogRecord, RecordContent } from '../../src/log/disk/record.ts'
 import {
   openSegmentLog,
@@ -13,6 +14,16 @@ import { NO_CREDENTIALS, writeTarget } from '../../src/write/write.ts'
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 
 export const LOG_FOLDER = '/log'
+
+/** Of a folder on a simulated disk, which nobody else can have. */
+export async function simulatedLock(): Promise<FolderLock> {
+  return {
+    state: 'ours',
+    isOwner: async () => true,
+    retake: async () => '',
+    async [Symbol.asyncDispose]() {},
+  }
+}
 
 /** A logger that keeps what it is told. */
 export function keepingLogger(): { readonly logger: Logger; readonly lines: string[] } {

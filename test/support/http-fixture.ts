@@ -96,7 +96,7 @@ export async function openTestListener(options: TestListenerOptions = {}): Promi
     health: options.health ?? (() => ({ isReady: true, outputs: [] })),
     memory,
     clock: options.clock ?? systemClock,
-    stampClock: new RisingClock(systemClock),
+    stampClock: new RisingClock(systemClock, { look: () => 0 }),
     logger: capturingLogger(logged),
     limits: { ...PATIENT_LIMITS, ...limits },
   })

@@ -34,6 +34,7 @@ export function outputSnapshot(parts: Partial<OutputSnapshot> = {}): OutputSnaps
       'one-attempt': 5,
       'over-mtu': 0,
       'send-error': 0,
+      'log-lost': 0,
       shutdown: 0,
     },
     attempts: 30,
@@ -80,6 +81,7 @@ export function relaySnapshot(parts: Partial<RelaySnapshot> = {}): RelaySnapshot
 export function serviceSnapshot(parts: Partial<ServiceSnapshot> = {}): ServiceSnapshot {
   return {
     version: '1.2.3',
+    clockSteps: 0,
     startedAtMs: 1_790_000_000_500,
     memoryUsedBytes: 8192,
     memoryLimitBytes: 268_435_456,

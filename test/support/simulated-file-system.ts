@@ -137,6 +137,14 @@ export class SimulatedFileSystem implements FileSystem {
 
   async makeFolder(): Promise<void> {}
 
+  async makeSubfolder(): Promise<void> {}
+
+  async look(path: string): Promise<{ identity: string; bytes: number } | undefined> {
+    const file = this.#names.get(path)
+    if (file === undefined) return undefined
+    return { identity: String(file), bytes: this.#contents.get(file)?.length ?? 0 }
+  }
+
   async list(folder: string): Promise<readonly { name: string; isFile: boolean }[]> {
     return this.names()
       .filter((path) => dirname(path) === folder)
@@ -166,6 +174,7 @@ export class SimulatedFileSystem implements FileSystem {
         return (this.#contents.get(file) ?? into.subarray(0, 0)).copy(into, 0, at)
       },
       size: async () => this.#contents.get(file)?.length ?? 0,
+      identity: async () => String(file),
       truncate: async (length) => {
         this.#check('truncate', path)
         this.#apply({ kind: 'truncate', file, length })

@@ -10,7 +10,7 @@
  * A tmpfs in a user namespace of its own, which no other process sees; it goes with the test. From
  * outside its files are in `disk.outside`.
  */
-import { mkdir, open, rm, statfs } from 'node:fs/promises'
+import { mkdir, open, readdir, rm, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { errorCode } from '../../src/std/errors.ts'
@@ -31,18 +31,21 @@ export interface SmallDisk {
   readonly under: readonly string[]
   /** Leaves about so many bytes free. */
   fill(leftBytes: number): Promise<void>
-  /** Takes away what `fill` has put there. */
+  /** Leaves room, and no inode for a new file; needs `inodes`. */
+  useUpInodes(): Promise<void>
+  /** Takes away what `fill` and `useUpInodes` have put there. */
   free(): Promise<void>
 }
 
 /** @returns `undefined` where namespaces are not allowed: then the test is skipped */
 export async function openSmallDisk(
   t: Pick<TestContext, 'after' | 'skip'>,
-  { megabytes }: { readonly megabytes: number },
+  { megabytes, inodes }: { readonly megabytes: number; readonly inodes?: number },
 ): Promise<SmallDisk | undefined> {
   const path = await temporaryFolder(t)
   const lines = new Arrivals<string>((line) => line)
-  const mount = `mount -t tmpfs -o size=${megabytes}m tmpfs "$0" && echo mounted && exec sleep 100000`
+  const limits = `size=${megabytes}m${inodes === undefined ? '' : `,nr_inodes=${inodes}`}`
+  const mount = `mount -t tmpfs -o ${limits} tmpfs "$0" && echo mounted && exec sleep 100000`
   const holder = await startChild({
     command: 'unshare',
     args: ['-Urm', 'sh', '-c', mount, path],
@@ -64,7 +67,23 @@ export async function openSmallDisk(
     outside,
     under: ['nsenter', '-t', String(holder.pid), '-U', '-m', '--preserve-credentials'],
     fill: (leftBytes) => fill(outside, leftBytes),
-    free: () => rm(join(outside, FILLER), { force: true }),
+    useUpInodes: () => useUpInodes(outside),
+    async free() {
+      for (const name of await readdir(outside)) {
+        if (name.startsWith(FILLER)) await rm(join(outside, name))
+      }
+    },
+  }
+}
+
+async function useUpInodes(folder: string): Promise<void> {
+  for (let count = 0; ; count++) {
+    try {
+      await writeFile(join(folder, `${FILLER}-${count}`), '')
+    } catch (error) {
+      if (errorCode(error) !== 'ENOSPC') throw error
+      return
+    }
   }
 }
 

@@ -114,7 +114,7 @@ export class CursorFile {
       if (!(await isOwner())) {
         throw new RelayError('RELAY_LOG_LOCKED', `${folder} was taken over by another process`)
       }
-      await files.makeFolder(folder)
+      await files.makeSubfolder(folder)
       const file = await files.open(newPath, 'replace')
       try {
         await writeWhole(file, Buffer.from(text), 0)

@@ -12,6 +12,12 @@ export interface DiskLogSnapshot {
   /** Bytes that a crash had left behind the last record. */
   readonly tornBytes: number
   readonly isFailing: boolean
+  /**
+   * The folder, or a part of it, is not there: what was on it may not be there at the next start.
+   */
+  readonly isGone: boolean
+  /** By output, what it was owed and was in files that somebody has taken away. */
+  readonly lostWrites: ReadonlyMap<string, number>
   /** Outputs that have a place in it and are not configured any more. */
   readonly orphans: readonly OrphanSnapshot[]
 }

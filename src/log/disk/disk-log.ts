@@ -10,6 +10,8 @@
  * segment: then its cursor was lost, and all that is there is sent again. A cursor without an
  * output pins what it is owed, within a bound, and is told of at the start (orphan.ts).
  *
+ * What is done when the folder or a segment is taken away stands in log-loss.ts.
+ *
  * Promise: a segment is deleted only after the cursors that have passed it are on the disk. An
  * older cursor only sends again: at most what was settled in SAVE_INTERVAL_MS, or since a cursor
  * has been waiting for a moment that it can be saved at (place.ts).
@@ -29,27 +31,23 @@ import { errorText } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
 import { LogThrottle } from '../../std/throttle.ts'
 import type { Write } from '../../write/write.ts'
-import { CursorFile, cursorName, highestSequence, loadAllCursors } from './cursor-file.ts'
+import { cursorName } from './cursor-file.ts'
 import type { DiskLogSnapshot } from './disk-log-snapshot.ts'
 import type { FileSystem } from './file-system.ts'
-import { lockFolder } from './folder-lock.ts'
+import type { lockFolder } from './folder-lock.ts'
 import { GapFile, type GivenUp } from './gap-file.ts'
 import { giveUpBelow } from './log-bounds.ts'
-import {
-  fittingSegmentBytes,
-  isSpaceLow,
-  type LogLimits,
-  limitsOf,
-  SEGMENT_MIN_BYTES,
-} from './log-limits.ts'
+import { isSpaceLow, type LogLimits, limitsOf, SEGMENT_MIN_BYTES } from './log-limits.ts'
+import type { LogLoss } from './log-loss.ts'
 import type { LogReader } from './log-reader.ts'
+import type { RememberedWrite } from './mend-segments.ts'
 import { Orphan } from './orphan.ts'
 import type { Place } from './place.ts'
-import { type Appending, openSegmentLog, type SegmentLog } from './segment-log.ts'
-import { placesAtStart } from './starting-places.ts'
+import type { Appending, SegmentLog } from './segment-log.ts'
 import { type Unread, unreadOf } from './unread.ts'
 
-const CURSOR_FOLDER = 'cursors'
+/** Of all cursors, in the log's folder. */
+export const CURSOR_FOLDER = 'cursors'
 /** How often the cursors that have moved are saved. */
 const SAVE_INTERVAL_MS = 1_000
 /** The same while room is scarce: as soon as something may be given up, so that writes go on. */
@@ -77,42 +75,8 @@ export interface DiskLogOptions {
   readonly segmentBytes?: number
 }
 
-/**
- * Recovers what is in the folder and opens it for appending.
- *
- * Rejects with RELAY_LOG_LOCKED, RELAY_LOG_NEWER, or the system's error when the folder cannot be
- * used; then nothing has been changed.
- */
-export async function openDiskLog(options: DiskLogOptions): Promise<DiskLog> {
-  const { files, folder, outputs, clock, logger, randomBytes, segmentBytes } = options
-  const { lock: takeLock = lockFolder } = options
-  await using stack = new AsyncDisposableStack()
-  let isLost = false
-  const onLost = () => {
-    isLost = true
-    logger.error({ folder }, `log: ${folder} was taken over by another process; nothing is stored`)
-  }
-  const lock = stack.use(await takeLock({ folder, clock, logger, randomBytes, onLost }))
-  const isOwner = async () => !isLost && (await lock.isOwner())
-  const cursorFolder = join(folder, CURSOR_FOLDER)
-  const { cursors, notes } = await loadAllCursors(files, cursorFolder)
-  for (const note of notes) logger.warn({ folder }, `log: ${note}; what it covers is sent again`)
-  const sequenceAtLeast = Math.max(1, ...cursors.map((cursor) => highestSequence(cursor) + 1))
-  const roster = outputs.map(({ name }) => name)
-  const segments = stack.use(
-    await openSegmentLog({
-      ...{ files, folder, logger, randomBytes, isOwner, sequenceAtLeast, roster },
-      segmentBytes: segmentBytes ?? (await fittingSegmentBytes(options, options.maxBytes)),
-    }),
-  )
-  const cursorFile = (output: string) =>
-    new CursorFile({ files, folder: cursorFolder, output, isOwner })
-  const orphanBoundBytes = options.maxBytes
-  const places = placesAtStart({ outputs, orphanBoundBytes, segments, cursors, cursorFile })
-  return new DiskLog(options, { isOwner, segments, places, parts: stack.move() })
-}
-
 interface Parts {
+  readonly loss: LogLoss
   readonly isOwner: () => Promise<boolean>
   readonly segments: SegmentLog
   readonly places: readonly Place[]
@@ -134,6 +98,9 @@ export class DiskLog implements AsyncDisposable {
   #isSpaceLow = false
   #isHurried = false
   readonly #gaps: GapFile
+  readonly #loss: LogLoss
+  /** What outputs owe and have in memory, for when the folder is lost. */
+  remembered: () => readonly RememberedWrite[] = () => []
   /**
    * Told when an output has to give up what it owes below a number, as far as another one is
    * through with it.
@@ -143,8 +110,9 @@ export class DiskLog implements AsyncDisposable {
   /** Whether the folder is still ours. Never rejects. */
   readonly isOwner: () => Promise<boolean>
 
-  constructor(options: DiskLogOptions, { isOwner, segments, places, parts }: Parts) {
+  constructor(options: DiskLogOptions, { loss, isOwner, segments, places, parts }: Parts) {
     this.isOwner = isOwner
+    this.#loss = loss
     this.#options = options
     this.#limits = limitsOf(options.maxBytes)
     this.#segments = segments
@@ -176,11 +144,13 @@ export class DiskLog implements AsyncDisposable {
       damagedBytes: quarantine.damagedBytes,
       tornBytes: recovered.tornBytes,
       isFailing: this.isFailing,
+      isGone: this.#loss.isGone,
+      lostWrites: this.#loss.lostWrites,
       orphans: this.#orphans.map((orphan) => orphan.snapshot(this.#segments)),
     }
   }
 
-  /** The disk does not take what is written: tried again with every save of the cursors. */
+  /** The disk does not take what is written, or was lost: tried again with every save. */
   get isFailing(): boolean {
     return this.#segments.isFailing
   }
@@ -290,6 +260,9 @@ export class DiskLog implements AsyncDisposable {
   }
 
   async #save(): Promise<void> {
+    const { remembered } = this
+    const log = { segments: this.#segments, places: this.#allPlaces, remembered }
+    if (!(await this.#loss.mend(log))) return
     // All at once: trimming must know where each of them stands on the disk.
     const belows = await Promise.all(this.#allPlaces.map((place) => this.#saveOne(place)))
     await this.#segments.trimBelow(Math.min(...belows))

@@ -9,9 +9,11 @@
  * they hold credentials.
  */
 
-import { constants } from 'node:fs'
-import { mkdir, open, readdir, rename, statfs, unlink } from 'node:fs/promises'
+import { type BigIntStats, constants } from 'node:fs'
+import { open, readdir, rename, stat, statfs, unlink } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { errorCode } from '../../std/errors.ts'
+import { makeFolder, makeFolders } from '../../std/files.ts'
 
 export interface LogFile {
   /** @returns how many bytes were written, which may be fewer than asked for */
@@ -20,6 +22,8 @@ export interface LogFile {
   read(into: Buffer, at: number): Promise<number>
   /** Bytes. */
   size(): Promise<number>
+  /** The same as that of its path, as long as that leads to it. */
+  identity(): Promise<string>
   truncate(bytes: number): Promise<void>
   /** What was written is on the disk when this resolves (`fdatasync`). */
   sync(): Promise<void>
@@ -38,6 +42,13 @@ export interface FolderEntry {
   readonly isFile: boolean
 }
 
+/** What a path leads to. */
+export interface FileLook {
+  /** No two that are open at once have the same. */
+  readonly identity: string
+  readonly bytes: number
+}
+
 /** All paths are whole; all methods reject with the system's error (`code`). */
 export interface FileSystem {
   open(path: string, mode: OpenMode): Promise<LogFile>
@@ -46,6 +57,10 @@ export interface FileSystem {
   unlink(path: string): Promise<void>
   /** With the folders above it, all on the disk when this resolves; fine when it exists. */
   makeFolder(path: string): Promise<void>
+  /** The same in a folder that is there, and must not be made when it is not (ENOENT). */
+  makeSubfolder(path: string): Promise<void>
+  /** @returns `undefined` when there is nothing */
+  look(path: string): Promise<FileLook | undefined>
   /** By name, rising. */
   list(folder: string): Promise<readonly FolderEntry[]>
   /** Of the file system that the folder is on. */
@@ -53,6 +68,9 @@ export interface FileSystem {
   /** Makes names that were made, changed or removed in the folder last. */
   syncFolder(folder: string): Promise<void>
 }
+
+/** What a system says that has no room for bytes, or for one more file. */
+export const NO_ROOM: readonly string[] = ['ENOSPC', 'EDQUOT']
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC } = constants
 /** Not known to every system. */
@@ -75,6 +93,7 @@ export const nodeFileSystem: FileSystem = {
       write: async (bytes, at) => (await handle.write(bytes, 0, bytes.length, at)).bytesWritten,
       read: async (into, at) => (await handle.read(into, 0, into.length, at)).bytesRead,
       size: async () => (await handle.stat()).size,
+      identity: async () => identityOf(await handle.stat({ bigint: true })),
       truncate: (bytes) => handle.truncate(bytes),
       sync: () => handle.datasync(),
       close: () => handle.close(),
@@ -83,11 +102,23 @@ export const nodeFileSystem: FileSystem = {
   rename,
   unlink,
   async makeFolder(path) {
-    const firstMade = await mkdir(path, { recursive: true, mode: FOLDER_MODE })
+    const firstMade = await makeFolders(path, FOLDER_MODE)
     if (firstMade === undefined) return
     const top = dirname(resolve(firstMade))
     for (let made = resolve(path); made !== top; made = dirname(made)) {
       await syncFolder(dirname(made))
+    }
+  },
+  async makeSubfolder(path) {
+    if ((await makeFolder(path, FOLDER_MODE)) !== undefined) await syncFolder(dirname(path))
+  },
+  async look(path) {
+    try {
+      const stats = await stat(path, { bigint: true })
+      return { identity: identityOf(stats), bytes: Number(stats.size) }
+    } catch (error) {
+      if (['ENOENT', 'ENOTDIR'].includes(errorCode(error))) return undefined
+      throw error
     }
   },
   async list(folder) {
@@ -110,6 +141,14 @@ async function syncFolder(folder: string): Promise<void> {
   } finally {
     await handle.close()
   }
+}
+
+/**
+ * An inode's number is given away again only once nobody has its file open any more: so whoever
+ * compares holds the one of the two.
+ */
+export function identityOf({ dev, ino }: BigIntStats): string {
+  return `${dev}-${ino}`
 }
 
 /** Writes all of `bytes`; continues after a short write, as before a disk is full. */

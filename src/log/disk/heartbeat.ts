@@ -1,126 +1,117 @@
 /**
  * A file that changes as long as its owner lives: what the socket cannot tell from another machine.
  *
- *     <folder>/lock     {"token":"…","boot":"…","hasSocket":true,"beat":12}, padded to one length
+ *     <folder>/lock                  rewritten in place every BEAT_EVERY_MS (lock-file.ts)
  *
- * The owner rewrites it in place every BEAT_EVERY_MS. Whoever takes the folder over replaces the
- * file by another; the former owner goes on writing to its own, which has no name any more, and
- * finds a foreign token when it looks. `boot` names a run of a machine's kernel: an owner of the
- * same one whose socket is dead is dead, and need not be watched.
+ * Whoever takes the folder over replaces the file by another. So the owner has lost the folder when
+ * its file is not at its path any more, which one look tells (`isOwner`); why is found out then:
+ *
+ *     the folder is not at its path     gone: may come back, nothing is written to it until then
+ *     a foreign token                   taken over, for good
+ *     no file, or one that is broken    somebody has removed it: it is made again, by a link, so
+ *                                       that it never replaces that of another who was faster
+ *
+ * On a full disk the file of a dead owner is used again, in place; where there is none either, the
+ * socket alone is the lock until there is room.
  */
 
 import { constants } from 'node:fs'
-import { type FileHandle, open, readFile, rename, unlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { type FileHandle, link, open, rename, stat, unlink } from 'node:fs/promises'
 import type { Clock, Timer } from '../../std/clock.ts'
 import { errorCode } from '../../std/errors.ts'
+import { identityOf, NO_ROOM } from './file-system.ts'
+import { lockPath, newLockPath, type Owner, readOwner, writeOwner } from './lock-file.ts'
 
-const NAME = 'lock'
-const BOOT_ID_PATH = '/proc/sys/kernel/random/boot_id'
 export const BEAT_EVERY_MS = 1_000
-/** Always the same, so that rewriting needs no space on a disk that is full. */
-const FILE_BYTES = 256
+const { O_RDWR, O_CREAT, O_EXCL } = constants
+const FILE_MODE = 0o600
 
-export interface Owner {
-  readonly token: string
-  /** '' = not known here. */
-  readonly boot: string
-  readonly hasSocket: boolean
-  readonly beat: number
-}
-
-/** @returns `undefined` when there is no file, or none that was written whole */
-export async function readOwner(folder: string): Promise<Owner | undefined> {
-  try {
-    return parseOwner(JSON.parse(await readFile(join(folder, NAME), 'utf8')))
-  } catch (error) {
-    if (error instanceof SyntaxError || errorCode(error) === 'ENOENT') return undefined
-    throw error
-  }
-}
-
-/** What tells this run of this machine's kernel from all others; '' where nothing does. */
-export async function readBootId(): Promise<string> {
-  try {
-    return (await readFile(BOOT_ID_PATH, 'utf8')).trim()
-  } catch {
-    return '' // Not Linux, or no /proc: then owners are watched before they are taken for dead.
-  }
-}
+/** `gone`: the folder is not at its path. `taken`: another process has it, for good. */
+export type LockState = 'ours' | 'gone' | 'taken'
 
 export interface HeartbeatOptions {
   readonly folder: string
-  readonly owner: Omit<Owner, 'beat'>
+  readonly owner: Omit<Owner, 'beat' | 'released'>
   readonly clock: Clock
-  /** A foreign token was found: the folder is no longer ours. Called once. */
-  readonly onLost: () => void
+  /** Whether the folder is the one that was locked. Never rejects. */
+  readonly isFolderThere: () => Promise<boolean>
+  /** With every beat that finds the folder ours. Never rejects. */
+  readonly onBeat: () => Promise<void>
+  /** The folder was lost; more than once when it comes back between. */
+  readonly onLost: (state: Exclude<LockState, 'ours'>) => void
 }
 
 export class Heartbeat {
   readonly #options: HeartbeatOptions
-  readonly #handle: FileHandle
+  /** None while there is no room for the file. */
+  #file: { readonly handle: FileHandle; readonly identity: string } | undefined
   #timer: Timer | undefined
   #beating: Promise<void> = Promise.resolve()
+  #looking: Promise<boolean> | undefined
   #beat = 0
-  #isLost = false
+  #state: LockState = 'ours'
   #isClosed = false
 
-  private constructor(handle: FileHandle, options: HeartbeatOptions) {
-    this.#handle = handle
+  private constructor(options: HeartbeatOptions) {
     this.#options = options
   }
 
   /** Claims the folder: whatever the file was, from now on it is ours. */
   static async open(options: HeartbeatOptions): Promise<Heartbeat> {
-    const { folder, owner } = options
-    const newPath = join(folder, `${NAME}-${owner.token}.new`)
-    const { O_RDWR, O_CREAT, O_EXCL } = constants
-    const handle = await open(newPath, O_RDWR | O_CREAT | O_EXCL, 0o600)
-    const heartbeat = new Heartbeat(handle, options)
+    const heartbeat = new Heartbeat(options)
     try {
-      await heartbeat.#write()
-      await rename(newPath, join(folder, NAME))
+      await heartbeat.#make(rename)
     } catch (error) {
-      await Promise.allSettled([handle.close(), unlink(newPath)])
-      throw error
+      const isWithoutRoom = NO_ROOM.includes(errorCode(error))
+      if (!isWithoutRoom || !(await heartbeat.#makeWithoutRoom())) throw error
     }
     heartbeat.#schedule()
     return heartbeat
   }
 
-  /**
-   * Whether the folder is still ours, as far as can be told. A file that cannot be read, or that
-   * somebody has removed, is no sign of another owner.
-   */
-  async isOwner(): Promise<boolean> {
-    if (this.#isLost) return false
-    const { folder, owner, onLost } = this.#options
-    const found = await readOwner(folder).catch(() => undefined)
-    if (found === undefined || found.token === owner.token) return true
-    if (!this.#isLost) {
-      this.#isLost = true
-      onLost()
-    }
-    return false
+  get state(): LockState {
+    return this.#state
   }
 
-  /** Stops, and removes the file if it is ours. */
+  /** Whether the folder is at its path, and ours. One look at a file as a rule; never rejects. */
+  async isOwner(): Promise<boolean> {
+    if (this.#state === 'taken' || this.#isClosed) return false
+    if (await this.#isFileThere()) {
+      this.#state = 'ours'
+      return true
+    }
+    this.#looking ??= this.#lookCloser().finally(() => {
+      this.#looking = undefined
+    })
+    const isOurs = await this.#looking
+    if (isOurs) this.#state = 'ours'
+    return isOurs
+  }
+
+  /** Makes the file in a folder that has come to the path of the one that is gone. */
+  async moveIn(): Promise<boolean> {
+    return (await this.#makeAgain()) && (await this.isOwner())
+  }
+
+  /** Stops, and notes in the file that the folder was given back, if it is ours. */
   async close(): Promise<void> {
-    this.#isClosed = true
     this.#timer?.cancel()
     await this.#beating
-    const { folder, owner } = this.#options
-    const found = await readOwner(folder).catch(() => undefined)
-    if (found?.token === owner.token) await unlink(join(folder, NAME)).catch(() => {})
-    await this.#handle.close()
+    const isOurs = this.#state === 'ours' && (await this.#isFileThere())
+    this.#isClosed = true
+    if (isOurs && (await this.#isTokenOurs())) await this.#write(true).catch(() => {})
+    await this.#file?.handle.close()
   }
 
   #schedule(): void {
     const beat = async () => {
-      const isOurs = await this.isOwner()
-      // A beat that cannot be written is tried again; the socket goes on answering.
-      if (isOurs) await this.#write().catch(() => {})
-      if (isOurs && !this.#isClosed) this.#schedule()
+      // The token as well: on a full disk another one writes its own into the same file.
+      if ((await this.isOwner()) && (await this.#isTokenOurs())) {
+        // A beat that cannot be written is tried again; the socket goes on answering.
+        await this.#write(false).catch(() => {})
+        await this.#options.onBeat()
+      }
+      if (this.#state !== 'taken' && !this.#isClosed) this.#schedule()
     }
     const fire = () => {
       this.#beating = beat()
@@ -128,18 +119,98 @@ export class Heartbeat {
     this.#timer = this.#options.clock.startTimer(BEAT_EVERY_MS, fire, { isBackground: true })
   }
 
-  async #write(): Promise<void> {
-    const owner: Owner = { ...this.#options.owner, beat: ++this.#beat }
-    await this.#handle.write(JSON.stringify(owner).padEnd(FILE_BYTES), 0)
+  async #isFileThere(): Promise<boolean> {
+    const { folder } = this.#options
+    if (this.#file === undefined) return false
+    try {
+      return identityOf(await stat(lockPath(folder), { bigint: true })) === this.#file.identity
+    } catch {
+      return false
+    }
   }
-}
 
-function parseOwner(json: unknown): Owner | undefined {
-  if (typeof json !== 'object' || json === null || !('token' in json)) return undefined
-  const { token } = json
-  if (typeof token !== 'string') return undefined
-  const boot = 'boot' in json && typeof json.boot === 'string' ? json.boot : ''
-  const hasSocket = 'hasSocket' in json && json.hasSocket === true
-  const beat = 'beat' in json && typeof json.beat === 'number' ? json.beat : 0
-  return { token, boot, hasSocket, beat }
+  async #lookCloser(): Promise<boolean> {
+    if (await this.#options.isFolderThere()) return await this.#makeAgain()
+    this.#lose('gone')
+    return false
+  }
+
+  /** A file that cannot be read is no sign of another owner. */
+  async #isTokenOurs(): Promise<boolean> {
+    const { folder, owner } = this.#options
+    const found = await readOwner(folder).catch(() => undefined)
+    if (found === undefined || found.token === owner.token) return true
+    this.#lose('taken')
+    return false
+  }
+
+  #lose(state: Exclude<LockState, 'ours'>): void {
+    if (this.#state === state || this.#state === 'taken') return
+    this.#state = state
+    this.#options.onLost(state)
+  }
+
+  /** @returns false when another has the folder, or may get it */
+  async #makeAgain(): Promise<boolean> {
+    if (!(await this.#isTokenOurs())) return false
+    try {
+      await this.#make(link)
+    } catch (error) {
+      if (!(await this.#isTokenOurs())) return false // It was faster.
+      try {
+        // Broken, a copy of ours, or a file system without links.
+        if (errorCode(error) !== 'ENOENT') await this.#make(rename)
+      } catch (problem) {
+        // Without room for it there is no sign of another owner either.
+        return NO_ROOM.includes(errorCode(problem))
+      }
+    }
+    return await this.#isFileThere()
+  }
+
+  /** @param place gives the file that was written its name */
+  async #make(place: (from: string, to: string) => Promise<void>): Promise<void> {
+    const { folder, owner } = this.#options
+    const newPath = newLockPath(folder, owner.token)
+    const handle = await open(newPath, O_RDWR | O_CREAT | O_EXCL, FILE_MODE)
+    try {
+      await writeOwner(handle, { ...owner, beat: ++this.#beat })
+      await place(newPath, lockPath(folder))
+      await this.#takeOver(handle)
+    } catch (error) {
+      await handle.close()
+      throw error
+    } finally {
+      await unlink(newPath).catch(() => {}) // Renamed, as a rule.
+    }
+  }
+
+  /** @returns whether the folder is locked, if only by the socket */
+  async #makeWithoutRoom(): Promise<boolean> {
+    const { folder, owner } = this.#options
+    const newPath = newLockPath(folder, owner.token)
+    try {
+      await rename(lockPath(folder), newPath) // Of several who do this, one has the file.
+      const handle = await open(newPath, O_RDWR)
+      await writeOwner(handle, { ...owner, beat: ++this.#beat })
+      await rename(newPath, lockPath(folder))
+      await this.#takeOver(handle)
+      return true
+    } catch {
+      return owner.hasSocket
+    }
+  }
+
+  async #takeOver(handle: FileHandle): Promise<void> {
+    const former = this.#file
+    const identity = identityOf(await handle.stat({ bigint: true }))
+    this.#file = { handle, identity }
+    await former?.handle.close()
+  }
+
+  async #write(released: boolean): Promise<void> {
+    if (this.#file === undefined) return
+    const owner: Owner = { ...this.#options.owner, beat: ++this.#beat, released }
+    await writeOwner(this.#file.handle, owner)
+  }
 }

@@ -13,11 +13,12 @@
  */
 
 import { constants } from 'node:fs'
-import { open, readdir, unlink } from 'node:fs/promises'
+import { open, readdir, stat, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import type { Clock } from '../../std/clock.ts'
 import { errorCode } from '../../std/errors.ts'
+import { identityOf } from './file-system.ts'
 
 const NAME = /^lock-([0-9a-f]{32})\.sock$/
 /** A process that took the connection lives, however long it takes to say so. */
@@ -27,6 +28,8 @@ const CONNECT_TIMEOUT_MS = 2_000
 export type Peer = { readonly token: string; readonly state: 'alive' | 'gone' }
 
 export interface LockSocket {
+  /** Whether its name still leads to it: without, it answers nobody. Never rejects. */
+  isThere(): Promise<boolean>
   /** Stops answering and removes the socket. */
   close(): Promise<void>
 }
@@ -44,8 +47,22 @@ export async function openLockSocket(folder: string, token: string): Promise<Loc
     })
     // The lock must not keep a process alive that has nothing else to do.
     server.unref()
-    return { close: () => close(server, join(folder, `lock-${token}.sock`)) }
+    const own = join(folder, `lock-${token}.sock`)
+    const identity = await identityAt(path)
+    return {
+      isThere: async () => identity !== '' && (await identityAt(own)) === identity,
+      close: () => close(server, own),
+    }
   })
+}
+
+/** '' = nothing is there that could be seen. */
+async function identityAt(path: string): Promise<string> {
+  try {
+    return identityOf(await stat(path, { bigint: true }))
+  } catch {
+    return ''
+  }
 }
 
 /** All others whose sockets are in the folder. */

@@ -13,10 +13,18 @@
 import { join } from 'node:path'
 import { errorCode } from '../../std/errors.ts'
 import type { FileSystem, LogFile } from './file-system.ts'
+import { lostError } from './lost-error.ts'
 import type { Quarantine, Range } from './quarantine.ts'
 import type { LogRecord } from './record.ts'
 import { type ScanStep, SegmentScan } from './scan-segment.ts'
 import type { SegmentInfo, SegmentList } from './segment-list.ts'
+
+/** What a reader has to know of a log that somebody may take away (log-loss.ts). */
+export interface ReadersLoss {
+  /** Then what is not there may come again: it must not be passed over. */
+  readonly isLost: () => boolean
+  readonly note: (why: string) => void
+}
 
 export interface LogReaderOptions {
   readonly files: FileSystem
@@ -25,6 +33,8 @@ export interface LogReaderOptions {
   readonly quarantine: Quarantine
   /** Records below it are passed over. */
   readonly fromSequence: number
+  /** Without it, a segment that is not there is passed over. */
+  readonly loss?: ReadersLoss | undefined
 }
 
 interface OpenSegment {
@@ -60,7 +70,8 @@ export class LogReader implements AsyncDisposable {
    */
   async read(): Promise<readonly LogRecord[]> {
     for (;;) {
-      const current = this.#current ?? (await this.#openNext())
+      this.#assertNotLost()
+      const current = (await this.#stillListed()) ?? (await this.#openNext())
       if (current === undefined) return []
       // Asked for first: what is appended while we read is for the next call.
       const isGrowing = current.segment.isGrowing()
@@ -77,6 +88,20 @@ export class LogReader implements AsyncDisposable {
     const current = this.#current
     this.#current = undefined
     await current?.file.close()
+  }
+
+  #assertNotLost(): void {
+    if (this.#options.loss?.isLost()) throw lostError('a part of the log is not there any more')
+  }
+
+  /** A segment that was written again has to be opened again. */
+  async #stillListed(): Promise<OpenSegment | undefined> {
+    const current = this.#current
+    if (current?.segment.isReplaced !== true) return current
+    this.#current = undefined
+    this.#left = undefined
+    await current.file.close()
+    return undefined
   }
 
   async #openNext(): Promise<OpenSegment | undefined> {
@@ -96,6 +121,7 @@ export class LogReader implements AsyncDisposable {
       } catch (error) {
         if (errorCode(error) !== 'ENOENT') throw error
         // Trimmed since, or removed by somebody.
+        if (segments.has(segment)) this.#noteLoss(`${segment.name} is not there`)
         this.#left = segment
       }
     }
@@ -103,10 +129,13 @@ export class LogReader implements AsyncDisposable {
 
   async #accept(current: OpenSegment, steps: readonly ScanStep[]): Promise<LogRecord[]> {
     const records: LogRecord[] = []
+    // What a former owner has still written, stopped while it lost the folder, is nobody's.
+    const next = this.#options.segments.after(current.segment)
+    const below = next?.header.firstSequence ?? Number.POSITIVE_INFINITY
     for (const step of steps) {
       if (step.kind === 'damage') {
         await this.#keep(current, step)
-      } else if (step.record.sequence >= this.#nextSequence) {
+      } else if (step.record.sequence >= this.#nextSequence && step.record.sequence < below) {
         records.push(step.record)
         this.#nextSequence = step.record.sequence + 1
       }
@@ -119,6 +148,8 @@ export class LogReader implements AsyncDisposable {
     const { segment, file, scan } = current
     if (this.#options.segments.after(segment) === undefined) return false
     const { intactEnd, tailEnd } = scan
+    const isCut = intactEnd < segment.end() && (await file.size()) < segment.end()
+    if (isCut) this.#noteLoss(`${segment.name} was cut short`)
     if (tailEnd > intactEnd) {
       await this.#keep(current, { at: intactEnd, bytes: tailEnd - intactEnd })
     }
@@ -126,6 +157,14 @@ export class LogReader implements AsyncDisposable {
     this.#current = undefined
     await file.close()
     return true
+  }
+
+  /** Where somebody mends it, nothing must be passed over before. */
+  #noteLoss(why: string): void {
+    const { loss } = this.#options
+    if (loss === undefined) return
+    loss.note(why)
+    throw lostError(why)
   }
 
   async #keep({ segment, file }: OpenSegment, range: Range): Promise<void> {

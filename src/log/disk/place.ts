@@ -95,6 +95,15 @@ export class Place implements FileKeeper {
   }
 
   /**
+   * What was on the disk is gone: the next save writes all, and until then nothing counts as saved.
+   */
+  forgetSaved(): void {
+    this.#saved = undefined
+    this.#savedState = ''
+    this.#savedBelow = 0
+  }
+
+  /**
    * The destination is open, its files are cut.
    *
    * @param mark `undefined` when it writes to no file that could be cut

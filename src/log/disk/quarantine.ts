@@ -75,7 +75,7 @@ export class Quarantine {
     const fields = { segment, at: range.at, bytes: range.bytes }
     const what = `skipped ${renderBytes(range.bytes)} of damage at byte ${range.at} of ${segment}`
     try {
-      await this.#files.makeFolder(this.#quarantine)
+      await this.#files.makeSubfolder(this.#quarantine)
       await copyRange(this.#files, { file, range, to: join(this.#quarantine, name) })
       await this.#files.syncFolder(this.#quarantine)
       this.#logger.error(fields, `log: ${what}; kept as quarantine/${name}`)
@@ -94,7 +94,7 @@ export class Quarantine {
    */
   async moveFile(name: string, why: string): Promise<boolean> {
     try {
-      await this.#files.makeFolder(this.#quarantine)
+      await this.#files.makeSubfolder(this.#quarantine)
       await this.#files.rename(join(this.#folder, name), await this.#freePath(name))
       await this.#files.syncFolder(this.#quarantine)
       this.#movedFiles++

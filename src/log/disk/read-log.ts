@@ -61,12 +61,15 @@ export async function* readLog(options: ReadLogOptions): AsyncGenerator<LogStep,
       yield { kind: 'gone', segment: segment.name }
       continue
     }
+    const below = next?.found.header.firstSequence ?? Number.POSITIVE_INFINITY
     try {
       const open = { file, segment, isLast: next === undefined, clock: options.clock }
       for await (const step of readSegment(open)) {
         if (step.kind === 'record') {
-          if (step.record.sequence < nextSequence) continue
-          nextSequence = step.record.sequence + 1
+          const { sequence } = step.record
+          // Behind it, what a former owner has still written, stopped while it lost the folder.
+          if (sequence < nextSequence || sequence >= below) continue
+          nextSequence = sequence + 1
         }
         yield step
       }

@@ -12,7 +12,7 @@
  *     a renamed segment                       read in its place: the header rules, not the name
  *     a segment that is not there any more    counted and said
  *     the last one's unused room              cut off
- *     the last one's torn tail                copied to <name>.torn, then cut off
+ *     the last one's torn tail                copied to <name>.torn if there is room, then cut off
  *     damage in the last one                  copied to quarantine/, skipped
  *     anything else                           left alone
  *
@@ -21,10 +21,10 @@
  */
 
 import { join } from 'node:path'
-import { RelayError } from '../../std/errors.ts'
+import { errorCode, RelayError } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
 import { renderBytes, renderCount } from '../../std/units.ts'
-import { type FileSystem, type LogFile, readWhole } from './file-system.ts'
+import { type FileSystem, type LogFile, NO_ROOM, readWhole } from './file-system.ts'
 import { copyRange, type Quarantine } from './quarantine.ts'
 import { SegmentScan, usedBytes, WINDOW_BYTES } from './scan-segment.ts'
 import { type FoundHeader, readSegmentHeader } from './segment-header.ts'
@@ -82,7 +82,7 @@ export async function recoverSegments(options: RecoverOptions): Promise<Recovere
 }
 
 /** A segment to which nothing is appended any more. */
-function closedSegment(
+export function closedSegment(
   name: string,
   found: Extract<FoundHeader, { kind: 'header' }>,
   bytes: number,
@@ -224,12 +224,17 @@ async function keepTorn(
 ): Promise<void> {
   const range = { at: intactEnd, bytes: tailEnd - intactEnd }
   const to = join(folder, tornName(segment))
-  await copyRange(files, { file, range, to })
-  await files.syncFolder(folder)
-  logger.warn(
-    { segment, bytes: range.bytes },
-    `log: cut a torn tail of ${renderBytes(range.bytes)} off ${segment}; kept as ${segment}.torn`,
-  )
+  const what = `log: cut a torn tail of ${renderBytes(range.bytes)} off ${segment}`
+  try {
+    await copyRange(files, { file, range, to })
+    await files.syncFolder(folder)
+    logger.warn({ segment, bytes: range.bytes }, `${what}; kept as ${segment}.torn`)
+  } catch (error) {
+    // It was promised to nobody, and a start on a full disk must not fail for it.
+    if (!NO_ROOM.includes(errorCode(error))) throw error
+    await files.unlink(to).catch(() => {})
+    logger.warn({ segment, bytes: range.bytes }, `${what}; there was no room to keep it`)
+  }
 }
 
 async function dropOldTorn({ files, folder, logger }: RecoverOptions): Promise<void> {

@@ -18,6 +18,8 @@ export interface SegmentInfo {
   readonly isGrowing: () => boolean
   /** Damage that could not be copied: the file must not be deleted. */
   isKept: boolean
+  /** It was lost, and another of the same numbers stands in its place. */
+  isReplaced?: boolean
 }
 
 export class SegmentList {
@@ -56,6 +58,21 @@ export class SegmentList {
 
   add(segment: SegmentInfo): void {
     this.#segments.push(segment)
+  }
+
+  /** In the place of one that was lost, with the same numbers. */
+  replace(lost: SegmentInfo, by: SegmentInfo): void {
+    const index = this.#segments.indexOf(lost)
+    if (index >= 0) this.#segments[index] = by
+    lost.isReplaced = true
+  }
+
+  all(): readonly SegmentInfo[] {
+    return [...this.#segments]
+  }
+
+  has(segment: SegmentInfo): boolean {
+    return this.#segments.includes(segment)
   }
 
   remove(segment: SegmentInfo): void {

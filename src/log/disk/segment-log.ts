@@ -13,10 +13,11 @@
  *
  * Invariant: first sequence <= any reader's < next sequence; syncedBelow <= next sequence.
  *
- * Promise: once an append is `durable` it is on the disk, and so is the name of its segment. After
- * a failed write or sync nothing of that group is taken for stored, and the next group goes to a
- * new segment. Numbers rise and are never used twice, also over restarts; those of failed appends
- * are missing.
+ * Promise: once an append is `durable` it is on the disk, and so is the name of its segment: behind
+ * the sync both were seen at their path, and the folder ours. After a failed write or sync nothing
+ * of that group is taken for stored, and the next group goes to a new segment; after a loss of
+ * folder or segment, nothing is written before `mended` (log-loss.ts). Numbers rise and are never
+ * used twice, also over restarts; those of failed appends are missing.
  *
  * Limits: SEGMENT_BYTES a file, GROUP_MAX_BYTES a group but for one longer record; what waits is
  * bounded by the memory budget of whoever appends. Total size is the caller's, by `trimBelow`.
@@ -25,27 +26,26 @@
  */
 
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
-import { errorCode, errorText, RelayError } from '../../std/errors.ts'
+import { errorCode, errorText } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
-import { renderCount } from '../../std/units.ts'
 import type { FileSystem } from './file-system.ts'
 import { GroupBuffer } from './group-buffer.ts'
+import { GroupFailures } from './group-failures.ts'
 import type { SegmentSize } from './log-bounds.ts'
 import { LogReader } from './log-reader.ts'
+import { lostError, NOT_OURS } from './lost-error.ts'
 import { Quarantine } from './quarantine.ts'
 import { prepareRecord, type RecordContent } from './record.ts'
 import { type Recovered, recoverSegments } from './recover-segments.ts'
 import { Segment } from './segment.ts'
 import { NONCE_BYTES } from './segment-header.ts'
-import type { SegmentInfo, SegmentList } from './segment-list.ts'
-import { type AppendResult, WaitingRecord } from './waiting-record.ts'
+import type { SegmentList } from './segment-list.ts'
+import { trimSegments } from './trim-segments.ts'
+import { type AppendResult, firstThatFit, WaitingRecord } from './waiting-record.ts'
 
 export const SEGMENT_BYTES = 64 * 1024 * 1024
-/** Longer groups gain no throughput and make the first in them wait. */
+/** Longer groups only make the first in them wait. */
 const GROUP_MAX_BYTES = 4 * 1024 * 1024
-/** So many failed groups in a row are no accident. */
-const FAILING_AT = 3
 
 export interface SegmentLogOptions {
   readonly files: FileSystem
@@ -56,8 +56,13 @@ export interface SegmentLogOptions {
   /** Numbers below it are taken, by cursors for example. */
   readonly sequenceAtLeast: number
   readonly randomBytes: (count: number) => Buffer
-  /** Asked before each new segment: whether the folder is still ours. */
+  /** Whether the folder is still ours: asked before and after writing. Never rejects. */
   readonly isOwner: () => Promise<boolean>
+  /**
+   * A segment or the folder is not where it was. Whoever is told calls `mended` in the end; without
+   * it, the next group goes to a new segment, and to a new folder if need be.
+   */
+  readonly onLoss?: (why: string) => void
   /** Small in tests, so that they reach rotation. */
   readonly segmentBytes?: number
 }
@@ -90,16 +95,20 @@ export class SegmentLog implements AsyncDisposable {
   #nextSequence: number
   #syncedBelow: number
   #active: Segment | undefined
+  /** It was written when it, or the folder, was lost; kept open, because it can still be read. */
+  #lost: Segment | undefined
+  #isLost = false
   #waiting: WaitingRecord[] = []
   readonly #groupBuffer = new GroupBuffer()
   #writing: Promise<void> | undefined
   #trimming: Promise<void> = Promise.resolve()
-  #failuresInRow = 0
+  readonly #failures: GroupFailures
   #syncedGroups = 0
   #isClosed = false
 
   constructor(options: SegmentLogOptions, quarantine: Quarantine, recovered: Recovered) {
     this.#options = options
+    this.#failures = new GroupFailures(options)
     this.#segmentBytes = options.segmentBytes ?? SEGMENT_BYTES
     this.quarantine = quarantine
     this.recovered = recovered
@@ -123,7 +132,7 @@ export class SegmentLog implements AsyncDisposable {
     return this.#segments.firstSequence
   }
 
-  /** Names of the outputs in the headers of all segments, oldest first. */
+  /** Names of outputs in the headers of all segments, oldest first. */
   get rosters(): readonly (readonly string[])[] {
     return this.#segments.rosters()
   }
@@ -141,9 +150,34 @@ export class SegmentLog implements AsyncDisposable {
     return this.#syncedGroups
   }
 
-  /** Several groups in a row have failed: accept nothing until `probe` says that it can be done. */
+  /** Something was lost, or several groups in a row have failed: nothing is to be accepted. */
   get isFailing(): boolean {
-    return this.#failuresInRow >= FAILING_AT
+    return this.#isLost || this.#failures.areTooMany
+  }
+
+  get list(): SegmentList {
+    return this.#segments
+  }
+
+  /** The segment that is written now, or was when it was lost. */
+  get open(): Segment | undefined {
+    return this.#lost ?? this.#active
+  }
+
+  /** Writes nothing any more until `mended`; resolves when nothing is under way. */
+  async halt(why: string): Promise<void> {
+    this.#noteLoss(why)
+    while (this.#writing !== undefined) await this.#writing
+  }
+
+  /** The list is true again: goes on with a new segment. */
+  async mended(): Promise<void> {
+    const lost = this.open
+    this.#lost = undefined
+    this.#active = undefined
+    this.#isLost = false
+    this.#failures.clear()
+    await lost?.abandon()
   }
 
   /**
@@ -166,7 +200,18 @@ export class SegmentLog implements AsyncDisposable {
   openReader(fromSequence: number): LogReader {
     const { files, folder } = this.#options
     const { quarantine } = this
-    return new LogReader({ files, folder, segments: this.#segments, quarantine, fromSequence })
+    const loss = this.#options.onLoss && {
+      isLost: () => this.#isLost,
+      note: (why: string) => this.#noteLoss(why),
+    }
+    return new LogReader({
+      files,
+      folder,
+      segments: this.#segments,
+      quarantine,
+      fromSequence,
+      loss,
+    })
   }
 
   /**
@@ -176,15 +221,14 @@ export class SegmentLog implements AsyncDisposable {
    * deleted is tried again by the next call.
    */
   trimBelow(sequence: number): Promise<void> {
-    const trimmed = this.#trimming.then(() => this.#trim(sequence))
-    this.#trimming = trimmed
-    return trimmed
+    const { quarantine, list: segments } = this
+    const trim = { ...this.#options, segments, quarantine, below: sequence }
+    this.#trimming = this.#trimming.then(() => trimSegments(trim))
+    return this.#trimming
   }
 
   /**
-   * Begins a new segment, so that the one before can be trimmed; while `isFailing` that tells
-   * whether the disk takes one again.
-   *
+   * Begins a new segment: so that the one before can be trimmed, or to try the disk.
    * @returns the number that it has used for that, which no record will have
    */
   async beginSegment(): Promise<number> {
@@ -193,7 +237,7 @@ export class SegmentLog implements AsyncDisposable {
     const rotate = async () => {
       try {
         await this.#rotate(sequence)
-        this.#failuresInRow = 0
+        this.#failures.clear()
       } catch {} // Said when it began; the caller is told that it still is so.
       this.#writing = undefined
       if (this.#waiting.length > 0) this.#startWriting()
@@ -208,12 +252,16 @@ export class SegmentLog implements AsyncDisposable {
     this.#isClosed = true
     while (this.#writing !== undefined) await this.#writing
     await this.#trimming
-    await this.#closeActive()
+    // In a folder that is another's nothing is cut.
+    if (await this.#options.isOwner()) await this.#closeActive()
+    await this.open?.abandon()
   }
 
   #startWriting(): void {
     if (this.#writing !== undefined) return
     const write = async () => {
+      // Within a run the look behind each group is the one before the next.
+      await this.#assertOurs().catch(() => {}) // The group finds out.
       // Not at once: what else is appended in this turn of the event loop goes into the same group.
       await new Promise((resolve) => setImmediate(resolve))
       while (this.#waiting.length > 0) await this.#writeGroup()
@@ -226,12 +274,13 @@ export class SegmentLog implements AsyncDisposable {
     let group: readonly WaitingRecord[] = this.#waiting.slice(0, 1)
     try {
       const [first] = group
-      assert(first !== undefined)
+      assert(first)
+      if (this.#isLost) throw lostError(NOT_OURS)
       const segment = this.#active
       const isRoomy = segment?.isEmpty === true || first.record.bytes <= (segment?.freeBytes ?? 0)
       if (!isRoomy) await this.#rotate(first.sequence)
       // Looked at again: more may have come while the segment was made.
-      group = this.#nextGroup()
+      group = firstThatFit(this.#waiting, Math.min(GROUP_MAX_BYTES, this.#active?.freeBytes ?? 0))
       await this.#appendGroup(group)
     } catch (error) {
       this.#waiting.splice(0, group.length)
@@ -239,97 +288,63 @@ export class SegmentLog implements AsyncDisposable {
       return
     }
     this.#waiting.splice(0, group.length)
-    this.#failuresInRow = 0
+    this.#failures.clear()
     this.#syncedGroups++
     this.#syncedBelow = (group.at(-1)?.sequence ?? 0) + 1
     for (const waiting of group) waiting.settle({ kind: 'durable' })
-  }
-
-  /** As many of those that wait as fit, at least one. */
-  #nextGroup(): readonly WaitingRecord[] {
-    const maxBytes = Math.min(GROUP_MAX_BYTES, this.#active?.freeBytes ?? 0)
-    let bytes = 0
-    const tooMany = this.#waiting.findIndex(({ record }, index) => {
-      bytes += record.bytes
-      return index > 0 && bytes > maxBytes
-    })
-    return tooMany < 0 ? [...this.#waiting] : this.#waiting.slice(0, tooMany)
   }
 
   async #appendGroup(group: readonly WaitingRecord[]): Promise<void> {
     const segment = this.#active
     assert(segment !== undefined)
     await segment.append(this.#groupBuffer.encode(group, segment.seal))
+    const looks = await Promise.all([segment.isAtItsPath(), this.#options.isOwner()])
+    if (looks.every(Boolean)) return
+    throw lostError(looks[1] ? `${segment.name} was removed, moved or cut short` : NOT_OURS)
+  }
+
+  async #assertOurs(): Promise<void> {
+    if (await this.#options.isOwner()) return
+    this.#noteLoss(NOT_OURS)
+    throw lostError(NOT_OURS)
+  }
+
+  #noteLoss(why: string): void {
+    const { onLoss } = this.#options
+    if (this.#isLost || onLoss === undefined) return
+    this.#isLost = true
+    this.#lost = this.#active
+    this.#active = undefined
+    onLoss(why)
   }
 
   /** Closes the segment that is written and begins the next one. */
   async #rotate(firstSequence: number): Promise<void> {
-    const { files, folder, roster, isOwner, randomBytes } = this.#options
+    const { files, folder, roster, randomBytes, onLoss } = this.#options
+    await this.#assertOurs()
     await this.#closeActive()
-    if (!(await isOwner())) {
-      throw new RelayError('RELAY_LOG_LOCKED', `${folder} was taken over by another process`)
-    }
+    if (onLoss === undefined) await files.makeFolder(folder)
     const previousFirstSequence = this.#segments.last?.header.firstSequence ?? 0
     const nonce = randomBytes(NONCE_BYTES)
     const header = { firstSequence, previousFirstSequence, nonce, roster }
     const sizeBytes = this.#segmentBytes
     const segment = await Segment.open({ files, folder, header, sizeBytes })
-    const { name, seal, recordsAt } = segment
-    const info: SegmentInfo = {
-      name,
-      header,
-      found: { kind: 'header', header, seal, recordsAt },
-      end: () => segment.end,
-      isGrowing: () => this.#active === segment,
-      isKept: false,
-    }
-    this.#segments.add(info)
+    this.#segments.add(segment.info(header, () => this.#active === segment))
     this.#active = segment
   }
 
-  async #closeActive(): Promise<void> {
-    await this.#active?.close()
+  /** @param isLost then nothing may be cut */
+  async #closeActive(isLost = false): Promise<void> {
+    const active = this.#active
     this.#active = undefined
+    await (isLost ? active?.abandon() : active?.close())
   }
 
   async #fail(group: readonly WaitingRecord[], error: unknown): Promise<void> {
-    await this.#closeActive()
-    this.#failuresInRow++
-    const failuresInRow = this.#failuresInRow
-    const { folder, logger } = this.#options
-    const next = this.isFailing
-      ? `${failuresInRow} groups in a row have failed: no more is accepted until the disk is well`
-      : 'the next one goes to a new segment'
-    if (failuresInRow <= FAILING_AT) {
-      const what = `log: cannot put ${renderCount(group.length, 'write')} on disk in ${folder}`
-      logger.error({ folder, failuresInRow }, `${what}: ${errorText(error)}; ${next}`)
-    }
+    const isLost = errorCode(error) === 'RELAY_LOG_LOST'
+    if (isLost) this.#noteLoss(errorText(error))
+    await this.#closeActive(isLost)
+    const failuresInRow = this.#failures.add(group.length, error, this.#isLost)
     for (const waiting of group) waiting.settle({ kind: 'failed', error, failuresInRow })
-  }
-
-  async #trim(sequence: number): Promise<void> {
-    const { files, folder, logger } = this.#options
-    const segments = this.#segments.below(sequence)
-    if (segments.length === 0) return
-    try {
-      for (const segment of segments) {
-        if (!(await this.#putAway(segment))) return
-        this.#segments.remove(segment)
-      }
-      await files.syncFolder(folder)
-    } catch (error) {
-      logger.warn({ folder }, `log: cannot delete a segment in ${folder}: ${errorText(error)}`)
-    }
-  }
-
-  /** @returns false when it had to be kept, and could not be */
-  async #putAway({ name, isKept }: SegmentInfo): Promise<boolean> {
-    if (isKept) return this.quarantine.moveFile(name, 'damage in it could not be copied')
-    try {
-      await this.#options.files.unlink(join(this.#options.folder, name))
-    } catch (error) {
-      if (errorCode(error) !== 'ENOENT') throw error // Else somebody has removed it.
-    }
-    return true
   }
 }

@@ -12,7 +12,8 @@
  *                                 ▲             ▲
  *                                 end           roomEnd <= the segment's size
  *
- * Promise: once `append` has resolved the group is on the disk. Once it has rejected nothing more
+ * Promise: once `append` has resolved the group is on the disk, in a file whose name `isAtItsPath`
+ * has last seen. Once it has rejected nothing more
  * may be appended, and nothing of that group may be taken for stored: a second sync after one that
  * failed proves nothing. Closing cuts the file to what was synced.
  *
@@ -22,8 +23,10 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type FileSystem, type LogFile, writeWhole } from './file-system.ts'
+import { lostError } from './lost-error.ts'
 import { type RecordSeal, recordSeal } from './record.ts'
 import { encodeSegmentHeader, type SegmentHeader } from './segment-header.ts'
+import type { SegmentInfo } from './segment-list.ts'
 import { segmentName } from './segment-names.ts'
 
 /** How far room is made ahead. */
@@ -38,22 +41,35 @@ export interface OpenSegmentOptions {
   readonly sizeBytes: number
 }
 
+interface MadeFile {
+  readonly identity: string
+  readonly headerBytes: number
+}
+
 export class Segment {
   readonly name: string
   readonly seal: RecordSeal
   readonly recordsAt: number
-  readonly #file: LogFile
+  /** Open as long as the segment; readable also when its name is gone. */
+  readonly file: LogFile
+  readonly #files: FileSystem
+  readonly #path: string
+  readonly #identity: string
   readonly #sizeBytes: number
   /** End of what is on the disk for sure. */
   #end: number
   #roomEnd: number
   #isBroken = false
 
-  private constructor(file: LogFile, headerBytes: number, options: OpenSegmentOptions) {
+  private constructor(file: LogFile, made: MadeFile, options: OpenSegmentOptions) {
+    const { identity, headerBytes } = made
     this.name = segmentName(options.header.firstSequence)
     this.seal = recordSeal(options.header.nonce)
     this.recordsAt = headerBytes
-    this.#file = file
+    this.file = file
+    this.#files = options.files
+    this.#path = join(options.folder, this.name)
+    this.#identity = identity
     this.#sizeBytes = options.sizeBytes
     this.#end = headerBytes
     this.#roomEnd = headerBytes
@@ -68,19 +84,27 @@ export class Segment {
   static async open(options: OpenSegmentOptions): Promise<Segment> {
     const { files, folder, header } = options
     const path = join(folder, segmentName(header.firstSequence))
-    const headerBytes = encodeSegmentHeader(header)
+    const encoded = encodeSegmentHeader(header)
     const file = await files.open(path, 'create')
     try {
-      await writeWhole(file, headerBytes, 0)
+      await writeWhole(file, encoded, 0)
       // The first group's sync would do, but a crash before it could leave half a header.
       await file.sync()
       await files.syncFolder(folder)
+      const made = { identity: await file.identity(), headerBytes: encoded.length }
+      return new Segment(file, made, options)
     } catch (error) {
       // What cannot even be removed is found by the next recovery, and holds no record.
       await Promise.allSettled([file.close(), files.unlink(path)])
       throw error
     }
-    return new Segment(file, headerBytes.length, options)
+  }
+
+  /** As it stands in the list of segments. */
+  info(header: SegmentHeader, isGrowing: () => boolean): SegmentInfo {
+    const { name, seal, recordsAt } = this
+    const found = { kind: 'header' as const, header, seal, recordsAt }
+    return { name, header, found, end: () => this.#end, isGrowing, isKept: false }
   }
 
   /** Bytes of it that are on the disk and hold records or the header. */
@@ -101,12 +125,20 @@ export class Segment {
   async append(group: Buffer): Promise<void> {
     assert(!this.#isBroken, 'BUG: append to a segment after a failed write')
     this.#isBroken = true
+    await this.#assertUncut(group.length)
     await this.#makeRoom(group.length)
-    await writeWhole(this.#file, group, this.#end)
-    await this.#file.sync()
+    await writeWhole(this.file, group, this.#end)
+    await this.file.sync()
     this.#end += group.length
     this.#roomEnd = Math.max(this.#roomEnd, this.#end)
     this.#isBroken = false
+  }
+
+  /** Its name leads to it, and nothing of it was cut off. Rejects with the system's error. */
+  async isAtItsPath(): Promise<boolean> {
+    const end = this.#roomEnd // First: it may grow meanwhile.
+    const found = await this.#files.look(this.#path)
+    return found?.identity === this.#identity && found.bytes >= end
   }
 
   /**
@@ -116,8 +148,19 @@ export class Segment {
    * after that it is as good as any write whose fate its client does not know.
    */
   async close(): Promise<void> {
-    await Promise.allSettled([this.#file.truncate(this.#end)])
-    await Promise.allSettled([this.#file.close()])
+    await Promise.allSettled([this.file.truncate(this.#end)])
+    await Promise.allSettled([this.file.close()])
+  }
+
+  /** Closes a file that was lost, and is nobody's to cut. Never rejects. */
+  async abandon(): Promise<void> {
+    await Promise.allSettled([this.file.close()])
+  }
+
+  /** What makes the file longer would hide that it was cut: zeros in the place of records. */
+  async #assertUncut(bytes: number): Promise<void> {
+    if (this.#end + bytes <= this.#roomEnd) return
+    if ((await this.file.size()) < this.#roomEnd) throw lostError(`${this.name} was cut short`)
   }
 
   /** On the disk with the next sync. */
@@ -126,7 +169,7 @@ export class Segment {
     if (end <= this.#roomEnd || bytes >= LARGE_GROUP_BYTES) return
     const roomEnd = Math.min(Math.ceil(end / ROOM_STEP_BYTES) * ROOM_STEP_BYTES, this.#sizeBytes)
     if (roomEnd <= end) return
-    await writeWhole(this.#file, Buffer.alloc(roomEnd - end), end)
+    await writeWhole(this.file, Buffer.alloc(roomEnd - end), end)
     this.#roomEnd = roomEnd
   }
 }

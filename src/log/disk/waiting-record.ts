@@ -36,3 +36,16 @@ export class WaitingRecord {
     this.#resolve(result)
   }
 }
+
+/** As many of those that wait as fit, at least one. */
+export function firstThatFit(
+  waiting: readonly WaitingRecord[],
+  maxBytes: number,
+): readonly WaitingRecord[] {
+  let bytes = 0
+  const tooMany = waiting.findIndex(({ record }, index) => {
+    bytes += record.bytes
+    return index > 0 && bytes > maxBytes
+  })
+  return tooMany < 0 ? [...waiting] : waiting.slice(0, tooMany)
+}

@@ -6,10 +6,10 @@
  */
 
 import type { BigIntStats } from 'node:fs'
-import { mkdir, open, rename, stat, unlink } from 'node:fs/promises'
+import { open, rename, stat, unlink } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { nodeFileSystem } from '../../log/disk/file-system.ts'
-import { writeAll } from '../../std/files.ts'
+import { makeFolders, writeAll } from '../../std/files.ts'
 
 export interface FileStats {
   /** Which file it is, whatever its name: no file that comes after it has the same. */
@@ -65,7 +65,7 @@ export const nodeOutputFiles: OutputFiles = {
   rename,
   unlink,
   async makeFolder(path) {
-    const firstMade = await mkdir(path, { recursive: true, mode: FOLDER_MODE })
+    const firstMade = await makeFolders(path, FOLDER_MODE)
     if (firstMade === undefined) return []
     const changed: string[] = []
     const top = dirname(resolve(firstMade))

@@ -195,7 +195,9 @@ export interface JudgeOptions {
   readonly kind: Write['kind']
   /** The output has credentials of its own: a refusal of them is no word on the client's write. */
   readonly hasOwnCredentials: boolean
-  /** Wall clock, milliseconds since the Unix epoch: for a `Retry-After` that names a date. */
+  /**
+   * Wall clock, milliseconds since 1970: for a `Retry-After` with a date, and no `Date` beside it.
+   */
   readonly nowMs: number
 }
 
@@ -308,10 +310,15 @@ interface RetryOptions {
 
 function retry(answer: Answer, { meaning, text, nowMs }: RetryOptions): RetryVerdict {
   const header = answer.headers['retry-after']
+  // A date is one of its clock; ours may have been set.
+  const itsNowMs = Date.parse(answer.headers['date'] ?? '')
   return {
     kind: 'retry',
     why: `answered ${answer.status} ${text}`.trim(),
-    retryAfterMs: header === undefined ? undefined : retryAfterMs(header, nowMs),
+    retryAfterMs:
+      header === undefined
+        ? undefined
+        : retryAfterMs(header, Number.isNaN(itsNowMs) ? nowMs : itsNowMs),
     hasBegun: meaning === 'unfinished' || meaning === 'failed',
     isDown: false,
     suspicion: meaning === 'failed' ? 'error' : 'none',

@@ -3,10 +3,11 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type FolderLock, lockFolder } from '../../../src/log/disk/folder-lock.ts'
+import { readOwner } from '../../../src/log/disk/lock-file.ts'
 import { type Clock, systemClock } from '../../../src/std/clock.ts'
 import { RelayError } from '../../../src/std/errors.ts'
 import { Arrivals } from '../../support/arrivals.ts'
@@ -81,13 +82,14 @@ test('a second process is refused, and touches nothing', async (t) => {
   assert.equal(await first.isOwner(), true)
 })
 
-test('a folder that was given back is free at once, and clean', async (t) => {
+test('a folder that was given back is free at once, and says so', async (t) => {
   const folder = join(await temporaryFolder(t), 'made', 'by', 'locking')
   for (let round = 0; round < 3; round++) {
     await using held = await lock(folder)
     assert.equal(await held.isOwner(), true)
     await held[Symbol.asyncDispose]()
-    assert.deepEqual(await readdir(folder), [])
+    assert.deepEqual(await readdir(folder), ['lock'])
+    assert.equal((await readOwner(folder))?.released, true)
   }
 })
 
@@ -161,6 +163,12 @@ test('a folder whose path is too long for a socket is locked all the same', asyn
   assert.equal(await says.next(), 'RELAY_LOG_LOCKED')
 })
 
+/** Another machine takes the folder over, as `Heartbeat.open` does. */
+async function rob(folder: string, beat: number): Promise<void> {
+  await writeFile(join(folder, 'lock.new'), foreignOwner(beat))
+  await rename(join(folder, 'lock.new'), join(folder, 'lock'))
+}
+
 /** The heartbeat of an owner on another machine. */
 function foreignOwner(beat: number): string {
   return JSON.stringify({ token: 'f'.repeat(32), boot: 'elsewhere', hasSocket: true, beat })
@@ -203,7 +211,7 @@ test('who is robbed of its folder is told within a beat, and by isOwner at once'
   const lost = new Arrivals<string>((which) => which)
   const losing = (which: string) => ({ clock: hurriedClock, onLost: () => lost.push(which) })
   await using held = await lock(folder, losing('first'))
-  await writeFile(join(folder, 'lock'), foreignOwner(1))
+  await rob(folder, 1)
   assert.equal(await held.isOwner(), false)
   assert.equal(await lost.next(), 'first')
   await held[Symbol.asyncDispose]()
@@ -211,6 +219,7 @@ test('who is robbed of its folder is told within a beat, and by isOwner at once'
 
   await rm(join(folder, 'lock'))
   await using again = await lock(folder, losing('second'))
+  // On a full disk it writes into the same file.
   await writeFile(join(folder, 'lock'), foreignOwner(2))
   assert.equal(await lost.next(), 'second')
   assert.equal(await again.isOwner(), false)

@@ -243,7 +243,7 @@ test('nothing is written into a new segment once the folder is another’s', asy
   }
   const last = results.at(-1)
   assert(last?.kind === 'failed' && last.error instanceof RelayError)
-  assert.equal(last.error.code, 'RELAY_LOG_LOCKED')
+  assert.equal(last.error.code, 'RELAY_LOG_LOST')
   assert.equal(segmentsIn(files).length, 1)
 })
 

@@ -1,0 +1,89 @@
+/**
+ * Steps of the wall clock: somebody, or NTP, has set it while we run.
+ *
+ *     wall − monotonic   ────────┐               the same from look to look, but for a slow drift
+ *                                └────────       a step, forward or back
+ *
+ * Looked at with every timestamp and every LOOK_EVERY_MS, so that a drift of hours is no step.
+ *
+ * Limits: smaller steps than STEP_MIN_MS, which NTP slews away, are not seen; nor is one that is
+ * taken back before anybody has looked.
+ */
+
+import type { Clock, Timer } from './clock.ts'
+import type { Logger } from './logger.ts'
+import { LogThrottle } from './throttle.ts'
+
+export const STEP_MIN_MS = 1_000
+const LOOK_EVERY_MS = 1_000
+const LOG_INTERVAL_MS = 1_000
+
+export interface ClockStepsOptions {
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+export class ClockSteps implements Disposable {
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #forwardLog: LogThrottle
+  readonly #backLog: LogThrottle
+  #offsetMs: number
+  #count = 0
+  #timer: Timer | undefined
+
+  constructor({ clock, logger }: ClockStepsOptions) {
+    this.#clock = clock
+    this.#logger = logger
+    this.#forwardLog = new LogThrottle(clock, LOG_INTERVAL_MS)
+    this.#backLog = new LogThrottle(clock, LOG_INTERVAL_MS)
+    this.#offsetMs = clock.wallMs() - clock.monotonicMs()
+    this.#schedule()
+  }
+
+  /** Seen so far. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** @returns how many steps were seen, with one that is seen now */
+  look(): number {
+    let offsetMs = this.#clock.wallMs() - this.#clock.monotonicMs()
+    if (this.#isStep(offsetMs)) {
+      // Once more: we may have been stopped between the two.
+      offsetMs = this.#clock.wallMs() - this.#clock.monotonicMs()
+      if (this.#isStep(offsetMs)) this.#note(offsetMs - this.#offsetMs)
+    }
+    this.#offsetMs = offsetMs
+    return this.#count
+  }
+
+  [Symbol.dispose](): void {
+    this.#timer?.cancel()
+  }
+
+  #isStep(offsetMs: number): boolean {
+    return Math.abs(offsetMs - this.#offsetMs) > STEP_MIN_MS
+  }
+
+  #note(stepMs: number): void {
+    this.#count++
+    const isForward = stepMs > 0
+    if ((isForward ? this.#forwardLog : this.#backLog).hit() === undefined) return
+    const seconds = Math.abs(stepMs) / 1000
+    const where = isForward ? 'forward' : 'back'
+    const text = `the wall clock was set ${where} by ${seconds.toFixed(1)} s`
+    this.#logger.warn(
+      { stepMs: Math.round(stepMs) },
+      `${text}: lines without a timestamp follow it at once`,
+    )
+  }
+
+  #schedule(): void {
+    const look = () => {
+      this.look()
+      this.#schedule()
+    }
+    this.#timer = this.#clock.startTimer(LOOK_EVERY_MS, look, { isBackground: true })
+  }
+}

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { readdir, rm, truncate } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Arrivals } from '../support/arrivals.ts'
+import { drained, openDurableRelay, Server } from '../support/durable-relay.ts'
+import { outputOf, SILENT, writeOf } from '../support/scripted-relay.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+import { until } from '../support/wait.ts'
+
+test('what was on the disk only and is taken away is counted by output, and the books are even', async (t) => {
+  const folder = await temporaryFolder(t)
+  const [a, b] = [new Server(), new Server()]
+  b.isUp = false
+  const { relay, disk } = await openDurableRelay(folder, [a, b])
+  t.after(() => relay[Symbol.asyncDispose]())
+  await relay.start()
+  const sent: string[] = []
+  for (let n = 1; n <= 200; n++) {
+    const line = `m,s=${'x'.repeat(150)} n=${n}i ${n}`
+    sent.push(line)
+    assert.equal((await relay.accept(writeOf(`${line}\n`))).status, 204)
+  }
+  const segments = (await readdir(folder)).filter((name) => name.endsWith('.seg'))
+  assert(segments.length > 6)
+  for (const name of segments.slice(2, -2)) await rm(join(folder, name))
+  const lostWrites = () => disk.snapshot().lostWrites
+  await until(() => lostWrites().has('b'), { what: 'the loss is seen' })
+  b.isUp = true
+  await drained(relay, ['b'])
+  const lost = lostWrites().get('b') ?? 0
+  assert(lost > 0)
+  assert.deepEqual([...lostWrites().keys()], ['b'])
+  assert.equal(outputOf(relay, 'b').droppedLines['log-lost'], lost)
+  assert.equal(b.stored.length, sent.length - lost)
+  assert.deepEqual(
+    b.stored,
+    sent.filter((line) => b.stored.includes(line)),
+    'in order',
+  )
+})
+
+test('an older segment that is cut short is written again from memory', async (t) => {
+  const folder = await temporaryFolder(t)
+  const [a, b] = [new Server(), new Server()]
+  b.isUp = false
+  const warned = new Arrivals<string>((text) => text)
+  const logger = { ...SILENT, warn: (_: unknown, text: string) => warned.push(text) }
+  const { relay, disk } = await openDurableRelay(folder, [a, b], { windowBytes: 1e6, logger })
+  await relay.start()
+  const sent: string[] = []
+  for (let n = 1; n <= 100; n++) {
+    sent.push(`m,s=${'x'.repeat(150)} n=${n}i ${n}`)
+    assert.equal((await relay.accept(writeOf(`${sent.at(-1)}\n`))).status, 204)
+  }
+  const [, second = ''] = (await readdir(folder)).filter((name) => name.endsWith('.seg')).sort()
+  await truncate(join(folder, second), 2000)
+  await warned.first((text) => text.includes('is whole again'), 'it is mended')
+  assert.equal(disk.snapshot().lostWrites.size, 0)
+  await relay[Symbol.asyncDispose]()
+  b.isUp = true
+  const next = await openDurableRelay(folder, [a, b])
+  t.after(() => next.relay[Symbol.asyncDispose]())
+  await next.relay.start()
+  await drained(next.relay, ['b'])
+  assert.deepEqual(b.stored, sent)
+})
