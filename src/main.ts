@@ -14,6 +14,7 @@ import { printExample } from './commands/print-example.ts'
 import { readVersion, version } from './commands/version.ts'
 import { sleep, systemClock } from './std/clock.ts'
 import { RelayError, unreachable } from './std/errors.ts'
+import { printable } from './std/printable.ts'
 import { keepYoungSmall } from './std/v8-heap.ts'
 
 /** Longest wait, at the end, for someone to read what was printed. */
@@ -50,7 +51,7 @@ async function main(): Promise<number> {
     return await dispatch(parseArguments(process.argv.slice(2), process.env))
   } catch (error) {
     if (!(error instanceof RelayError)) throw error
-    for (const line of error.message.split('\n')) io.stderr.write(`relay: ${line}\n`)
+    for (const line of error.message.split('\n')) io.stderr.write(`relay: ${printable(line)}\n`)
     return EXIT_FAILURE
   }
 }

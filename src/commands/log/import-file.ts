@@ -11,10 +11,11 @@
 
 import { createReadStream } from 'node:fs'
 import { errorText, RelayError } from '../../std/errors.ts'
+import { printable } from '../../std/printable.ts'
 import { renderBytes, renderCount } from '../../std/units.ts'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK } from '../io.ts'
 import { ImportParser, type ImportPiece } from './import-parser.ts'
-import { printable, quoted, redactedStatement } from './printable.ts'
+import { quoted, redactedStatement } from './printable.ts'
 
 /** Longest wait for the answer to one piece. */
 const ANSWER_MAX_MS = 60_000
