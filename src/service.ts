@@ -29,7 +29,7 @@ import { openRelay, type Relay } from './relay/relay.ts'
 import { type Clock, sleep } from './std/clock.ts'
 import { errorText, RelayError, unreachable } from './std/errors.ts'
 import { BodyGarbage } from './std/garbage-collection.ts'
-import type { Logger } from './std/logger.ts'
+import { type Logger, ofRelay } from './std/logger.ts'
 import { type Memory, MemoryBudget } from './std/memory-budget.ts'
 import type { Heap } from './std/v8-heap.ts'
 import { RisingClock } from './write/rising-clock.ts'
@@ -153,7 +153,8 @@ async function openRelayOf(
   options: ServiceOptions,
   memory: MemoryBudget,
 ): Promise<Relay> {
-  const { clock, random, logger, version } = options
+  const { clock, random, version } = options
+  const logger = ofRelay(options.logger, config.name)
   const precision = config.kind === 'udp' ? config.precision : 'ns'
   const userAgent = `line-relay/${version}`
   const openDestination = (output: OutputConfig, keeper?: FileKeeper) =>
@@ -162,7 +163,7 @@ async function openRelayOf(
   if (config.logDir === undefined) return await openRelay(common)
   const folder = resolve(config.logDir)
   try {
-    return await openRelay({ ...common, ...(await openStored(config, folder, options)) })
+    return await openRelay({ ...common, ...(await openStored(config, folder, { clock, logger })) })
   } catch (error) {
     const isOfSystem = error instanceof Error && 'syscall' in error
     throw isOfSystem ? unusableLog(config.name, folder, error) : error
@@ -173,7 +174,7 @@ async function openRelayOf(
 async function openStored(
   config: RelayConfig,
   folder: string,
-  options: ServiceOptions,
+  options: Pick<ServiceOptions, 'clock' | 'logger'>,
 ): Promise<{ readonly disk: DiskLog; readonly deadLetters: readonly DeadLetters[] }> {
   const { clock, logger } = options
   const { outputs, logMaxBytes } = config
@@ -243,7 +244,8 @@ async function openListener(
   relay: Relay,
   options: ServiceOptions,
 ): Promise<Listener> {
-  const { clock, logger } = options
+  const { clock } = options
+  const logger = ofRelay(options.logger, config.name)
   const { memory } = relay
   const stampClock = new RisingClock(clock)
   switch (config.kind) {

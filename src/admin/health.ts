@@ -68,7 +68,11 @@ function outputHealth(output: OutputSnapshot) {
 
 function passMessage(relays: readonly RelaySnapshot[]): string {
   const outputs = relays.flatMap((relay) => relay.outputs)
-  const down = outputs.filter(({ isUp }) => !isUp).map(({ name }) => JSON.stringify(name))
+  const down = relays.flatMap((relay) => {
+    // Two relays may name the same output.
+    const of = relays.length === 1 ? '' : ` of relay ${JSON.stringify(relay.name)}`
+    return relay.outputs.flatMap(({ isUp, name }) => (isUp ? [] : [JSON.stringify(name) + of]))
+  })
   if (down.length === 0) return `ready for writes; ${renderCount(outputs.length, 'output')} up`
   return `ready for writes; ${down.length} of ${outputs.length} outputs down: ${down.join(', ')}`
 }

@@ -9,7 +9,7 @@ import type { Unread } from '../log/disk/unread.ts'
 import type { Entry } from '../log/entry.ts'
 import type { Clock } from '../std/clock.ts'
 import type { Logger } from '../std/logger.ts'
-import { LogThrottle } from '../std/throttle.ts'
+import { LogThrottle, renderRepeats } from '../std/throttle.ts'
 import { renderBytes, renderCount, renderWait } from '../std/units.ts'
 import type { Reply } from '../write/reply.ts'
 import type { WriteTarget } from '../write/write.ts'
@@ -153,10 +153,9 @@ export class OutputLog {
     }
     const suppressed = throttle.hit()
     if (suppressed === undefined) return
-    const repeats = suppressed > 0 ? ` (${suppressed} more since the last such line)` : ''
     this.#logger.warn(
       { output: this.#name, ...fields, suppressed },
-      `output "${this.#name}": ${text}${repeats}`,
+      `output "${this.#name}": ${text}${renderRepeats(suppressed)}`,
     )
   }
 }

@@ -78,3 +78,17 @@ test('failing health names the relays that answer 503', () => {
   assert.equal(message, 'no output is up at relay "dark"; writes are answered 503')
   assert.equal(status, 'fail')
 })
+
+test('outputs that are down are named with their relay where there are several', () => {
+  const down = { isUp: false, name: 'b' }
+  const web = relaySnapshot({ name: 'web', outputs: [outputSnapshot(), outputSnapshot(down)] })
+  const datagrams = relaySnapshot({ name: 'datagrams', kind: 'udp', outputs: web.outputs })
+  const said = (...relays: RelaySnapshot[]) => {
+    return renderServiceHealth(serviceSnapshot({ relays })).body.message
+  }
+  assert.equal(said(web), 'ready for writes; 1 of 2 outputs down: "b"')
+  assert.equal(
+    said(web, datagrams),
+    'ready for writes; 2 of 4 outputs down: "b" of relay "web", "b" of relay "datagrams"',
+  )
+})
