@@ -83,7 +83,7 @@ function outputHoldFamilies(relays: readonly RelaySnapshot[]): Family[] {
   return [
     gauge(
       'relay_output_holds',
-      'Databases and retention policies that are missing there, and not elsewhere.',
+      'Databases and retention policies that are missing there, or not for its user to write to.',
       each((output) => output.holds),
     ),
     gauge(

@@ -30,7 +30,7 @@ export interface OutputSnapshot {
   readonly boundBytes: number
   /** Age of the oldest pending write, milliseconds; 0 when nothing is pending. */
   readonly oldestPendingAgeMs: number
-  /** Databases and retention policies that are missing here and not elsewhere. */
+  /** Databases and retention policies that are missing here, or not for its user to write to. */
   readonly holds: number
   /** Pending writes to those. */
   readonly heldWrites: number

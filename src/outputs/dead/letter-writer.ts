@@ -14,6 +14,7 @@ import { errorText } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
 import { LogThrottle } from '../../std/throttle.ts'
 import type { Outcome } from '../../write/outcome.ts'
+import { redacted } from '../../write/redact.ts'
 import type { DeadLetters } from './dead-letters.ts'
 
 const PROBLEM_LOG_INTERVAL_MS = 60_000
@@ -41,7 +42,8 @@ export class LetterWriter {
   write(entry: Entry, { reply, lineCount, bodies }: DeadLettered): void {
     const { letters, clock, onKept } = this.#options
     const write = { ...entry.write, body: Buffer.concat(bodies), lineCount }
-    const { status, error: reason } = reply
+    const { status } = reply
+    const reason = redacted(reply.error, write.target.credentials)
     const letter = { write, sequence: entry.sequence, status, reason, tries: entry.begunCount }
     // Never rejects.
     void letters.append({ ...letter, deadAtMs: clock.wallMs() }).then((result) => {
