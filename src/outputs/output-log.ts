@@ -154,12 +154,22 @@ export class OutputLog {
     })
   }
 
-  gaveUp(entry: Entry, boundBytes: number): void {
+  /** @param boundBytes of its backlog in memory; 0 = one attempt; `undefined`: it is on disk */
+  gaveUp(entry: Entry, boundBytes: number | undefined): void {
     const { database } = entry.write.target
     this.#warn('gave-up', () => {
-      const what = `its oldest write to "${database}", which is stored elsewhere or was refused`
-      const text = `backlog of ${renderBytes(boundBytes)} is full: gave up ${what}`
-      return [{ database, boundBytes }, text]
+      const what = `gave up its oldest write to "${database}"`
+      if (boundBytes === undefined) {
+        const why = 'what the log on disk keeps for it is at its bound (buffer-size-mb, log-max-mb)'
+        return [{ database }, `${why}: ${what}, which another output has`]
+      }
+      if (boundBytes === 0) {
+        const why = 'too much waits behind an attempt, and buffer-size-mb is 0'
+        return [{ database, boundBytes }, `${why}: ${what}`]
+      }
+      const why = `backlog of ${renderBytes(boundBytes)} is full`
+      const who = 'which another output has, or whose client was told no'
+      return [{ database, boundBytes }, `${why}: ${what}, ${who}`]
     })
   }
 

@@ -9,8 +9,13 @@ import { refusedReply } from '../../src/write/reply.ts'
 import { keepingLogger } from '../support/disk-log-fixture.ts'
 import { openDurableRelay, Server } from '../support/durable-relay.ts'
 import { ManualClock, turns } from '../support/manual-clock.ts'
-import { DELIVERED, MISSING, ScriptedDestination } from '../support/scripted-destination.ts'
-import { openTestRelay, writeOf } from '../support/scripted-relay.ts'
+import {
+  DECLINED,
+  DELIVERED,
+  MISSING,
+  ScriptedDestination,
+} from '../support/scripted-destination.ts'
+import { openTestRelay, type Setup, writeOf } from '../support/scripted-relay.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { until } from '../support/wait.ts'
 
@@ -61,3 +66,70 @@ for (const [name, verdict, said] of HOLDS) {
     assert.match(lines.at(-1) ?? '', /^output "b": waits no longer for database "db": /)
   })
 }
+
+const DOWN_CASES: readonly {
+  readonly name: string
+  readonly setup: Setup
+  /** What the first and the second output to go down are said to lead to. */
+  readonly first: RegExp
+  readonly second: RegExp
+}[] = [
+  {
+    name: 'while another output is up the writes of one that is down wait; with none, 503 is said',
+    setup: {},
+    first: /; its writes wait$/,
+    second: /; new writes are answered 503 until enough outputs are up$/,
+  },
+  {
+    name: 'where all outputs have to store a write, the first to be down means 503',
+    setup: { relay: { acknowledgement: 'all' } },
+    first: /; new writes are answered 503 until enough outputs are up$/,
+    second: /; new writes are answered 503 until enough outputs are up$/,
+  },
+  {
+    name: 'an output without a backlog misses what comes while it is down',
+    setup: { output: { bufferBytes: 0 } },
+    first: /; it misses what comes until it is up \(buffer-size-mb is 0\)$/,
+    second: /; new writes are answered 503 until enough outputs are up$/,
+  },
+]
+for (const { name, setup, first, second } of DOWN_CASES) {
+  test(name, async () => {
+    const clock = new ManualClock()
+    const { logger, lines } = keepingLogger()
+    const [a, b] = [new ScriptedDestination(), new ScriptedDestination()]
+    const { relay } = await openTestRelay([a, b], { clock, logger, ...setup })
+    await using _ = relay
+    for (const [server, said] of [
+      [b, first],
+      [a, second],
+    ] as const) {
+      server.isUp = false
+      await clock.advance(10_000)
+      assert.match(lines.at(-1) ?? '', said)
+    }
+    assert.equal((await relay.accept(writeOf('1\n'))).status, 503)
+    assert.match((await relay.accept(writeOf('1\n'))).error, /no output is up and up to date$/)
+  })
+}
+
+test('with a log on disk no output need be up for writes to be taken, and nobody says otherwise', async (t) => {
+  const { logger, lines } = keepingLogger()
+  const servers = [new Server(), new Server()]
+  for (const server of servers) server.isUp = false
+  const { relay } = await openDurableRelay(await temporaryFolder(t), servers, { logger })
+  await using _ = relay
+  assert.equal((await relay.accept(writeOf('m v=1 1\n'))).status, 204)
+  const down = lines.filter((line) => line.includes('is down'))
+  assert.equal(down.length, 2)
+  for (const line of down) assert.match(line, /; its writes wait$/)
+})
+
+test('a client that is told 503 though one output has its write is not told that none has', async () => {
+  const [a, b] = [new ScriptedDestination(), new ScriptedDestination()]
+  b.verdict = () => DECLINED
+  const { relay } = await openTestRelay([a, b], { relay: { acknowledgement: 'all' } })
+  await using _ = relay
+  const { status, error } = await relay.accept(writeOf('1\n'))
+  assert.deepEqual([status, error], [503, 'unable to write points: too few outputs stored them'])
+})

@@ -68,6 +68,7 @@ export function relaySnapshot(parts: Partial<RelaySnapshot> = {}): RelaySnapshot
       closing: 0,
     },
     disputedWrites: 1,
+    takesWrites: true,
     disk: undefined,
     logWrites: 2,
     logBytes: 4096,
