@@ -139,6 +139,7 @@ class DatagramListener implements UdpListener {
 
   /** Takes no datagram more. Nothing is in flight here, so there is no deadline to keep. */
   async close(): Promise<void> {
+    await this.#countDrops()
     this.#closing.abort()
     this.#dropsTimer?.cancel()
     const socket = this.#socket
@@ -241,9 +242,14 @@ class DatagramListener implements UdpListener {
   }
 
   async #readDrops(): Promise<void> {
+    await this.#countDrops()
+    if (!this.#closing.signal.aborted) this.#scheduleDropsRead()
+  }
+
+  async #countDrops(): Promise<void> {
     const drops = await readUdpDrops(this.address.port)
+    // Of a socket that is closed nothing is told any more.
     if (this.#closing.signal.aborted) return
-    this.#scheduleDropsRead()
     const newDrops = drops - this.#socketDrops
     this.#socketDrops = drops
     if (newDrops <= 0) return
