@@ -188,7 +188,7 @@ async function openStored(
     }),
   )
   const deadLetters: DeadLetters[] = []
-  const limitBytes = (logMaxBytes * DEAD_LETTER_SHARE) / outputs.length
+  const limitBytes = Math.floor((logMaxBytes * DEAD_LETTER_SHARE) / outputs.length)
   for (const { name: output } of outputs) {
     const { isOwner } = disk
     const letters = { ...common, logFolder: folder, output, limitBytes, isOwner }

@@ -5,6 +5,7 @@
  */
 
 import type { DropReason, OutcomeKind } from '../write/outcome.ts'
+import type { DeadLettersSnapshot } from './dead/letter-books.ts'
 
 export interface OutputSnapshot {
   readonly name: string
@@ -37,6 +38,8 @@ export interface OutputSnapshot {
   readonly heldBytes: number
   readonly outcomeLines: Readonly<Record<OutcomeKind, number>>
   readonly droppedLines: Readonly<Record<DropReason, number>>
+  /** What it refused for good and is kept; `undefined` without a log on disk. */
+  readonly deadLetters: DeadLettersSnapshot | undefined
   /** Requests, datagram batches or file appends tried. */
   readonly attempts: number
   readonly failedAttempts: number

@@ -281,6 +281,7 @@ export class Output implements AsyncDisposable {
       heldBytes: this.#holds.bytes,
       outcomeLines: { ...outcomeLines },
       droppedLines: { ...droppedLines },
+      deadLetters: this.#letters?.snapshot(),
     }
   }
 

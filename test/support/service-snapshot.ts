@@ -44,6 +44,7 @@ export function outputSnapshot(parts: Partial<OutputSnapshot> = {}): OutputSnaps
     holds: 1,
     heldWrites: 1,
     heldBytes: 300,
+    deadLetters: undefined,
     ...parts,
   }
 }

@@ -16,6 +16,7 @@ import { LogThrottle } from '../../std/throttle.ts'
 import type { Outcome } from '../../write/outcome.ts'
 import { redacted } from '../../write/redact.ts'
 import type { DeadLetters } from './dead-letters.ts'
+import type { DeadLettersSnapshot } from './letter-books.ts'
 
 const PROBLEM_LOG_INTERVAL_MS = 60_000
 
@@ -50,6 +51,10 @@ export class LetterWriter {
       if (result === 'kept') onKept(entry)
       else this.#tell(result.failed)
     })
+  }
+
+  snapshot(): DeadLettersSnapshot {
+    return this.#options.letters.snapshot()
   }
 
   #tell(error: unknown): void {
