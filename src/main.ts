@@ -67,7 +67,7 @@ async function dispatch(invocation: Invocation): Promise<number> {
     case 'quick-start': {
       keepYoungSmall()
       const { quickStart } = await import('./commands/quick-start.ts')
-      return quickStart(io)
+      return quickStart(invocation, io)
     }
     case 'check':
       return check(invocation.configPath, io)
@@ -86,7 +86,7 @@ async function dispatch(invocation: Invocation): Promise<number> {
     case 'version':
       return version(io)
     case 'help':
-      return help(io)
+      return help(invocation.topic, io)
     case 'missing-config':
       return missingConfig(io)
     case 'bad-usage':
