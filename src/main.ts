@@ -14,6 +14,7 @@ import { printExample } from './commands/print-example.ts'
 import { readVersion, version } from './commands/version.ts'
 import { sleep, systemClock } from './std/clock.ts'
 import { RelayError, unreachable } from './std/errors.ts'
+import { printable } from './std/printable.ts'
 import { keepYoungSmall } from './std/v8-heap.ts'
 
 /** Longest wait, at the end, for someone to read what was printed. */
@@ -50,7 +51,7 @@ async function main(): Promise<number> {
     return await dispatch(parseArguments(process.argv.slice(2), process.env))
   } catch (error) {
     if (!(error instanceof RelayError)) throw error
-    for (const line of error.message.split('\n')) io.stderr.write(`relay: ${line}\n`)
+    for (const line of error.message.split('\n')) io.stderr.write(`relay: ${printable(line)}\n`)
     return EXIT_FAILURE
   }
 }
@@ -66,7 +67,7 @@ async function dispatch(invocation: Invocation): Promise<number> {
     case 'quick-start': {
       keepYoungSmall()
       const { quickStart } = await import('./commands/quick-start.ts')
-      return quickStart(io)
+      return quickStart(invocation, io)
     }
     case 'check':
       return check(invocation.configPath, io)
@@ -85,7 +86,7 @@ async function dispatch(invocation: Invocation): Promise<number> {
     case 'version':
       return version(io)
     case 'help':
-      return help(io)
+      return help(invocation.topic, io)
     case 'missing-config':
       return missingConfig(io)
     case 'bad-usage':

@@ -32,7 +32,7 @@ import { type Clock, sleep } from './std/clock.ts'
 import { ClockSteps } from './std/clock-steps.ts'
 import { errorText, RelayError, unreachable } from './std/errors.ts'
 import { BodyGarbage } from './std/garbage-collection.ts'
-import type { Logger } from './std/logger.ts'
+import { type Logger, ofRelay } from './std/logger.ts'
 import { type Memory, MemoryBudget } from './std/memory-budget.ts'
 import type { Heap } from './std/v8-heap.ts'
 import { RisingClock } from './write/rising-clock.ts'
@@ -160,7 +160,8 @@ async function openRelayOf(
   options: ServiceOptions,
   memory: MemoryBudget,
 ): Promise<Relay> {
-  const { clock, random, logger, version } = options
+  const { clock, random, version } = options
+  const logger = ofRelay(options.logger, config.name)
   const precision = config.kind === 'udp' ? config.precision : 'ns'
   const userAgent = `line-relay/${version}`
   const openDestination = (output: OutputConfig, keeper?: FileKeeper) =>
@@ -169,7 +170,7 @@ async function openRelayOf(
   if (config.logDir === undefined) return await openRelay(common)
   const folder = resolve(config.logDir)
   try {
-    return await openRelay({ ...common, ...(await openStored(config, folder, options)) })
+    return await openRelay({ ...common, ...(await openStored(config, folder, { clock, logger })) })
   } catch (error) {
     const isOfSystem = error instanceof Error && 'syscall' in error
     throw isOfSystem ? unusableLog(config.name, folder, error) : error
@@ -180,7 +181,7 @@ async function openRelayOf(
 async function openStored(
   config: RelayConfig,
   folder: string,
-  options: ServiceOptions,
+  options: Pick<ServiceOptions, 'clock' | 'logger'>,
 ): Promise<{ readonly disk: DiskLog; readonly deadLetters: readonly DeadLetters[] }> {
   const { clock, logger } = options
   const { outputs, logMaxBytes } = config
@@ -195,7 +196,7 @@ async function openStored(
     }),
   )
   const deadLetters: DeadLetters[] = []
-  const limitBytes = (logMaxBytes * DEAD_LETTER_SHARE) / outputs.length
+  const limitBytes = Math.floor((logMaxBytes * DEAD_LETTER_SHARE) / outputs.length)
   for (const { name: output } of outputs) {
     const { isOwner } = disk
     const letters = { ...common, logFolder: folder, output, limitBytes, isOwner }
@@ -252,7 +253,8 @@ async function openListener(
   options: ServiceOptions,
   steps: ClockSteps,
 ): Promise<Listener> {
-  const { clock, logger } = options
+  const { clock } = options
+  const logger = ofRelay(options.logger, config.name)
   const { memory } = relay
   const stampClock = new RisingClock(clock, steps)
   switch (config.kind) {

@@ -40,7 +40,6 @@ const PACKAGE_USERS: Readonly<Record<string, RegExp>> = {
   'dgram-as-promised': /^src\/outputs\/udp\/udp-socket\.ts$/,
   re2js: /^src\/config\/go-regexp\.ts$/,
   pino: /^src\/commands\/create-logger\.ts$/,
-  'pino-pretty': /^src\/commands\/create-logger\.ts$/,
   'close-with-grace': /^src\/commands\/(run|stop-signals)\.ts$/,
 }
 

@@ -68,12 +68,35 @@ function outputHealth(output: OutputSnapshot) {
 
 function passMessage(relays: readonly RelaySnapshot[]): string {
   const outputs = relays.flatMap((relay) => relay.outputs)
-  const down = outputs.filter(({ isUp }) => !isUp).map(({ name }) => JSON.stringify(name))
-  if (down.length === 0) return `ready for writes; ${renderCount(outputs.length, 'output')} up`
-  return `ready for writes; ${down.length} of ${outputs.length} outputs down: ${down.join(', ')}`
+  const down = relays.flatMap((relay) => {
+    // Two relays may name the same output.
+    const of = relays.length === 1 ? '' : ` of relay ${JSON.stringify(relay.name)}`
+    return relay.outputs.flatMap(({ isUp, name }) => (isUp ? [] : [JSON.stringify(name) + of]))
+  })
+  const closed = relays.filter(({ takesWrites }) => !takesWrites)
+  const readiness =
+    closed.length === 0
+      ? 'ready for writes'
+      : `relay ${namesOf(closed)} answers writes 503 until enough outputs are up and up to date`
+  if (down.length === 0) return `${readiness}; ${renderCount(outputs.length, 'output')} up`
+  return `${readiness}; ${down.length} of ${outputs.length} outputs down: ${down.join(', ')}`
 }
 
 function failMessage(failing: readonly RelaySnapshot[]): string {
-  const names = failing.map(({ name }) => JSON.stringify(name)).join(', ')
-  return `no output is up at relay ${names}; writes are answered 503`
+  // With a log on disk they may be taken all the same.
+  const closed = failing.filter(({ takesWrites }) => !takesWrites)
+  const kept = failing.filter(({ takesWrites }) => takesWrites)
+  const texts = [
+    ...(closed.length === 0 ? [] : [`${atRelays(closed)}; writes are answered 503`]),
+    ...(kept.length === 0 ? [] : [`${atRelays(kept)}; writes are kept in its log on disk`]),
+  ]
+  return texts.join('; ')
+}
+
+function atRelays(relays: readonly RelaySnapshot[]): string {
+  return `no output is up at relay ${namesOf(relays)}`
+}
+
+function namesOf(relays: readonly RelaySnapshot[]): string {
+  return relays.map(({ name }) => JSON.stringify(name)).join(', ')
 }

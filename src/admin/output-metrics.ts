@@ -5,6 +5,7 @@
 import type { OrphanSnapshot } from '../log/disk/orphan.ts'
 import type { OutputSnapshot } from '../outputs/output-snapshot.ts'
 import type { RelaySnapshot } from '../relay/relay-snapshot.ts'
+import { deadLetterFamilies } from './dead-letter-metrics.ts'
 import { counter, type Family, gauge, type Sample, spread } from './prometheus-text.ts'
 
 const MS_PER_S = 1000
@@ -14,6 +15,7 @@ export function outputFamilies(relays: readonly RelaySnapshot[]): Family[] {
     ...outputStateFamilies(relays),
     ...outputLineFamilies(relays),
     ...outputAttemptFamilies(relays),
+    ...deadLetterFamilies(relays),
     ...orphanFamilies(relays),
   ]
 }
@@ -83,7 +85,7 @@ function outputHoldFamilies(relays: readonly RelaySnapshot[]): Family[] {
   return [
     gauge(
       'relay_output_holds',
-      'Databases and retention policies that are missing there, and not elsewhere.',
+      'Databases and retention policies that are missing there, or not for its user to write to.',
       each((output) => output.holds),
     ),
     gauge(

@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers'
 import { renderAddress } from '../config/addresses.ts'
 import type { BindAddress } from '../config/config.ts'
 import { errorText } from '../std/errors.ts'
+import { printable } from '../std/printable.ts'
 
 /** @returns where to ask, or `undefined` when the address is off or its port is any free one */
 export function adminOrigin(address: BindAddress | undefined): string | undefined {
@@ -37,7 +38,7 @@ export async function postToAdmin(
     if (status === 200) return { kind: 'done', counts: Object.fromEntries(counts) }
     const [, error] = fields.find(([name]) => name === 'error') ?? []
     const problem =
-      typeof error === 'string' ? error : `${origin} answered ${status}; is it a relay?`
+      typeof error === 'string' ? printable(error) : `${origin} answered ${status}; is it a relay?`
     return { kind: 'problem', problem }
   } catch (error) {
     const problem = `${origin} did not answer (${causeText(error)}); does the relay run?`

@@ -2,15 +2,16 @@
  * The logger of the running program: JSON lines for machines, text for people.
  *
  * `time` is ISO 8601, `level` a word, `msg` the message; the fields of the call stand beside them.
- * The only file that knows the libraries behind it.
+ * The only file that knows the library behind it.
  */
 
 import { pino, stdTimeFunctions } from 'pino'
-import { prettyFactory } from 'pino-pretty'
 import type { LogFormat, LogLevel } from '../config/config.ts'
 import { systemClock } from '../std/clock.ts'
 import type { Logger } from '../std/logger.ts'
+import { printableJson } from '../std/printable.ts'
 import { LogSink } from './log-sink.ts'
+import { renderTextLine } from './text-log-line.ts'
 
 export interface LoggerOptions {
   readonly level: LogLevel
@@ -33,7 +34,7 @@ export interface OpenLogger {
 export function createLogger(options: LoggerOptions): OpenLogger {
   const { level, format, descriptor, isTerminal } = options
   const isText = format === 'text' || (format === 'auto' && isTerminal)
-  const render = isText ? textRenderer(isTerminal) : (line: string) => line
+  const render = isText ? textRenderer(isTerminal) : jsonLine
   const sink = new LogSink({
     descriptor,
     clock: systemClock,
@@ -51,14 +52,16 @@ export function createLogger(options: LoggerOptions): OpenLogger {
   return { logger, flush: () => sink.flush() }
 }
 
+function jsonLine(line: string): string {
+  return `${printableJson(line.trimEnd())}\n`
+}
+
+/** From the JSON that the library has made: both forms tell of the same line. */
 function textRenderer(isTerminal: boolean): (line: string) => string {
-  // As a function, not as a stream or a worker: nothing is left in between when the process ends.
-  const prettify = prettyFactory({
-    colorize: isTerminal,
-    singleLine: true,
-    translateTime: 'SYS:yyyy-mm-dd HH:MM:ss.l',
-  })
-  return (line) => prettify(line) ?? line
+  return (line) => {
+    const { level, time, msg } = JSON.parse(line)
+    return renderTextLine({ level, atMs: Date.parse(time), message: msg }, isTerminal)
+  }
 }
 
 function droppedLine(count: number): string {

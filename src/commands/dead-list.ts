@@ -6,9 +6,10 @@
 
 import { DeadFolderReader } from '../outputs/dead/dead-folder.ts'
 import type { StoredLetter } from '../outputs/dead/dead-letter.ts'
+import { printable, printableJson } from '../std/printable.ts'
 import { renderBytes, renderCount } from '../std/units.ts'
 import { type DeadPlace, type DeadPlaces, renderNone, renderPlace } from './dead-places.ts'
-import { printable, renderTime, shorten } from './dead-text.ts'
+import { renderTime, shorten } from './dead-text.ts'
 import { type CommandIo, EXIT_OK } from './io.ts'
 import type { DeadOptions } from './parse-dead-arguments.ts'
 
@@ -94,7 +95,7 @@ function toJson({ relay, output }: DeadPlace, summary: DeadSummary): string {
   const { oldestMs, newestMs, ...rest } = summary
   const oldest = oldestMs === undefined ? null : renderTime(oldestMs)
   const newest = newestMs === undefined ? null : renderTime(newestMs)
-  return `${JSON.stringify({ relay, output, oldest, newest, ...rest })}\n`
+  return `${printableJson(JSON.stringify({ relay, output, oldest, newest, ...rest }))}\n`
 }
 
 function toText(place: DeadPlace, summary: DeadSummary): string {

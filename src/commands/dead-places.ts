@@ -7,6 +7,7 @@ import type { BindAddress, Config } from '../config/config.ts'
 import type { FileSystem } from '../log/disk/file-system.ts'
 import { type DeadFolderReaderOptions, findDeadFolders } from '../outputs/dead/dead-folder.ts'
 import { errorText } from '../std/errors.ts'
+import { printable } from '../std/printable.ts'
 import type { CommandIo } from './io.ts'
 import { loadConfig } from './load-config.ts'
 import type { DeadOptions } from './parse-dead-arguments.ts'
@@ -85,7 +86,8 @@ async function placesIn(
 }
 
 export function renderPlace({ relay, output }: DeadPlace): string {
-  return relay === '' ? `output "${output}"` : `output "${output}" of relay "${relay}"`
+  const name = `output "${printable(output)}"`
+  return relay === '' ? name : `${name} of relay "${relay}"`
 }
 
 export function renderNone({ logFolders }: DeadPlaces, { output }: Choice): string {

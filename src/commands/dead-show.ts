@@ -7,9 +7,10 @@
 import { isUtf8 } from 'node:buffer'
 import { DeadFolderReader } from '../outputs/dead/dead-folder.ts'
 import type { StoredLetter } from '../outputs/dead/dead-letter.ts'
+import { printable, printableJson } from '../std/printable.ts'
 import { renderCount } from '../std/units.ts'
 import { type DeadPlace, type DeadPlaces, renderNone, renderPlace } from './dead-places.ts'
-import { printable, renderTime } from './dead-text.ts'
+import { renderTime } from './dead-text.ts'
 import { type CommandIo, EXIT_OK } from './io.ts'
 import type { DeadOptions } from './parse-dead-arguments.ts'
 
@@ -41,7 +42,7 @@ export async function showDead(
 function toJson({ relay, output }: DeadPlace, letter: StoredLetter): string {
   const { number, sequence, write, status, reason, tries, deadAtMs } = letter
   const { database, retentionPolicy, precision } = write.target
-  return `${JSON.stringify({
+  const json = JSON.stringify({
     ...{ relay, output, number, sequence, kind: write.kind },
     ...{ database, retentionPolicy, precision, status, reason, tries },
     receivedAt: renderTime(write.receivedAtMs),
@@ -51,7 +52,8 @@ function toJson({ relay, output }: DeadPlace, letter: StoredLetter): string {
     ...(isUtf8(write.body)
       ? { body: write.body.toString() }
       : { bodyBase64: write.body.toString('base64') }),
-  })}\n`
+  })
+  return `${printableJson(json)}\n`
 }
 
 function toText(place: DeadPlace, letter: StoredLetter): string {

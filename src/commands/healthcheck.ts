@@ -4,6 +4,7 @@
  */
 
 import type { BindAddress } from '../config/config.ts'
+import { printable } from '../std/printable.ts'
 import { adminOrigin, causeText } from './admin-client.ts'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK } from './io.ts'
 import { loadConfig } from './load-config.ts'
@@ -40,7 +41,7 @@ function oneLine(body: string, status: number): string {
     const parsed: unknown = JSON.parse(body)
     if (typeof parsed === 'object' && parsed !== null && 'status' in parsed) {
       const message = 'message' in parsed ? `: ${parsed.message}` : ''
-      return `${parsed.status}${message}`
+      return printable(`${parsed.status}${message}`)
     }
   } catch {
     // Someone else listens there; what it said is not ours to explain.

@@ -10,14 +10,18 @@ import { parseArgs } from 'node:util'
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from '../config/config.ts'
 import { nearestKey } from '../config/spelling.ts'
 import { fileHint, flagTypes, optionProblem, withTwoDashes } from './flags.ts'
+import { type HelpTopic, namedTopic, topicOf, unknownTopic } from './help-topics.ts'
 import { LOG_FLAGS, type LogCommand, parseLogCommand } from './log/parse-log-command.ts'
 import { type DeadInvocation, parseDeadArguments } from './parse-dead-arguments.ts'
 
-interface RunOptions {
-  readonly configPath: string
+interface Logging {
   /** `undefined` = as the file says. */
   readonly logLevel: LogLevel | undefined
   readonly logFormat: LogFormat | undefined
+}
+
+interface RunOptions extends Logging {
+  readonly configPath: string
 }
 
 export type Invocation =
@@ -25,7 +29,9 @@ export type Invocation =
   | { readonly kind: 'check'; readonly configPath: string }
   /** Without a file the default address is asked. */
   | { readonly kind: 'healthcheck'; readonly configPath: string | undefined }
-  | { readonly kind: 'config' | 'quick-start' | 'version' | 'help' }
+  | { readonly kind: 'config' | 'version' }
+  | { readonly kind: 'help'; readonly topic: HelpTopic }
+  | ({ readonly kind: 'quick-start' } & Logging)
   | DeadInvocation
   | { readonly kind: 'log'; readonly command: LogCommand }
   | { readonly kind: 'missing-config' }
@@ -43,8 +49,14 @@ const COMMANDS = [
 ] as const
 type Command = (typeof COMMANDS)[number]
 
+/** Commands that would pass over a `-config`, and what to say of one. */
+const OWN_CONFIG: ReadonlyMap<Command, string> = new Map([
+  ['quick-start', 'quick-start has a configuration of its own; for yours: relay -config FILE'],
+  ['config', 'relay config prints an example; for what FILE does: relay -check -config FILE'],
+] as const)
+
 /** Flags that stand for a command; the first one given here wins when several are. */
-const COMMAND_FLAGS = ['help', 'version', 'healthcheck', 'check', 'quick-start'] as const
+const COMMAND_FLAGS = ['version', 'healthcheck', 'check', 'quick-start'] as const
 
 const OPTIONS = {
   config: { type: 'string' },
@@ -62,6 +74,7 @@ const OPTIONS = {
 const FLAG_TYPES = flagTypes(OPTIONS)
 
 type Variables = Readonly<Record<string, string | undefined>>
+type Values = Readonly<Record<string, string | boolean | undefined>>
 
 /** @param args without the program's own name */
 export function parseArguments(args: readonly string[], variables: Variables = {}): Invocation {
@@ -74,6 +87,7 @@ export function parseArguments(args: readonly string[], variables: Variables = {
     allowPositionals: true,
     tokens: true,
   })
+  if (values.help === true) return { kind: 'help', topic: topicOf(positionals) }
   for (const token of tokens) {
     const problem = token.kind === 'option' ? optionProblem(token, FLAG_TYPES) : undefined
     if (problem !== undefined) return badUsage(problem)
@@ -85,30 +99,52 @@ export function parseArguments(args: readonly string[], variables: Variables = {
     const parsed = parseLogCommand(rest, values, variables)
     return typeof parsed === 'string' ? badUsage(parsed) : { kind: 'log', command: parsed }
   }
-  const logFlag = Object.keys(LOG_FLAGS).find((flag) => values[flag] !== undefined)
-  if (logFlag !== undefined) return badUsage(`flag -${logFlag} is for "relay log" only`)
-  if (rest[0] !== undefined) return badUsage(`unexpected argument: ${rest[0]}${fileHint(rest[0])}`)
+  if (command === 'help') {
+    const topic = namedTopic(rest)
+    return topic === undefined ? badUsage(unknownTopic(rest)) : { kind: command, topic }
+  }
+  const misuse = misuseOf(command, rest, values)
+  if (misuse !== undefined) return badUsage(misuse)
+  const logging = parseLogging(values)
+  if (typeof logging === 'string') return badUsage(logging)
+  const configPath = String(values.config ?? variables['RELAY_CONFIG'] ?? '')
+  return invocationOf(command, { configPath, ...logging })
+}
 
-  const logLevel = values['log-level'] ?? (values.verbose === true ? 'debug' : undefined)
+/** What was given that the command would pass over. @returns a text */
+function misuseOf(command: Command, rest: readonly string[], values: Values): string | undefined {
+  const logFlag = Object.keys(LOG_FLAGS).find((flag) => values[flag] !== undefined)
+  if (logFlag !== undefined) return `flag -${logFlag} is for "relay log" only`
+  if (rest[0] !== undefined) return `unexpected argument: ${rest[0]}${fileHint(rest[0])}`
+  return values['config'] === undefined ? undefined : OWN_CONFIG.get(command)
+}
+
+/** @returns what is wrong, as a text */
+function parseLogging(values: Values): Logging | string {
+  const logLevel = values['log-level'] ?? (values['verbose'] === true ? 'debug' : undefined)
   if (logLevel !== undefined && !isOneOf(LOG_LEVELS, logLevel)) {
-    return badUsage(badChoice('-log-level', String(logLevel), LOG_LEVELS))
+    return badChoice('-log-level', String(logLevel), LOG_LEVELS)
   }
   const logFormat = values['log-format']
   if (logFormat !== undefined && !isOneOf(LOG_FORMATS, logFormat)) {
-    return badUsage(badChoice('-log-format', String(logFormat), LOG_FORMATS))
+    return badChoice('-log-format', String(logFormat), LOG_FORMATS)
   }
-  const configPath = String(values.config ?? variables['RELAY_CONFIG'] ?? '')
-  return invocationOf(command, { configPath, logLevel, logFormat })
+  return { logLevel, logFormat }
 }
 
-function invocationOf(command: Exclude<Command, 'log'>, options: RunOptions): Invocation {
-  const { configPath } = options
+function invocationOf(
+  command: Exclude<Command, 'log' | 'help'>,
+  { configPath, ...logging }: RunOptions,
+): Invocation {
+  if (command === 'quick-start') return { kind: command, ...logging }
   if (command === 'healthcheck') {
     return { kind: command, configPath: configPath === '' ? undefined : configPath }
   }
   if (command !== 'run' && command !== 'check') return { kind: command }
   if (configPath === '') return { kind: 'missing-config' }
-  return command === 'run' ? { kind: command, ...options } : { kind: command, configPath }
+  return command === 'run'
+    ? { kind: command, configPath, ...logging }
+    : { kind: command, configPath }
 }
 
 function unknownCommand(given: string): string {

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { nearestKey } from '../config/spelling.ts'
 import { parseDurationNs } from '../std/durations.ts'
 import { fileHint, flagTypes, optionProblem, withTwoDashes } from './flags.ts'
+import { type HelpTopic, topicOf } from './help-topics.ts'
 
 const ACTIONS = ['list', 'show', 'replay', 'purge'] as const
 
@@ -27,7 +28,8 @@ export interface DeadOptions {
 
 export type DeadInvocation =
   | ({ readonly kind: 'dead' } & DeadOptions)
-  | { readonly kind: 'help' | 'missing-config' }
+  | { readonly kind: 'help'; readonly topic: HelpTopic }
+  | { readonly kind: 'missing-config' }
   | { readonly kind: 'bad-usage'; readonly message: string }
 
 const OPTIONS = {
@@ -66,7 +68,7 @@ export function parseDeadArguments(
     allowPositionals: true,
     tokens: true,
   })
-  if (values.help === true) return { kind: 'help' }
+  if (values.help === true) return { kind: 'help', topic: topicOf(['dead', ...positionals]) }
   for (const token of tokens) {
     const problem = token.kind === 'option' ? optionProblem(token, FLAG_TYPES) : undefined
     if (problem !== undefined) return badUsage(problem)

@@ -6,14 +6,17 @@
 import { join, relative } from 'node:path'
 import type { Service } from '../service.ts'
 import type { CommandIo } from './io.ts'
-import { run } from './run.ts'
+import { type RunOptions, run } from './run.ts'
 
 /** `src/commands` and `dist/commands` lie equally deep in the package. */
 const CONFIG_PATH = join(import.meta.dirname, '../../quick-start.toml')
 
-export async function quickStart(io: CommandIo): Promise<number> {
+export async function quickStart(
+  { logLevel, logFormat }: Omit<RunOptions, 'configPath'>,
+  io: CommandIo,
+): Promise<number> {
   const configPath = relative(process.cwd(), CONFIG_PATH) || CONFIG_PATH
-  const options = { configPath, logLevel: undefined, logFormat: undefined }
+  const options = { configPath, logLevel, logFormat }
   return await run(options, io, (service) => io.stdout.write(renderHint(service, configPath)))
 }
 

@@ -18,6 +18,7 @@ import { createLogger } from './create-logger.ts'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK } from './io.ts'
 import { loadConfig } from './load-config.ts'
 import { type StopSignals, watchStopSignals } from './stop-signals.ts'
+import { renderStopped } from './stop-summary.ts'
 import { renderVersion } from './version.ts'
 
 /** As a shell reports a process that an interrupt has ended. */
@@ -43,12 +44,21 @@ export async function run(
     descriptor: io.logDescriptor,
     isTerminal: io.stdout.isTerminal,
   })
-  logger.info({ ...io.version, config: options.configPath }, renderVersion(io.version))
+  const { configPath } = options
+  const what = `${renderVersion(io.version)}, configuration ${configPath}`
+  logger.info({ ...io.version, config: configPath }, what)
   for (const warning of warnings) logger.warn({}, warning)
   if (simdProblem !== '') logger.debug({}, `lines are checked without SIMD: ${simdProblem}`)
   // A stop that is asked for while the service opens is carried out as soon as it is open, and at
   // the latest after `shutdown-timeout`: a folder on a network may never answer.
-  using signals = watchStopSignals(logger, () => process.exit(EXIT_CUT_SHORT))
+  // At the third signal without its last words: somebody holds standard output.
+  let isEnding = false
+  const exitNow = () => {
+    if (isEnding) process.exit(EXIT_CUT_SHORT)
+    isEnding = true
+    void flush().then(() => process.exit(EXIT_CUT_SHORT)) // Never rejects.
+  }
+  using signals = watchStopSignals(logger, exitNow)
   try {
     return await serve(config, { io, logger, flush, signals, onReady })
   } finally {
@@ -116,22 +126,24 @@ function logAddresses(service: Service, logger: Logger): void {
 async function stop(service: Service, logger: Logger): Promise<boolean> {
   const leftover = await service.stop()
   for (const left of leftover) tellLeftover(left, logger)
-  logger.info({}, leftover.length === 0 ? 'stopped; everything was delivered' : 'stopped')
+  logger.info({}, renderStopped(service.snapshot(), leftover.length > 0))
   return leftover.every(({ isKept, lostWrites }) => isKept && lostWrites === 0)
 }
 
 function tellLeftover(left: Leftover, logger: Logger): void {
   const { relay, output, lines, writes, unreadWrites, isKept, lostWrites } = left
   const fields = { relay, output, lines, writes, unreadWrites, lostWrites }
-  const who = `output "${output}" of relay "${relay}"`
+  const who = `relay "${relay}": output "${output}"`
   if (lostWrites > 0) {
     const amount = renderCount(lostWrites, 'write')
     logger.error(fields, `${who} will not get ${amount}: lost with files of the log on disk`)
   }
-  if (writes + unreadWrites === 0) return
-  const amount = `${renderCount(lines, 'line')} in ${renderCount(writes, 'write')}`
-  const unread = unreadWrites === 0 ? '' : `, nor ${unreadWrites} more on disk`
-  const text = `${who} did not get ${amount}${unread}`
+  const amounts = [
+    ...(writes === 0 ? [] : [`${renderCount(lines, 'line')} in ${renderCount(writes, 'write')}`]),
+    ...(unreadWrites === 0 ? [] : [`${renderCount(unreadWrites, 'write')} of former runs`]),
+  ]
+  if (amounts.length === 0) return
+  const text = `${who} did not get ${amounts.join(' and ')}`
   if (isKept) logger.info(fields, `${text} yet: kept on disk for the next start`)
-  else logger.error(fields, `${text}: lost with this process`)
+  else logger.error(fields, `${text}, and never will: without log-dir they end with the process`)
 }

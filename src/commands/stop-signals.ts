@@ -2,14 +2,15 @@
  * The signals of the process: two of them stop it, the others must not end it by accident.
  *
  * The first SIGINT or SIGTERM asks for a clean stop; the second one ends the process at once.
- * SIGHUP (a closed terminal), SIGPIPE (a closed pipe) and SIGUSR1, SIGUSR2 (which Node would take
- * for a debugger or for the end) are noted and change nothing.
+ * SIGHUP (a closed terminal) and SIGUSR1, SIGUSR2 (which Node would take for a debugger or for the
+ * end) are noted and change nothing. SIGPIPE (a closed pipe) is not even noted, and for good: with
+ * no handler left Node makes it deadly, and the last words of a stop are written after this.
  */
 
 import type { Logger } from '../std/logger.ts'
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const
-const HARMLESS_SIGNALS = ['SIGHUP', 'SIGPIPE', 'SIGUSR1', 'SIGUSR2'] as const
+const HARMLESS_SIGNALS = ['SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const
 
 export interface StopSignals extends Disposable {
   /** Resolves with the first signal that asks for a stop. */
@@ -25,15 +26,16 @@ export function watchStopSignals(logger: Logger, exitNow: () => void): StopSigna
   })
   const onStop = (signal: NodeJS.Signals) => {
     if (requested) {
-      logger.warn({ signal }, `${signal} again: ending at once, without draining`)
-      exitNow()
+      logger.warn({ signal }, `${signal}: ending at once, without draining`)
+      return exitNow()
     }
     requested = true
     resolve(signal)
   }
   const onHarmless = (signal: NodeJS.Signals) => {
-    if (signal !== 'SIGPIPE') logger.info({ signal }, `${signal} received; it changes nothing`)
+    logger.info({ signal }, `${signal} received; it changes nothing`)
   }
+  if (!process.listeners('SIGPIPE').includes(ignore)) process.on('SIGPIPE', ignore)
   for (const signal of STOP_SIGNALS) process.on(signal, onStop)
   for (const signal of HARMLESS_SIGNALS) process.on(signal, onHarmless)
   return {
@@ -44,3 +46,5 @@ export function watchStopSignals(logger: Logger, exitNow: () => void): StopSigna
     },
   }
 }
+
+function ignore(): void {}

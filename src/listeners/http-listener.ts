@@ -22,7 +22,7 @@ import type { Clock } from '../std/clock.ts'
 import { errorCode, errorText, RelayError } from '../std/errors.ts'
 import type { Logger } from '../std/logger.ts'
 import type { Memory } from '../std/memory-budget.ts'
-import { LogThrottle } from '../std/throttle.ts'
+import { LogThrottle, renderRepeats } from '../std/throttle.ts'
 import type { RisingClock } from '../write/rising-clock.ts'
 import { FastLane } from './fast-lane/fast-lane.ts'
 import { type HttpCounters, newHttpCounters } from './http-counters.ts'
@@ -231,11 +231,12 @@ class ServingListener implements HttpListener {
 
   /** Of `accept`, mostly for want of file descriptors: the server goes on listening. */
   #onServerError(error: Error, throttle: LogThrottle): void {
-    const { counters, logger, config } = this.#options
+    const { counters, logger } = this.#options
     counters.acceptErrors++
     const suppressed = throttle.hit()
     if (suppressed === undefined) return
-    const fields = { relay: config.name, code: errorCode(error), suppressed }
-    logger.error(fields, `cannot accept connections: ${errorText(error)}; going on`)
+    const text = `cannot accept connections: ${errorText(error)}; going on`
+    const fields = { code: errorCode(error), suppressed }
+    logger.error(fields, `${text}${renderRepeats(suppressed)}`)
   }
 }

@@ -70,11 +70,7 @@ export function bindError(wanted: BindAddress, error: unknown): RelayError {
 }
 
 /** Sets SO_RCVBUF and reads it back, because the system cuts it silently to its own maximum. */
-export function setReceiveBuffer(
-  socket: UdpSocket,
-  wantedBytes: number,
-  { relay, logger }: { readonly relay: string; readonly logger: Logger },
-): void {
+export function setReceiveBuffer(socket: UdpSocket, wantedBytes: number, logger: Logger): void {
   if (wantedBytes === 0) return
   let cause = ''
   try {
@@ -87,7 +83,7 @@ export function setReceiveBuffer(
   const grantedBytes = Math.floor(socket.inner.getRecvBufferSize() / factor)
   if (grantedBytes >= wantedBytes) return
   const text =
-    `udp relay "${relay}": read-buffer of ${renderBytes(wantedBytes)} was cut to ` +
+    `read-buffer of ${renderBytes(wantedBytes)} was cut to ` +
     `${renderBytes(grantedBytes)} by the system${cause}; raise net.core.rmem_max to get it all`
-  logger.warn({ relay, wantedBytes, grantedBytes }, text)
+  logger.warn({ wantedBytes, grantedBytes }, text)
 }

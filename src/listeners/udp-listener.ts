@@ -20,7 +20,7 @@ import type { Relay } from '../relay/relay.ts'
 import { type Clock, sleep, type Timer } from '../std/clock.ts'
 import { errorText } from '../std/errors.ts'
 import type { Logger } from '../std/logger.ts'
-import { LogThrottle } from '../std/throttle.ts'
+import { LogThrottle, renderRepeats } from '../std/throttle.ts'
 import { renderCount } from '../std/units.ts'
 import { NO_CREDENTIALS, type WriteTarget, writeTarget } from '../write/write.ts'
 import { type BindSocket, bindAddressOf, bindError, setReceiveBuffer } from './udp-bind.ts'
@@ -76,7 +76,7 @@ export interface UdpListener extends AsyncDisposable {
 export async function openUdpListener(options: UdpListenerOptions): Promise<UdpListener> {
   const { config, logger, bind = bindUdpSocket } = options
   const { socket, endpoint } = await bindAddressOf(config.bindAddress, bind)
-  setReceiveBuffer(socket, config.readBufferBytes, { relay: config.name, logger })
+  setReceiveBuffer(socket, config.readBufferBytes, logger)
   return new DatagramListener(options, socket, endpoint)
 }
 
@@ -139,6 +139,7 @@ class DatagramListener implements UdpListener {
 
   /** Takes no datagram more. Nothing is in flight here, so there is no deadline to keep. */
   async close(): Promise<void> {
+    await this.#countDrops()
     this.#closing.abort()
     this.#dropsTimer?.cancel()
     const socket = this.#socket
@@ -186,13 +187,10 @@ class DatagramListener implements UdpListener {
     this.#counters.refusedLines += lineCount
     const suppressed = this.#refusedLog.hit()
     if (suppressed === undefined) return
-    const { config, logger } = this.#options
     const firstError = errors.slice(0, LOGGED_ERROR_CHARS).split('\n', 1)[0]
-    const repeats = suppressed > 0 ? ` (and from ${suppressed} more since the last line)` : ''
-    const text =
-      `udp relay "${config.name}": ${renderCount(lineCount, 'bad line')} dropped ` +
-      `from a datagram: ${firstError}${repeats}`
-    logger.warn({ relay: config.name, lines: lineCount, suppressed }, text)
+    const what = `${renderCount(lineCount, 'bad line')} dropped from a datagram`
+    const text = `${what}: ${firstError}${renderRepeats(suppressed)}`
+    this.#options.logger.warn({ lines: lineCount, suppressed }, text)
   }
 
   #noteReadError(error: Error): void {
@@ -200,20 +198,17 @@ class DatagramListener implements UdpListener {
     this.#errorsInRow++
     const suppressed = this.#errorLog.hit()
     if (suppressed !== undefined) {
-      const { config, logger } = this.#options
-      const text = `udp relay "${config.name}": read error, reading on: ${errorText(error)}`
-      logger.warn({ relay: config.name, cause: error.message, suppressed }, text)
+      const text = `read error, reading on: ${errorText(error)}${renderRepeats(suppressed)}`
+      this.#options.logger.warn({ cause: error.message, suppressed }, text)
     }
     if (this.#errorsInRow >= READ_ERRORS_MAX) this.#reopen('it only gives errors')
   }
 
   #reopen(why: string): void {
     if (this.#closing.signal.aborted || this.#socket === undefined) return
-    const { config, logger } = this.#options
     const lost = this.#socket
     this.#socket = undefined
-    const text = `udp relay "${config.name}": opening the socket again, ${why}`
-    logger.warn({ relay: config.name, cause: why }, text)
+    this.#options.logger.warn({ cause: why }, `opening the UDP socket again, ${why}`)
     // Never rejects: failing for good is told by `closed`.
     this.#reopening = this.#openAgain(lost)
   }
@@ -226,7 +221,7 @@ class DatagramListener implements UdpListener {
       try {
         const socket = await bind(this.#endpoint)
         if (this.#closing.signal.aborted) return await socket.close()
-        setReceiveBuffer(socket, config.readBufferBytes, { relay: config.name, logger })
+        setReceiveBuffer(socket, config.readBufferBytes, logger)
         this.#counters.reopenedSockets++
         return this.#receiveFrom(socket)
       } catch (error) {
@@ -247,17 +242,21 @@ class DatagramListener implements UdpListener {
   }
 
   async #readDrops(): Promise<void> {
+    await this.#countDrops()
+    if (!this.#closing.signal.aborted) this.#scheduleDropsRead()
+  }
+
+  async #countDrops(): Promise<void> {
     const drops = await readUdpDrops(this.address.port)
+    // Of a socket that is closed nothing is told any more.
     if (this.#closing.signal.aborted) return
-    this.#scheduleDropsRead()
     const newDrops = drops - this.#socketDrops
     this.#socketDrops = drops
     if (newDrops <= 0) return
     this.#counters.systemDroppedDatagrams += newDrops
-    const { config, logger } = this.#options
     const text =
-      `udp relay "${config.name}": the system dropped ${renderCount(newDrops, 'datagram')} ` +
+      `the system dropped ${renderCount(newDrops, 'datagram')} ` +
       'because they came faster than they are read; a larger read-buffer bridges bursts'
-    logger.warn({ relay: config.name, datagrams: newDrops }, text)
+    this.#options.logger.warn({ datagrams: newDrops }, text)
   }
 }

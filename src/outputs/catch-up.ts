@@ -22,29 +22,16 @@ import { writeOfStatement } from '../log/disk/owed-statements.ts'
 import type { Unread } from '../log/disk/unread.ts'
 import { type Entry, entryBytes } from '../log/entry.ts'
 import { MemoryLog } from '../log/memory-log.ts'
-import type { Clock, Timer } from '../std/clock.ts'
+import type { Timer } from '../std/clock.ts'
 import { errorText } from '../std/errors.ts'
-import type { Logger } from '../std/logger.ts'
 import type { Write } from '../write/write.ts'
-import { ReadAhead, type ReadAheadOptions } from './read-ahead.ts'
-import type { StoredLog, StoredReader, StoredRecord } from './stored-log.ts'
-import type { StreamDrain } from './stream-drain.ts'
+import type { CatchUpOptions } from './catch-up-options.ts'
+import { ReadAhead } from './read-ahead.ts'
+import type { StoredReader, StoredRecord } from './stored-log.ts'
 
 const READ_RETRY_MS = 5_000
 /** How long an output does not read, or is not asked again, after memory was short. */
 const MEMORY_WAIT_MS = 100
-
-export interface CatchUpOptions extends ReadAheadOptions {
-  readonly name: string
-  readonly stored: StoredLog
-  readonly clock: Clock
-  readonly logger: Logger
-  /** What was taken is about to be given back, unless it is on hold. */
-  readonly beforeUnload: () => void
-  /** An entry that was read from memory is not needed there by this output. */
-  readonly onUnloaded: (entry: Entry) => void
-  readonly wake: (stream: StreamDrain) => void
-}
 
 export class CatchUp {
   readonly #options: CatchUpOptions

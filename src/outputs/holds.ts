@@ -255,7 +255,7 @@ export class Holds {
     const entry = firstKey(hold.parts)
     if (entry === undefined) return this.#end(hold)
     // Said only now: what every output refuses has been finished long before.
-    if (!hold.isTold) log.holdBegan(hold.target, hold.reply, graceMs)
+    if (!hold.isTold) log.holdBegan(hold, graceMs)
     hold.isTold = true
     // All of it, if it was taken apart: while a part of it is out, it is not on hold.
     for (const part of this.#take(hold, entry)) {

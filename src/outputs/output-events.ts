@@ -21,4 +21,6 @@ export interface OutputEvents {
   onFailed(database: string): void
   /** Down: nothing pending here is worth waiting for. */
   onDown(): void
+  /** Whether the relay takes new writes, with its outputs as they are now. */
+  takesWrites(): boolean
 }

@@ -30,6 +30,8 @@ const ALARM_INTERVAL_MS = 60_000
 
 export interface OutputHealthOptions {
   readonly name: string
+  /** 0 = what comes while it is down is not kept for it. */
+  readonly bufferBytes: number
   readonly delayMaxMs: number
   /** Up to this backlog an output that comes back is not behind: it goes in one request. */
   readonly caughtUpBytes: number
@@ -38,6 +40,8 @@ export interface OutputHealthOptions {
   readonly logger: Logger
   readonly probe: () => Promise<ProbeResult>
   readonly backlog: () => { readonly pendingWrites: number; readonly pendingBytes: number }
+  /** Whether new writes are taken, with the outputs as they are now. */
+  readonly takesWrites: () => boolean
   readonly onUp: () => void
   readonly onDown: () => void
   /** While it refuses: one stream may send once. */
@@ -135,7 +139,7 @@ export class OutputHealth {
     if (suppressed !== undefined) {
       const repeats = suppressed > 0 ? ` (${suppressed} changes since the last line)` : ''
       const fields = { output: name, cause, suppressed }
-      logger.warn(fields, `output "${name}" is down: ${cause}; its writes wait${repeats}`)
+      logger.warn(fields, `output "${name}" is down: ${cause}; ${this.#whatFollows()}${repeats}`)
     }
     this.#scheduleProbe()
     onDown()
@@ -151,8 +155,8 @@ export class OutputHealth {
     this.#leaveUp(cause)
     if (isNews) this.#alarm.reset()
     if (this.#alarm.hit() !== undefined) {
-      const text = `output "${name}": ${cause}; its writes wait; mend username, password or token`
-      logger.error({ output: name, cause }, text)
+      const next = `${this.#whatFollows()}; mend username, password or token`
+      logger.error({ output: name, cause }, `output "${name}": ${cause}; ${next}`)
     }
     this.#scheduleProbe()
     onDown()
@@ -161,6 +165,14 @@ export class OutputHealth {
   close(): void {
     this.#isClosed = true
     this.#timer?.cancel()
+  }
+
+  /** What becomes of writes from here on. */
+  #whatFollows(): string {
+    const { bufferBytes, takesWrites } = this.#options
+    if (!takesWrites()) return 'new writes are answered 503 until enough outputs are up'
+    if (bufferBytes > 0) return 'its writes wait'
+    return 'it misses what comes until it is up (buffer-size-mb is 0)'
   }
 
   #leaveUp(cause: string): void {

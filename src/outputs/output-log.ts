@@ -2,15 +2,17 @@
  * The log lines of one output: each says what, why, how much, and what happens next; repeats are
  * limited.
  *
- * At most one line of a kind in REPEAT_INTERVAL_MS; the next one says how many were left out.
+ * At most one line of a kind in REPEAT_INTERVAL_MS; the next one says how many were left out. What
+ * an output says is shown without the credentials that it was sent.
  */
 
 import type { Unread } from '../log/disk/unread.ts'
 import type { Entry } from '../log/entry.ts'
 import type { Clock } from '../std/clock.ts'
-import type { Logger } from '../std/logger.ts'
-import { LogThrottle } from '../std/throttle.ts'
+import type { LogFields, Logger } from '../std/logger.ts'
+import { LogThrottle, renderRepeats } from '../std/throttle.ts'
 import { renderBytes, renderCount, renderWait } from '../std/units.ts'
+import { redacted } from '../write/redact.ts'
 import type { Reply } from '../write/reply.ts'
 import type { WriteTarget } from '../write/write.ts'
 import type { OutputCounters } from './output-counters.ts'
@@ -65,14 +67,15 @@ export class OutputLog {
   }): void {
     const { failures, delayMs, counters } = attempt
     const why = shorten(attempt.why)
-    const { pendingWrites, pendingBytes } = counters
-    const { writes } = this.#unread()
-    const more = writes === 0 ? '' : `, ${writes} more on disk`
-    const amount = `${renderCount(pendingWrites, 'write')} (${renderBytes(pendingBytes)})`
-    const waiting = `${amount} waiting${more}`
-    const next = `next attempt in ${renderWait(delayMs)}`
-    const text = `attempt ${failures} failed (${why}); ${waiting}; ${next}`
-    this.#warn('failed', { failures, why, delayMs }, text)
+    this.#warn('failed', () => {
+      const { pendingWrites, pendingBytes } = counters
+      const { writes } = this.#unread()
+      const more = writes === 0 ? '' : `, ${writes} more on disk`
+      const amount = `${renderCount(pendingWrites, 'write')} (${renderBytes(pendingBytes)})`
+      const next = `next attempt in ${renderWait(delayMs)}`
+      const text = `attempt ${failures} failed (${why}); ${amount} waiting${more}; ${next}`
+      return [{ failures, why, delayMs }, text]
+    })
   }
 
   /** Lines that were refused for good, of one write or of several. */
@@ -81,71 +84,105 @@ export class OutputLog {
     readonly lineCount: number
     readonly reply: Reply
   }): void {
-    const { lineCount, reply } = refusal
+    const { target, lineCount, reply } = refusal
+    const { database } = target
     const { status } = reply
-    const error = shorten(reply.error)
-    const { database } = refusal.target
-    const what = `${renderCount(lineCount, 'line')} to database "${database}"`
-    const text = `refused ${what} for good (${status} ${error})`
-    this.#warn('refused', { status, error, database, lines: lineCount }, text)
+    this.#warn('refused', () => {
+      const error = errorOf(reply, target)
+      const text = `refused ${renderLines(lineCount, target)} for good (${status} ${error})`
+      return [{ status, error, database, lines: lineCount }, text]
+    })
   }
 
   /** A CREATE DATABASE at a server that has none; nobody has to do anything. */
   unsupported(target: WriteTarget, reply: Reply): void {
     const { status } = reply
     const { database } = target
-    const said = shorten(reply.error)
-    const answered = said === '' ? `${status}` : `${status} ${said}`
-    const left = `"${database}" is left to it; writes are sent as ever`
-    const text = `has no CREATE DATABASE (${answered}): ${left}`
-    this.#warn('unsupported', { status, error: said, database }, text)
+    this.#warn('unsupported', () => {
+      const error = errorOf(reply, target)
+      const answered = error === '' ? `${status}` : `${status} ${error}`
+      const left = `"${database}" is left to it; writes are sent as ever`
+      return [{ status, error, database }, `has no CREATE DATABASE (${answered}): ${left}`]
+    })
   }
 
-  rejectedPoison({ target, lineCount }: Group, why: string): void {
+  rejectedPoison({ target, lineCount }: Group, failure: string): void {
     const { database } = target
-    const what = `${renderCount(lineCount, 'line')} to database "${database}"`
-    const text =
-      `rejected ${what}: it failed on it again and again (${shorten(why)}), ` +
-      `while it took what follows`
-    this.#warn('poison', { database, lines: lineCount, why: shorten(why) }, text)
+    const why = shorten(failure)
+    this.#warn('poison', () => {
+      const what = `rejected ${renderLines(lineCount, target)}`
+      const text = `${what}: it failed on it again and again (${why}), while it took what follows`
+      return [{ database, lines: lineCount, why }, text]
+    })
   }
 
-  holdBegan(target: WriteTarget, reply: Reply, graceMs: number): void {
+  /** @param hold `isOurs`: it is there, but not for the output's own user */
+  holdBegan(
+    hold: { readonly target: WriteTarget; readonly reply: Reply; readonly isOurs: boolean },
+    graceMs: number,
+  ): void {
+    const { target, reply, isOurs } = hold
     const { database, retentionPolicy } = target
-    const where = retentionPolicy === '' ? '' : `, retention policy "${retentionPolicy}",`
-    const error = shorten(reply.error)
-    const text =
-      `database "${database}"${where} is missing there (${reply.status} ${error}), and not ` +
-      `elsewhere: its writes are kept for ${renderWait(graceMs)}; create it`
-    this.#warn('hold-began', { database, retentionPolicy, graceMs }, text)
+    this.#warn('hold-began', () => {
+      const answer = `${reply.status} ${errorOf(reply, target)}`
+      const what = isOurs
+        ? `its user may not write to ${renderTarget(target)} (${answer})`
+        : `${renderTarget(target)} is missing there (${answer})`
+      const cure = isOurs ? 'grant it that' : 'create it'
+      const text = `${what}: its writes are kept for ${renderWait(graceMs)} at most; ${cure}`
+      return [{ database, retentionPolicy, graceMs }, text]
+    })
   }
 
   holdEnded(target: WriteTarget, writes: number): void {
     const { database, retentionPolicy } = target
-    const text = `waits no longer for database "${database}": ${renderCount(writes, 'write')} go`
-    this.#warn('hold-ended', { database, retentionPolicy, writes }, text)
+    this.#warn('hold-ended', () => {
+      const what = `waits no longer for ${renderTarget(target)}`
+      return [
+        { database, retentionPolicy, writes },
+        `${what}: ${renderCount(writes, 'write')} to be sent`,
+      ]
+    })
   }
 
   holdGaveUp(entry: Entry, why: string): void {
+    const { target } = entry.write
+    const { database } = target
+    this.#warn('hold-gave-up', () => {
+      const what = `gave up a write that waited until it can write to ${renderTarget(target)}`
+      return [{ database, why }, `${what}: ${why}`]
+    })
+  }
+
+  /** @param boundBytes of its backlog in memory; 0 = one attempt; `undefined`: it is on disk */
+  gaveUp(entry: Entry, boundBytes: number | undefined): void {
     const { database } = entry.write.target
-    const text = `gave up a write to "${database}" that waited for it to be writable there: ${why}`
-    this.#warn('hold-gave-up', { database, why }, text)
+    this.#warn('gave-up', () => {
+      const what = `gave up its oldest write to "${database}"`
+      if (boundBytes === undefined) {
+        const why = 'what the log on disk keeps for it is at its bound (buffer-size-mb, log-max-mb)'
+        return [{ database }, `${why}: ${what}, which another output has`]
+      }
+      if (boundBytes === 0) {
+        const why = 'too much waits behind an attempt, and buffer-size-mb is 0'
+        return [{ database, boundBytes }, `${why}: ${what}`]
+      }
+      const why = `backlog of ${renderBytes(boundBytes)} is full`
+      const who = 'which another output has, or whose client was told no'
+      return [{ database, boundBytes }, `${why}: ${what}, ${who}`]
+    })
   }
 
-  gaveUp(entry: Entry, boundBytes: number): void {
-    const { database } = entry.write.target
-    const what = `its oldest write to "${database}", which is stored elsewhere or was refused`
-    const text = `backlog of ${renderBytes(boundBytes)} is full: gave up ${what}`
-    this.#warn('gave-up', { database, boundBytes }, text)
+  oneAttemptFailed({ parts }: Group, failure: string): void {
+    const why = shorten(failure)
+    this.#warn('one-attempt', () => {
+      const lost = `${renderCount(parts.length, 'write')} lost here, because buffer-size-mb is 0`
+      return [{ why, writes: parts.length }, `the one attempt failed (${why}); ${lost}`]
+    })
   }
 
-  oneAttemptFailed({ parts }: Group, why: string): void {
-    const lost = `${renderCount(parts.length, 'write')} lost here, because buffer-size-mb is 0`
-    const text = `the one attempt failed (${shorten(why)}); ${lost}`
-    this.#warn('one-attempt', { why: shorten(why), writes: parts.length }, text)
-  }
-
-  #warn(kind: Kind, fields: Readonly<Record<string, string | number>>, text: string): void {
+  /** @param render called only when the line is permitted: what is kept back costs nothing */
+  #warn(kind: Kind, render: () => readonly [LogFields, string]): void {
     let throttle = this.#throttles.get(kind)
     if (throttle === undefined) {
       throttle = new LogThrottle(this.#clock, REPEAT_INTERVAL_MS)
@@ -153,12 +190,26 @@ export class OutputLog {
     }
     const suppressed = throttle.hit()
     if (suppressed === undefined) return
-    const repeats = suppressed > 0 ? ` (${suppressed} more since the last such line)` : ''
+    const [fields, text] = render()
     this.#logger.warn(
       { output: this.#name, ...fields, suppressed },
-      `output "${this.#name}": ${text}${repeats}`,
+      `output "${this.#name}": ${text}${renderRepeats(suppressed)}`,
     )
   }
+}
+
+/** The output's words, which may quote what the client has sent it: never its credentials. */
+function errorOf({ error }: Reply, { credentials }: WriteTarget): string {
+  return shorten(redacted(error, credentials))
+}
+
+function renderLines(lineCount: number, { database }: WriteTarget): string {
+  return `${renderCount(lineCount, 'line')} to database "${database}"`
+}
+
+function renderTarget({ database, retentionPolicy }: WriteTarget): string {
+  const policy = retentionPolicy === '' ? '' : `, retention policy "${retentionPolicy}"`
+  return `database "${database}"${policy}`
 }
 
 function shorten(text: string): string {

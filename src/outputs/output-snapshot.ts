@@ -5,6 +5,7 @@
  */
 
 import type { DropReason, OutcomeKind } from '../write/outcome.ts'
+import type { DeadLettersSnapshot } from './dead/letter-books.ts'
 
 export interface OutputSnapshot {
   readonly name: string
@@ -30,13 +31,15 @@ export interface OutputSnapshot {
   readonly boundBytes: number
   /** Age of the oldest pending write, milliseconds; 0 when nothing is pending. */
   readonly oldestPendingAgeMs: number
-  /** Databases and retention policies that are missing here and not elsewhere. */
+  /** Databases and retention policies that are missing here, or not for its user to write to. */
   readonly holds: number
   /** Pending writes to those. */
   readonly heldWrites: number
   readonly heldBytes: number
   readonly outcomeLines: Readonly<Record<OutcomeKind, number>>
   readonly droppedLines: Readonly<Record<DropReason, number>>
+  /** What it refused for good and is kept; `undefined` without a log on disk. */
+  readonly deadLetters: DeadLettersSnapshot | undefined
   /** Requests, datagram batches or file appends tried. */
   readonly attempts: number
   readonly failedAttempts: number

@@ -29,6 +29,7 @@ import { OutputLog } from './output-log.ts'
 import type { OutputSnapshot } from './output-snapshot.ts'
 import type { Group, Taken } from './part.ts'
 import { PoisonTrials } from './poison.ts'
+import { defaultWindowBytes } from './read-ahead.ts'
 import { Refusals } from './refusals.ts'
 import { Setbacks } from './setbacks.ts'
 import type { StoredLog } from './stored-log.ts'
@@ -36,13 +37,6 @@ import type { StreamDrain } from './stream-drain.ts'
 
 /** Of an output's bound, what writes on hold may take up. */
 const HELD_SHARE = 1 / 4
-/**
- * With a log on disk: what an output has in memory of it, at least; beyond it reads again, which
- * sixteen clients with bodies of 500 KB must not make it do.
- */
-const WINDOW_MIN_BYTES = 16 * 1024 * 1024
-/** Requests of the largest size that fit into it. */
-const WINDOW_BATCHES = 2
 const NOTHING_UNREAD: Unread = { writes: 0, bytes: 0 }
 
 export interface OutputOptions {
@@ -79,16 +73,17 @@ export class Output implements AsyncDisposable {
   constructor(options: OutputOptions) {
     const { config, clock, random, logger, destination, events, memory, stored } = options
     const { name, bufferBytes, batchMaxBytes, delayMaxMs } = config
+    const { onFailed, onWaiting, takesWrites } = events
     const log = new OutputLog({ name, clock, logger, unread: () => this.#unread })
     const backlog: Backlog = new Backlog({
       boundBytes: bufferBytes,
       batchMaxBytes,
       keepsLetters: options.deadLetters !== undefined,
       onSettled: (entry, outcome) => this.#settled(entry, outcome, events),
-      onGivenUp: (entry) => log.gaveUp(entry, bufferBytes),
+      onGivenUp: (entry) => log.gaveUp(entry, stored ? undefined : bufferBytes),
     })
     const health = new OutputHealth({
-      ...{ name, delayMaxMs, clock, random, logger },
+      ...{ name, bufferBytes, delayMaxMs, clock, random, logger, takesWrites },
       caughtUpBytes: batchMaxBytes,
       probe: () => destination.probe(),
       backlog: () => {
@@ -105,7 +100,6 @@ export class Output implements AsyncDisposable {
       },
       onTrial: () => this.#drain.wakeOne(),
     })
-    const { onFailed, onWaiting } = events
     // Of what was read from the disk no client waits for a word, and no other output.
     const onRefused = (entry: Entry, reply: Reply) => {
       if (!entry.isFromDisk) events.onRefused(entry, reply)
@@ -287,6 +281,7 @@ export class Output implements AsyncDisposable {
       heldBytes: this.#holds.bytes,
       outcomeLines: { ...outcomeLines },
       droppedLines: { ...droppedLines },
+      deadLetters: this.#letters?.snapshot(),
     }
   }
 
@@ -331,8 +326,4 @@ export class Output implements AsyncDisposable {
     for (const entry of this.#holds.oldest()) oldestAtMs = Math.min(oldestAtMs, entry.appendedAtMs)
     return nowMs - oldestAtMs
   }
-}
-
-function defaultWindowBytes(batchMaxBytes: number): number {
-  return Math.max(WINDOW_MIN_BYTES, WINDOW_BATCHES * batchMaxBytes)
 }

@@ -15,6 +15,13 @@ import { residentBytes } from '../log/entry.ts'
 import type { Memory } from '../std/memory-budget.ts'
 import type { Backlog } from './backlog.ts'
 
+/**
+ * What an output has in memory of the log on disk, at least; beyond it reads again, which sixteen
+ * clients with bodies of 500 KB must not make it do.
+ */
+const WINDOW_MIN_BYTES = 16 * 1024 * 1024
+/** Requests of the largest size that fit into it. */
+const WINDOW_BATCHES = 2
 const READ_AHEAD_SHARE = 3 / 4
 /** Of all memory, and of its window, what may wait here however little memory is left. */
 const LEAST_MEMORY_SHARE = 1 / 16
@@ -50,4 +57,9 @@ export class ReadAhead {
     const leastBytes = Math.min(leastOfMemory, windowBytes * LEAST_WINDOW_SHARE)
     return usedBytes <= memory.limitBytes && waitingBytes + bytes <= leastBytes
   }
+}
+
+/** The window of an output that sends so much in one request at most. */
+export function defaultWindowBytes(batchMaxBytes: number): number {
+  return Math.max(WINDOW_MIN_BYTES, WINDOW_BATCHES * batchMaxBytes)
 }

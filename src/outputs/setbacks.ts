@@ -8,6 +8,7 @@
 import type { OutputConfig } from '../config/config.ts'
 import { backoffMs } from '../std/backoff.ts'
 import type { Clock } from '../std/clock.ts'
+import { redacted } from '../write/redact.ts'
 import type { Reply } from '../write/reply.ts'
 import type { Backlog } from './backlog.ts'
 import type { RetryVerdict } from './destination.ts'
@@ -105,7 +106,8 @@ export class Setbacks {
    */
   doubt(stream: StreamDrain, group: Group, reply: Reply): boolean {
     if (this.#options.config.bufferBytes === 0) return false
-    const why = `answered ${reply.status} ${reply.error}: no words of a database`
+    const error = redacted(reply.error, group.target.credentials)
+    const why = `answered ${reply.status} ${error}: no words of a database`
     const failure = { kind: 'retry', why, retryAfterMs: undefined } as const
     if (group.parts[0]?.write.kind !== 'opaque') {
       this.retry(stream, group, { ...failure, hasBegun: true, isDown: false, suspicion: 'doubt' })

@@ -9,7 +9,8 @@ import type { OutputConfig } from '../config/config.ts'
 import type { Entry } from '../log/entry.ts'
 import type { Clock } from '../std/clock.ts'
 import type { Logger } from '../std/logger.ts'
-import { LogThrottle } from '../std/throttle.ts'
+import { LogThrottle, renderRepeats } from '../std/throttle.ts'
+import { renderCount } from '../std/units.ts'
 import type { Outcome } from '../write/outcome.ts'
 
 const LOG_INTERVAL_MS = 5_000
@@ -47,9 +48,11 @@ export class Disputes {
       kind === 'statement'
         ? `outputs differ on CREATE DATABASE "${database}": "${output.name}" has ` +
           `${didOf(refusedLines)}, another output has ${didOf(others)}`
-        : `outputs differ on a write to database "${database}": of its ${lineCount} lines ` +
-          `"${output.name}" has refused ${refusedLines}, another output ${others}`
-    this.#logger.error({ output: output.name, database, refusedLines, others, suppressed }, text)
+        : `outputs differ on a write to database "${database}": of its ` +
+          `${renderCount(lineCount, 'line')} "${output.name}" has refused ${refusedLines}, ` +
+          `another output ${others}`
+    const fields = { output: output.name, database, refusedLines, others, suppressed }
+    this.#logger.error(fields, text + renderRepeats(suppressed))
   }
 }
 

@@ -16,6 +16,8 @@ export interface RelaySnapshot {
   readonly refusedWrites: Readonly<Record<WriteRefusal, number>>
   /** Writes of which one output has refused more lines than another. */
   readonly disputedWrites: number
+  /** Whether the outputs, as they are now, let new writes in. */
+  readonly takesWrites: boolean
   /** Writes and bytes that some output still owes. */
   readonly logWrites: number
   readonly logBytes: number

@@ -26,7 +26,7 @@ import {
   isKeptEnough,
   strongerPolicy,
 } from '../write/acknowledgement.ts'
-import { Ballot, type Vote } from '../write/ballot.ts'
+import { Ballot } from '../write/ballot.ts'
 import type { Outcome } from '../write/outcome.ts'
 import type { Reply } from '../write/reply.ts'
 import type { Write } from '../write/write.ts'
@@ -37,7 +37,7 @@ import { OpenBallots, type WaitingClient } from './open-ballots.ts'
 import type { RelaySnapshot } from './relay-snapshot.ts'
 import { RelievedMemory } from './relieved-memory.ts'
 import { connect, storedLogOf } from './stored-log.ts'
-import { castVote, replyTo } from './votes.ts'
+import { castVote, firstVotes, replyTo } from './votes.ts'
 import { WriteLog } from './write-log.ts'
 
 export interface AcceptOptions {
@@ -141,7 +141,7 @@ export class Relay implements AsyncDisposable {
   accept(write: Write, options?: AcceptOptions): Promise<Reply> {
     const policy = strongerPolicy(this.#config.acknowledgement, options?.policy)
     const { database } = write.target
-    const votes = this.#firstVotes(database)
+    const votes = firstVotes(this.#outputs, this.#electors, database)
     const ballot = new Ballot(policy, votes)
     const isKept = this.#log.disk !== undefined && isKeptEnough(policy)
     if (!isKept && !ballot.canBeMet) {
@@ -158,6 +158,13 @@ export class Relay implements AsyncDisposable {
     return new Promise((reply) =>
       this.#ballots.open({ entry, ballot, reply, isKept, afterwards: [] }),
     )
+  }
+
+  /** Whether the outputs, as they are now, let new writes in; datagrams always are. */
+  get takesWrites(): boolean {
+    const { kind, acknowledgement: policy } = this.#config
+    if (kind === 'udp' || (this.#log.disk !== undefined && isKeptEnough(policy))) return true
+    return new Ballot(policy, firstVotes(this.#outputs, this.#electors, '')).canBeMet
   }
 
   /**
@@ -187,6 +194,7 @@ export class Relay implements AsyncDisposable {
       acceptedBytes: this.#acceptedBytes,
       refusedWrites: { ...this.#refusedWrites },
       disputedWrites: this.#disputes.count,
+      takesWrites: this.takesWrites,
       disk: this.#log.disk?.snapshot(),
       logWrites: this.#log.memoryLog.entryCount,
       logBytes: this.#log.memoryLog.bytes,
@@ -224,6 +232,7 @@ export class Relay implements AsyncDisposable {
       onSettled: (entry: Entry, outcome: Outcome) => this.#settled(index, entry, outcome),
       onFailed: (database: string) => this.#ballots.giveUpOn(index, database),
       onDown: () => this.#ballots.giveUpOn(index),
+      takesWrites: () => this.takesWrites,
     }
     return new Output({
       ...{ config, destination, clock, random, logger, events, memory },
@@ -232,16 +241,6 @@ export class Relay implements AsyncDisposable {
       windowBytes: options.windowBytes,
       onUnloaded: (entry) => this.#unloaded(index, entry),
     })
-  }
-
-  /** An output that is down or behind has failed from the start: nobody waits for it. */
-  #firstVotes(database: string): Vote[] {
-    const votes: Vote[] = []
-    for (let i = 0; i < this.#outputs.length; i++) {
-      if (!this.#electors[i]) votes.push('none')
-      else votes.push(this.#outputs[i]?.canVote(database) ? 'open' : 'failed')
-    }
-    return votes
   }
 
   #append(write: Write): Entry | WriteRefusal {

@@ -1,13 +1,32 @@
 /**
- * Outcomes as votes, and decisions as replies: the two ends of a ballot.
+ * Outputs and outcomes as votes, and decisions as replies: the two ends of a ballot.
  */
 
 import { unreachable } from '../std/errors.ts'
 import type { Decision } from '../write/acknowledgement.ts'
-import type { Ballot } from '../write/ballot.ts'
+import type { Ballot, Vote } from '../write/ballot.ts'
 import type { Outcome } from '../write/outcome.ts'
 import { type Reply, STORED, unavailableReply } from '../write/reply.ts'
 import { RETRY_AFTER_S } from './admission.ts'
+
+/**
+ * The votes on a write to a database, before it is sent. An output that is down or behind has
+ * failed from the start: nobody waits for it.
+ *
+ * @param electors by output, whether its word counts
+ */
+export function firstVotes(
+  outputs: readonly { canVote(database: string): boolean }[],
+  electors: readonly boolean[],
+  database: string,
+): Vote[] {
+  const votes: Vote[] = []
+  for (let i = 0; i < outputs.length; i++) {
+    if (!electors[i]) votes.push('none')
+    else votes.push(outputs[i]?.canVote(database) ? 'open' : 'failed')
+  }
+  return votes
+}
 
 export function castVote(ballot: Ballot, index: number, outcome: Outcome): void {
   switch (outcome.kind) {
@@ -41,7 +60,7 @@ export function replyTo(decision: Decision, ballot: Ballot): Reply {
     case 'refused':
       return ballot.refusal()
     case 'unavailable':
-      return unavailable('no output stored them')
+      return unavailable(`${ballot.isStored ? 'too few outputs' : 'no output'} stored them`)
     case 'open':
       return unavailable('not decided within ack-timeout')
     default:

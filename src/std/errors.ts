@@ -13,6 +13,7 @@ export type RelayErrorCode =
   | 'RELAY_ADDRESS_UNUSABLE'
   | 'RELAY_CERTIFICATE_UNREADABLE'
   | 'RELAY_OUTPUT_UNUSABLE'
+  /** The log on disk, or what a tool was asked to do with it. */
   | 'RELAY_LOG_UNUSABLE'
   /** Another process has the log's folder. */
   | 'RELAY_LOG_LOCKED'
@@ -20,8 +21,6 @@ export type RelayErrorCode =
   | 'RELAY_LOG_LOST'
   /** The log on disk was written by a newer version. */
   | 'RELAY_LOG_NEWER'
-  /** A tool cannot do with the log on disk what it was asked to. */
-  | 'RELAY_LOG_UNUSABLE'
 
 /** A problem the operator can fix. Branch on `code`; the message is for people and may change. */
 export class RelayError extends Error {

@@ -2,7 +2,7 @@
  * What parts need of a logger, so that none of them depends on the library behind it.
  *
  * Fields are for machines, the message for people: it says what, where, how much, and what happens
- * next. Credentials and full URLs never go in.
+ * next, and all that the fields say. Credentials and full URLs never go in.
  */
 
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>
@@ -21,5 +21,16 @@ export function withPrefix(logger: Logger, prefix: string): Logger {
     info: (fields, message) => logger.info(fields, prefix + message),
     warn: (fields, message) => logger.warn(fields, prefix + message),
     error: (fields, message) => logger.error(fields, prefix + message),
+  }
+}
+
+/** Of all that belongs to one relay: each line names it, as a field and in the message. */
+export function ofRelay(logger: Logger, relay: string): Logger {
+  const prefix = `relay "${relay}": `
+  return {
+    debug: (fields, message) => logger.debug({ relay, ...fields }, prefix + message),
+    info: (fields, message) => logger.info({ relay, ...fields }, prefix + message),
+    warn: (fields, message) => logger.warn({ relay, ...fields }, prefix + message),
+    error: (fields, message) => logger.error({ relay, ...fields }, prefix + message),
   }
 }

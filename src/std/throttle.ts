@@ -42,3 +42,8 @@ export class LogThrottle {
     this.#permittedAtMs = Number.NEGATIVE_INFINITY
   }
 }
+
+/** What a line adds that was permitted: how many like it were kept back. */
+export function renderRepeats(suppressed: number): string {
+  return suppressed === 0 ? '' : ` (${suppressed} more since the last such line)`
+}

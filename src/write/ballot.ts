@@ -65,6 +65,11 @@ export class Ballot {
     if (this.#votes[outputIndex] === 'open') this.#votes[outputIndex] = 'failed'
   }
 
+  /** Whether at least one output has stored it. */
+  get isStored(): boolean {
+    return this.#votes.includes('stored')
+  }
+
   /** Whether the votes that are still out could meet the policy. */
   get canBeMet(): boolean {
     return canBeMet(this.#policy, this.#tally())

@@ -72,9 +72,38 @@ test('health tells of every output whether it is up, since when not, why, and wh
   })
 })
 
-test('failing health names the relays that answer 503', () => {
-  const relays = [relaySnapshot(), relaySnapshot({ name: 'dark', outputs: [DOWN] })]
-  const { message, status } = renderServiceHealth(serviceSnapshot({ relays })).body
-  assert.equal(message, 'no output is up at relay "dark"; writes are answered 503')
-  assert.equal(status, 'fail')
+test('failing health names the relays that answer 503, and those that keep what they are sent', () => {
+  const dark = relaySnapshot({ name: 'dark', outputs: [DOWN], takesWrites: false })
+  const kept = relaySnapshot({ name: 'kept', outputs: [DOWN] })
+  const failing = (...relays: RelaySnapshot[]) => {
+    const { message, status } = renderServiceHealth(serviceSnapshot({ relays })).body
+    assert.equal(status, 'fail')
+    return message
+  }
+  const closed = 'no output is up at relay "dark"; writes are answered 503'
+  assert.equal(failing(relaySnapshot(), dark), closed)
+  const open = 'no output is up at relay "kept"; writes are kept in its log on disk'
+  assert.equal(failing(kept), open)
+  assert.equal(failing(kept, dark), `${closed}; ${open}`)
+})
+
+test('a relay that needs more outputs than are up is not called ready', () => {
+  const all = relaySnapshot({ name: 'all', outputs: [UP, DOWN], takesWrites: false })
+  const { message } = renderServiceHealth(serviceSnapshot({ relays: [all] })).body
+  const what = 'relay "all" answers writes 503 until enough outputs are up and up to date'
+  assert.equal(message, `${what}; 1 of 2 outputs down: "b"`)
+})
+
+test('outputs that are down are named with their relay where there are several', () => {
+  const down = { isUp: false, name: 'b' }
+  const web = relaySnapshot({ name: 'web', outputs: [outputSnapshot(), outputSnapshot(down)] })
+  const datagrams = relaySnapshot({ name: 'datagrams', kind: 'udp', outputs: web.outputs })
+  const said = (...relays: RelaySnapshot[]) => {
+    return renderServiceHealth(serviceSnapshot({ relays })).body.message
+  }
+  assert.equal(said(web), 'ready for writes; 1 of 2 outputs down: "b"')
+  assert.equal(
+    said(web, datagrams),
+    'ready for writes; 2 of 4 outputs down: "b" of relay "web", "b" of relay "datagrams"',
+  )
 })

@@ -95,3 +95,34 @@ test('a service without relays, and a relay without outputs, have metrics too', 
   parse(renderMetrics(serviceSnapshot({ relays: [] }), STATS))
   parse(renderMetrics(serviceSnapshot({ relays: [relaySnapshot({ outputs: [] })] }), STATS))
 })
+
+test('dead letters: what is there, how old, and what was removed by whom; none without a log', () => {
+  const none = parse(renderMetrics(serviceSnapshot({ relays: [relaySnapshot()] }), STATS))
+  assert(![...none.keys()].some((key) => key.startsWith('relay_dead_letters')))
+  const deadLetters = {
+    ...{ letters: 3, lines: 40, isCounting: false, oldestAgeMs: 90_500 },
+    ...{ bytes: 70_000, limitBytes: 1_000_000, damagedBytes: 12 },
+    removed: {
+      dropped: { letters: 5, lines: 50 },
+      replayed: { letters: 6, lines: 60 },
+      purged: { letters: 7, lines: 70 },
+    },
+  }
+  const relay = relaySnapshot({ outputs: [outputSnapshot({ deadLetters })] })
+  const series = parse(renderMetrics(serviceSnapshot({ relays: [relay] }), STATS))
+  const expected = {
+    '': 3,
+    _lines: 40,
+    _bytes: 70_000,
+    _limit_bytes: 1_000_000,
+    _oldest_seconds: 90.5,
+    _damaged_bytes: 12,
+    _dropped_total: 5,
+    _dropped_lines_total: 50,
+    _replayed_total: 6,
+    _purged_total: 7,
+  }
+  for (const [name, value] of Object.entries(expected)) {
+    assert.equal(series.get(`relay_dead_letters${name}{relay="main",output="a"}`), value, name)
+  }
+})

@@ -37,7 +37,7 @@ test('version names the build, the commit and Node', () => {
 
 test('help goes to standard output; usage after a mistake to standard error', () => {
   const asked = capturedIo()
-  assert.equal(help(asked), 0)
+  assert.equal(help('', asked), 0)
   assert.match(asked.out(), /^Usage: relay -config FILE\n/)
   assert.equal(asked.err(), '')
 

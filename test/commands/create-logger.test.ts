@@ -3,7 +3,7 @@ import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { createLogger, type LoggerOptions } from '../../src/commands/create-logger.ts'
-import type { Logger } from '../../src/std/logger.ts'
+import { type Logger, ofRelay } from '../../src/std/logger.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 async function logged(
@@ -46,12 +46,40 @@ test('lines below the level are not logged', async (t) => {
   )
 })
 
-test('text is one line for people; colours only on a terminal', async (t) => {
-  const say = (logger: Logger) => logger.info({ relay: 'x' }, 'ready')
+test('text is time, level and message on one line; colours only on a terminal', async (t) => {
+  const say = (logger: Logger) => logger.warn({ relay: 'x', error: 'e' }, 'output "b" is down')
   const plain = await logged(t, { level: 'info', format: 'text' }, say)
-  assert.match(plain, /^\[\d{4}-\d\d-\d\d .*\] INFO: ready \{"relay":"x"\}\n$/)
-  const coloured = await logged(t, { level: 'info', format: 'auto', isTerminal: true }, say)
-  assert(coloured.includes('\u001b['))
+  assert.match(plain, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} WARN {2}output "b" is down\n$/)
+  const shown = await logged(t, { level: 'info', format: 'auto', isTerminal: true }, say)
+  assert.match(shown, /^\d\d:\d\d:\d\d\.\d{3} /)
+  assert.equal(shown.slice(13), '\u001b[33mWARN \u001b[0m output "b" is down\n')
+})
+
+for (const format of ['text', 'json'] as const) {
+  test(`what a stranger puts into a message begins no line of ${format} and is not obeyed`, async (t) => {
+    const name = 'x\n2026-11-24 16:00:00.000 ERROR forged\r\u0085\u2028\u009b2J\u001b[2J'
+    const text = await logged(t, { level: 'info', format }, (logger) => {
+      logger.warn({ database: name }, `refused 1 line to database "${name}"`)
+    })
+    assert.equal(text.indexOf('\n'), text.length - 1, 'it is one line')
+    for (const char of '\r\u0085\u2028\u009b\u001b') assert(!text.includes(char))
+    if (format === 'json') assert.equal(JSON.parse(text).database, name)
+  })
+}
+
+test('a logger of a relay names it, as a field and in the message', async (t) => {
+  const text = await logged(t, { level: 'info', format: 'json' }, (logger) => {
+    ofRelay(logger, 'web').warn({ output: 'b' }, 'output "b" is down')
+  })
+  const { relay, output, msg } = JSON.parse(text)
+  assert.deepEqual(
+    { relay, output, msg },
+    {
+      relay: 'web',
+      output: 'b',
+      msg: 'relay "web": output "b" is down',
+    },
+  )
 })
 
 test('a descriptor that is closed or full neither throws nor keeps flush waiting', async () => {

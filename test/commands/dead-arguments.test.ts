@@ -35,7 +35,7 @@ test('`relay dead` has an action, a place, and flags in every spelling', () => {
   const byFolder = { ...LIST, configPath: undefined, folder: '/d' }
   assert.deepEqual(parseArguments(['dead', 'list', '-dir', '/d'], variables), byFolder)
   assert.deepEqual(parseArguments(['dead', 'list']), { kind: 'missing-config' })
-  assert.deepEqual(parseArguments(['dead', '-h']), { kind: 'help' })
+  assert.deepEqual(parseArguments(['dead', '-h']), { kind: 'help', topic: 'dead' })
 })
 
 test('what is not understood is named, with what to write', () => {

@@ -1,6 +1,6 @@
 /** What status, verify and dump say of logs in real folders. */
 import assert from 'node:assert/strict'
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { runLogCommand } from '../../src/commands/log/run-log-command.ts'
@@ -92,8 +92,15 @@ test('status as JSON has every key, for machines', async (t) => {
   })
 })
 
-test('status of an empty folder, and of one with nothing pending', async (t) => {
-  const { out } = await relayLog('status', '-dir', await temporaryFolder(t))
+test('a folder without a log is told from a log without records', async (t) => {
+  const folder = await temporaryFolder(t)
+  await writeFile(join(folder, 'notes.txt'), 'of somebody else')
+  for (const command of ['status', 'verify', 'dump', 'export']) {
+    const said = /^there is no log in .*: it has neither segments .*; name the log-dir of a relay$/
+    await refused([command, '-dir', folder], said, 'RELAY_LOG_UNUSABLE')
+  }
+  await writeFile(join(folder, 'lock'), '') // A relay runs, and has got nothing yet.
+  const { out } = await relayLog('status', '-dir', folder)
   assert.match(out, /records {5}0\n {2}on disk {5}0 segments, 0 B\n/)
 })
 
@@ -198,6 +205,7 @@ test('what is not there is said with what to do', async (t) => {
     /no, the log-dir of relay "one"; the relay makes it when it is started$/,
     'RELAY_LOG_UNUSABLE',
   )
+  await mkdir(join(folder, 'cursors'))
   assert.equal((await relayLog('status', '-relay', 'two', '-config', path)).code, 0)
 })
 

@@ -6,10 +6,19 @@
  * once. No other signal, and no closed or full stdout, ends it at all.
  */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { openFakeInflux } from '../support/fake-influx.ts'
+import { httpRequest } from '../support/http-request.ts'
 import { relayConfig } from '../support/relay-config.ts'
 import { startRelayProcess } from '../support/relay-process.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+import { until } from '../support/wait.ts'
+
+const ROOT = join(import.meta.dirname, '../..')
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   test(`${signal}: a request in flight is answered, a slow output gets everything, exit 0`, async () => {
@@ -55,9 +64,44 @@ test('a second signal ends it at once', async () => {
   await a.nextRequest()
   relay.signal('SIGINT')
   await relay.line(({ msg }) => msg.includes('stopping'))
-  relay.signal('SIGINT')
+  relay.signal('SIGTERM')
   assert.deepEqual(await relay.exited, { code: 130, signal: null })
   await unanswered
+  assert.equal(relay.logs.at(-1)?.msg, 'SIGTERM: ending at once, without draining')
+})
+
+for (const when of ['at its first word', 'when it is ready'] as const) {
+  test(`standard output and error closed ${when}: a stop is clean all the same, exit 0`, async (t) => {
+    await using a = await openFakeInflux()
+    const config = await relayConfig({ outputs: [a.url] })
+    const path = join(await temporaryFolder(t), 'relay.toml')
+    await writeFile(path, config.toml)
+    const child = spawn(process.execPath, ['src/main.ts', '-config', path], { cwd: ROOT })
+    const exited = once(child, 'exit')
+    let printed = ''
+    for await (const chunk of child.stdout) {
+      printed += chunk
+      if (when === 'at its first word' || printed.includes('"ready"')) break // Closes it.
+    }
+    child.stderr.destroy()
+    const health = () =>
+      httpRequest(`${config.adminUrl}/health`).then(({ status }) => status === 200)
+    await until(() => health().catch(() => false), { what: 'it serves' })
+    child.kill('SIGTERM')
+    assert.deepEqual(await exited, [0, null])
+  })
+}
+
+test('what was not delivered is told at the end, and nobody says that everything was', async () => {
+  await using a = await openFakeInflux()
+  const config = await relayConfig({ outputs: [a.url] })
+  await using relay = await startRelayProcess({ config: config.toml })
+  await a.stop()
+  await relay.line(({ msg }) => msg.includes('is down'))
+  assert.equal((await relay.write('m v=1 1\n')).status, 503)
+  assert.equal((await relay.kill('SIGTERM')).code, 0)
+  const said = 'stopped; nothing is left to deliver; since the start: 1 write answered 503'
+  assert.equal(relay.logs.at(-1)?.msg, said)
 })
 
 test('SIGHUP, SIGPIPE, SIGUSR1 and SIGUSR2 change nothing', async () => {

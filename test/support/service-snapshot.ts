@@ -45,6 +45,7 @@ export function outputSnapshot(parts: Partial<OutputSnapshot> = {}): OutputSnaps
     holds: 1,
     heldWrites: 1,
     heldBytes: 300,
+    deadLetters: undefined,
     ...parts,
   }
 }
@@ -69,6 +70,7 @@ export function relaySnapshot(parts: Partial<RelaySnapshot> = {}): RelaySnapshot
       closing: 0,
     },
     disputedWrites: 1,
+    takesWrites: true,
     disk: undefined,
     logWrites: 2,
     logBytes: 4096,

@@ -8,8 +8,9 @@
 
 import { join } from 'node:path'
 import type { LogRecord } from '../../log/disk/record.ts'
+import { printable } from '../../std/printable.ts'
 import { type CommandIo, EXIT_OK } from '../io.ts'
-import { printable, quoted, redactedCredentials, redactedStatement } from './printable.ts'
+import { quoted, redactedCredentials, redactedStatement } from './printable.ts'
 import type { LogView } from './view-log.ts'
 
 export async function dump(

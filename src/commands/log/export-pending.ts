@@ -19,10 +19,11 @@ import type { LogRecord } from '../../log/disk/record.ts'
 import { DML, isOneLineEach, renderContext } from '../../outputs/file/file-import-form.ts'
 import { errorCode, RelayError } from '../../std/errors.ts'
 import { writeAll } from '../../std/files.ts'
+import { printable } from '../../std/printable.ts'
 import { renderBytes, renderCount } from '../../std/units.ts'
 import type { LinesWrite } from '../../write/write.ts'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK } from '../io.ts'
-import { printable, quoted, redactedStatement } from './printable.ts'
+import { quoted, redactedStatement } from './printable.ts'
 import type { LogView } from './view-log.ts'
 
 const NEWLINE = 0x0a

@@ -11,10 +11,11 @@
 
 import { createReadStream } from 'node:fs'
 import { errorText, RelayError } from '../../std/errors.ts'
+import { printable } from '../../std/printable.ts'
 import { renderBytes, renderCount } from '../../std/units.ts'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK } from '../io.ts'
 import { ImportParser, type ImportPiece } from './import-parser.ts'
-import { printable, quoted, redactedStatement } from './printable.ts'
+import { quoted, redactedStatement } from './printable.ts'
 
 /** Longest wait for the answer to one piece. */
 const ANSWER_MAX_MS = 60_000
@@ -150,19 +151,17 @@ function renderStop(
   const { why, options, server, sent } = stop
   const { fromPath } = options
   const where = `relay: stopped at line ${piece.firstLine} of ${fromPath}`
-  const goOn = `Go on with: relay log import ${fromPath} URL -from-line ${piece.firstLine}`
+  const goOn = `relay log import ${fromPath} URL -from-line`
   const before = `before it were sent ${renderSent(sent)}`
   if (piece.kind === 'unusable') return `${where}: ${why}; ${before}\n`
   if (piece.kind === 'statement') {
     const what = `${redactedStatement(piece.text)}: ${server.url.host} ${why}`
-    return `${where}: ${what}; ${before}. Without it: ${goOn.replace(/\d+$/, next(piece))}\n`
+    const behindIt = `${goOn} ${piece.firstLine + 1}`
+    return `${where}: ${what}; ${before}. To go on behind it: ${behindIt}\n`
   }
   const { firstLine, lastLine, database } = piece
   const what = `lines ${firstLine} to ${lastLine}, for database ${quoted(database)}`
   const partly = 'some of these may be stored, and to send them again changes nothing'
-  return `${where} (${what}): ${server.url.host} ${why}; ${before}; ${partly}. ${goOn}\n`
-}
-
-function next({ firstLine }: ImportPiece): string {
-  return String(firstLine + 1)
+  const next = `${before}; ${partly}. Go on with: ${goOn} ${firstLine}`
+  return `${where} (${what}): ${server.url.host} ${why}; ${next}\n`
 }

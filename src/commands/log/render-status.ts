@@ -2,8 +2,9 @@
 
 import type { FileTotal } from '../../log/disk/log-folder.ts'
 import type { OutputPlace } from '../../log/disk/owing.ts'
+import { printable } from '../../std/printable.ts'
 import { renderBytes, renderCount, renderWait } from '../../std/units.ts'
-import { printable, quoted } from './printable.ts'
+import { quoted } from './printable.ts'
 
 export interface OutputStatus {
   readonly output: string

@@ -3,6 +3,7 @@
 import { type OutputPlace, Owing } from '../../log/disk/owing.ts'
 import type { LogRecord } from '../../log/disk/record.ts'
 import { systemClock } from '../../std/clock.ts'
+import { printableJson } from '../../std/printable.ts'
 import { type CommandIo, EXIT_OK } from '../io.ts'
 import { type LogStatus, type OutputStatus, renderStatus } from './render-status.ts'
 import type { LogView } from './view-log.ts'
@@ -20,7 +21,7 @@ export async function status(
 
 /** Every key is there; what is not known is null. */
 function renderJson(report: LogStatus): string {
-  return JSON.stringify(report, (_, value: unknown) => value ?? null)
+  return printableJson(JSON.stringify(report, (_, value: unknown) => value ?? null))
 }
 
 async function surveyLog(view: LogView, nowMs: number): Promise<LogStatus> {

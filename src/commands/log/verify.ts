@@ -6,9 +6,9 @@
  */
 
 import { join } from 'node:path'
+import { printable } from '../../std/printable.ts'
 import { renderBytes, renderCount } from '../../std/units.ts'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK } from '../io.ts'
-import { printable } from './printable.ts'
 import { cursorFolder, type LogView } from './view-log.ts'
 
 export async function verify(view: LogView, io: CommandIo): Promise<number> {

@@ -12,11 +12,16 @@ import { nodeFileSystem } from '../../log/disk/file-system.ts'
 import { type LogFolder, listLogFolder } from '../../log/disk/log-folder.ts'
 import { type OutputPlace, placesOf } from '../../log/disk/owing.ts'
 import { type LogStep, readLog } from '../../log/disk/read-log.ts'
+import { isSegmentName } from '../../log/disk/segment-names.ts'
 import { systemClock } from '../../std/clock.ts'
+import { RelayError } from '../../std/errors.ts'
 import type { FoundLog } from './find-log.ts'
 
 const files = nodeFileSystem
 const clock = systemClock
+
+/** Beside segments: what a relay has made before its first write, and what is left of a log. */
+const OF_A_LOG: ReadonlySet<string> = new Set(['cursors', 'lock', 'quarantine'])
 
 export interface LogView {
   readonly found: FoundLog
@@ -32,9 +37,18 @@ export function cursorFolder(logFolder: string): string {
   return join(logFolder, 'cursors')
 }
 
-/** Rejects with RELAY_LOG_NEWER, or with the system's error. */
+/** An empty report would pass for a log that owes nothing. */
+async function checkThatItIsOne(folder: string): Promise<void> {
+  const names = (await files.list(folder)).map(({ name }) => name)
+  if (names.some((name) => isSegmentName(name) || OF_A_LOG.has(name))) return
+  const what = `there is no log in ${folder}: it has neither segments (*.seg) nor cursors`
+  throw new RelayError('RELAY_LOG_UNUSABLE', `${what}; name the log-dir of a relay`)
+}
+
+/** Rejects with RELAY_LOG_UNUSABLE, RELAY_LOG_NEWER, or with the system's error. */
 export async function viewLog(found: FoundLog): Promise<LogView> {
   const { folder, outputs } = found
+  await checkThatItIsOne(folder)
   const { cursors, notes } = await loadAllCursors(files, cursorFolder(folder))
   const listing = await listLogFolder({ files, folder, clock })
   const { segments } = listing

@@ -28,10 +28,11 @@ import { isSegmentName } from '../../log/disk/segment-names.ts'
 import type { Clock } from '../../std/clock.ts'
 import { errorCode, errorText } from '../../std/errors.ts'
 import { type Logger, withPrefix } from '../../std/logger.ts'
-import { LogThrottle } from '../../std/throttle.ts'
+import { LogThrottle, renderRepeats } from '../../std/throttle.ts'
 import { renderBytes, renderCount } from '../../std/units.ts'
 import { deadFolder } from './dead-folder.ts'
 import { type DeadLetter, letterContent, type StoredLetter } from './dead-letter.ts'
+import { type DeadLettersSnapshot, LetterBooks, type LetterRemoval } from './letter-books.ts'
 import { countLetters, type LetterCount, lettersOf } from './letters-of-log.ts'
 
 const FILE_BYTES = 16 * 1024 * 1024
@@ -53,17 +54,6 @@ export interface DeadLettersOptions {
   readonly isOwner: () => Promise<boolean>
   /** Small in tests, so that they reach rotation. */
   readonly fileBytes?: number
-}
-
-export interface DeadLettersSnapshot extends LetterCount {
-  /** Letters and lines of former runs are still being counted. */
-  readonly isCounting: boolean
-  /** On disk; removed letters take some until their file is through. */
-  readonly bytes: number
-  /** Over the bound, since opening. */
-  readonly droppedLetters: number
-  readonly droppedLines: number
-  readonly damagedBytes: number
 }
 
 export type AppendLetterResult = 'kept' | { readonly failed: unknown }
@@ -95,12 +85,8 @@ export class DeadLetters implements AsyncDisposable {
   #removedBelow: number
   /** Removals, one after the other; the first thing in it is the count. */
   #removing: Promise<unknown> = Promise.resolve()
-  #isCounting = false
   #isClosed = false
-  #letters = 0
-  #lines = 0
-  #droppedLetters = 0
-  #droppedLines = 0
+  readonly #books = new LetterBooks()
   readonly #dropThrottle: LogThrottle
 
   constructor(
@@ -119,12 +105,14 @@ export class DeadLetters implements AsyncDisposable {
     // Outputs that never refuse anything get no folder.
     if ((await this.#fileNames()).length === 0) return
     const log = await this.#openLog()
-    this.#isCounting = true
-    this.#removing = this.#countBelow(log, log.nextSequence).then((count) => {
-      this.#letters += count.letters
-      this.#lines += count.lines
-      this.#isCounting = false
-    }, this.#warn('cannot count them'))
+    this.#books.isCounting = true
+    const former = this.#countBelow(log, log.nextSequence)
+    this.#removing = former
+      .then(async (count) => {
+        this.#books.addFormer(count)
+        await this.#noteOldest(log)
+      })
+      .catch(this.#warn('cannot count them'))
   }
 
   /** Never rejects. Those that wait together go down with one sync. */
@@ -138,8 +126,7 @@ export class DeadLetters implements AsyncDisposable {
       if (appending === undefined) return { failed: new Error('it is larger than a record may be') }
       const result = await appending.result
       if (result.kind === 'failed') return { failed: result.error }
-      this.#letters++
-      this.#lines += letter.write.lineCount
+      this.#books.keep(letter.write.lineCount, letter.deadAtMs)
       if (this.#isOverBound(log)) this.#startDropping(log)
       return 'kept'
     } catch (error) {
@@ -159,25 +146,24 @@ export class DeadLetters implements AsyncDisposable {
    */
   async purge(beforeMs: number | undefined): Promise<Removal> {
     try {
-      return await this.removeBelow(await this.#firstDeadSince(beforeMs))
+      const below = await this.#firstDeadSince(beforeMs)
+      return await this.#enqueue(() => this.#remove(below, 'purged'))
     } catch (error) {
       return { failed: error }
     }
   }
 
-  /** Removes all letters with a smaller number. Never rejects. */
+  /** All letters with a smaller number are to be sent again: removes them. Never rejects. */
   removeBelow(number: number): Promise<Removal> {
-    return this.#enqueue(() => this.#remove(number))
+    return this.#enqueue(() => this.#remove(number, 'replayed'))
   }
 
   snapshot(): DeadLettersSnapshot {
+    const { clock, limitBytes } = this.#options
     return {
-      letters: this.#letters,
-      lines: this.#lines,
-      isCounting: this.#isCounting,
+      ...this.#books.snapshot(clock.wallMs()),
       bytes: this.#log?.bytes ?? 0,
-      droppedLetters: this.#droppedLetters,
-      droppedLines: this.#droppedLines,
+      limitBytes,
       damagedBytes: this.#log?.quarantine.damagedBytes ?? 0,
     }
   }
@@ -244,7 +230,18 @@ export class DeadLetters implements AsyncDisposable {
     return removal
   }
 
-  async #remove(number: number): Promise<LetterCount> {
+  /** Never rejects: what was removed before it is removed. */
+  async #noteOldest(log: SegmentLog): Promise<void> {
+    try {
+      for await (const letter of this.#lettersBelow(log, log.syncedBelow)) {
+        return this.#books.noteOldest(letter)
+      }
+    } catch (error) {
+      this.#warn('cannot tell how old the oldest is')(error)
+    }
+  }
+
+  async #remove(number: number, why: LetterRemoval): Promise<LetterCount> {
     const log = this.#log ?? (await this.#opening)
     const below = Math.min(number, log?.syncedBelow ?? 0)
     if (log === undefined || below <= this.#removedBelow) return { letters: 0, lines: 0 }
@@ -253,10 +250,12 @@ export class DeadLetters implements AsyncDisposable {
     const cursor = { output, doneBelow: below, done: [], files: [] }
     const saved = await this.#cursor.save(cursor)
     if (saved.kind === 'failed') throw saved.error
-    this.#forget(below, count)
+    this.#removedBelow = below
+    this.#books.remove(why, count)
     // The last file goes too, when there is nothing else in it: whoever purges wants it gone.
     if (log.nextSequence === below && !this.#isClosed) await this.#beginAnew(log)
     else await log.trimBelow(below)
+    if (log === this.#log) await this.#noteOldest(log)
     return count
   }
 
@@ -298,31 +297,27 @@ export class DeadLetters implements AsyncDisposable {
       const count = await this.#countBelow(log, below)
       await log.trimBelow(below)
       if (log.firstSequence < below) break // It cannot be deleted, which was said.
-      this.#forget(below, count)
+      this.#removedBelow = Math.max(this.#removedBelow, below)
+      this.#books.remove('dropped', count)
       sum.letters += count.letters
       sum.lines += count.lines
     }
-    this.#droppedLetters += sum.letters
-    this.#droppedLines += sum.lines
+    if (log === this.#log) await this.#noteOldest(log)
     if (sum.letters > 0) this.#tellDropped(sum)
     return sum
   }
 
   #tellDropped({ letters, lines }: LetterCount): void {
-    if (this.#dropThrottle.hit() === undefined) return
+    const suppressed = this.#dropThrottle.hit()
+    if (suppressed === undefined) return
     const { output, logger, limitBytes } = this.#options
     const bound = `dead letters: the bound of ${renderBytes(limitBytes)} is reached`
     const dropped = `${renderCount(letters, 'letter')} with ${renderCount(lines, 'line')}`
     logger.error(
       { output, letters, lines, limitBytes },
-      `output "${output}": ${bound}: dropped the oldest ${dropped}; replay or purge them`,
+      `output "${output}": ${bound}: dropped the oldest ${dropped}; replay or purge what is left` +
+        renderRepeats(suppressed),
     )
-  }
-
-  #forget(below: number, { letters, lines }: LetterCount): void {
-    this.#removedBelow = Math.max(this.#removedBelow, below)
-    this.#letters -= letters
-    this.#lines -= lines
   }
 
   /** Of the files with letters, oldest first. */

@@ -14,7 +14,9 @@ import { errorText } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
 import { LogThrottle } from '../../std/throttle.ts'
 import type { Outcome } from '../../write/outcome.ts'
+import { redacted } from '../../write/redact.ts'
 import type { DeadLetters } from './dead-letters.ts'
+import type { DeadLettersSnapshot } from './letter-books.ts'
 
 const PROBLEM_LOG_INTERVAL_MS = 60_000
 
@@ -41,13 +43,18 @@ export class LetterWriter {
   write(entry: Entry, { reply, lineCount, bodies }: DeadLettered): void {
     const { letters, clock, onKept } = this.#options
     const write = { ...entry.write, body: Buffer.concat(bodies), lineCount }
-    const { status, error: reason } = reply
+    const { status } = reply
+    const reason = redacted(reply.error, write.target.credentials)
     const letter = { write, sequence: entry.sequence, status, reason, tries: entry.begunCount }
     // Never rejects.
     void letters.append({ ...letter, deadAtMs: clock.wallMs() }).then((result) => {
       if (result === 'kept') onKept(entry)
       else this.#tell(result.failed)
     })
+  }
+
+  snapshot(): DeadLettersSnapshot {
+    return this.#options.letters.snapshot()
   }
 
   #tell(error: unknown): void {

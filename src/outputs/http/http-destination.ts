@@ -16,6 +16,7 @@ import type { HttpOutputConfig } from '../../config/config.ts'
 import { type Clock, sleep, type Timer } from '../../std/clock.ts'
 import { errorCode, errorText } from '../../std/errors.ts'
 import type { Memory } from '../../std/memory-budget.ts'
+import type { Credentials } from '../../write/write.ts'
 import {
   ANSWERED,
   type Batch,
@@ -27,6 +28,7 @@ import {
 } from '../destination.ts'
 import { type FailedExchange, type RunningExchange, startExchange } from './http-exchange.ts'
 import { HttpRequestRenderer } from './http-request.ts'
+import { ownSecrets, withoutSecrets } from './own-secrets.ts'
 import { judge } from './verdict.ts'
 
 const HTTP_CONNECTIONS_MAX = 64
@@ -60,6 +62,7 @@ class HttpDestination implements Destination {
   readonly #connection: Client.Options
   readonly #userAgent: string
   readonly #memory: Memory
+  readonly #ownSecrets: Credentials
   /** Connections that wait for the answer to a `/ping`. */
   readonly #probing = new Set<Client>()
 
@@ -69,6 +72,7 @@ class HttpDestination implements Destination {
     this.#clock = options.clock
     this.#userAgent = options.userAgent
     this.#memory = options.memory
+    this.#ownSecrets = ownSecrets(config)
     this.#renderer = new HttpRequestRenderer(config, options.userAgent)
     this.#connection = connectionOptions(config)
     this.#pool = new Pool(config.origin, {
@@ -101,12 +105,14 @@ class HttpDestination implements Destination {
     timer?.cancel()
     hanging?.abort()
     if (result.kind === 'failed') return unansweredVerdict(result)
-    return judge(result.answer, {
+    const verdict = judge(result.answer, {
       dialect: this.#config.dialect,
       kind: batch.writes[0]?.kind ?? 'lines',
       hasOwnCredentials: this.#config.credentials !== undefined,
       nowMs: this.#clock.wallMs(),
     })
+    if (verdict.kind === 'delivered') return verdict
+    return withoutSecrets(verdict, this.#ownSecrets, batch.target.credentials)
   }
 
   async #giveUpOnceServerLives(exchange: RunningExchange, ended: AbortSignal): Promise<void> {

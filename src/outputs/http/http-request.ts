@@ -135,7 +135,7 @@ function retentionPolicyQuery(target: WriteTarget): string[] {
   return target.retentionPolicy === '' ? [] : [`rp=${encodeURIComponent(target.retentionPolicy)}`]
 }
 
-function ownAuthorization(credentials: OutputCredentials): string {
+export function ownAuthorization(credentials: OutputCredentials): string {
   // The bytes of UTF-8, as Go sends them: a header's text stands for bytes.
   if (credentials.kind === 'token')
     return `Token ${Buffer.from(credentials.token).toString('latin1')}`

@@ -20,7 +20,7 @@ import { rescaleToNanoseconds } from '../../line-protocol/rescale.ts'
 import type { Clock } from '../../std/clock.ts'
 import { errorCode } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
-import { LogThrottle } from '../../std/throttle.ts'
+import { LogThrottle, renderRepeats } from '../../std/throttle.ts'
 import { renderCount } from '../../std/units.ts'
 import type { DropReason } from '../../write/outcome.ts'
 import { refusedReply } from '../../write/reply.ts'
@@ -160,7 +160,7 @@ class LinkedDestination implements Destination {
     const lines = tooLong.reduce((sum, each) => sum + each.lineCount, 0)
     const text =
       `output "${config.name}": ${renderCount(lines, 'line')} longer than the mtu of ` +
-      `${config.mtu} bytes: dropped; the lines beside went out${repeats(suppressed)}`
+      `${config.mtu} bytes: dropped; the lines beside went out${renderRepeats(suppressed)}`
     logger.warn({ output: config.name, lines, mtu: config.mtu, suppressed }, text)
   }
 
@@ -171,13 +171,9 @@ class LinkedDestination implements Destination {
     const cause = errorCode(error) || error.message
     const text =
       `output "${config.name}": the system does not send a datagram of ${bytes} bytes ` +
-      `(${cause}); its lines are dropped${repeats(suppressed)}`
+      `(${cause}); its lines are dropped${renderRepeats(suppressed)}`
     logger.warn({ output: config.name, cause, bytes, suppressed }, text)
   }
-}
-
-function repeats(suppressed: number): string {
-  return suppressed === 0 ? '' : ` (${suppressed} times more since the last such line)`
 }
 
 function notReady(why: string): Verdict {

@@ -19,7 +19,7 @@
 import type { Clock, Timer } from '../../std/clock.ts'
 import { errorCode, errorText } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
-import { LogThrottle } from '../../std/throttle.ts'
+import { LogThrottle, renderRepeats } from '../../std/throttle.ts'
 import { type HostAddress, knownAddresses, type ResolveHost } from './udp-host.ts'
 import { connectUdpSocket, type UdpSocket } from './udp-socket.ts'
 
@@ -236,7 +236,8 @@ export class UdpLink implements AsyncDisposable {
     const { name, logger } = this.#options
     const suppressed = this.#lookupLog.hit()
     if (suppressed === undefined) return
-    const text = `output "${name}": ${why}; sending goes on to ${this.#address}`
+    const next = `sending goes on to ${this.#address}${renderRepeats(suppressed)}`
+    const text = `output "${name}": ${why}; ${next}`
     logger.warn({ output: name, address: this.#address, suppressed }, text)
   }
 

@@ -18,6 +18,7 @@ import {
   readBodies,
 } from '../../support/dead-letter-fixture.ts'
 import { keepingLogger, LOG_FOLDER } from '../../support/disk-log-fixture.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
 import { SimulatedFileSystem } from '../../support/simulated-file-system.ts'
 import { temporaryFolder } from '../../support/temporary-folder.ts'
 
@@ -222,13 +223,13 @@ test('over the bound the oldest files go, counted and logged; the newest letters
     await dead.removeBelow(0)
     assert(dead.snapshot().bytes <= bounds.limitBytes + bounds.fileBytes)
   }
-  const { letters, lines: lineCount, droppedLetters, droppedLines } = dead.snapshot()
+  const { letters, lines: lineCount, removed } = dead.snapshot()
   const bodies = await bodiesOf(dead)
   assert(bodies.length >= 3 && bodies.length < 30, `${bodies.length} letters`)
   assert.equal(bodies.at(-1), 'm v=59 1\n')
   assert.deepEqual(
-    [letters, lineCount, droppedLetters, droppedLines],
-    [bodies.length, bodies.length, 60 - bodies.length, 60 - bodies.length],
+    [letters, lineCount, removed.dropped],
+    [bodies.length, bodies.length, { letters: 60 - bodies.length, lines: 60 - bodies.length }],
   )
   assert.match(
     lines.join('\n'),
@@ -266,6 +267,37 @@ test('letters of former runs are counted, and their numbers not used again', asy
   assert.deepEqual([letters, lines, isCounting], [10, 13, false])
   const numbers = (await lettersOf(dead)).map(({ number }) => number)
   assert.deepEqual(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+})
+
+test('the age is that of the oldest letter, and what is removed is counted by who removed it', async () => {
+  const files = new SimulatedFileSystem()
+  const clock = new ManualClock()
+  const bornAt = (ageMs: number) => ({ deadAtMs: clock.wallMs() - ageMs })
+  const none = { letters: 0, lines: 0 }
+  {
+    await using dead = await openTestDeadLetters(files, { clock })
+    assert.equal(dead.snapshot().oldestAgeMs, 0)
+    for (const ageMs of [9000, 8000, 7000, 6000]) {
+      await dead.append(deadLetter('m v=1 1\n', bornAt(ageMs)))
+    }
+    assert.equal(dead.snapshot().oldestAgeMs, 9000)
+    await dead.removeBelow(2)
+    assert.equal(dead.snapshot().oldestAgeMs, 8000)
+    await dead.purge(clock.wallMs() - 7500)
+    assert.equal(dead.snapshot().oldestAgeMs, 7000)
+    const one = { letters: 1, lines: 1 }
+    assert.deepEqual(dead.snapshot().removed, { dropped: none, replayed: one, purged: one })
+  }
+  await using dead = await openTestDeadLetters(files, { clock })
+  await dead.append(deadLetter('m v=1 1\n', bornAt(0)))
+  await dead.removeBelow(0) // Waits for the count of former runs.
+  const { letters, oldestAgeMs, removed, limitBytes } = dead.snapshot()
+  assert.deepEqual([letters, oldestAgeMs, limitBytes], [3, 7000, 1_000_000])
+  assert.deepEqual(removed, { dropped: none, replayed: none, purged: none })
+  await dead.purge(undefined)
+  assert.equal(dead.snapshot().oldestAgeMs, 0)
+  await dead.append(deadLetter('m v=1 1\n', bornAt(500)))
+  assert.equal(dead.snapshot().oldestAgeMs, 500)
 })
 
 test('purge removes all, files included, and stays done over restarts', async () => {

@@ -1,0 +1,57 @@
+/**
+ * The last words of a stop: what was not delivered of what was sent here. Pure.
+ *
+ * "Everything was delivered" is said only where that is so: of each write that came, and at each
+ * output.
+ */
+
+import type { ServiceSnapshot } from '../admin/snapshot.ts'
+import { renderCount } from '../std/units.ts'
+
+/** @param hasLeftover something is still owed, which was told before */
+export function renderStopped(service: ServiceSnapshot, hasLeftover: boolean): string {
+  const losses = lossesOf(service)
+  if (losses.length > 0) {
+    const rest = hasLeftover ? '' : '; nothing is left to deliver'
+    return `stopped${rest}; since the start: ${losses.join(', ')}`
+  }
+  return hasLeftover ? 'stopped' : 'stopped; everything was delivered'
+}
+
+function lossesOf({ relays, listeners }: ServiceSnapshot): readonly string[] {
+  const outputs = relays.flatMap((relay) => relay.outputs)
+  const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0)
+  const refusedBy = (kind: 'http' | 'udp') => {
+    const refused = relays.filter((relay) => relay.kind === kind)
+    return sum(refused.flatMap(({ refusedWrites }) => Object.values(refusedWrites)))
+  }
+  const ofListeners = (...names: readonly string[]) => {
+    return sum(listeners.flatMap(({ counters }) => names.map((name) => counters[name] ?? 0)))
+  }
+  const ofOutcome = (kind: keyof (typeof outputs)[number]['outcomeLines']) => {
+    return sum(outputs.map(({ outcomeLines }) => outcomeLines[kind]))
+  }
+  const ofDatagrams = listeners.filter(({ counters }) => 'receivedDatagrams' in counters)
+  const badLines = sum(ofDatagrams.map(({ counters }) => counters['refusedLines'] ?? 0))
+  const unavailable =
+    refusedBy('http') + ofListeners('rateLimitedRequests', 'memoryFullRequests', 'tooManyRequests')
+  // What the stop itself has dropped, and what was lost with the log, was told of by output.
+  const dropped = sum(
+    outputs.map(({ droppedLines: { shutdown, 'log-lost': lost, ...others } }) => {
+      return sum(Object.values(others))
+    }),
+  )
+  return [
+    [unavailable, 'write', 'answered 503'],
+    [refusedBy('udp'), 'datagram', 'not taken'],
+    // Of an HTTP relay their clients were told.
+    [badLines, 'bad line', 'of datagrams dropped'],
+    [ofListeners('systemDroppedDatagrams'), 'datagram', 'dropped by the system'],
+    [ofOutcome('withdrawn'), 'line', 'answered 503 and taken back from outputs'],
+    [ofOutcome('refused'), 'line', 'refused by outputs'],
+    [ofOutcome('dead-lettered'), 'line', 'kept as dead letters'],
+    [dropped, 'line', 'missed by outputs'],
+  ].flatMap(([count, noun, what]) => {
+    return Number(count) === 0 ? [] : [`${renderCount(Number(count), String(noun))} ${what}`]
+  })
+}
