@@ -36,7 +36,7 @@ const MEMORY_WAIT_MS = 100
 export class CatchUp {
   readonly #options: CatchUpOptions
   /** What was read and is not settled yet. */
-  readonly #window: MemoryLog
+  readonly window: MemoryLog
   readonly #ahead: ReadAhead
   /** Present while behind. */
   #reader: StoredReader | undefined
@@ -61,7 +61,7 @@ export class CatchUp {
   constructor(options: CatchUpOptions) {
     const { clock, memory } = options
     this.#options = options
-    this.#window = new MemoryLog({ memory, clock })
+    this.window = new MemoryLog({ memory, clock })
     this.#ahead = new ReadAhead(options)
   }
 
@@ -125,11 +125,6 @@ export class CatchUp {
     this.#fallBehind(this.#options.stored.done.below)
   }
 
-  /** What was read and is not settled yet. */
-  get loaded(): readonly Entry[] {
-    return this.#window.entries()
-  }
-
   /** The output is through with the record, or there is none: its cursor may pass it. */
   noteDone(sequence: number): void {
     const { done, statements } = this.#options.stored
@@ -141,7 +136,7 @@ export class CatchUp {
   /** An entry was settled. @returns whether it was one that was read from the disk */
   noteSettled(entry: Entry): boolean {
     if (!this.#options.stored.done.has(entry.sequence)) this.#settled.add(entry.sequence)
-    if (entry.isFromDisk) this.#window.release(entry)
+    if (entry.isFromDisk) this.window.release(entry)
     this.#fill()
     return entry.isFromDisk
   }
@@ -165,7 +160,7 @@ export class CatchUp {
       if (stored.statements.has(entry.sequence)) nowhereElse.push(entry)
       else from = Math.min(from ?? entry.sequence, entry.sequence)
       this.#offeredThrough = Math.max(this.#offeredThrough, entry.sequence)
-      if (entry.isFromDisk) this.#window.release(entry)
+      if (entry.isFromDisk) this.window.release(entry)
       else onUnloaded(entry)
     })
     for (const { sequence, write } of nowhereElse) this.#load(sequence, write, false)
@@ -194,8 +189,7 @@ export class CatchUp {
 
   #fill(): void {
     const reader = this.#reader
-    if (reader === undefined || this.#isReading || this.#isClosed || this.#ahead.isFull) return
-    if (this.#timer !== undefined) return
+    if (!reader || this.#timer || this.#isReading || this.#isClosed || this.#ahead.isFull) return
     this.#isReading = true
     void this.#readOn(reader) // Never rejects, but for a bug of ours, which must end the process.
   }
@@ -270,8 +264,8 @@ export class CatchUp {
   /** @param isNew it is in no count yet */
   #load(sequence: number, write: Write, isNew: boolean): void {
     const { backlog, wake } = this.#options
-    const entry = this.#window.appendStored(write, sequence)
-    const log = this.#window.stream(write.target.database)
+    const entry = this.window.appendStored(write, sequence)
+    const log = this.window.stream(write.target.database)
     wake(isNew ? backlog.offer(entry, log) : backlog.load(entry, log))
   }
 
@@ -280,8 +274,8 @@ export class CatchUp {
     const { done, firstOwnSequence } = stored
     // What has not been read by now is not there: no record was ever given these numbers, or it is
     // gone. Left open, they would keep all that follows from being trimmed.
-    const goneThrough = Math.max(this.#offeredThrough, firstOwnSequence - 1)
-    if (goneThrough >= this.#nextSequence) done.addRange(this.#nextSequence, goneThrough)
+    const gone = Math.max(this.#offeredThrough, firstOwnSequence - 1)
+    if (gone >= this.#nextSequence) done.addRange(this.#nextSequence, gone)
     this.#reader = undefined
     backlog.dropUnreadable()
   }
@@ -294,15 +288,14 @@ export class CatchUp {
   #isGivenUp(record: StoredRecord): boolean {
     const { done, isDoneElsewhere } = this.#options.stored
     const { sequence, write } = record
-    if (sequence >= this.#giveUpBelow || write === undefined || done.has(sequence)) return false
-    if (!this.#isItsOwn(record)) return false
-    return !this.#isOnItsWay(sequence, write) && isDoneElsewhere(sequence)
+    if (sequence >= this.#giveUpBelow || !write || !this.#isItsOwn(record)) return false
+    return !done.has(sequence) && !this.#isOnItsWay(sequence, write) && isDoneElsewhere(sequence)
   }
 
   /** It was taken before it could be given back: it is being sent, or on hold, or settled. */
   #isOnItsWay(sequence: number, { target }: Write): boolean {
-    if (this.#settled.has(sequence)) return true
-    return this.#options.backlog.streamOf(target.database)?.hasTaken(sequence) === true
+    const stream = this.#options.backlog.streamOf(target.database)
+    return this.#settled.has(sequence) || stream?.hasTaken(sequence) === true
   }
 
   async #giveUp(records: readonly StoredRecord[]): Promise<void> {
@@ -317,16 +310,16 @@ export class CatchUp {
         stored.statements.add(sequence, write)
         stored.done.add(sequence)
         this.#load(sequence, write, isNew)
-      } else backlog.giveUpUnloaded(this.#window.appendStored(write, sequence), isNew)
+      } else backlog.giveUpUnloaded(this.window.appendStored(write, sequence), isNew)
     }
   }
 
   /** Of an earlier process, and read for the first time: it is in no count yet. */
   #isNew(sequence: number): boolean {
-    const isNew = sequence < this.#options.stored.firstOwnSequence
-    if (!isNew || sequence <= this.#acceptedThrough) return false
-    this.#acceptedThrough = sequence
-    return true
+    const { firstOwnSequence } = this.#options.stored
+    const isNew = sequence < firstOwnSequence && sequence > this.#acceptedThrough
+    if (isNew) this.#acceptedThrough = sequence
+    return isNew
   }
 
   #retryLater(error: unknown): void {

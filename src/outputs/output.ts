@@ -216,7 +216,7 @@ export class Output implements AsyncDisposable {
   }
 
   /** With a log on disk: what it has read from there, and who can give back memory. */
-  get memoryHolder(): Pick<CatchUp, 'yieldableBytes' | 'yieldMemory' | 'loaded'> | undefined {
+  get memoryHolder(): Pick<CatchUp, 'yieldableBytes' | 'yieldMemory' | 'window'> | undefined {
     return this.#catchUp
   }
 

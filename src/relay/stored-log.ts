@@ -30,7 +30,7 @@ export function storedLogOf(disk: DiskLog, outputIndex: number): StoredLog {
 export function connect(disk: DiskLog, memory: MemoryLog, outputs: readonly Output[]): void {
   disk.onGiveUp = (index, below) => outputs[index]?.giveUpBelow(below)
   disk.remembered = () => {
-    const loaded = outputs.flatMap(({ memoryHolder }) => memoryHolder?.loaded ?? [])
+    const loaded = outputs.flatMap(({ memoryHolder }) => memoryHolder?.window.entries() ?? [])
     return [...memory.entries(), ...loaded]
   }
 }

@@ -9,6 +9,7 @@ import { ImportParser, type ImportPiece } from '../../src/commands/log/import-pa
 import { runLogCommand } from '../../src/commands/log/run-log-command.ts'
 import { parseArguments } from '../../src/commands/parse-arguments.ts'
 import { lockFolder } from '../../src/log/disk/folder-lock.ts'
+import { readOwner } from '../../src/log/disk/lock-file.ts'
 import { systemClock } from '../../src/std/clock.ts'
 import { capturedIo } from '../support/captured-io.ts'
 import { silentLogger } from '../support/disk-log-fixture.ts'
@@ -304,9 +305,9 @@ test('adopt gives the new output the place of the old one, and nothing else chan
   assert.deepEqual(Object.keys(await cursorsOf(log)), ['a.cursor', 'b.cursor'])
   assert.deepEqual(
     (await readdir(log.folder)).filter((name) => !name.endsWith('.seg')),
-    ['cursors'],
-    'the lock is given back',
+    ['cursors', 'lock'],
   )
+  assert.equal((await readOwner(log.folder))?.released, true, 'the lock is given back')
   const status = await relayLog(['status', '-config', log.configPath])
   assert.match(status.out, /\n {2}b +2 +2 +16 B/)
   assert.doesNotMatch(status.out, /"old"/)
