@@ -132,11 +132,14 @@ async function stop(service: Service, logger: Logger): Promise<boolean> {
 
 function tellLeftover(left: Leftover, logger: Logger): void {
   const { relay, output, lines, writes, unreadWrites, isKept, lostWrites } = left
-  const fields = { relay, output, lines, writes, unreadWrites, lostWrites }
+  const fields = { relay, output, lines, writes, unreadWrites }
   const who = `relay "${relay}": output "${output}"`
   if (lostWrites > 0) {
     const amount = renderCount(lostWrites, 'write')
-    logger.error(fields, `${who} will not get ${amount}: lost with files of the log on disk`)
+    logger.error(
+      { ...fields, lostWrites },
+      `${who} will not get ${amount}: lost with files of the log on disk`,
+    )
   }
   const amounts = [
     ...(writes === 0 ? [] : [`${renderCount(lines, 'line')} in ${renderCount(writes, 'write')}`]),

@@ -136,9 +136,11 @@ export class Segment {
 
   /** Its name leads to it, and nothing of it was cut off. Rejects with the system's error. */
   async isAtItsPath(): Promise<boolean> {
-    const end = this.#roomEnd // First: it may grow meanwhile.
+    const before = this.#roomEnd
     const found = await this.#files.look(this.#path)
-    return found?.identity === this.#identity && found.bytes >= end
+    // It may have grown since the first look at it, and closing cuts the room off.
+    const roomEnd = Math.min(before, this.#roomEnd)
+    return found?.identity === this.#identity && found.bytes >= roomEnd
   }
 
   /**
@@ -148,6 +150,7 @@ export class Segment {
    * after that it is as good as any write whose fate its client does not know.
    */
   async close(): Promise<void> {
+    this.#roomEnd = this.#end
     await Promise.allSettled([this.file.truncate(this.#end)])
     await Promise.allSettled([this.file.close()])
   }
