@@ -9,7 +9,7 @@
  * accepting first, then answers what is in flight with `Connection: close`, then ends idle
  * connections; what is left at the deadline is cut.
  *
- * Limits: http-limits.ts. Never logs a URL or a header: credentials are in both.
+ * Limits: http-limits.ts. Never logs a query string or a header: credentials are in both.
  */
 
 import { once } from 'node:events'
@@ -35,6 +35,7 @@ import { createHttpServer, TIMEOUT_ANSWER } from './http-server.ts'
 import { WriteIntake } from './http-write-intake.ts'
 import { WriteLane } from './http-write-lane.ts'
 import { WritePlans } from './http-write-plans.ts'
+import { RefusalLog } from './refusal-log.ts'
 import { readCertificate } from './tls.ts'
 
 export interface HttpListenerOptions {
@@ -76,6 +77,7 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
   const limits = { ...HTTP_LIMITS, ...options.limits }
   const requestsInFlight = new HttpRequestsInFlight()
   const counters = newHttpCounters()
+  const refusals = new RefusalLog(options)
   const failure = Promise.withResolvers<never>()
   const version = config.influxdbVersion
   const responder = new HttpResponder({
@@ -83,11 +85,15 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
     clock: options.clock,
     requestsInFlight,
     counters,
+    refusals,
     lingerMs: limits.lingerMs,
   })
   const { maxConnections, rateLimit, defaultRetentionPolicy, unsignedIntegers } = config
   const { stampClock } = options
-  const shared = { ...options, limits, requestsInFlight, counters, onBug: failure.reject }
+  const shared = {
+    ...{ ...options, limits, requestsInFlight, counters, refusals },
+    onBug: failure.reject,
+  }
   const plans = new WritePlans({ defaultRetentionPolicy, unsignedIntegers, stampClock })
   const intake = new WriteIntake(shared)
   const parts = { ...shared, responder, plans, intake }
@@ -103,6 +109,7 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
     requestsInFlight,
     counters,
     responder,
+    refusals,
     writes,
     fastLane,
   }

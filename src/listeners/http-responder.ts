@@ -11,6 +11,7 @@ import { errorCode } from '../std/errors.ts'
 import type { HttpAnswer } from './dialects/v1.ts'
 import type { HttpCounters } from './http-counters.ts'
 import type { HttpRequestsInFlight } from './http-requests-in-flight.ts'
+import type { RefusalLog } from './refusal-log.ts'
 import { firstHeader } from './request-headers.ts'
 import { RequestIds } from './request-id.ts'
 
@@ -19,6 +20,7 @@ export interface HttpResponderOptions {
   readonly clock: Clock
   readonly requestsInFlight: HttpRequestsInFlight
   readonly counters: HttpCounters
+  readonly refusals: RefusalLog
   readonly lingerMs: number
 }
 
@@ -111,6 +113,7 @@ export class HttpResponder {
     if (this.#options.requestsInFlight.isLastOn(response.req.socket))
       headers.push('Connection', 'close')
     this.#count(status)
+    this.#options.refusals.noteAnswer(response.req, answer)
     writeHead(response, status, headers)
   }
 

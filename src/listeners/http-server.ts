@@ -19,6 +19,7 @@ import type { HttpLimits } from './http-limits.ts'
 import type { HttpRequestsInFlight } from './http-requests-in-flight.ts'
 import type { HttpResponder } from './http-responder.ts'
 import type { WriteLane } from './http-write-lane.ts'
+import type { RefusalLog } from './refusal-log.ts'
 import { type HeadRefusal, headRefusal } from './request-head.ts'
 import type { ListenerCertificate } from './tls.ts'
 
@@ -33,6 +34,7 @@ export interface HttpServerOptions {
   readonly requestsInFlight: HttpRequestsInFlight
   readonly counters: HttpCounters
   readonly responder: HttpResponder
+  readonly refusals: RefusalLog
   readonly writes: WriteLane
   /** Stands in front of node's parser; `undefined`: nothing does. */
   readonly fastLane: FastLane | undefined
@@ -41,7 +43,7 @@ export interface HttpServerOptions {
 /** @param route takes every request but `POST /write` */
 export function createHttpServer(options: HttpServerOptions, route: RequestHandler): Server {
   const { limits, certificate, maxConnections, counters, writes, requestsInFlight } = options
-  const { fastLane } = options
+  const { fastLane, refusals } = options
   const serverOptions = {
     keepAlive: true, // Of TCP: finds out about clients that have vanished.
     noDelay: true,
@@ -66,18 +68,19 @@ export function createHttpServer(options: HttpServerOptions, route: RequestHandl
 
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const refusal = headRefusal(request)
-    if (refusal !== undefined) refuseRequest(response, refusal, counters)
+    if (refusal !== undefined) refuseRequest(response, refusal, options)
     else if (isWrite(request)) writes.handle(request, response)
     else route(request, response)
   })
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     const refusal = headRefusal(request)
-    if (refusal !== undefined) return refuseRequest(response, refusal, counters)
+    if (refusal !== undefined) return refuseRequest(response, refusal, options)
     if (isWrite(request)) return writes.handle(request, response, true)
     response.writeContinue()
     route(request, response)
   })
-  server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    refusals.noteAnswer(request, { status: 417, headers: [], body: 'Expect is not understood' })
     response.writeHead(417, ['Connection', 'close', 'Content-Length', '0'])
     response.end()
   })
@@ -103,10 +106,11 @@ function isWrite({ method, url = '' }: IncomingMessage): boolean {
 function refuseRequest(
   response: ServerResponse,
   refusal: HeadRefusal,
-  counters: HttpCounters,
+  { counters, refusals }: HttpServerOptions,
 ): void {
   counters.malformedRequests++
   const { status, text } = refusal
+  refusals.noteAnswer(response.req, { status, headers: [], body: text })
   const headers = ['Content-Type', 'text/plain; charset=utf-8', 'Connection', 'close']
   response.writeHead(status, [...headers, 'Content-Length', String(text.length)])
   response.end(text)
@@ -117,7 +121,7 @@ function refuseRequest(
  * connection.
  */
 function refuseBytes(error: Error, socket: Duplex, options: HttpServerOptions): void {
-  const { counters, requestsInFlight, version } = options
+  const { counters, refusals, requestsInFlight, version } = options
   if (!socket.writable || errorCode(error) === 'ECONNRESET') return void socket.destroy()
   counters.malformedRequests++
   // An earlier request of this connection is still being answered; these bytes must not pass for
@@ -125,7 +129,11 @@ function refuseBytes(error: Error, socket: Duplex, options: HttpServerOptions): 
   if (isSocket(socket) && requestsInFlight.isAnsweringOn(socket))
     return requestsInFlight.condemn(socket)
   if (isSocket(socket) && refuseBody(error, socket, options)) return
-  socket.end(renderRefusal(error, version), () => socket.destroy())
+  const refusal = renderRefusal(error, version)
+  const [head = ''] = refusal.split('\r\n', 1)
+  const status = Number(head.split(' ')[1])
+  if (isSocket(socket)) refusals.noteBytes(status, `${head} (${errorCode(error)})`, socket)
+  socket.end(refusal, () => socket.destroy())
 }
 
 /** What is wrong within a body, as Go's reader of bodies says it to InfluxDB's handler. */

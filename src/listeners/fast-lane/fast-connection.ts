@@ -32,6 +32,7 @@ import type { HttpLimits } from '../http-limits.ts'
 import type { HttpRequestsInFlight } from '../http-requests-in-flight.ts'
 import type { WriteIntake } from '../http-write-intake.ts'
 import { MEMORY_FULL } from '../http-write-refusals.ts'
+import { FIRST_REFUSAL, type RefusalLog } from '../refusal-log.ts'
 import type { FastAnswers } from './fast-answers.ts'
 import { FastRequest } from './fast-request.ts'
 import { IncomingBody } from './incoming-body.ts'
@@ -53,6 +54,7 @@ export interface FastParts {
   readonly requestsInFlight: HttpRequestsInFlight
   readonly intake: WriteIntake
   readonly answers: FastAnswers
+  readonly refusals: RefusalLog
   /** @returns `undefined` when the request is not for this lane */
   readonly headOf: (text: string) => PlannedHead | undefined
   /** The connection, with nothing read that it does not still have, is node's from here. */
@@ -130,13 +132,17 @@ export class FastConnection {
 
   /** Writes what can be answered, in the order in which it was asked. */
   readonly #flush = (): void => {
-    const { answers, requestsInFlight } = this.#parts
+    const { answers, refusals, requestsInFlight } = this.#parts
     let text = ''
     for (let first = this.#owed[0]; first?.reply !== undefined; first = this.#owed[0]) {
       this.#owed.shift()
       requestsInFlight.fast--
       const isLast = first.head.isLast || (this.#owed.length === 0 && this.#isToEnd)
       if (isLast) this.#isLeaving = true
+      // Made only when it is needed: what describes a refusal costs as much as a small answer.
+      if (first.reply.status >= FIRST_REFUSAL) {
+        refusals.noteWrite(first.plan.target, first.reply, this.#socket)
+      }
       const answer = answers.of(first.reply, first.head.format, isLast)
       if (typeof answer === 'string') text += answer
       else {
@@ -277,8 +283,9 @@ export class FastConnection {
   }
 
   #timeOut(): void {
-    const { counters, requestsInFlight, timeoutAnswer } = this.#parts
+    const { counters, refusals, requestsInFlight, timeoutAnswer } = this.#parts
     counters.malformedRequests++
+    refusals.noteBytes(408, 'Request Timeout', this.#socket)
     if (this.#incoming !== undefined) requestsInFlight.fast--
     this.#forgetBody()
     this.#isBodyCut = true

@@ -21,6 +21,7 @@ import type { HttpLimits } from '../http-limits.ts'
 import type { HttpRequestsInFlight } from '../http-requests-in-flight.ts'
 import type { WriteIntake } from '../http-write-intake.ts'
 import type { WritePlans } from '../http-write-plans.ts'
+import type { RefusalLog } from '../refusal-log.ts'
 import { FastAnswers } from './fast-answers.ts'
 import { FastConnection, type FastParts } from './fast-connection.ts'
 import { type PlannedHead, PlannedHeads } from './planned-heads.ts'
@@ -31,6 +32,7 @@ export interface FastLaneOptions {
   readonly clock: Clock
   readonly limits: HttpLimits
   readonly counters: HttpCounters
+  readonly refusals: RefusalLog
   readonly requestsInFlight: HttpRequestsInFlight
   readonly plans: WritePlans
   readonly intake: WriteIntake
