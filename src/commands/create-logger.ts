@@ -10,6 +10,7 @@ import type { LogFormat, LogLevel } from '../config/config.ts'
 import { systemClock } from '../std/clock.ts'
 import type { Logger } from '../std/logger.ts'
 import { printableJson } from '../std/printable.ts'
+import { renderCount } from '../std/units.ts'
 import { LogSink } from './log-sink.ts'
 import { renderTextLine } from './text-log-line.ts'
 
@@ -66,6 +67,7 @@ function textRenderer(isTerminal: boolean): (line: string) => string {
 
 function droppedLine(count: number): string {
   const time = new Date(systemClock.wallMs()).toISOString()
-  const msg = `${count} log lines were dropped: whoever reads the log did not keep up`
+  const lines = renderCount(count, 'log line')
+  const msg = `${lines} dropped: the log could not be written, or its reader did not keep up`
   return `${JSON.stringify({ level: 'warn', time, droppedLines: count, msg })}\n`
 }

@@ -16,6 +16,7 @@ import type { Precision } from '../line-protocol/precision.ts'
 import { type ScannedLines, type ScanOptions, scanLines } from '../line-protocol/scan.ts'
 import type { UdpEndpoint, UdpSocket } from '../outputs/udp/udp-socket.ts'
 import { bindUdpSocket } from '../outputs/udp/udp-socket.ts'
+import { refusalText, type WriteRefusal } from '../relay/admission.ts'
 import type { Relay } from '../relay/relay.ts'
 import { type Clock, sleep, type Timer } from '../std/clock.ts'
 import { errorText } from '../std/errors.ts'
@@ -99,6 +100,7 @@ class DatagramListener implements UdpListener {
   readonly #scanOptions: ScanOptions
   readonly #refusedLog: LogThrottle
   readonly #errorLog: LogThrottle
+  readonly #notTakenLog: LogThrottle
   readonly #end = Promise.withResolvers<void>()
   readonly #closing = new AbortController()
   #socket: UdpSocket | undefined
@@ -125,6 +127,7 @@ class DatagramListener implements UdpListener {
     })
     this.#refusedLog = new LogThrottle(clock, LOG_INTERVAL_MS)
     this.#errorLog = new LogThrottle(clock, LOG_INTERVAL_MS)
+    this.#notTakenLog = new LogThrottle(clock, LOG_INTERVAL_MS)
     this.closed = this.#end.promise
     // Whoever runs the listener looks at `closed`; until he does, a rejection must not end the
     // process.
@@ -180,7 +183,17 @@ class DatagramListener implements UdpListener {
     }
     counters.receivedLines += lineCount
     const receivedAtMs = clock.wallMs()
-    relay.offer({ kind: 'lines', target: this.#target, body, lineCount, receivedAtMs })
+    const write = { kind: 'lines', target: this.#target, body, lineCount, receivedAtMs } as const
+    const refusal = relay.offer(write)
+    if (refusal !== undefined) this.#noteNotTaken(refusal, lineCount)
+  }
+
+  /** Nobody but the operator can be told. */
+  #noteNotTaken(refusal: WriteRefusal, lines: number): void {
+    const suppressed = this.#notTakenLog.hit()
+    if (suppressed === undefined) return
+    const text = `lost a datagram of ${renderCount(lines, 'line')}: ${refusalText(refusal)}`
+    this.#options.logger.warn({ refusal, lines, suppressed }, text + renderRepeats(suppressed))
   }
 
   #noteRefused({ refusedCount: lineCount, errors }: ScannedLines): void {

@@ -34,6 +34,11 @@ const TEXTS = {
 /** Why a write was answered 503 before it was appended. */
 export type WriteRefusal = keyof typeof TEXTS
 
+/** For people. */
+export function refusalText(refusal: WriteRefusal): string {
+  return TEXTS[refusal]
+}
+
 export function refusalReply(refusal: WriteRefusal): Reply {
   return unavailableReply(`unable to write points: ${TEXTS[refusal]}`, RETRY_AFTER_S)
 }

@@ -171,9 +171,9 @@ export class Relay implements AsyncDisposable {
    * As `accept`, for a listener that has nobody to answer. Over a bound the write is refused and
    * counted.
    */
-  offer(write: Write): void {
+  offer(write: Write): WriteRefusal | undefined {
     const entry = this.#append(write)
-    if (typeof entry === 'string') this.#noteRefusal(entry, write)
+    return typeof entry === 'string' ? this.#noteRefusal(entry, write) : undefined
   }
 
   /**
@@ -296,9 +296,10 @@ export class Relay implements AsyncDisposable {
     return Promise.resolve(refusalReply(refusal))
   }
 
-  #noteRefusal(refusal: WriteRefusal, write: Write): void {
+  #noteRefusal(refusal: WriteRefusal, write: Write): WriteRefusal {
     this.#refusedWrites[refusal]++
     this.memory.waste(entryBytes(write))
+    return refusal
   }
 
   #refused(index: number, entry: Entry, reply: Reply): void {

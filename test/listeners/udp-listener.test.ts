@@ -39,7 +39,11 @@ async function openListener(
     ...{ precision: 'ns', readBufferBytes: 0, database: 'udp', retentionPolicy: 'rp' },
     ...change,
   }
-  const relay = { offer: (write: Write) => writes.push(write), memory: new MemoryBudget(1e6) }
+  const offer = (write: Write) => {
+    writes.push(write)
+    return undefined
+  }
+  const relay = { offer, memory: new MemoryBudget(1e6) }
   const stampClock = new RisingClock(clock, { look: () => 0 })
   const listener = await openUdpListener({ config, relay, stampClock, clock, logger, ...options })
   t.after(() => listener[Symbol.asyncDispose]())
@@ -101,6 +105,15 @@ test('a relay of seconds stamps in seconds', async (t) => {
   const send = await openSender(t)
   await send(listener.address.port, 'a v=1\n')
   assert.deepEqual(await bodies(1), ['a v=1 1700000000\n'])
+})
+
+test('a datagram that the relay has no room for is told of as lost', async (t) => {
+  const relay = { offer: () => 'backlog-full' as const, memory: new MemoryBudget(1e6) }
+  const { listener, log } = await openListener(t, {}, { relay })
+  const send = await openSender(t)
+  await send(listener.address.port, 'a v=1 1\nb v=1 1\n')
+  const [line = ''] = await log.atLeast(1)
+  assert.equal(line, "lost a datagram of 2 lines: an output's backlog is full (buffer-size-mb)")
 })
 
 test('a bad line is dropped alone and counted, and a flood of them is one log line', async (t) => {

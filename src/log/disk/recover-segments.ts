@@ -180,7 +180,10 @@ function reportMissing(logger: Logger, segments: readonly FoundSegment[]): numbe
     .filter((first) => first > 0 && !firsts.has(first))
   for (const first of missing) {
     const name = segmentName(first)
-    logger.error({ file: name }, `log: segment ${name} is missing; its writes are lost to outputs`)
+    logger.error(
+      { file: name },
+      `log: segment ${name} is missing: what outputs were owed of it is lost`,
+    )
   }
   return missing.length
 }

@@ -23,7 +23,7 @@ import type { FileKeeper, FileMark } from '../../log/file-extent.ts'
 import type { Clock } from '../../std/clock.ts'
 import { errorCode, errorText, RelayError } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
-import { LogThrottle } from '../../std/throttle.ts'
+import { LogThrottle, renderRepeats } from '../../std/throttle.ts'
 import { renderBytes } from '../../std/units.ts'
 import { refusedReply } from '../../write/reply.ts'
 import type { LinesWrite } from '../../write/write.ts'
@@ -271,7 +271,7 @@ class FileDestination implements Destination {
     const { name, path } = this.#options.config
     const fields = { output: name, path, cause: errorCode(error), suppressed }
     const text = `output "${name}": ${path} cannot be renamed, it goes on growing: `
-    this.#options.logger.error(fields, text + errorText(error))
+    this.#options.logger.error(fields, text + errorText(error) + renderRepeats(suppressed))
   }
 
   /** Takes over what stands in a file that has just been opened. */
