@@ -73,19 +73,36 @@ function passMessage(relays: readonly RelaySnapshot[]): string {
     const of = relays.length === 1 ? '' : ` of relay ${JSON.stringify(relay.name)}`
     return relay.outputs.flatMap(({ isUp, name }) => (isUp ? [] : [JSON.stringify(name) + of]))
   })
-  const closed = relays.filter(({ takesWrites }) => !takesWrites)
-  const readiness =
-    closed.length === 0
-      ? 'ready for writes'
-      : `relay ${namesOf(closed)} answers writes 503 until enough outputs are up and up to date`
+  const readiness = readinessOf(relays)
   if (down.length === 0) return `${readiness}; ${renderCount(outputs.length, 'output')} up`
   return `${readiness}; ${down.length} of ${outputs.length} outputs down: ${down.join(', ')}`
 }
 
+/** Health is of the outputs; whether a write is taken depends on `ack` and on the disk as well. */
+function readinessOf(relays: readonly RelaySnapshot[]): string {
+  const failing = relays.filter(hasFailingDisk)
+  const closed = relays.filter((relay) => !relay.takesWrites && !failing.includes(relay))
+  const answers = (closed: readonly RelaySnapshot[]) =>
+    `relay ${namesOf(closed)} answers writes 503`
+  const texts = [
+    ...(failing.length === 0
+      ? []
+      : [`${answers(failing)} while its log on disk cannot be written`]),
+    ...(closed.length === 0
+      ? []
+      : [`${answers(closed)} until enough outputs are up and up to date`]),
+  ]
+  return texts.length === 0 ? 'ready for writes' : texts.join('; ')
+}
+
+function hasFailingDisk({ disk }: RelaySnapshot): boolean {
+  return disk?.isFailing === true
+}
+
 function failMessage(failing: readonly RelaySnapshot[]): string {
   // With a log on disk they may be taken all the same.
-  const closed = failing.filter(({ takesWrites }) => !takesWrites)
-  const kept = failing.filter(({ takesWrites }) => takesWrites)
+  const closed = failing.filter((relay) => !relay.takesWrites || hasFailingDisk(relay))
+  const kept = failing.filter((relay) => !closed.includes(relay))
   const texts = [
     ...(closed.length === 0 ? [] : [`${atRelays(closed)}; writes are answered 503`]),
     ...(kept.length === 0 ? [] : [`${atRelays(kept)}; writes are kept in its log on disk`]),

@@ -49,15 +49,15 @@ export async function run(
   logger.info({ ...io.version, config: configPath }, what)
   for (const warning of warnings) logger.warn({}, warning)
   if (simdProblem !== '') logger.debug({}, `lines are checked without SIMD: ${simdProblem}`)
-  // A stop that is asked for while the service opens is carried out as soon as it is open, and at
-  // the latest after `shutdown-timeout`: a folder on a network may never answer.
-  // At the third signal without its last words: somebody holds standard output.
   let isEnding = false
   const exitNow = () => {
+    // At the third signal without its last words: somebody holds standard output.
     if (isEnding) process.exit(EXIT_CUT_SHORT)
     isEnding = true
     void flush().then(() => process.exit(EXIT_CUT_SHORT)) // Never rejects.
   }
+  // A stop that is asked for while the service opens is carried out as soon as it is open, and at
+  // the latest after `shutdown-timeout`: a folder on a network may never answer.
   using signals = watchStopSignals(logger, exitNow)
   try {
     return await serve(config, { io, logger, flush, signals, onReady })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { renderServiceHealth } from '../../src/admin/health.ts'
+import type { OutputSnapshot } from '../../src/outputs/output-snapshot.ts'
 import type { RelaySnapshot } from '../../src/relay/relay-snapshot.ts'
 import { outputSnapshot, relaySnapshot, serviceSnapshot } from '../support/service-snapshot.ts'
 
@@ -85,6 +86,20 @@ test('failing health names the relays that answer 503, and those that keep what 
   const open = 'no output is up at relay "kept"; writes are kept in its log on disk'
   assert.equal(failing(kept), open)
   assert.equal(failing(kept, dark), `${closed}; ${open}`)
+})
+
+test('a relay whose log on disk cannot be written is not called ready, nor said to keep anything', () => {
+  const said = (output: OutputSnapshot) => {
+    const disk = {
+      ...{ bytes: 1, limitBytes: 2, segments: 1, syncedGroups: 0, damagedBytes: 0, tornBytes: 0 },
+      ...{ isFailing: true, isGone: true, lostWrites: new Map(), orphans: [] },
+    }
+    const parts = { name: 'x', outputs: [output], disk }
+    return renderServiceHealth(serviceSnapshot({ relays: [relaySnapshot(parts)] })).body.message
+  }
+  const what = 'relay "x" answers writes 503 while its log on disk cannot be written'
+  assert.equal(said(UP), `${what}; 1 output up`)
+  assert.equal(said(DOWN), 'no output is up at relay "x"; writes are answered 503')
 })
 
 test('a relay that needs more outputs than are up is not called ready', () => {
