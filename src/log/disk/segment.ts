@@ -22,7 +22,7 @@
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { type FileSystem, type LogFile, writeWhole } from './file-system.ts'
+import { type FileLook, type FileSystem, type LogFile, writeWhole } from './file-system.ts'
 import { lostError } from './lost-error.ts'
 import { type RecordSeal, recordSeal } from './record.ts'
 import { encodeSegmentHeader, type SegmentHeader } from './segment-header.ts'
@@ -137,8 +137,12 @@ export class Segment {
   /** Its name leads to it, and nothing of it was cut off. Rejects with the system's error. */
   async isAtItsPath(): Promise<boolean> {
     const end = this.#roomEnd // First: it may grow meanwhile.
-    const found = await this.#files.look(this.#path)
-    return found?.identity === this.#identity && found.bytes >= end
+    return this.#isWhole(await this.#files.look(this.#path), end)
+  }
+
+  /** The same, right after a sync (`lookAtOnce`). Throws the system's error. */
+  isAtItsPathNow(): boolean {
+    return this.#isWhole(this.#files.lookAtOnce(this.#path), this.#roomEnd)
   }
 
   /**
@@ -155,6 +159,10 @@ export class Segment {
   /** Closes a file that was lost, and is nobody's to cut. Never rejects. */
   async abandon(): Promise<void> {
     await Promise.allSettled([this.file.close()])
+  }
+
+  #isWhole(found: FileLook | undefined, bytes: number): boolean {
+    return found?.identity === this.#identity && found.bytes >= bytes
   }
 
   /** What makes the file longer would hide that it was cut: zeros in the place of records. */
