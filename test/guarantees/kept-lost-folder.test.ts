@@ -205,7 +205,7 @@ for (const [name, { lose, giveBack }] of Object.entries(WAYS)) {
       }
       await writers[Symbol.asyncDispose]()
       acknowledged = writers.acknowledged
-      assert(relay.logs.some(({ level, msg }) => level === 'error' && msg.startsWith('log: ')))
+      assert(relay.logs.some(({ level, msg }) => level === 'error' && msg.includes(': log: ')))
       assert.equal(await failing(adminUrl), 0)
       const { code } = await relay.kill('SIGTERM')
       assert.equal(code, 0, relay.output)
