@@ -40,7 +40,7 @@ import { readCertificate } from './tls.ts'
 
 export interface HttpListenerOptions {
   readonly config: HttpRelayConfig
-  readonly relay: Pick<Relay, 'accept'>
+  readonly relay: Pick<Relay, 'accept' | 'ask'>
   /** Asked by `/health`; must not take longer than `healthTimeoutMs`. */
   readonly health: () => Promise<RelayHealth> | RelayHealth
   readonly memory: Memory

@@ -4,7 +4,8 @@
  *     body → gzip → scanner → relay → answer
  *
  * Checks come in InfluxDB's order. What needs no database is decided here; only lines that InfluxDB
- * accepts go on.
+ * accepts go on. Where there are none, an output is asked about database and credentials all the
+ * same, because InfluxDB looks at these first.
  *
  * Promise: bodies of one connection go to the relay in the order in which they came, though large
  * gzip bodies are unpacked on other threads. What comes behind one waits as it came, packed, and
@@ -54,7 +55,7 @@ interface ScannedBody {
 
 export interface WriteIntakeOptions {
   readonly config: HttpRelayConfig
-  readonly relay: Pick<Relay, 'accept'>
+  readonly relay: Pick<Relay, 'accept' | 'ask'>
   readonly memory: Memory
   readonly clock: Clock
   readonly counters: HttpCounters
@@ -132,10 +133,10 @@ export class WriteIntake {
       case 'unpacked':
         return this.#scan(write, result.body, packed)
       case 'broken':
-        return this.#answerAtOnce(write, refusedReply(400, result.error), packed)
+        return this.#answerAfterAsking(write, refusedReply(400, result.error), packed)
       case 'too-large':
         counters.tooLargeRequests++
-        return this.#answerAtOnce(write, TOO_LARGE, packed)
+        return this.#answerAfterAsking(write, TOO_LARGE, packed)
       case 'memory-full':
         counters.memoryFullRequests++
         return this.#answerAtOnce(write, MEMORY_FULL, packed)
@@ -172,7 +173,7 @@ export class WriteIntake {
     const asPacked = mayForward && lines === body ? packed : undefined
     if (packed !== asPacked) memory.waste(packed?.length ?? 0)
     if (lines !== body) memory.waste(body.length)
-    if (ownReply !== undefined) return this.#answerAtOnce(write, ownReply, lines)
+    if (ownReply !== undefined) return this.#answerAfterAsking(write, ownReply, lines)
     const { target } = plan
     const receivedAtMs = clock.wallMs()
     const kind = 'lines'
@@ -182,6 +183,13 @@ export class WriteIntake {
       const isPartial = refusedCount > 0 && reply.status === 204
       write.answer(isPartial ? partialReply(errors) : reply)
     }, onBug)
+  }
+
+  /** As `#answerAtOnce`, with the answer that is ours unless an output's comes before it. */
+  #answerAfterAsking(write: WriteRequest, own: Reply, leftOver: Buffer): undefined {
+    const { memory, relay, onBug } = this.#options
+    memory.waste(leftOver.length)
+    relay.ask(write.plan.target).then((theirs) => write.answer(firstOf(theirs, own)), onBug)
   }
 
   /** @param leftOver what is there of its body, and goes no further */
@@ -201,6 +209,16 @@ function replyOf(scanned: ScannedLines, plan: WritePlan): Reply | undefined {
   if ((lineCount === 0 && refusedCount > 0) || hasUnstorable) return refusedReply(400, errors)
   if (plan.hasInvalidConsistency) return INVALID_CONSISTENCY
   return lineCount === 0 ? STORED : undefined
+}
+
+/**
+ * InfluxDB's order: credentials and database (4xx), the body, the retention policy (500).
+ *
+ * @param theirs what an output refuses, if anything
+ */
+function firstOf(theirs: Reply | undefined, own: Reply): Reply {
+  if (theirs === undefined) return own
+  return theirs.status < 500 || own === STORED ? theirs : own
 }
 
 /** Nothing was dropped in InfluxDB's sense: what did not parse was no point. */

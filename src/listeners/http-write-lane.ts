@@ -42,7 +42,7 @@ import { contentLength, firstHeader } from './request-headers.ts'
 /** What the lanes of one listener share. */
 export interface LaneOptions {
   readonly config: HttpRelayConfig
-  readonly relay: Pick<Relay, 'accept'>
+  readonly relay: Pick<Relay, 'accept' | 'ask'>
   readonly memory: Memory
   readonly clock: Clock
   readonly limits: HttpLimits

@@ -116,6 +116,12 @@ export interface Destination extends AsyncDisposable {
    * nobody to ask.
    */
   probe(): Promise<ProbeResult>
+  /**
+   * Sends a write without lines, which stores nothing, to hear what is said of the target and of
+   * its credentials. Takes no connection from `send`. Never rejects; given up at `signal`. Absent
+   * where there is nobody to ask.
+   */
+  ask?(target: WriteTarget, signal: AbortSignal): Promise<Verdict>
   /** Of a destination that writes to a file, with a log on disk: where that ends. */
   readonly mark?: FileMark | undefined
 }

@@ -86,6 +86,12 @@ export class Holds {
     return this.#bytes
   }
 
+  /** Whether anything of the database is on hold. */
+  isOn(database: string): boolean {
+    for (const { target } of this.#holds.values()) if (target.database === database) return true
+    return false
+  }
+
   /** The oldest entry of every hold. */
   *oldest(): Generator<Entry> {
     for (const { parts, probe } of this.#holds.values()) {

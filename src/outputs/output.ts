@@ -15,7 +15,7 @@ import type { Logger } from '../std/logger.ts'
 import type { Memory } from '../std/memory-budget.ts'
 import type { Outcome } from '../write/outcome.ts'
 import type { Reply } from '../write/reply.ts'
-import type { Write } from '../write/write.ts'
+import type { Write, WriteTarget } from '../write/write.ts'
 import { Backlog } from './backlog.ts'
 import { CatchUp } from './catch-up.ts'
 import type { DeadLetters } from './dead/dead-letters.ts'
@@ -29,6 +29,7 @@ import { OutputLog } from './output-log.ts'
 import type { OutputSnapshot } from './output-snapshot.ts'
 import type { Group, Taken } from './part.ts'
 import { PoisonTrials } from './poison.ts'
+import { Questions } from './questions.ts'
 import { defaultWindowBytes } from './read-ahead.ts'
 import { Refusals } from './refusals.ts'
 import { Setbacks } from './setbacks.ts'
@@ -65,6 +66,7 @@ export class Output implements AsyncDisposable {
   readonly #health: OutputHealth
   readonly #holds: Holds
   readonly #drain: Drain
+  readonly #questions: Questions
   readonly #catchUp: CatchUp | undefined
   readonly #letters: LetterWriter | undefined
   #isClosed = false
@@ -92,12 +94,7 @@ export class Output implements AsyncDisposable {
         return { pendingWrites, pendingBytes: backlog.bytesToCatchUp + bytes }
       },
       onUp: () => this.#drain.wakeAll(),
-      onDown: () => {
-        this.#drain.noteDown()
-        if (bufferBytes === 0) backlog.dropUntaken()
-        events.onDown()
-        this.#onRest?.()
-      },
+      onDown: () => this.#wentDown(events),
       onTrial: () => this.#drain.wakeOne(),
     })
     // Of what was read from the disk no client waits for a word, and no other output.
@@ -139,6 +136,7 @@ export class Output implements AsyncDisposable {
     this.#backlog = backlog
     this.#health = health
     this.#holds = holds
+    this.#questions = new Questions(destination, clock)
   }
 
   /** Up and at the tail: its word on a write to this database can be waited for. */
@@ -151,6 +149,20 @@ export class Output implements AsyncDisposable {
     if (this.#health.isBehind) return false
     const stream = this.#backlog.streamOf(database)
     return stream === undefined || !stream.isBehind || stream.awaitsSuccessor()
+  }
+
+  /**
+   * Whether it can say what a write there would be told. Not where filters pick its lines, because
+   * it need not have every database then, nor while it waits for one that another output has.
+   */
+  canBeAsked({ database }: WriteTarget): boolean {
+    if (!this.#questions.canBeAnswered || this.config.filters.length > 0) return false
+    return this.canVote(database) && !this.#holds.isOn(database)
+  }
+
+  /** @see Questions.ask */
+  ask(target: WriteTarget, limitMs: number): Promise<Reply | undefined> {
+    return this.#questions.ask(target, limitMs)
   }
 
   /**
@@ -295,6 +307,13 @@ export class Output implements AsyncDisposable {
     if (this.#catchUp !== undefined) return // What is pending stays owed, on the disk.
     this.#holds.abandon((stream, part) => this.#backlog.abandonPart(stream, part))
     this.#backlog.abandon()
+  }
+
+  #wentDown(events: OutputEvents): void {
+    this.#drain.noteDown()
+    if (this.config.bufferBytes === 0) this.#backlog.dropUntaken()
+    events.onDown()
+    this.#onRest?.()
   }
 
   #settled(entry: Entry, outcome: Outcome, events: OutputEvents): void {

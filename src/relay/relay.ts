@@ -29,7 +29,7 @@ import {
 import { Ballot } from '../write/ballot.ts'
 import type { Outcome } from '../write/outcome.ts'
 import type { Reply } from '../write/reply.ts'
-import type { Write } from '../write/write.ts'
+import type { Write, WriteTarget } from '../write/write.ts'
 import { isWaitBearable, noRefusedWrites, refusalReply, type WriteRefusal } from './admission.ts'
 import { DeadLetterDesk } from './dead-letter-desk.ts'
 import { Disputes } from './disputes.ts'
@@ -59,21 +59,6 @@ export interface RelayOptions {
   readonly deadLetters?: readonly DeadLetters[]
   /** Of each output, with a log on disk. Small in tests, so that they fall behind. */
   readonly windowBytes?: number
-}
-
-/** Opens the destinations in order; gives all back when one of them fails to open. */
-export async function openRelay(options: RelayOptions): Promise<Relay> {
-  await using opened = new AsyncDisposableStack()
-  if (options.disk !== undefined) opened.use(options.disk)
-  for (const letters of options.deadLetters ?? []) opened.use(letters)
-  const destinations: Destination[] = []
-  for (const [index, output] of options.config.outputs.entries()) {
-    const place = options.disk?.placeOf(index)
-    destinations.push(opened.use(await options.openDestination(output, place)))
-    place?.begin(destinations[index]?.mark)
-  }
-  opened.move() // From here they are the relay's to close.
-  return new Relay(options, destinations)
 }
 
 export class Relay implements AsyncDisposable {
@@ -158,6 +143,16 @@ export class Relay implements AsyncDisposable {
     return new Promise((reply) =>
       this.#ballots.open({ entry, ballot, reply, isKept, afterwards: [] }),
     )
+  }
+
+  /**
+   * Asks about a request that holds nothing to store: of the first output that would have a say in
+   * a write there. `undefined` when it does not refuse the target, and whenever that may heal.
+   */
+  async ask(target: WriteTarget): Promise<Reply | undefined> {
+    if (this.#isClosing) return undefined
+    const output = this.#outputs.find((each) => each.canBeAsked(target))
+    return await output?.ask(target, this.#config.ackTimeoutMs)
   }
 
   /** Whether the outputs, as they are now, let new writes in; datagrams always are. */

@@ -34,6 +34,15 @@ const CASES: readonly Case[] = [
   { what: 'an empty database', path: '/write?db=', body: 'm v=1 1' },
   { what: 'an unknown database', path: '/write?db=nowhere', body: 'm v=1 1' },
   { what: 'an unknown retention policy', path: '/write?db=db&rp=nope', body: 'm v=1 1' },
+  { what: 'no lines, an unknown database', path: '/write?db=nowhere', body: '' },
+  { what: 'comments, an unknown database', path: '/write?db=nowhere', body: '# nothing\n\n' },
+  { what: 'no lines, an unknown retention policy', path: '/write?db=db&rp=nope', body: '' },
+  { what: 'comments, an unknown retention policy', path: '/write?db=db&rp=nope', body: '#\n' },
+  { what: 'only bad lines, an unknown database', path: '/write?db=nowhere', body: 'm\nm v=' },
+  { what: 'only bad lines, an unknown policy', path: '/write?db=db&rp=nope', body: 'm\nm v=' },
+  { what: 'no gzip, an unknown database', path: '/write?db=nowhere', headers: GZIP, body: 'm v=1' },
+  { what: 'bad consistency, no database', path: '/write?db=nowhere&consistency=x', body: 'm v=1' },
+  { what: 'bad consistency, no policy', path: '/write?db=db&rp=nope&consistency=x', body: '' },
   { what: 'missing fields', path: '/write?db=db', body: 'm' },
   { what: 'markup in an error', path: '/write?db=db', body: '<a>&"b"' },
   { what: 'a partial write', path: '/write?db=db', body: 'm v=1 3\nm v=\nm v=2 4' },
@@ -106,6 +115,31 @@ test('status, headers and error texts are those of InfluxDB', async (t) => {
     expectedPoints,
   )
   assert.deepEqual(await a.points('db'), await b.points('db'))
+})
+
+test('credentials and database come before the lines, also where there are none', async (t) => {
+  if (!requireInfluxd(t)) return
+  const [model, a, b] = await Promise.all(
+    Array.from({ length: 3 }, () => openInfluxd(t, { auth: true })),
+  )
+  assert(model && a && b)
+  for (const server of [model, a, b]) {
+    await server.createDatabase('db')
+    await server.query("CREATE USER stranger WITH PASSWORD 'pw'")
+  }
+  const config = await relayConfig({ outputs: [a.url, b.url], http: 'ack = "all"' })
+  await using relay = await startRelayProcess({ config: config.toml })
+  const users = ['', '&u=stranger&p=pw', '&u=stranger&p=wrong', '&u=admin&p=adminpw']
+  for (const user of users) {
+    for (const database of ['db', 'nowhere']) {
+      for (const body of ['', '# nothing\n', 'm', 'm v=1 1']) {
+        const each = { what: '', path: `/write?db=${database}${user}`, body }
+        const expected = comparable(await send(model.url, each))
+        const actual = comparable(await send(relay.url, each))
+        assert.deepEqual(actual, expected, JSON.stringify(each))
+      }
+    }
+  }
 })
 
 async function send(

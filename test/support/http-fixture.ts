@@ -92,6 +92,7 @@ export async function openTestListener(options: TestListenerOptions = {}): Promi
         acceptOptions.push(options)
         return await accept(write)
       },
+      ask: async () => undefined,
     },
     health: options.health ?? (() => ({ isReady: true, outputs: [] })),
     memory,

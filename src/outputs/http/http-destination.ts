@@ -7,6 +7,7 @@
  * lives and this request does not.
  *
  * Limits: HTTP_CONNECTIONS_MAX connections, one request on each; more streams wait for a free one.
+ * Questions have QUESTIONS_MAX of their own, so that one that hangs holds up no write.
  *
  * Not here: when to try again (drain.ts), what an answer means (verdict.ts).
  */
@@ -16,7 +17,7 @@ import type { HttpOutputConfig } from '../../config/config.ts'
 import { type Clock, sleep, type Timer } from '../../std/clock.ts'
 import { errorCode, errorText } from '../../std/errors.ts'
 import type { Memory } from '../../std/memory-budget.ts'
-import type { Credentials } from '../../write/write.ts'
+import type { Credentials, Write, WriteTarget } from '../../write/write.ts'
 import {
   ANSWERED,
   type Batch,
@@ -26,7 +27,13 @@ import {
   type SendEvents,
   type Verdict,
 } from '../destination.ts'
-import { type FailedExchange, type RunningExchange, startExchange } from './http-exchange.ts'
+import { QUESTIONS_MAX } from '../questions.ts'
+import {
+  type Exchange,
+  type FailedExchange,
+  type RunningExchange,
+  startExchange,
+} from './http-exchange.ts'
 import { HttpRequestRenderer } from './http-request.ts'
 import { ownSecrets, withoutSecrets } from './own-secrets.ts'
 import { judge } from './verdict.ts'
@@ -59,6 +66,7 @@ class HttpDestination implements Destination {
   readonly #clock: Clock
   readonly #renderer: HttpRequestRenderer
   readonly #pool: Pool
+  readonly #questions: Pool
   readonly #connection: Client.Options
   readonly #userAgent: string
   readonly #memory: Memory
@@ -75,11 +83,9 @@ class HttpDestination implements Destination {
     this.#ownSecrets = ownSecrets(config)
     this.#renderer = new HttpRequestRenderer(config, options.userAgent)
     this.#connection = connectionOptions(config)
-    this.#pool = new Pool(config.origin, {
-      ...this.#connection,
-      connections: HTTP_CONNECTIONS_MAX,
-      clientTtl: CONNECTION_TTL_MS,
-    })
+    const pooled = { ...this.#connection, clientTtl: CONNECTION_TTL_MS }
+    this.#pool = new Pool(config.origin, { ...pooled, connections: HTTP_CONNECTIONS_MAX })
+    this.#questions = new Pool(config.origin, { ...pooled, connections: QUESTIONS_MAX })
   }
 
   async send(batch: Batch, events: SendEvents): Promise<Verdict> {
@@ -104,15 +110,28 @@ class HttpDestination implements Destination {
     this.#memory.giveBack(copiedBytes)
     timer?.cancel()
     hanging?.abort()
+    return this.#verdictOn(result, batch.writes[0]?.kind ?? 'lines', batch.target)
+  }
+
+  async ask(target: WriteTarget, signal: AbortSignal): Promise<Verdict> {
+    const exchange = startExchange(this.#questions, this.#renderer.renderQuestion(target))
+    const giveUp = () => exchange.abort()
+    signal.addEventListener('abort', giveUp)
+    const result = await exchange.done
+    signal.removeEventListener('abort', giveUp)
+    return this.#verdictOn(result, 'lines', target)
+  }
+
+  #verdictOn(result: Exchange, kind: Write['kind'], { credentials }: WriteTarget): Verdict {
     if (result.kind === 'failed') return unansweredVerdict(result)
     const verdict = judge(result.answer, {
       dialect: this.#config.dialect,
-      kind: batch.writes[0]?.kind ?? 'lines',
+      kind,
       hasOwnCredentials: this.#config.credentials !== undefined,
       nowMs: this.#clock.wallMs(),
     })
     if (verdict.kind === 'delivered') return verdict
-    return withoutSecrets(verdict, this.#ownSecrets, batch.target.credentials)
+    return withoutSecrets(verdict, this.#ownSecrets, credentials)
   }
 
   async #giveUpOnceServerLives(exchange: RunningExchange, ended: AbortSignal): Promise<void> {
@@ -141,7 +160,8 @@ class HttpDestination implements Destination {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.#pool, ...this.#probing].map((each) => each.destroy()))
+    const all = [this.#pool, this.#questions, ...this.#probing]
+    await Promise.all(all.map((each) => each.destroy()))
   }
 }
 

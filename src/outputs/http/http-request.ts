@@ -53,6 +53,11 @@ export class HttpRequestRenderer {
     }
   }
 
+  /** A write without lines. */
+  renderQuestion(target: WriteTarget): ExchangeRequest {
+    return { method: 'POST', ...this.#targetParts(target), body: [] }
+  }
+
   async #renderLines(batch: Batch): Promise<BatchRequest> {
     const { path, headers } = this.#targetParts(batch.target)
     if (this.#config.gzip && batch.bytes >= GZIP_MIN_BYTES) {

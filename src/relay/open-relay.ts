@@ -1,0 +1,21 @@
+/**
+ * A relay and the destinations of its outputs, opened together: all of them, or nothing stays open.
+ */
+
+import type { Destination } from '../outputs/destination.ts'
+import { Relay, type RelayOptions } from './relay.ts'
+
+/** Opens the destinations in order; gives all back when one of them fails to open. */
+export async function openRelay(options: RelayOptions): Promise<Relay> {
+  await using opened = new AsyncDisposableStack()
+  if (options.disk !== undefined) opened.use(options.disk)
+  for (const letters of options.deadLetters ?? []) opened.use(letters)
+  const destinations: Destination[] = []
+  for (const [index, output] of options.config.outputs.entries()) {
+    const place = options.disk?.placeOf(index)
+    destinations.push(opened.use(await options.openDestination(output, place)))
+    place?.begin(destinations[index]?.mark)
+  }
+  opened.move() // From here they are the relay's to close.
+  return new Relay(options, destinations)
+}
