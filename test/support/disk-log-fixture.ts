@@ -19,7 +19,9 @@ export const LOG_FOLDER = '/log'
 export async function simulatedLock(): Promise<FolderLock> {
   return {
     state: 'ours',
+    isFresh: true,
     isOwner: async () => true,
+    isOwnerNow: () => true,
     retake: async () => '',
     async [Symbol.asyncDispose]() {},
   }

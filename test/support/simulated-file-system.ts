@@ -140,6 +140,10 @@ export class SimulatedFileSystem implements FileSystem {
   async makeSubfolder(): Promise<void> {}
 
   async look(path: string): Promise<{ identity: string; bytes: number } | undefined> {
+    return this.lookAtOnce(path)
+  }
+
+  lookAtOnce(path: string): { identity: string; bytes: number } | undefined {
     const file = this.#names.get(path)
     if (file === undefined) return undefined
     return { identity: String(file), bytes: this.#contents.get(file)?.length ?? 0 }

@@ -9,7 +9,7 @@
  * they hold credentials.
  */
 
-import { type BigIntStats, constants } from 'node:fs'
+import { type BigIntStats, constants, statSync } from 'node:fs'
 import { open, readdir, rename, stat, statfs, unlink } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { errorCode } from '../../std/errors.ts'
@@ -61,6 +61,11 @@ export interface FileSystem {
   makeSubfolder(path: string): Promise<void>
   /** @returns `undefined` when there is nothing */
   look(path: string): Promise<FileLook | undefined>
+  /**
+   * The same, and nothing else goes on meanwhile: some microseconds, where `look` takes a tenth of
+   * a millisecond. Only right after the file system has answered: one that hangs would hold all up.
+   */
+  lookAtOnce(path: string): FileLook | undefined
   /** By name, rising. */
   list(folder: string): Promise<readonly FolderEntry[]>
   /** Of the file system that the folder is on. */
@@ -114,12 +119,15 @@ export const nodeFileSystem: FileSystem = {
   },
   async look(path) {
     try {
-      const stats = await stat(path, { bigint: true })
-      return { identity: identityOf(stats), bytes: Number(stats.size) }
+      return lookOf(await stat(path, { bigint: true }))
     } catch (error) {
       if (['ENOENT', 'ENOTDIR'].includes(errorCode(error))) return undefined
       throw error
     }
+  },
+  lookAtOnce(path) {
+    const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
+    return stats && lookOf(stats)
   },
   async list(folder) {
     const entries = await readdir(folder, { withFileTypes: true })
@@ -141,6 +149,10 @@ async function syncFolder(folder: string): Promise<void> {
   } finally {
     await handle.close()
   }
+}
+
+function lookOf(stats: BigIntStats): FileLook {
+  return { identity: identityOf(stats), bytes: Number(stats.size) }
 }
 
 /**

@@ -55,6 +55,10 @@ export interface FolderLock extends AsyncDisposable {
   readonly state: LockState
   /** Whether the folder is at its path, and ours. Never rejects. */
   isOwner(): Promise<boolean>
+  /** The same, right after its file system has answered; false = `isOwner` has to be asked. */
+  isOwnerNow(): boolean
+  /** Seen to be ours so short a time ago that nobody can have taken it over since. */
+  readonly isFresh: boolean
   /**
    * Takes the folder that is at the path now, after the one that was locked has gone.
    *
@@ -113,6 +117,14 @@ class HeldLock implements FolderLock {
 
   async isOwner(): Promise<boolean> {
     return (await this.#heartbeat?.isOwner()) === true
+  }
+
+  isOwnerNow(): boolean {
+    return this.#heartbeat?.isOwnerNow() === true
+  }
+
+  get isFresh(): boolean {
+    return this.#heartbeat?.isFresh === true
   }
 
   /** @param gone processes that have left their sockets behind */

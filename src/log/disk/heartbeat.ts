@@ -19,10 +19,12 @@ import { constants } from 'node:fs'
 import { type FileHandle, link, open, rename, stat, unlink } from 'node:fs/promises'
 import type { Clock, Timer } from '../../std/clock.ts'
 import { errorCode } from '../../std/errors.ts'
-import { identityOf, NO_ROOM } from './file-system.ts'
+import { identityOf, NO_ROOM, nodeFileSystem } from './file-system.ts'
 import { lockPath, newLockPath, type Owner, readOwner, writeOwner } from './lock-file.ts'
 
 export const BEAT_EVERY_MS = 1_000
+/** Longer than from beat to beat, and shorter than anybody watches (folder-lock.ts). */
+const FRESH_MS = 1.5 * BEAT_EVERY_MS
 const { O_RDWR, O_CREAT, O_EXCL } = constants
 const FILE_MODE = 0o600
 
@@ -49,6 +51,7 @@ export class Heartbeat {
   #beating: Promise<void> = Promise.resolve()
   #looking: Promise<boolean> | undefined
   #beat = 0
+  #seenAtMs = Number.NEGATIVE_INFINITY
   #state: LockState = 'ours'
   #isClosed = false
 
@@ -77,6 +80,7 @@ export class Heartbeat {
   async isOwner(): Promise<boolean> {
     if (this.#state === 'taken' || this.#isClosed) return false
     if (await this.#isFileThere()) {
+      this.#seenAtMs = this.#options.clock.monotonicMs()
       this.#state = 'ours'
       return true
     }
@@ -86,6 +90,23 @@ export class Heartbeat {
     const isOurs = await this.#looking
     if (isOurs) this.#state = 'ours'
     return isOurs
+  }
+
+  /**
+   * The same, right after the folder's file system has answered (`lookAtOnce`); false = not for
+   * sure.
+   */
+  isOwnerNow(): boolean {
+    const { folder } = this.#options
+    if (this.#file === undefined || this.#state !== 'ours' || this.#isClosed) return false
+    const isThere = nodeFileSystem.lookAtOnce(lockPath(folder))?.identity === this.#file.identity
+    if (isThere) this.#seenAtMs = this.#options.clock.monotonicMs()
+    return isThere
+  }
+
+  /** It was ours so short a time ago that whoever takes it now is still watching. */
+  get isFresh(): boolean {
+    return this.#options.clock.monotonicMs() - this.#seenAtMs < FRESH_MS
   }
 
   /** Makes the file in a folder that has come to the path of the one that is gone. */

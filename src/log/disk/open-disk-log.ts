@@ -34,6 +34,7 @@ export async function openDiskLog(options: DiskLogOptions): Promise<DiskLog> {
     await openSegmentLog({
       ...{ files, folder, logger, randomBytes, isOwner, sequenceAtLeast, roster },
       onLoss: (why) => loss.note(why),
+      lock,
       segmentBytes: segmentBytes ?? (await fittingSegmentBytes(options, options.maxBytes)),
     }),
   )

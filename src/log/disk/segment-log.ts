@@ -29,6 +29,7 @@ import assert from 'node:assert/strict'
 import { errorCode, errorText } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
 import type { FileSystem } from './file-system.ts'
+import type { FolderLock } from './folder-lock.ts'
 import { GroupBuffer } from './group-buffer.ts'
 import { GroupFailures } from './group-failures.ts'
 import type { SegmentSize } from './log-bounds.ts'
@@ -58,6 +59,8 @@ export interface SegmentLogOptions {
   readonly randomBytes: (count: number) => Buffer
   /** Whether the folder is still ours: asked before and after writing. Never rejects. */
   readonly isOwner: () => Promise<boolean>
+  /** Tells faster; without it, `isOwner` is asked each time. */
+  readonly lock?: Pick<FolderLock, 'isFresh' | 'isOwnerNow'>
   /**
    * A segment or the folder is not where it was. Whoever is told calls `mended` in the end; without
    * it, the next group goes to a new segment, and to a new folder if need be.
@@ -261,7 +264,7 @@ export class SegmentLog implements AsyncDisposable {
     if (this.#writing !== undefined) return
     const write = async () => {
       // Within a run the look behind each group is the one before the next.
-      await this.#assertOurs().catch(() => {}) // The group finds out.
+      if (!this.#options.lock?.isFresh) await this.#assertOurs().catch(() => {}) // It finds out.
       // Not at once: what else is appended in this turn of the event loop goes into the same group.
       await new Promise((resolve) => setImmediate(resolve))
       while (this.#waiting.length > 0) await this.#writeGroup()
@@ -275,17 +278,15 @@ export class SegmentLog implements AsyncDisposable {
     try {
       const [first] = group
       assert(first)
-      if (this.#isLost) throw lostError(NOT_OURS)
       const segment = this.#active
       const isRoomy = segment?.isEmpty === true || first.record.bytes <= (segment?.freeBytes ?? 0)
-      if (!isRoomy) await this.#rotate(first.sequence)
+      if (this.#isLost || !isRoomy) await this.#rotate(first.sequence)
       // Looked at again: more may have come while the segment was made.
       group = firstThatFit(this.#waiting, Math.min(GROUP_MAX_BYTES, this.#active?.freeBytes ?? 0))
       await this.#appendGroup(group)
     } catch (error) {
       this.#waiting.splice(0, group.length)
-      await this.#fail(group, error)
-      return
+      return await this.#fail(group, error)
     }
     this.#waiting.splice(0, group.length)
     this.#failures.clear()
@@ -296,15 +297,15 @@ export class SegmentLog implements AsyncDisposable {
 
   async #appendGroup(group: readonly WaitingRecord[]): Promise<void> {
     const segment = this.#active
-    assert(segment !== undefined)
+    assert(segment)
     await segment.append(this.#groupBuffer.encode(group, segment.seal))
-    const looks = await Promise.all([segment.isAtItsPath(), this.#options.isOwner()])
-    if (looks.every(Boolean)) return
-    throw lostError(looks[1] ? `${segment.name} was removed, moved or cut short` : NOT_OURS)
+    if (this.#isLost || !this.#options.lock?.isOwnerNow()) await this.#assertOurs()
+    if (segment.isAtItsPathNow()) return
+    throw lostError(`${segment.name} was removed, moved or cut short`)
   }
 
   async #assertOurs(): Promise<void> {
-    if (await this.#options.isOwner()) return
+    if (!this.#isLost && (await this.#options.isOwner())) return
     this.#noteLoss(NOT_OURS)
     throw lostError(NOT_OURS)
   }
@@ -327,8 +328,7 @@ export class SegmentLog implements AsyncDisposable {
     const previousFirstSequence = this.#segments.last?.header.firstSequence ?? 0
     const nonce = randomBytes(NONCE_BYTES)
     const header = { firstSequence, previousFirstSequence, nonce, roster }
-    const sizeBytes = this.#segmentBytes
-    const segment = await Segment.open({ files, folder, header, sizeBytes })
+    const segment = await Segment.open({ files, folder, header, sizeBytes: this.#segmentBytes })
     this.#segments.add(segment.info(header, () => this.#active === segment))
     this.#active = segment
   }

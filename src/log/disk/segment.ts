@@ -22,7 +22,7 @@
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { type FileSystem, type LogFile, writeWhole } from './file-system.ts'
+import { type FileLook, type FileSystem, type LogFile, writeWhole } from './file-system.ts'
 import { lostError } from './lost-error.ts'
 import { type RecordSeal, recordSeal } from './record.ts'
 import { encodeSegmentHeader, type SegmentHeader } from './segment-header.ts'
@@ -139,8 +139,12 @@ export class Segment {
     const before = this.#roomEnd
     const found = await this.#files.look(this.#path)
     // It may have grown since the first look at it, and closing cuts the room off.
-    const roomEnd = Math.min(before, this.#roomEnd)
-    return found?.identity === this.#identity && found.bytes >= roomEnd
+    return this.#isWhole(found, Math.min(before, this.#roomEnd))
+  }
+
+  /** The same, right after a sync (`lookAtOnce`). Throws the system's error. */
+  isAtItsPathNow(): boolean {
+    return this.#isWhole(this.#files.lookAtOnce(this.#path), this.#roomEnd)
   }
 
   /**
@@ -158,6 +162,10 @@ export class Segment {
   /** Closes a file that was lost, and is nobody's to cut. Never rejects. */
   async abandon(): Promise<void> {
     await Promise.allSettled([this.file.close()])
+  }
+
+  #isWhole(found: FileLook | undefined, bytes: number): boolean {
+    return found?.identity === this.#identity && found.bytes >= bytes
   }
 
   /** What makes the file longer would hide that it was cut: zeros in the place of records. */
