@@ -279,6 +279,7 @@ test('a log-dir that cannot be written ends the start with one clear line', asyn
       under: ['unshare', '-Urm', 'sh', '-c', `${readOnly} && exec "$@"`, folder],
       error: /EROFS|read-only/,
     },
+    { folder: '/proc/nope', under: [], error: /ENOENT|no such/ },
     { folder: join(import.meta.filename, 'log'), under: [], error: /ENOTDIR|not a directory/ },
   ]
   for (const { folder, under, error } of unwritable) {

@@ -14,7 +14,7 @@ import { test } from 'node:test'
 import { openFakeInflux } from '../support/fake-influx.ts'
 import { httpRequest } from '../support/http-request.ts'
 import { relayConfig } from '../support/relay-config.ts'
-import { startRelayProcess } from '../support/relay-process.ts'
+import { type LogLine, startRelayProcess } from '../support/relay-process.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { until } from '../support/wait.ts'
 
@@ -113,4 +113,21 @@ test('SIGHUP, SIGPIPE, SIGUSR1 and SIGUSR2 change nothing', async () => {
     assert.equal((await relay.write('m v=1 1\n')).status, 204, signal)
   }
   assert.equal((await relay.kill('SIGTERM')).code, 0)
+})
+
+test('a stop while the log is being opened waits for no longer than shutdown-timeout', async (t) => {
+  const folder = await temporaryFolder(t)
+  // The owner may be alive, on another machine: it is watched for seconds.
+  const owner = { token: 'f'.repeat(32), boot: 'elsewhere', hasSocket: true, beat: 1 }
+  await writeFile(join(folder, 'lock'), JSON.stringify(owner))
+  const { toml } = await relayConfig({
+    outputs: ['http://127.0.0.1:1'],
+    top: 'shutdown-timeout = "100ms"',
+    http: `log-dir = "${folder}"`,
+  })
+  const ready = ({ msg }: LogLine) => msg.startsWith('relay ')
+  await using relay = await startRelayProcess({ config: toml, ready })
+  assert.equal((await relay.kill('SIGTERM')).code, 0)
+  assert(!relay.logs.some(({ msg }) => msg === 'ready'), relay.output)
+  assert(relay.logs.some(({ msg }) => msg.includes('stopped while it was being opened')))
 })
