@@ -63,6 +63,10 @@ export interface HttpRelayConfig extends RelayConfigBase {
   readonly maxConnections: number
   readonly influxdbVersion: string
   readonly unsignedIntegers: boolean
+  /** A request's `consistency` may ask for more outputs than `acknowledgement` does. */
+  readonly honorsConsistency: boolean
+  /** Silence between two requests of a connection, and before the first. Then it is closed. */
+  readonly idleTimeoutMs: number
   /** Plain writes are read from the socket, without node's HTTP parser. */
   readonly fastLane: boolean
 }

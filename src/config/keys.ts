@@ -154,6 +154,20 @@ export const HTTP_KEYS = {
     [false, 'false'],
     'accept the u suffix of integers, which InfluxDB 2 and 3 know and 1.x does not',
   ),
+  honorConsistency: key(
+    'honor-consistency',
+    flag(),
+    [false, 'false'],
+    "let a request's consistency ask for more outputs than ack: false checks its spelling only",
+    { atLimit: 'with too few outputs up the write is answered 503 with Retry-After' },
+  ),
+  idleTimeout: key(
+    'idle-timeout',
+    duration({ minMs: SECOND_MS, maxMs: WAIT_MAX_MS }),
+    [180 * SECOND_MS, '"3m"'],
+    'how long a connection may be silent before a request',
+    { atLimit: 'it is closed without a word' },
+  ),
   fastLane: key(
     'fast-lane',
     flag(),

@@ -62,6 +62,8 @@ export function parseHttpRelay(
       maxConnections: reader.get(section, HTTP_KEYS.maxConnections),
       influxdbVersion,
       unsignedIntegers: reader.get(section, HTTP_KEYS.unsignedIntegers),
+      honorsConsistency: reader.get(section, HTTP_KEYS.honorConsistency),
+      idleTimeoutMs: reader.get(section, HTTP_KEYS.idleTimeout),
       fastLane: reader.get(section, HTTP_KEYS.fastLane),
     },
   }

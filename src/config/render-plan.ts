@@ -58,6 +58,8 @@ function relayRows(relay: RelayConfig): Row[] {
         ['max-connections', String(relay.maxConnections)],
         ['influxdb-version', relay.influxdbVersion],
         ['unsigned-integers', String(relay.unsignedIntegers)],
+        ['honor-consistency', String(relay.honorsConsistency)],
+        ['idle-timeout', renderDurationMs(relay.idleTimeoutMs)],
         ['fast-lane', String(relay.fastLane)],
         ['default-ping-response', String(relay.pingStatus)],
         ['rate-limit', relay.rateLimit === undefined ? 'off' : String(relay.rateLimit.perSecond)],

@@ -2,7 +2,7 @@
  * The bounds of an HTTP listener that are not configured, each with what happens at it.
  *
  * Configured ones (HttpRelayConfig): `maxBodyBytes` → 413, `maxConnections` → the connection is
- * closed at once.
+ * closed at once, `idleTimeoutMs`.
  */
 
 export interface HttpLimits {
@@ -18,7 +18,10 @@ export interface HttpLimits {
   readonly idleTimeoutMs: number
   /** One request in all, however steadily it trickles in. Then 408. */
   readonly requestTimeoutMs: number
-  /** Silence between two requests. Then the connection is closed. */
+  /**
+   * `idle-timeout`: silence between two requests, or before the first. Then the connection is
+   * closed, and nothing is said.
+   */
   readonly keepAliveTimeoutMs: number
   /** How often `headersTimeoutMs` and `requestTimeoutMs` are looked at. */
   readonly timeoutCheckMs: number
@@ -40,12 +43,10 @@ export interface HttpLimits {
   readonly closeTimeoutMs: number
 }
 
-export const HTTP_LIMITS: HttpLimits = {
+export const HTTP_LIMITS: Omit<HttpLimits, 'keepAliveTimeoutMs'> = {
   headersTimeoutMs: 10_000,
   idleTimeoutMs: 30_000,
   requestTimeoutMs: 600_000,
-  // Above the pause between two writes of usual clients (Telegraf: 10 s; cron jobs: 60 s).
-  keepAliveTimeoutMs: 75_000,
   timeoutCheckMs: 1_000,
   headersMaxBytes: 65_536,
   inFlightMaxRequests: 10_000,

@@ -74,7 +74,7 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
   const { config } = options
   const certificate =
     config.tlsPemPath === undefined ? undefined : await readCertificate(config.tlsPemPath)
-  const limits = { ...HTTP_LIMITS, ...options.limits }
+  const limits = { ...HTTP_LIMITS, keepAliveTimeoutMs: config.idleTimeoutMs, ...options.limits }
   const requestsInFlight = new HttpRequestsInFlight()
   const counters = newHttpCounters()
   const refusals = new RefusalLog(options)
@@ -88,13 +88,13 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
     refusals,
     lingerMs: limits.lingerMs,
   })
-  const { maxConnections, rateLimit, defaultRetentionPolicy, unsignedIntegers } = config
+  const { maxConnections, rateLimit } = config
   const { stampClock } = options
   const shared = {
     ...{ ...options, limits, requestsInFlight, counters, refusals },
     onBug: failure.reject,
   }
-  const plans = new WritePlans({ defaultRetentionPolicy, unsignedIntegers, stampClock })
+  const plans = new WritePlans({ ...config, stampClock })
   const intake = new WriteIntake(shared)
   const parts = { ...shared, responder, plans, intake }
   const writes = new WriteLane(parts)

@@ -100,6 +100,7 @@ export class PrometheusLane {
       query: parseGoQuery(queryStringOf(request.url ?? '')),
       authorization: request.headers.authorization ?? '',
       defaultRetentionPolicy: config.defaultRetentionPolicy,
+      honorsConsistency: config.honorsConsistency,
     })
     const { target, policy, isPretty } = parsed
     const format = errorFormat(request.headers.accept, isPretty)

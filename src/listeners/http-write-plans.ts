@@ -26,6 +26,7 @@ const KEY_MAX_CHARACTERS = 2048
 
 export interface WritePlansOptions {
   readonly defaultRetentionPolicy: string
+  readonly honorsConsistency: boolean
   readonly unsignedIntegers: boolean
   readonly stampClock: RisingClock
 }
@@ -50,9 +51,9 @@ export class WritePlans {
   }
 
   #parse(requestTarget: string, authorization: string): WritePlan {
-    const { defaultRetentionPolicy, unsignedIntegers, stampClock } = this.#options
+    const { unsignedIntegers, stampClock } = this.#options
     const query = parseGoQuery(queryStringOf(requestTarget))
-    const request = parseV1WriteRequest({ query, authorization, defaultRetentionPolicy })
+    const request = parseV1WriteRequest({ ...this.#options, query, authorization })
     const { precision } = request.target
     return {
       ...request,

@@ -214,6 +214,8 @@ output = [ { location = "a:8089" } ]
         maxConnections: 5000,
         influxdbVersion: '1.8.10',
         unsignedIntegers: false,
+        honorsConsistency: false,
+        idleTimeoutMs: 180_000,
         fastLane: true,
         outputs: [
           {
@@ -295,6 +297,8 @@ max-body-mb = 3
 max-connections = 4
 influxdb-version = "2.7.1"
 unsigned-integers = true
+honor-consistency = true
+idle-timeout = "90s"
 log-max-mb = 5
 output = [ { location = "http://a:8086/write" } ]
 [[udp]]
@@ -322,6 +326,8 @@ output = [ { location = "http://a:8086/write" } ]
   assert.equal(http.maxConnections, 4)
   assert.equal(http.influxdbVersion, '2.7.1')
   assert.equal(http.unsignedIntegers, true)
+  assert.equal(http.honorsConsistency, true)
+  assert.equal(http.idleTimeoutMs, 90_000)
   assert.equal(http.logMaxBytes, 5_242_880)
   assert.equal(udp.precision, 'us')
   assert.equal(udp.readBufferBytes, 6)

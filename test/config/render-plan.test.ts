@@ -59,6 +59,8 @@ relay "http://:9096": HTTP on :9096
   max-connections          5000
   influxdb-version         1.8.10
   unsigned-integers        false
+  honor-consistency        false
+  idle-timeout             3m
   fast-lane                true
   default-ping-response    204
   rate-limit               5

@@ -36,7 +36,7 @@ function configOf(
   const keys = 'max-delay-interval = "200ms"'
   return relayConfig({
     outputs: outputs.map(({ url }) => `{ location = "${url}/write", ${keys} }`),
-    http: `log-dir = "${folder}"\n${http}`,
+    http: `log-dir = "${folder}"\nhonor-consistency = true\n${http}`,
   })
 }
 

@@ -66,6 +66,8 @@ export const TEST_CONFIG: HttpRelayConfig = {
   maxConnections: 100,
   influxdbVersion: '1.8.10',
   unsignedIntegers: false,
+  honorsConsistency: false,
+  idleTimeoutMs: 180_000,
   fastLane: process.env['RELAY_TEST_FAST_LANE'] !== 'false',
 }
 

@@ -45,6 +45,11 @@ export function requireInfluxd(t: Pick<TestContext, 'skip'>): boolean {
   return requireProgram(t, 'influxd', 'influxdb')
 }
 
+/** As `requireInfluxd`, for the client that comes with it. */
+export function requireInfluxCli(t: Pick<TestContext, 'skip'>): boolean {
+  return requireProgram(t, 'influx', 'influxdb-client')
+}
+
 /** Started and answering `/ping`. */
 export async function openInfluxd(t: Lifetime, options: InfluxdOptions = {}): Promise<Influxd> {
   const folder = await temporaryFolder(t)

@@ -56,6 +56,8 @@ export async function openTestRelay(
     maxConnections: 10,
     influxdbVersion: '1.8.10',
     unsignedIntegers: false,
+    honorsConsistency: false,
+    idleTimeoutMs: 180_000,
     fastLane: true,
     ...setup.relay,
   }

@@ -14,6 +14,7 @@ import { type GoQuery, queryText } from './go-query.ts'
 export interface V1WriteRequest {
   /** `database` is '' when the request names none: InfluxDB answers `database is required`. */
   readonly target: WriteTarget
+  /** Of `consistency`, where it is honored. */
   readonly policy: AcknowledgementPolicy | undefined
   /**
    * `consistency` is none that InfluxDB knows. Told after the body was parsed, as InfluxDB does.
@@ -44,10 +45,12 @@ export interface V1WriteRequestParts {
   /** Value of `Authorization`, or ''. */
   readonly authorization: string
   readonly defaultRetentionPolicy: string
+  /** False: `consistency` is checked and otherwise ignored, as by a single InfluxDB. */
+  readonly honorsConsistency: boolean
 }
 
 export function parseV1WriteRequest(parts: V1WriteRequestParts): V1WriteRequest {
-  const { query, authorization, defaultRetentionPolicy } = parts
+  const { query, authorization, defaultRetentionPolicy, honorsConsistency } = parts
   const consistency = queryText(query, 'consistency').toLowerCase()
   const policy = POLICIES.get(consistency)
   const retentionPolicy = queryText(query, 'rp') || defaultRetentionPolicy
@@ -58,7 +61,7 @@ export function parseV1WriteRequest(parts: V1WriteRequestParts): V1WriteRequest 
       precision: parseV1Precision(queryText(query, 'precision')) ?? 'ns',
       credentials: { authorization, query: credentialsQuery(query) },
     }),
-    policy,
+    policy: honorsConsistency ? policy : undefined,
     hasInvalidConsistency: consistency !== '' && policy === undefined,
     hasInvalidRetentionPolicy: CONTROLS.test(retentionPolicy),
     isPretty: queryText(query, 'pretty') === 'true',

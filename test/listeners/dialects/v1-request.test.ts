@@ -4,8 +4,12 @@ import { parseGoQuery } from '../../../src/listeners/dialects/go-query.ts'
 import { parseV1WriteRequest } from '../../../src/listeners/dialects/v1-request.ts'
 
 function parse(query: string, authorization = '', defaultRetentionPolicy = '') {
-  const parts = { query: parseGoQuery(query), authorization, defaultRetentionPolicy }
-  return parseV1WriteRequest(parts)
+  return parseV1WriteRequest({
+    query: parseGoQuery(query),
+    authorization,
+    defaultRetentionPolicy,
+    honorsConsistency: true,
+  })
 }
 
 test('empty parameters are absent ones', () => {
@@ -42,6 +46,18 @@ test('a consistency is read in any case, and an unknown one is noted', () => {
   assert.equal(parse('db=a&consistency=one').policy, 'any')
   assert.equal(parse('db=a&consistency=any').policy, 'any')
   assert.equal(parse('db=a&consistency=two').hasInvalidConsistency, true)
+})
+
+test('a consistency that is not honored is checked all the same, and asks for nothing', () => {
+  const check = (level: string, hasInvalidConsistency: boolean) => {
+    const query = parseGoQuery(`db=a&consistency=${level}`)
+    const parts = { query, authorization: '', defaultRetentionPolicy: '', honorsConsistency: false }
+    const request = parseV1WriteRequest(parts)
+    assert.equal(request.policy, undefined, level)
+    assert.equal(request.hasInvalidConsistency, hasInvalidConsistency, level)
+  }
+  for (const level of ['', 'any', 'ONE', 'quorum', 'All']) check(level, false)
+  check('two', true)
 })
 
 test('credentials are kept as they came', () => {
