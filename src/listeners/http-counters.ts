@@ -59,3 +59,10 @@ export function newHttpCounters(): HttpCounters {
     acceptErrors: 0,
   }
 }
+
+/** Counts an answer that is about to be written, whoever gives it. */
+export function countAnswer(counters: HttpCounters, status: number): void {
+  if (status < 400) counters.answers2xx++
+  else if (status < 500) counters.answers4xx++
+  else counters.answers5xx++
+}

@@ -24,14 +24,13 @@ import type { Logger } from '../std/logger.ts'
 import type { Memory } from '../std/memory-budget.ts'
 import { LogThrottle, renderRepeats } from '../std/throttle.ts'
 import type { RisingClock } from '../write/rising-clock.ts'
-import { FastLane } from './fast-lane/fast-lane.ts'
 import { type HttpCounters, newHttpCounters } from './http-counters.ts'
 import type { RelayHealth } from './http-health.ts'
 import { HTTP_LIMITS, type HttpLimits, LISTEN_BACKLOG_CONNECTIONS } from './http-limits.ts'
 import { HttpRequestsInFlight } from './http-requests-in-flight.ts'
 import { HttpResponder } from './http-responder.ts'
 import { openRoutes } from './http-routes.ts'
-import { createHttpServer, TIMEOUT_ANSWER } from './http-server.ts'
+import { createHttpServer } from './http-server.ts'
 import { WriteIntake } from './http-write-intake.ts'
 import { WriteLane } from './http-write-lane.ts'
 import { WritePlans } from './http-write-plans.ts'
@@ -100,19 +99,8 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
   const writes = new WriteLane(parts)
   // A rate limit counts what is refused as well, which is node's to do.
   const isFast = config.fastLane && rateLimit === undefined
-  const fastLane = isFast ? new FastLane({ ...parts, timeoutAnswer: TIMEOUT_ANSWER }) : undefined
-  const serverOptions = {
-    certificate,
-    limits,
-    maxConnections,
-    version,
-    requestsInFlight,
-    counters,
-    responder,
-    refusals,
-    writes,
-    fastLane,
-  }
+  const fastLane = isFast ? parts : undefined
+  const serverOptions = { ...parts, certificate, maxConnections, writes, fastLane }
   const app = await openRoutes({
     ...parts,
     writes,
@@ -125,7 +113,6 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
     requestsInFlight,
     counters,
     failure,
-    fastLane,
     server: app.server,
   })
 }
@@ -161,7 +148,6 @@ interface ServingOptions extends Omit<HttpListenerOptions, 'limits'> {
   readonly requestsInFlight: HttpRequestsInFlight
   readonly counters: HttpCounters
   readonly failure: PromiseWithResolvers<never>
-  readonly fastLane: FastLane | undefined
   readonly server: Server
 }
 
@@ -221,12 +207,11 @@ class ServingListener implements HttpListener {
   }
 
   async #close(): Promise<void> {
-    const { clock, requestsInFlight, fastLane } = this.#options
+    const { clock, requestsInFlight } = this.#options
     requestsInFlight.isDraining = true
     this.#server.close()
     const closeIdle = (): void => {
       this.#server.closeIdleConnections()
-      fastLane?.closeIdleConnections()
       timer = clock.startTimer(IDLE_CHECK_MS, closeIdle)
     }
     let timer = clock.startTimer(0, closeIdle)

@@ -7,7 +7,7 @@
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 export interface RequestInFlight {
   readonly request: IncomingMessage
@@ -16,7 +16,7 @@ export interface RequestInFlight {
 
 export class HttpRequestsInFlight {
   readonly #open = new Map<IncomingMessage, ServerResponse>()
-  readonly #condemned = new Set<Socket>()
+  readonly #condemned = new Set<Duplex>()
   /** The listener is closing: every answer from now on closes its connection. */
   isDraining = false
   /** Those of the fast lane, which keeps them by itself. */
@@ -36,17 +36,17 @@ export class HttpRequestsInFlight {
   }
 
   /** Rarely asked (on silence, on bad bytes), so looked for rather than kept by connection. */
-  isAnsweringOn(socket: Socket): boolean {
+  isAnsweringOn(connection: Duplex): boolean {
     for (const request of this.#open.keys()) {
-      if (request.socket === socket && request.complete) return true
+      if (request.socket === connection && request.complete) return true
     }
     return false
   }
 
   /** The request of this connection whose body is not here in full; as rarely asked. */
-  receivingOn(socket: Socket): RequestInFlight | undefined {
+  receivingOn(connection: Duplex): RequestInFlight | undefined {
     for (const [request, response] of this.#open) {
-      if (request.socket === socket && !request.complete) return { request, response }
+      if (request.socket === connection && !request.complete) return { request, response }
     }
     return undefined
   }
@@ -55,15 +55,15 @@ export class HttpRequestsInFlight {
    * Nothing readable will come on this connection any more: the last answer that it is owed closes
    * it.
    */
-  condemn(socket: Socket): void {
-    if (this.#condemned.has(socket)) return
-    this.#condemned.add(socket)
-    socket.once('close', () => this.#condemned.delete(socket))
+  condemn(connection: Duplex): void {
+    if (this.#condemned.has(connection)) return
+    this.#condemned.add(connection)
+    connection.once('close', () => this.#condemned.delete(connection))
   }
 
-  /** Whether the answer that is about to be written to `socket` has to be the last one. */
-  isLastOn(socket: Socket): boolean {
-    if (this.isDraining) return true
-    return this.#condemned.size > 0 && this.#condemned.has(socket) && !this.isAnsweringOn(socket)
+  /** Whether the answer that is about to be written to `connection` has to be the last one. */
+  isLastOn(connection: Duplex): boolean {
+    const isToEnd = this.isDraining || this.#condemned.has(connection)
+    return isToEnd && !this.isAnsweringOn(connection)
   }
 }

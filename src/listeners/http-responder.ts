@@ -8,8 +8,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../std/clock.ts'
 import { errorCode } from '../std/errors.ts'
+import { CanonicalConnection } from './canonical/canonical-connection.ts'
 import type { HttpAnswer } from './dialects/v1.ts'
-import type { HttpCounters } from './http-counters.ts'
+import { countAnswer, type HttpCounters } from './http-counters.ts'
 import type { HttpRequestsInFlight } from './http-requests-in-flight.ts'
 import type { RefusalLog } from './refusal-log.ts'
 import { firstHeader } from './request-headers.ts'
@@ -55,6 +56,7 @@ export class HttpResponder {
 
   /** An answer to a body that cannot be read on: nothing more is read from this connection. */
   answerLast(request: IncomingMessage, response: ServerResponse, answer: HttpAnswer): void {
+    readNoMore(request)
     this.#write(response, answer, [...this.#handlerHeaders(request), 'Connection', 'close'])
   }
 
@@ -65,7 +67,10 @@ export class HttpResponder {
    * is thrown away for `lingerMs`, with the answer already sent.
    */
   answerEarly(request: IncomingMessage, response: ServerResponse, answer: HttpAnswer): void {
+    // It has been told meanwhile that its body is broken.
+    if (response.headersSent) return
     if (request.complete) return this.answerLast(request, response, answer)
+    readNoMore(request)
     const headers = [...this.#handlerHeaders(request), 'Connection', 'close']
     this.#writeHead(response, answer, headers)
     response.write(answer.body)
@@ -110,19 +115,19 @@ export class HttpResponder {
     ]
     if (status !== 204) headers.push('Content-Length', String(Buffer.byteLength(body)))
     // The request's socket: a pipelined response is given its own only when its turn comes.
-    if (this.#options.requestsInFlight.isLastOn(response.req.socket))
+    if (this.#options.requestsInFlight.isLastOn(response.req.socket)) {
+      readNoMore(response.req)
       headers.push('Connection', 'close')
-    this.#count(status)
+    }
+    countAnswer(this.#options.counters, status)
     this.#options.refusals.noteAnswer(response.req, answer)
     writeHead(response, status, headers)
   }
+}
 
-  #count(status: number): void {
-    const { counters } = this.#options
-    if (status < 400) counters.answers2xx++
-    else if (status < 500) counters.answers4xx++
-    else counters.answers5xx++
-  }
+/** What is behind a request whose answer closes the connection is not carried out. */
+function readNoMore({ socket }: IncomingMessage): void {
+  if (socket instanceof CanonicalConnection) socket.readNoMore()
 }
 
 /**

@@ -158,28 +158,14 @@ function answerHealth(
   }, onBug)
 }
 
-/** The path of a request target, which may be a whole URL. */
-function pathOf(requestTarget: string): string {
-  const target = originForm(requestTarget)
+/** The path of a request target, which has no host: see canonical/request-head.ts. */
+function pathOf(target: string): string {
   const questionAt = target.indexOf('?')
   return questionAt < 0 ? target : target.slice(0, questionAt)
 }
 
-/**
- * What the router gets to see: no host, no percent escape that it would decode, and no `#`, at
- * which it would end the path.
- */
-function routerTarget(requestTarget: string): string {
-  const target = originForm(requestTarget)
+/** What the router gets to see: no percent escape that it would decode. */
+function routerTarget(target: string): string {
   const path = pathOf(target)
-  const literal = path.replaceAll('%', '%25').replaceAll('#', '%23')
-  return literal + target.slice(path.length)
-}
-
-function originForm(requestTarget: string): string {
-  if (requestTarget.startsWith('/')) return requestTarget
-  const match = /^https?:\/\/[^/?]*/i.exec(requestTarget)
-  if (match === null) return requestTarget
-  const rest = requestTarget.slice(match[0].length)
-  return rest.startsWith('/') ? rest : `/${rest}`
+  return path.replaceAll('%', '%25') + target.slice(path.length)
 }

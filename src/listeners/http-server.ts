@@ -1,97 +1,138 @@
 /**
- * The server under the listener: node's own, with every limit set, and what happens when a client
- * breaks them.
+ * The server under the listener: node's own behind the readers of ../canonical and of the fast
+ * lane, with every limit set, and what happens when a client breaks them.
  *
  * Requests for the hot path never reach the router.
  */
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { Clock } from '../std/clock.ts'
 import { errorCode } from '../std/errors.ts'
 import { refusedReply } from '../write/reply.ts'
+import { CanonicalConnection } from './canonical/canonical-connection.ts'
+import { CanonicalConnections } from './canonical/canonical-connections.ts'
+import type { HeadRefusal } from './canonical/request-head.ts'
 import { errorFormat } from './dialects/error-text.ts'
-import { methodNotAllowedAnswer, renderReply } from './dialects/v1.ts'
-import type { FastLane } from './fast-lane/fast-lane.ts'
-import type { HttpCounters } from './http-counters.ts'
+import { renderReply } from './dialects/v1.ts'
+import { FastLane, type FastLaneOptions } from './fast-lane/fast-lane.ts'
+import { BAD_REQUEST, REQUEST_TIMEOUT, renderClosing } from './http-closing.ts'
+import { countAnswer, type HttpCounters } from './http-counters.ts'
 import type { HttpLimits } from './http-limits.ts'
 import type { HttpRequestsInFlight } from './http-requests-in-flight.ts'
 import type { HttpResponder } from './http-responder.ts'
 import type { WriteLane } from './http-write-lane.ts'
 import type { RefusalLog } from './refusal-log.ts'
-import { type HeadRefusal, headRefusal } from './request-head.ts'
 import type { ListenerCertificate } from './tls.ts'
 
 type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void
 
 export interface HttpServerOptions {
   readonly certificate: ListenerCertificate | undefined
+  readonly clock: Clock
   readonly limits: HttpLimits
   readonly maxConnections: number
-  /** For the answers that no handler gives. */
-  readonly version: string
   readonly requestsInFlight: HttpRequestsInFlight
   readonly counters: HttpCounters
   readonly responder: HttpResponder
   readonly refusals: RefusalLog
   readonly writes: WriteLane
-  /** Stands in front of node's parser; `undefined`: nothing does. */
-  readonly fastLane: FastLane | undefined
+  /** Of the lane in front of all; `undefined`: there is none. */
+  readonly fastLane: FastLaneOptions | undefined
 }
 
-/** @param route takes every request but `POST /write` */
+/**
+ * @param route takes every request but `POST /write`
+ * @returns a server whose `closeIdleConnections` knows of all its connections
+ */
 export function createHttpServer(options: HttpServerOptions, route: RequestHandler): Server {
   const { limits, certificate, maxConnections, counters, writes, requestsInFlight } = options
-  const { fastLane, refusals } = options
-  const serverOptions = {
-    keepAlive: true, // Of TCP: finds out about clients that have vanished.
-    noDelay: true,
-    headersTimeout: limits.headersTimeoutMs,
-    requestTimeout: limits.requestTimeoutMs,
-    keepAliveTimeout: limits.keepAliveTimeoutMs,
-    connectionsCheckingInterval: limits.timeoutCheckMs,
-    maxHeaderSize: limits.headersMaxBytes,
-    // Strict: node 26.10's 'relaxed' loops for ever on a NUL in a header value.
-    insecureHTTPParser: false,
-    requireHostHeader: false, // Ours to say: see request-head.ts.
-  }
-  const tlsOptions = { handshakeTimeout: limits.headersTimeoutMs, ALPNProtocols: ['http/1.1'] }
-  const server =
-    certificate === undefined
-      ? createServer(serverOptions)
-      : createTlsServer({ ...serverOptions, ...tlsOptions, ...certificate })
+  const server = createBareServer(limits, certificate)
   server.maxConnections = maxConnections
   server.timeout = limits.idleTimeoutMs
+  server.maxHeadersCount = 0 // Any number: their bytes are bounded.
   // Read by node, known to no type: a client that has sent all and closes its half gets its answer.
   Object.assign(server, { httpAllowHalfOpen: true })
 
-  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    const refusal = headRefusal(request)
-    if (refusal !== undefined) refuseRequest(response, refusal, options)
-    else if (isWrite(request)) writes.handle(request, response)
-    else route(request, response)
-  })
-  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    const refusal = headRefusal(request)
-    if (refusal !== undefined) return refuseRequest(response, refusal, options)
-    if (isWrite(request)) return writes.handle(request, response, true)
-    response.writeContinue()
-    route(request, response)
-  })
-  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
-    refusals.noteAnswer(request, { status: 417, headers: [], body: 'Expect is not understood' })
-    response.writeHead(417, ['Connection', 'close', 'Content-Length', '0'])
-    response.end()
-  })
-  server.on('timeout', (socket: Socket) => {
-    if (!requestsInFlight.isAnsweringOn(socket)) socket.destroy()
+  const onRequest = (isAwaitingContinue: boolean): RequestHandler => {
+    return (request, response) => {
+      const connection = connectionOf(request)
+      const refusal = connection.begin(response)
+      if (refusal !== undefined) return refuseRequest(response, refusal, options)
+      if (isWrite(request)) writes.handle(request, response, isAwaitingContinue)
+      else {
+        if (isAwaitingContinue) response.writeContinue()
+        route(request, response)
+      }
+      // After the listeners of those who receive the body.
+      connection.goOnBehind(request)
+    }
+  }
+  server.on('request', onRequest(false))
+  server.on('checkContinue', onRequest(true))
+  server.on('timeout', (connection: Duplex) => {
+    if (!requestsInFlight.isAnsweringOn(connection)) connection.destroy()
   })
   server.on('drop', () => counters.refusedConnections++)
   server.on('tlsClientError', () => counters.malformedRequests++)
-  server.on('clientError', (error: Error, socket: Duplex) => refuseBytes(error, socket, options))
-  fastLane?.attach(server, certificate === undefined ? 'connection' : 'secureConnection')
+  server.on('clientError', (error: Error, connection: Duplex) =>
+    refuseBytes(error, connection, options),
+  )
+  takeOverConnections(server, options)
   return server
+}
+
+function createBareServer(limits: HttpLimits, certificate: ListenerCertificate | undefined) {
+  const options: ServerOptions = {
+    keepAlive: true, // Of TCP: finds out about clients that have vanished.
+    noDelay: true,
+    headersTimeout: 0, // Heads are whole when node gets them.
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    connectionsCheckingInterval: limits.timeoutCheckMs,
+    // Canonical heads are no longer than what the client has sent, but for escapes.
+    maxHeaderSize: 4 * limits.headersMaxBytes,
+    // Strict: node 26.10's 'relaxed' loops for ever on a NUL in a header value.
+    insecureHTTPParser: false,
+  }
+  if (certificate === undefined) return createServer(options)
+  const tls = { handshakeTimeout: limits.headersTimeoutMs, ALPNProtocols: ['http/1.1'] }
+  return createTlsServer({ ...options, ...tls, ...certificate })
+}
+
+/** From the sockets to node's own listener for new connections. */
+function takeOverConnections(server: Server, options: HttpServerOptions): void {
+  const event = options.certificate === undefined ? 'connection' : 'secureConnection'
+  const ofNode = server.listeners(event)
+  server.removeAllListeners(event)
+  const giveToNode = (connection: CanonicalConnection) => {
+    for (const listener of ofNode) Reflect.apply(listener, server, [connection])
+  }
+  const connections = new CanonicalConnections({ ...options, giveToNode })
+  const open = (socket: Socket) => connections.open(socket)
+  const fastLane = options.fastLane && new FastLane(options.fastLane, open)
+  server.on(event, (socket: Socket) => {
+    if (fastLane === undefined) open(socket)
+    else fastLane.take(socket)
+  })
+  // Node asks for it as well when it closes, and does not see that a head is coming in.
+  server.closeIdleConnections = () => {
+    connections.closeIdle()
+    fastLane?.closeIdleConnections()
+  }
+}
+
+function connectionOf({ socket }: { readonly socket: unknown }): CanonicalConnection {
+  if (socket instanceof CanonicalConnection) return socket
+  throw new Error('BUG: a request on a connection that is not ours')
 }
 
 const WRITE = '/write'
@@ -102,7 +143,7 @@ function isWrite({ method, url = '' }: IncomingMessage): boolean {
   return url.length === WRITE.length || url.charCodeAt(WRITE.length) === QUESTION_MARK
 }
 
-/** What follows on such a connection is not trusted either: it is closed. */
+/** The last answer on its connection: nothing behind it was read as a request. */
 function refuseRequest(
   response: ServerResponse,
   refusal: HeadRefusal,
@@ -110,45 +151,46 @@ function refuseRequest(
 ): void {
   counters.malformedRequests++
   const { status, text } = refusal
-  refusals.noteAnswer(response.req, { status, headers: [], body: text })
-  const headers = ['Content-Type', 'text/plain; charset=utf-8', 'Connection', 'close']
-  response.writeHead(status, [...headers, 'Content-Length', String(text.length)])
+  countAnswer(counters, status)
+  const told = text === '' ? 'Expect is not understood' : text
+  refusals.noteBytes(status, told, connectionOf(response.req))
+  const type = text === '' ? [] : ['Content-Type', 'text/plain; charset=utf-8']
+  response.writeHead(status, [...type, 'Connection', 'close', 'Content-Length', `${text.length}`])
   response.end(text)
 }
 
 /**
- * Bytes that are no request, or one that came too slowly. The parser has given up on this
- * connection.
+ * A body that is none, or one that came too slowly. The parser has given up on this connection.
  */
-function refuseBytes(error: Error, socket: Duplex, options: HttpServerOptions): void {
-  const { counters, refusals, requestsInFlight, version } = options
-  if (!socket.writable || errorCode(error) === 'ECONNRESET') return void socket.destroy()
+function refuseBytes(error: Error, connection: Duplex, options: HttpServerOptions): void {
+  const { counters, refusals, requestsInFlight } = options
+  // Also one that has failed to agree on TLS, which is counted as that.
+  const isOurs = connection instanceof CanonicalConnection && connection.writable
+  if (!isOurs || errorCode(error) === 'ECONNRESET') return void connection.destroy()
   counters.malformedRequests++
+  if (refuseBody(error, connection, options)) return
   // An earlier request of this connection is still being answered; these bytes must not pass for
   // its answer. So nothing is said of them, and that answer closes the connection.
-  if (isSocket(socket) && requestsInFlight.isAnsweringOn(socket))
-    return requestsInFlight.condemn(socket)
-  if (isSocket(socket) && refuseBody(error, socket, options)) return
-  const refusal = renderRefusal(error, version)
-  const [head = ''] = refusal.split('\r\n', 1)
-  const status = Number(head.split(' ')[1])
-  if (isSocket(socket)) refusals.noteBytes(status, `${head} (${errorCode(error)})`, socket)
-  socket.end(refusal, () => socket.destroy())
+  if (requestsInFlight.isAnsweringOn(connection)) return requestsInFlight.condemn(connection)
+  // It has its answer already, given without waiting for the rest of its body.
+  if (requestsInFlight.receivingOn(connection) === undefined) return connection.destroySoon()
+  const isLate = errorCode(error) === 'ERR_HTTP_REQUEST_TIMEOUT'
+  const refusal = isLate ? REQUEST_TIMEOUT : BAD_REQUEST
+  const status = isLate ? 408 : 400
+  countAnswer(counters, status)
+  refusals.noteBytes(status, `${refusal} (${errorCode(error)})`, connection)
+  connection.end(renderClosing(refusal), () => connection.destroy())
 }
 
-/** What is wrong within a body, as Go's reader of bodies says it to InfluxDB's handler. */
-const BODY_ERRORS: ReadonlyMap<string, string> = new Map([
-  ['HPE_INVALID_EOF_STATE', 'unexpected EOF'],
-  ['HPE_INVALID_CHUNK_SIZE', 'invalid byte in chunk length'],
-  ['HPE_STRICT', 'malformed chunked encoding'],
-  ['HPE_CR_EXPECTED', 'malformed chunked encoding'],
-])
-
 /** @returns false when no body was being received, or when this is no fault of the body */
-function refuseBody(error: Error, socket: Socket, options: HttpServerOptions): boolean {
-  const text = BODY_ERRORS.get(errorCode(error))
-  const open = text === undefined ? undefined : options.requestsInFlight.receivingOn(socket)
-  if (text === undefined || open === undefined) return false
+function refuseBody(
+  error: Error,
+  connection: CanonicalConnection,
+  options: HttpServerOptions,
+): boolean {
+  const text = bodyErrorOf(error, connection)
+  const open = text === '' ? undefined : options.requestsInFlight.receivingOn(connection)
+  if (open === undefined) return false
   const { request, response } = open
   // Node forgets a request that is answered; without this nobody would learn that its body is lost.
   response.once('finish', () => request.destroy())
@@ -157,64 +199,8 @@ function refuseBody(error: Error, socket: Socket, options: HttpServerOptions): b
   return true
 }
 
-function isSocket(socket: Duplex): socket is Socket {
-  return 'remoteAddress' in socket
-}
-
-const BAD_REQUEST = '400 Bad Request'
-const REQUEST_TIMEOUT = '408 Request Timeout'
-
-const REFUSALS: ReadonlyMap<string, string> = new Map([
-  ['HPE_INVALID_HEADER_TOKEN', '400 Bad Request: invalid header name'],
-  ['HPE_HEADER_OVERFLOW', '431 Request Header Fields Too Large'],
-  ['HPE_CHUNK_EXTENSIONS_OVERFLOW', '413 Request Entity Too Large'],
-  ['ERR_HTTP_REQUEST_TIMEOUT', REQUEST_TIMEOUT],
-])
-
-function renderRefusal(error: Error, version: string): string {
-  const code = errorCode(error)
-  if (code === 'HPE_INVALID_METHOD' && isForWrite(error)) return renderMethodNotAllowed(version)
-  return renderClosing(
-    code === 'HPE_INVALID_URL' ? urlRefusal(error) : (REFUSALS.get(code) ?? BAD_REQUEST),
-  )
-}
-
-/** To a client whose request does not come to its end in time. */
-export const TIMEOUT_ANSWER = renderClosing(REQUEST_TIMEOUT)
-
-function renderClosing(status: string): string {
-  return (
-    `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\n` +
-    `Connection: close\r\nContent-Length: ${status.length}\r\n\r\n${status}`
-  )
-}
-
-/**
- * InfluxDB takes bytes outside ASCII in a URL as they are, which curl sends for `db=köln`. Node's
- * parser takes none, whatever its options; so the client is told what helps.
- */
-function urlRefusal(error: Error): string {
-  const isRaw = /^[^\r\n]*[\x80-\xff]/.test(rawPacketOf(error))
-  return isRaw ? `${BAD_REQUEST}: percent-encode the URL` : BAD_REQUEST
-}
-
-/** A method that node's parser does not know is still a 405 to InfluxDB. */
-function isForWrite(error: Error): boolean {
-  return /^[A-Z]{1,32} \/write(?:\?[!-~]*)? HTTP\/1\.1\r\n/.test(rawPacketOf(error))
-}
-
-/** The bytes in which the parser gave up, one character a byte. */
-function rawPacketOf(error: Error): string {
-  if (!('rawPacket' in error) || !Buffer.isBuffer(error.rawPacket)) return ''
-  return error.rawPacket.toString('latin1')
-}
-
-function renderMethodNotAllowed(version: string): string {
-  const { headers, body } = methodNotAllowedAnswer(['OPTIONS', 'POST'])
-  const lines = headers.map((text, index) => text + (index % 2 === 0 ? ': ' : '\r\n'))
-  return (
-    `HTTP/1.1 405 Method Not Allowed\r\n${lines.join('')}` +
-    `X-Influxdb-Build: OSS\r\nX-Influxdb-Version: ${version}\r\n` +
-    `Connection: close\r\nContent-Length: ${body.length}\r\n\r\n${body.toString()}`
-  )
+/** What is wrong within a body, as Go's reader of bodies says it to InfluxDB's handler; or ''. */
+function bodyErrorOf(error: Error, connection: CanonicalConnection): string {
+  if (connection.bodyError !== '') return connection.bodyError
+  return errorCode(error) === 'HPE_INVALID_EOF_STATE' ? 'unexpected EOF' : ''
 }

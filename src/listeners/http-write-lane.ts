@@ -83,7 +83,9 @@ export class WriteLane {
     const refusal = this.admit(request, plan)
     if (refusal !== undefined) {
       const answer = render(request, plan, refusal)
-      if (isAwaitingContinue || refusal !== TOO_LARGE) responder.answer(request, response, answer)
+      // Nobody knows whether a client that was not told to go on sends the body all the same.
+      if (isAwaitingContinue) responder.answerLast(request, response, answer)
+      else if (refusal !== TOO_LARGE) responder.answer(request, response, answer)
       else responder.answerEarly(request, response, answer)
       return
     }

@@ -86,7 +86,8 @@ test('requests in flight beyond the limit are answered 503, or wait when they ar
   for (let index = 0; index < 5; index++) statuses.push((await connection.response()).status)
   assert.deepEqual(statuses.slice(0, 3), [204, 204, 204])
   const isFast = TEST_CONFIG.fastLane
-  assert.deepEqual(statuses.slice(3), isFast ? [204, 204] : [503, 503])
+  // Behind one that is refused nothing is read before that is told: there is room again by then.
+  assert.deepEqual(statuses.slice(3), isFast ? [204, 204] : [503, 204])
   assert.equal(http.listener.snapshot().requestsInFlight, 0)
 })
 

@@ -10,6 +10,7 @@ import type { Clock } from '../../std/clock.ts'
 import { type Reply, STORED } from '../../write/reply.ts'
 import type { ErrorFormat } from '../dialects/error-text.ts'
 import { renderReply } from '../dialects/v1.ts'
+import { REQUEST_TIMEOUT, renderClosing } from '../http-closing.ts'
 import { RequestIds } from '../request-id.ts'
 
 export interface FastAnswersOptions {
@@ -33,6 +34,9 @@ export class FastAnswers {
     const seconds = Math.floor(options.keepAliveTimeoutMs / 1000)
     this.#keepAlive = `Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}\r\n\r\n`
   }
+
+  /** To a request that does not come to its end in time; it closes the connection. */
+  readonly timeout = renderClosing(REQUEST_TIMEOUT)
 
   /** @param isLast it closes the connection */
   of(reply: Reply, format: ErrorFormat, isLast: boolean): string | Buffer {

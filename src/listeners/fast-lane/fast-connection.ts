@@ -16,7 +16,7 @@
  * come, and are answered in the same order. While the client does not read its answers, nothing
  * more is read from it.
  *
- * Promise: a byte is read either here or by node; a request that has begun here ends here.
+ * Promise: a byte is read either here or by ../canonical/; a request that has begun here ends here.
  *
  * Not here: what a head may look like (fast-head.ts); when to look for silence (fast-lane.ts).
  */
@@ -61,8 +61,6 @@ export interface FastParts {
   readonly giveToNode: (socket: Socket) => void
   /** The connection has left the lane, one way or another. */
   readonly onGone: (connection: FastConnection) => void
-  /** What a client is sent whose request does not come to its end in time. */
-  readonly timeoutAnswer: string
 }
 
 interface Incoming {
@@ -83,8 +81,6 @@ export class FastConnection {
   #isLeaving = false
   /** The rest of a body may still come. */
   #isBodyCut = false
-  /** Nothing has come yet. */
-  #isNew = true
   /** Monotonic milliseconds when something came the last time, or an answer was taken. */
   #activeAtMs: number
   /** Monotonic milliseconds when the last request began. */
@@ -116,8 +112,7 @@ export class FastConnection {
 
   /** Ends it if it was silent for too long. */
   expire(nowMs: number): void {
-    const { headersTimeoutMs, idleTimeoutMs, keepAliveTimeoutMs, requestTimeoutMs } =
-      this.#parts.limits
+    const { idleTimeoutMs, keepAliveTimeoutMs, requestTimeoutMs } = this.#parts.limits
     const silentMs = nowMs - this.#activeAtMs
     if (this.#incoming !== undefined) {
       if (nowMs - this.#begunAtMs > requestTimeoutMs) this.#timeOut()
@@ -125,8 +120,6 @@ export class FastConnection {
     } else if (this.#owed.length > 0 || this.#isLeaving) {
       // It is we who keep it waiting, unless it does not read what it was sent.
       if (this.#socket.writableLength > 0 && silentMs > idleTimeoutMs) this.destroy()
-    } else if (this.#isNew) {
-      if (silentMs > headersTimeoutMs) this.#timeOut()
     } else if (silentMs > keepAliveTimeoutMs) this.destroy()
   }
 
@@ -224,7 +217,6 @@ export class FastConnection {
     counters.writeRequests++
     counters.fastWriteRequests++
     requestsInFlight.fast++
-    this.#isNew = false
     this.#begunAtMs = clock.monotonicMs()
     if (head.bodyBytes === 0) this.#finish(head, EMPTY)
     else this.#incoming = { head, body: new IncomingBody(head.bodyBytes) }
@@ -282,15 +274,17 @@ export class FastConnection {
     this.#incoming = undefined
   }
 
+  /** A request that does not come to its end. Answers that are owed before it come first. */
   #timeOut(): void {
-    const { counters, refusals, requestsInFlight, timeoutAnswer } = this.#parts
+    const { answers, counters, refusals, requestsInFlight } = this.#parts
     counters.malformedRequests++
-    refusals.noteBytes(408, 'Request Timeout', this.#socket)
-    if (this.#incoming !== undefined) requestsInFlight.fast--
+    requestsInFlight.fast--
     this.#forgetBody()
     this.#isBodyCut = true
     this.#isLeaving = true
-    this.#write(timeoutAnswer)
+    if (this.#owed.length > 0) return // The last of them closes it.
+    refusals.noteBytes(408, 'Request Timeout', this.#socket)
+    this.#write(answers.timeout)
     this.#close()
   }
 

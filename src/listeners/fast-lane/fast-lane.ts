@@ -2,16 +2,15 @@
  * The fast lane: plain `POST /write` read from the socket, in front of node's HTTP server.
  *
  *     socket ──▶ fast lane ── plain `POST /write` ──▶ intake
- *                    └─ anything else, with its bytes ──▶ node's parser ──▶ write lane, fastify
+ *                    └─ anything else, with its bytes ──▶ ../canonical/ ──▶ node's parser
  *
  * A connection begins here and stays as long as all that comes on it is of the one form that
- * fast-head.ts takes; at the first doubt it is node's, for good. So whatever a client sends, it is
- * node that decides what is not plain, and what it is told.
+ * fast-head.ts takes; at the first doubt it is given away, for good. So whatever a client sends,
+ * what is not plain is judged elsewhere, and told there what is wrong with it.
  *
  * Limits: those of http-limits.ts, as node has them. Silence is looked for every `timeoutCheckMs`.
  */
 
-import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { HttpRelayConfig } from '../../config/config.ts'
 import type { Clock, Timer } from '../../std/clock.ts'
@@ -36,39 +35,33 @@ export interface FastLaneOptions {
   readonly requestsInFlight: HttpRequestsInFlight
   readonly plans: WritePlans
   readonly intake: WriteIntake
-  readonly timeoutAnswer: string
 }
 
 export class FastLane {
   readonly #options: FastLaneOptions
   readonly #heads: PlannedHeads
+  readonly #parts: FastParts
   readonly #connections = new Set<FastConnection>()
   #timer: Timer | undefined
 
-  constructor(options: FastLaneOptions) {
+  /** @param giveToNode is given a connection at the first doubt, with all that was not read here */
+  constructor(options: FastLaneOptions, giveToNode: (socket: Socket) => void) {
+    const { config, clock, limits } = options
+    const { influxdbVersion: version } = config
     this.#options = options
     this.#heads = new PlannedHeads(options.plans)
-  }
-
-  /** Takes over the connections of `server`, which has to be as node has made it. */
-  attach(server: Server, event: 'connection' | 'secureConnection'): void {
-    const { config, clock, limits } = this.#options
-    const { influxdbVersion: version } = config
-    const ofNode = server.listeners(event)
-    server.removeAllListeners(event)
-    const parts: FastParts = {
-      ...this.#options,
+    this.#parts = {
+      ...options,
       answers: new FastAnswers({ version, clock, keepAliveTimeoutMs: limits.keepAliveTimeoutMs }),
       headOf: (text) => this.#headOf(text),
-      giveToNode: (socket) => {
-        for (const listener of ofNode) Reflect.apply(listener, server, [socket])
-      },
+      giveToNode,
       onGone: (connection) => this.#connections.delete(connection),
     }
-    server.on(event, (socket: Socket) => {
-      this.#connections.add(new FastConnection(socket, parts))
-      this.#timer ??= this.#watch()
-    })
+  }
+
+  take(socket: Socket): void {
+    this.#connections.add(new FastConnection(socket, this.#parts))
+    this.#timer ??= this.#watch()
   }
 
   /** Ends the connections on which nothing is being received or answered. */

@@ -1,0 +1,203 @@
+/**
+ * The bytes of a connection → the same requests in canonical form, one after the other.
+ *
+ *        ┌───── received ────── held ◀── body complete ───┐
+ *        ▼                                                │
+ *     a head ──▶ head for node ──▶ body of known length ──┤
+ *        │                    └──▶ chunks ────────────────┤
+ *        │ refused                                        │ the last one on this connection
+ *        ▼                                                ▼
+ *     a head that stands for the refusal ───────────▶ over: what else comes is thrown away
+ *
+ * Promise: every head that is pushed makes node's parser give exactly one request, with exactly
+ * that body. What is behind a refused request, or behind the last one, is never read as a request:
+ * so nothing is read behind one before whoever receives it has it all, and has not refused it.
+ */
+
+import { ChunkedBody } from './chunked-body.ts'
+import { HeadScan } from './head-scan.ts'
+import {
+  BAD_REQUEST,
+  type RefusedHead,
+  type RequestHead,
+  readRequestHead,
+  refused,
+} from './request-head.ts'
+
+const EMPTY = Buffer.alloc(0)
+const LAST_CHUNK = Buffer.from('0\r\n\r\n')
+const CHUNK_END = Buffer.from('\r\n')
+/** No parser takes it for the size of a chunk. */
+const BROKEN_CHUNK = Buffer.from('\0\r\n')
+/** Stands for a request that is refused, whatever it was. */
+const REFUSED = Buffer.from('GET / HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n')
+/** With what a method begins: else it is no request, and there may never be a line end. */
+const TOKEN_BYTE = /[!#$%&'*+.^_`|~0-9A-Za-z-]/
+const TOO_LARGE_HEAD = refused(431, '431 Request Header Fields Too Large')
+
+export interface RequestSink {
+  /** Bytes for node. */
+  push(bytes: Buffer): void
+  /** A head is about to be pushed. */
+  onHead(head: RequestHead | RefusedHead): void
+  /** Broken chunks are about to be pushed. */
+  onBrokenBody(error: string): void
+}
+
+type Place = 'head' | 'length' | 'chunks' | 'held' | 'over'
+
+export class RequestReader {
+  readonly #sink: RequestSink
+  readonly #headersMaxBytes: number
+  #place: Place = 'head'
+  /** Of a head that has not come to its end. */
+  #kept: Buffer = EMPTY
+  #scan: HeadScan | undefined
+  #missingBytes = 0
+  #chunks = new ChunkedBody()
+  #isLast = false
+  #isCut = false
+
+  constructor(sink: RequestSink, headersMaxBytes: number) {
+    this.#sink = sink
+    this.#headersMaxBytes = headersMaxBytes
+  }
+
+  /** A head has begun and not come to its end. */
+  get isInHead(): boolean {
+    return this.#place === 'head' && this.#kept.length > 0
+  }
+
+  /** Nothing has begun. */
+  get isBetween(): boolean {
+    return this.#place === 'over' || (this.#place === 'head' && this.#kept.length === 0)
+  }
+
+  /** Nothing more is read. */
+  get isOver(): boolean {
+    return this.#place === 'over'
+  }
+
+  /** What was refused may have more to come. */
+  get isCut(): boolean {
+    return this.#isCut
+  }
+
+  /** @returns how much of it was read: less than all of it when it is held, or over */
+  read(chunk: Buffer): number {
+    let at = 0
+    while (at < chunk.length) {
+      if (this.#place === 'head') at = this.#readHead(chunk, at)
+      else if (this.#place === 'length') at = this.#readLength(chunk, at)
+      else if (this.#place === 'chunks') at = this.#readChunks(chunk, at)
+      else return at
+    }
+    return at
+  }
+
+  /** The request that it is held at has been received. */
+  goOn(): void {
+    if (this.#place === 'held') this.#place = 'head'
+  }
+
+  /** What has begun is the last request of this connection. */
+  readNoMore(): void {
+    this.#isLast = true
+    if (this.#place !== 'head' && this.#place !== 'held') return
+    this.#place = 'over'
+    this.#kept = EMPTY
+  }
+
+  /** The client has sent all that it will. */
+  end(): void {
+    if (this.isInHead) this.refuse(BAD_REQUEST)
+  }
+
+  /** To be called between two requests, or in a head. */
+  refuse(refusal: RefusedHead): void {
+    this.#place = 'over'
+    this.#isCut = true
+    this.#kept = EMPTY
+    this.#sink.onHead(refusal)
+    this.#sink.push(REFUSED)
+  }
+
+  #readHead(chunk: Buffer, start: number): number {
+    const keptBytes = this.#kept.length
+    const bytes = keptBytes === 0 ? chunk : Buffer.concat([this.#kept, chunk])
+    this.#scan ??= new HeadScan(start)
+    const result = this.#scan.read(bytes)
+    if (result.kind === 'incomplete') {
+      this.#keep(keptBytes === 0 ? bytes.subarray(start) : bytes, keptBytes === 0)
+      return chunk.length
+    }
+    this.#scan = undefined
+    this.#kept = EMPTY
+    if (result.kind === 'refused') this.refuse(result.refusal)
+    else if (result.end - (keptBytes === 0 ? start : 0) > this.#headersMaxBytes) {
+      this.refuse(TOO_LARGE_HEAD)
+    } else this.#begin(readRequestHead(result.lines))
+    return result.kind === 'refused' ? chunk.length : result.end - keptBytes
+  }
+
+  /** @param isNew the head begins with these bytes */
+  #keep(bytes: Buffer, isNew: boolean): void {
+    if (bytes.length > this.#headersMaxBytes) return this.refuse(TOO_LARGE_HEAD)
+    if (!TOKEN_BYTE.test(String.fromCharCode(bytes[0] ?? 0))) return this.refuse(BAD_REQUEST)
+    if (!isNew) {
+      this.#kept = bytes
+      return
+    }
+    this.#kept = Buffer.from(bytes)
+    // Counted from where the head begins from here on.
+    this.#scan = new HeadScan(0)
+    this.#scan.read(this.#kept)
+  }
+
+  #begin(head: RequestHead | RefusedHead): void {
+    if (head.isRefused) return this.refuse(head)
+    const { framing, canonical, isLast } = head
+    this.#isLast = isLast
+    if (framing.kind === 'chunked') {
+      this.#chunks = new ChunkedBody()
+      this.#place = 'chunks'
+    } else {
+      this.#missingBytes = framing.bytes
+      if (framing.bytes > 0) this.#place = 'length'
+      else this.#finish()
+    }
+    this.#sink.onHead(head)
+    this.#sink.push(Buffer.from(canonical, 'latin1'))
+  }
+
+  #readLength(chunk: Buffer, at: number): number {
+    const end = Math.min(chunk.length, at + this.#missingBytes)
+    this.#missingBytes -= end - at
+    if (this.#missingBytes === 0) this.#finish()
+    this.#sink.push(chunk.subarray(at, end))
+    return end
+  }
+
+  #readChunks(chunk: Buffer, at: number): number {
+    const { end, data, dataBytes, state } = this.#chunks.read(chunk, at)
+    if (state === 'complete') this.#finish()
+    if (dataBytes > 0) {
+      this.#sink.push(Buffer.from(`${dataBytes.toString(16)}\r\n`))
+      // As one chunk, however small they came: each costs more than its bytes further on.
+      this.#sink.push(data.length === 1 && data[0] ? data[0] : Buffer.concat(data, dataBytes))
+      this.#sink.push(CHUNK_END)
+    }
+    if (state === 'complete') this.#sink.push(LAST_CHUNK)
+    else if (state === 'broken') {
+      this.#place = 'over'
+      this.#isCut = true
+      this.#sink.onBrokenBody(this.#chunks.error)
+      this.#sink.push(BROKEN_CHUNK)
+    }
+    return end
+  }
+
+  #finish(): void {
+    this.#place = this.#isLast ? 'over' : 'held'
+  }
+}

@@ -1,0 +1,12 @@
+/** The last words on a connection that no handler gives, in the form of Go's HTTP server. Pure. */
+
+export const BAD_REQUEST = '400 Bad Request'
+export const REQUEST_TIMEOUT = '408 Request Timeout'
+
+/** @param status code and reason; ASCII */
+export function renderClosing(status: string): string {
+  return (
+    `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\n` +
+    `Connection: close\r\nContent-Length: ${status.length}\r\n\r\n${status}`
+  )
+}
