@@ -27,7 +27,7 @@ import type { Memory } from '../../std/memory-budget.ts'
 import { ownCopy } from '../../std/own-memory.ts'
 import { Client } from '../../write/client.ts'
 import { type Reply, refusedReply } from '../../write/reply.ts'
-import type { HttpCounters } from '../http-counters.ts'
+import { countAnswer, type HttpCounters } from '../http-counters.ts'
 import type { HttpLimits } from '../http-limits.ts'
 import type { HttpRequestsInFlight } from '../http-requests-in-flight.ts'
 import type { WriteIntake } from '../http-write-intake.ts'
@@ -125,13 +125,14 @@ export class FastConnection {
 
   /** Writes what can be answered, in the order in which it was asked. */
   readonly #flush = (): void => {
-    const { answers, refusals, requestsInFlight } = this.#parts
+    const { answers, counters, refusals, requestsInFlight } = this.#parts
     let text = ''
     for (let first = this.#owed[0]; first?.reply !== undefined; first = this.#owed[0]) {
       this.#owed.shift()
       requestsInFlight.fast--
       const isLast = first.head.isLast || (this.#owed.length === 0 && this.#isToEnd)
       if (isLast) this.#isLeaving = true
+      countAnswer(counters, first.reply.status)
       // Made only when it is needed: what describes a refusal costs as much as a small answer.
       if (first.reply.status >= FIRST_REFUSAL) {
         refusals.noteWrite(first.plan.target, first.reply, this.#socket)
@@ -283,6 +284,7 @@ export class FastConnection {
     this.#isBodyCut = true
     this.#isLeaving = true
     if (this.#owed.length > 0) return // The last of them closes it.
+    countAnswer(counters, 408)
     refusals.noteBytes(408, 'Request Timeout', this.#socket)
     this.#write(answers.timeout)
     this.#close()
