@@ -23,7 +23,18 @@ interface Case {
 
 const GZIP = { 'Content-Encoding': 'gzip' }
 
+/** Bytes that are not UTF-8 are told otherwise in each form. */
+const RAW_BYTES = ['application/json', 'text/csv', 'application/x-msgpack'].map(
+  (type): Case => ({
+    what: `a bad line that is not UTF-8, as ${type}`,
+    path: '/write?db=db',
+    headers: { Accept: type },
+    body: Buffer.from('b\xe4d', 'latin1'),
+  }),
+)
+
 const CASES: readonly Case[] = [
+  ...RAW_BYTES,
   { what: 'a good line', path: '/write?db=db', body: 'm v=1 1' },
   { what: 'a line without a timestamp', path: '/write?db=db', body: 'm v=1' },
   { what: 'an empty body', path: '/write?db=db', body: '' },

@@ -5,6 +5,7 @@
  * net/http.
  */
 
+import { encodeLossless } from '../../line-protocol/lossless-text.ts'
 import { unreachable } from '../../std/errors.ts'
 
 /** What the client's `Accept` and `pretty` ask for. */
@@ -29,7 +30,7 @@ export function renderError(error: string, format: ErrorFormat): Buffer {
     case 'pretty':
       return Buffer.from(`{\n    "error": ${goJsonString(error)}\n}\n`)
     case 'csv':
-      return Buffer.from(`error\n${goCsvField(error)}\n`)
+      return encodeLossless(`error\n${goCsvField(error)}\n`)
     case 'msgpack':
       return Buffer.concat([Buffer.of(0x81), msgpackString('error'), msgpackString(error)])
     default:
@@ -59,7 +60,7 @@ function goJsonEscape(character: string): string {
   return SHORT_ESCAPES.get(character) ?? `\\u${code}`
 }
 
-/** How the scanner puts a byte that is no UTF-8 into a text: see line-protocol/refusals.ts. */
+/** How the scanner puts a byte that is no UTF-8 into a text: see line-protocol/lossless-text.ts. */
 function isRawByte(character: string): boolean {
   return character >= '\udc80' && character <= '\udcff'
 }
@@ -70,7 +71,7 @@ function goCsvField(text: string): string {
 }
 
 function msgpackString(text: string): Buffer {
-  const bytes = Buffer.from(text)
+  const bytes = encodeLossless(text)
   const { length } = bytes
   if (length < 32) return Buffer.concat([Buffer.of(0xa0 | length), bytes])
   if (length < 0x100) return Buffer.concat([Buffer.of(0xd9, length), bytes])
@@ -96,22 +97,13 @@ const ERROR_HEADER_MAX_BYTES = 1024
  * later, or on node, cannot read such an answer.
  */
 export function errorHeader(text: string): string {
-  const bytes = rawBytes(text.length > ERROR_HEADER_MAX_BYTES ? cut(text) : text)
+  const bytes = encodeLossless(text.length > ERROR_HEADER_MAX_BYTES ? cut(text) : text)
   return (
     bytes
       .toString('latin1', 0, ERROR_HEADER_MAX_BYTES)
       // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what has to go.
       .replaceAll(/[\u0000\n\r]/g, ' ')
       .trim()
-  )
-}
-
-function rawBytes(text: string): Buffer {
-  const parts = text.split(/([\udc80-\udcff])/u)
-  return Buffer.concat(
-    parts.map((part) =>
-      isRawByte(part) ? Buffer.of(part.charCodeAt(0) & 0xff) : Buffer.from(part),
-    ),
   )
 }
 

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { decodeLossless } from '../../../src/line-protocol/lossless-text.ts'
 import {
   contentTypeOf,
+  type ErrorFormat,
   errorFormat,
   errorHeader,
   goJsonString,
@@ -40,6 +42,16 @@ test('an error comes in the form that Accept and pretty ask for', () => {
   check('text/csv', true, 'text/csv', 'error\n"bad, ""x"""\n')
   check('application/csv', false, 'text/csv', 'error\n"bad, ""x"""\n')
   check('application/x-msgpack', false, 'application/x-msgpack', '\x81\xa5error\xa8bad, "x"')
+})
+
+test('bytes that are not UTF-8 are told as they are, and in JSON as U+FFFD', () => {
+  const error = `bad ${decodeLossless(Buffer.from('\xe4\xc3\xa4\xff', 'latin1'))}`
+  const check = (format: ErrorFormat, body: string) =>
+    assert.equal(renderError(error, format).toString('latin1'), body)
+  check('csv', 'error\nbad \xe4\xc3\xa4\xff\n')
+  check('msgpack', '\x81\xa5error\xa8bad \xe4\xc3\xa4\xff')
+  check('json', '{"error":"bad \\ufffd\xc3\xa4\\ufffd"}\n')
+  assert.equal(errorHeader(error), 'bad \xe4\xc3\xa4\xff')
 })
 
 test('a msgpack error of any length says its length', () => {
