@@ -1,10 +1,9 @@
 /**
- * The fast lane never takes what node's parser reads differently.
+ * The fast lane never takes what the reader behind it, and node's parser, read differently.
  *
  * Method: requests that are plain, nearly plain, or plain with a byte changed, one behind the other
  * and cut anywhere, go to a listener with the lane and to one without. What is stored and what is
- * answered must be the same; what is answered to bytes that are no request may differ in what else
- * is still said on that connection.
+ * answered must be the same.
  */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
@@ -150,17 +149,13 @@ const allWellFormed = fc
   .array(wellFormed, { minLength: 1, maxLength: 5 })
   .map((requests) => Buffer.from(requests.join('')))
 
-async function hold(
-  t: TestContext,
-  sent: fc.Arbitrary<Buffer[]>,
-  isWellFormed: boolean,
-): Promise<void> {
+async function hold(t: TestContext, sent: fc.Arbitrary<Buffer[]>): Promise<void> {
   await using lanes = await openLanes({ limits: { lingerMs: 5 } })
   let runs = 0
   await fc.assert(
     fc.asyncProperty(sent, async (pieces) => {
       runs++
-      await lanes.agreeOn(pieces, isWellFormed)
+      await lanes.agreeOn(pieces)
     }),
     { numRuns: 1_000_000, interruptAfterTimeLimit: BUDGET_MS, markInterruptAsFailure: false },
   )
@@ -170,7 +165,7 @@ async function hold(
 }
 
 test('of requests that are not quite as they should be the lane stores what node does', (t) =>
-  hold(t, inPieces(bytes), false))
+  hold(t, inPieces(bytes)))
 
 test('requests are answered the same with the lane and without, all of them', (t) =>
-  hold(t, inPieces(allWellFormed), true))
+  hold(t, inPieces(allWellFormed)))

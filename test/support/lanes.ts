@@ -9,10 +9,9 @@ export interface Lanes extends AsyncDisposable {
   /**
    * Sends the pieces one by one to both, ends, and compares what is stored, and answered.
    *
-   * @param isWellFormed all of it is requests: then every single one has the same answer
    * @throws AssertionError
    */
-  agreeOn(pieces: readonly Buffer[], isWellFormed: boolean): Promise<void>
+  agreeOn(pieces: readonly Buffer[]): Promise<void>
 }
 
 export async function openLanes(options: TestListenerOptions = {}): Promise<Lanes> {
@@ -22,18 +21,11 @@ export async function openLanes(options: TestListenerOptions = {}): Promise<Lane
   return {
     fast,
     node,
-    agreeOn: async (pieces, isWellFormed) => {
+    agreeOn: async (pieces) => {
       const [byFast, byNode] = await Promise.all([exchange(fast, pieces), exchange(node, pieces)])
       const sent = JSON.stringify(Buffer.concat([...pieces]).toString('latin1'))
       assert.deepEqual(byFast.writes, byNode.writes, `stored of ${sent}`)
-      if (isWellFormed) return assert.deepEqual(byFast.answers, byNode.answers, `to ${sent}`)
-      // Bytes that are no request end the connection. Node says so at once, in front of answers
-      // that it still owes or instead of them; the lane answers first, and lets node say it then.
-      for (const [index, answer] of byFast.answers.entries()) {
-        const other = byNode.answers[index]
-        if (other === undefined || byFast.partings[index] || byNode.partings[index]) break
-        assert.deepEqual(answer, other, `answer ${index} to ${sent}`)
-      }
+      assert.deepEqual(byFast.answers, byNode.answers, `to ${sent}`)
     },
     [Symbol.asyncDispose]: async () => {
       await fast[Symbol.asyncDispose]()
@@ -44,8 +36,6 @@ export async function openLanes(options: TestListenerOptions = {}): Promise<Lane
 
 interface Made {
   readonly answers: readonly RawResponse[]
-  /** Of each answer, whether it is node's own word on bytes that are no request. */
-  readonly partings: readonly boolean[]
   /** Target and body of each write. */
   readonly writes: readonly (readonly [string, string])[]
 }
@@ -64,14 +54,8 @@ async function exchange(listener: TestListener, pieces: readonly Buffer[]): Prom
   const writes = listener.writes.items.slice(before)
   return {
     answers: responses.map(comparable),
-    partings: responses.map(isParting),
     writes: writes.map(({ target, body }) => [target.key, unstamped(body)] as const),
   }
-}
-
-/** Of a method that is none it is a 405, as Go's. */
-function isParting({ status, headers, body }: RawResponse): boolean {
-  return headers['connection'] === 'close' && (body.startsWith(String(status)) || status === 405)
 }
 
 /** Without what differs from answer to answer, and what the one can say before the other. */
