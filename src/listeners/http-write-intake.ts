@@ -136,7 +136,7 @@ export class WriteIntake {
         return this.#answerAfterAsking(write, refusedReply(400, result.error), packed)
       case 'too-large':
         counters.tooLargeRequests++
-        return this.#answerAfterAsking(write, TOO_LARGE, packed)
+        return this.#answerAtOnce(write, TOO_LARGE, packed)
       case 'memory-full':
         counters.memoryFullRequests++
         return this.#answerAtOnce(write, MEMORY_FULL, packed)
