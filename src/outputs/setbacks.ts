@@ -80,7 +80,7 @@ export class Setbacks {
     if (group.isSuspicious) onSuspect(group)
   }
 
-  /** Dead of a candidate, the server may have it for its poison; dead by itself, it has none. */
+  /** A server that died of a candidate leaves the pass going on; any other death begins it anew. */
   #died(stream: StreamDrain, why: string): void {
     const { health, poison } = this.#options
     if (stream.lastSuspect?.isCandidate !== true) poison.breakOff(stream)

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { readdir, rm, truncate } from 'node:fs/promises'
+import { readdir, rename, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Arrivals } from '../support/arrivals.ts'
+import { keepingLogger } from '../support/disk-log-fixture.ts'
 import { drained, openDurableRelay, Server } from '../support/durable-relay.ts'
 import { outputOf, SILENT, writeOf } from '../support/scripted-relay.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
@@ -64,4 +65,37 @@ test('an older segment that is cut short is written again from memory', async (t
   await next.relay.start()
   await drained(next.relay, ['b'])
   assert.deepEqual(b.stored, sent)
+})
+
+test('the folder of another log in the place of ours is left as it is, and so is what it owes', async (t) => {
+  const above = await temporaryFolder(t)
+  const [mine, other] = [join(above, 'mine'), join(above, 'other')]
+  const b = new Server()
+  b.isUp = false
+  const owed = Array.from({ length: 20 }, (_, n) => `m other=${n}i ${n}`)
+  const left = await openDurableRelay(other, [new Server(), b])
+  for (const line of owed) {
+    assert.equal((await left.relay.accept(writeOf(`${line}\n`))).status, 204)
+  }
+  await left.relay[Symbol.asyncDispose]()
+  // As an older release leaves it.
+  for (const name of await readdir(other)) {
+    if (name.startsWith('lock')) await rm(join(other, name))
+  }
+  const { logger, lines } = keepingLogger()
+  const opened = await openDurableRelay(mine, [new Server(), new Server()], { logger })
+  assert.equal((await opened.relay.accept(writeOf('m mine=1i 1\n'))).status, 204)
+
+  await rename(mine, `${mine}.away`)
+  await rename(other, mine)
+  const isTold = () => lines.some((line) => line.includes('not of this log'))
+  await until(async () => isTold(), { what: 'the folder is seen to be of another log' })
+  assert.equal((await opened.relay.accept(writeOf('m mine=2i 2\n'))).status, 503)
+  await opened.relay[Symbol.asyncDispose]()
+
+  b.isUp = true
+  const again = await openDurableRelay(mine, [new Server(), b])
+  await drained(again.relay, ['b'])
+  assert.deepEqual(b.stored, owed)
+  await again.relay[Symbol.asyncDispose]()
 })

@@ -5,8 +5,8 @@
  *     whole ── a look fails ──▶ lost: nothing is accepted or written ── a folder ──▶ mended
  *                                 └── another process has it: for good
  *
- * Looked at behind every group that is written (segment-log.ts), and with every save of the
- * cursors. A folder that is not there is not made: it may be a volume that is not mounted. Once
+ * Lock, folder and segments are looked at behind every group that is written (segment-log.ts), and
+ * with every save of the cursors. A folder that is not there is not made: it may be a volume that is not mounted. Once
  * there is one at the path, of this log or empty, what outputs owe is written into it again
  * (mend-segments.ts), from the files that are open and from memory, and every cursor.
  *
@@ -24,7 +24,13 @@ import { renderCount } from '../../std/units.ts'
 import type { FileSystem } from './file-system.ts'
 import type { FolderLock } from './folder-lock.ts'
 import { NOT_OURS } from './lost-error.ts'
-import { findLost, type MendOptions, mendSegment, type RememberedWrite } from './mend-segments.ts'
+import {
+  findForeign,
+  findLost,
+  type MendOptions,
+  mendSegment,
+  type RememberedWrite,
+} from './mend-segments.ts'
 import type { Place } from './place.ts'
 import type { SegmentInfo } from './segment-list.ts'
 import type { SegmentLog } from './segment-log.ts'
@@ -117,15 +123,16 @@ export class LogLoss {
     const { files, folder, logger, lock } = this.#options
     const known = new Set(log.segments.list.all().map(({ name }) => name))
     const names = (await files.list(folder)).map(({ name }) => name)
-    const unknown = names.find((name) => isSegmentName(name) && !known.has(name))
+    const isUnknown = (name: string) => isSegmentName(name) && !known.has(name)
+    const unknown = names.find(isUnknown) ?? (await findForeign(this.#mendOptions(log)))
     if (unknown !== undefined) return `${unknown} in it is not of this log`
     const problem = await lock.retake()
     if (problem !== '') return problem
-    // What failed is told before it is counted: it is owed by nobody.
+    // Failed appends are settled first: else their numbers would count as owed, and as lost.
     await new Promise((resolve) => setImmediate(resolve))
     const kept = await this.#mendSegments(log)
     for (const place of log.places) place.forgetSaved()
-    this.#isLost = false // First: what is written from now on asks.
+    this.#isLost = false // Before `mended`: what that writes would be refused else.
     await log.segments.mended()
     logger.warn(
       { folder, kept },

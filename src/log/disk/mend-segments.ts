@@ -61,6 +61,24 @@ export async function findLost(options: MendOptions): Promise<readonly SegmentIn
 }
 
 /**
+ * A segment in the folder that has the name of one of ours and is of another log: every young log
+ * has the same names, and no two the same nonces.
+ *
+ * @returns its name. Never rejects: what cannot be read is nobody's
+ */
+export async function findForeign(options: MendOptions): Promise<string | undefined> {
+  const { files, folder, segments } = options
+  for (const { name, header } of segments.all()) {
+    const file = await files.open(join(folder, name), 'read').catch(() => undefined)
+    if (file === undefined) continue
+    const found = await readSegmentHeader(file).catch(() => undefined)
+    await file.close().catch(() => {})
+    if (found?.kind === 'header' && !found.header.nonce.equals(header.nonce)) return name
+  }
+  return undefined
+}
+
+/**
  * Writes the lost segment again.
  *
  * @param remembered of its numbers, and owed
