@@ -6,9 +6,9 @@
  *                                 └── another process has it: for good
  *
  * Lock, folder and segments are looked at behind every group that is written (segment-log.ts), and
- * with every save of the cursors. A folder that is not there is not made: it may be a volume that is not mounted. Once
- * there is one at the path, of this log or empty, what outputs owe is written into it again
- * (mend-segments.ts), from the files that are open and from memory, and every cursor.
+ * with every save of the cursors. A folder that is not there is not made: it may be a volume that
+ * is not mounted. Once there is one at the path, of this log or empty, what outputs owe is written
+ * into it again (mend-segments.ts), from the files that are open and from memory, and every cursor.
  *
  * What can be had no more is counted and told, by output, and their cursors pass it.
  *
