@@ -246,17 +246,16 @@ export class Relay implements AsyncDisposable {
       const refusal = output.refusalOf(write, bytes)
       if (refusal !== undefined) return refusal
     }
-    const entry = this.#log.append(write)
-    if (typeof entry === 'string') return entry
-    this.#acceptedWrites++
-    this.#acceptedLines += write.lineCount
-    this.#acceptedBytes += write.body.length
-    return entry
+    return this.#log.append(write)
   }
 
   /** The entry is where it is safe: every output gets it, from memory or in its turn. */
   #offer(entry: Entry): void {
     const { memoryLog } = this.#log
+    const { lineCount, body } = entry.write
+    this.#acceptedWrites++
+    this.#acceptedLines += lineCount
+    this.#acceptedBytes += body.length
     const takers = this.#outputs.reduce((sum, { isLive }) => sum + Number(isLive), 0)
     if (takers === 0) memoryLog.discard(entry)
     const stream = takers > 0 ? memoryLog.push(entry, takers) : undefined
@@ -282,6 +281,7 @@ export class Relay implements AsyncDisposable {
 
   /** The disk did not take it: no output has seen it, and none ever will. */
   #lost(entry: Entry): void {
+    this.#refusedWrites['log-failing']++
     for (const output of this.#outputs) output.noteDone(entry.sequence)
     this.#ballots.fail(entry)
   }
