@@ -65,12 +65,17 @@ export class PoisonTrials {
     return true
   }
 
-  /** Replaces the stream's first group, which fails again and again, by its halves. */
-  narrow(stream: StreamDrain, group: Group): void {
+  /**
+   * Replaces the stream's first group, which fails again and again, by its halves.
+   *
+   * @returns whether it can be halved
+   */
+  narrow(stream: StreamDrain, group: Group): boolean {
     const halves = group.halves('line', { isSuspect: true })
-    if (halves === undefined) return
+    if (halves === undefined) return false
     this.#options.backlog.counters.splitBatches++
     stream.groups.splice(0, 1, ...halves)
+    return true
   }
 
   /**

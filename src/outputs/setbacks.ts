@@ -91,9 +91,10 @@ export class Setbacks {
   #failed(stream: StreamDrain, group: Group, verdict: RetryVerdict): boolean {
     const { poison } = this.#options
     if (poison.setAside(stream, group)) return true
-    if (group.isSuspicious) poison.narrow(stream, group)
+    const isHalved = group.isSuspicious && poison.narrow(stream, group)
     poison.breakOff(stream)
-    this.#backOff(stream, verdict)
+    // Halves are few, and a wait before each would hold up the rest of the stream for a minute.
+    if (!isHalved || verdict.retryAfterMs !== undefined) this.#backOff(stream, verdict)
     return false
   }
 

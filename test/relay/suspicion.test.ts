@@ -122,6 +122,27 @@ test('a server that a line ends each time, and that is started anew, is spared i
   assert.equal(outputOf(relay, 'a').outcomeLines.refused, 1)
 })
 
+test('poison in a backlog is found without a wait for each halving', async () => {
+  for (const failure of [BUSY, RESET]) {
+    const { a, relay, clock } = await open(failure)
+    a.isUp = false
+    const serve = a.verdict
+    a.verdict = (batch) => (a.isUp ? serve(batch) : UNREACHABLE)
+    write(relay, ...Array.from({ length: 210 }, (_, i) => (i % 21 === 0 ? 'bad\n' : `${i}\n`)))
+    await clock.advance(1_000)
+    a.isUp = true
+    const beganAtMs = clock.monotonicMs()
+    while (outputOf(relay, 'a').outcomeLines.refused === 0) {
+      write(relay, 'next\n')
+      await clock.advance(100)
+    }
+    // Of the waits between attempts only those are left that make data suspect, and a line poison.
+    const waits = failure === BUSY ? 2 * 20 : 2 * 3
+    const tookMs = clock.monotonicMs() - beganAtMs
+    assert(tookMs <= waits * 1_000, `${tookMs} ms for ${waits} waits of a second at the most`)
+  }
+})
+
 /** Ends with every request that is in flight when one says `bad`, and is started again. */
 class Mortal extends Fragile {
   readonly #clock: ManualClock
