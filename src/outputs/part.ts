@@ -140,8 +140,6 @@ export class Group {
   readonly traits: GroupTraits
   /** Times that it was stored. */
   storedCount = 0
-  /** Refusals in a row that do not sound like a database. */
-  doubtCount = 0
   /** Why its last attempt failed that its data may be to blame for. */
   lastFailure = ''
   /** Complete passes in a row in which it failed as a candidate for poison (poison.ts). */

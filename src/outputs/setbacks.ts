@@ -18,9 +18,6 @@ import type { Group } from './part.ts'
 import type { PoisonTrials } from './poison.ts'
 import type { StreamDrain } from './stream-drain.ts'
 
-/** Such refusals of bodies in another format are believed when they come so often in a row. */
-const DOUBTS_MAX = 3
-
 export interface SetbacksOptions {
   readonly config: OutputConfig
   readonly backlog: Backlog
@@ -114,9 +111,9 @@ export class Setbacks {
       this.retry(stream, group, { ...failure, hasBegun: true, isDown: false, suspicion: 'doubt' })
       return true
     }
-    group.doubtCount++
-    if (group.doubtCount >= DOUBTS_MAX) return false
-    stream.failures = group.doubtCount
+    group.noteSuspicion('doubt', why)
+    if (group.isSuspicious) return false
+    stream.failures++
     this.#backOff(stream, failure)
     return true
   }
