@@ -35,11 +35,13 @@ import { errorText, RelayError, unreachable } from './std/errors.ts'
 import { BodyGarbage } from './std/garbage-collection.ts'
 import { type Logger, ofRelay } from './std/logger.ts'
 import { type Memory, MemoryBudget } from './std/memory-budget.ts'
-import type { Heap } from './std/v8-heap.ts'
+import { type Heap, heapLimitBytes } from './std/v8-heap.ts'
 import { RisingClock } from './write/rising-clock.ts'
 
 /** Longest time that silent outputs may hold up the start. */
 const FIRST_PROBE_MAX_MS = 1_000
+/** Of the limit of V8's heap, what the memory budget may be. */
+const HEAP_SHARE = 1 / 2
 /** Of `log-max-mb`, what the dead letters of all outputs may take. */
 const DEAD_LETTER_SHARE = 1 / 8
 /** Longest time that giving things back may take after the outputs have drained, or not. */
@@ -106,8 +108,8 @@ interface OpenRelay {
 /** Opens everything that `config` names, or rejects with nothing left open. */
 export async function openService(options: ServiceOptions): Promise<Service> {
   await using opened = new AsyncDisposableStack()
-  const garbage = new BodyGarbage(options.heap, () => memory.usedBytes)
-  const memory = new MemoryBudget(options.config.maxMemoryBytes, (bytes) => garbage.add(bytes))
+  const garbage = new BodyGarbage(options.heap, () => memory)
+  const memory = new MemoryBudget(memoryLimitOf(options), (bytes) => garbage.add(bytes))
   const startedAtMs = options.clock.wallMs()
   const steps = opened.use(new ClockSteps(options))
   const relays: OpenRelay[] = []
@@ -119,7 +121,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     clockSteps: steps.count,
     isStopping,
     memoryUsedBytes: memory.usedBytes,
-    memoryLimitBytes: memory.limitBytes,
+    memoryLimitBytes: memory.clients.limitBytes,
     relays: relays.map(({ relay }) => relay.snapshot()),
     listeners: relays.map(({ listener }) => listener.snapshot()),
   })
@@ -134,11 +136,11 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     relays.push({ config, relay, listener })
   }
   const { bindAddress, isConfigured } = options.config.admin
-  const { logger } = options
+  const { logger, clock } = options
   const deadLetters = deadLetterHandlers(relays)
   const admin =
     bindAddress &&
-    opened.use(await openAdmin({ bindAddress, isConfigured, snapshot, logger, deadLetters }))
+    opened.use(await openAdmin({ bindAddress, isConfigured, snapshot, logger, deadLetters, clock }))
   const parts = opened.move() // All open: from here they are the service's to close.
   const addresses = relays.map(addressOf)
   if (admin) addresses.push({ relay: '', kind: 'admin', ...admin.address })
@@ -154,6 +156,20 @@ export async function openService(options: ServiceOptions): Promise<Service> {
       return stopped
     },
   }
+}
+
+/** Small writes are objects of V8's heap for the most part, and it ends the process at its limit. */
+function memoryLimitOf({ config, logger }: ServiceOptions): number {
+  const limitBytes = Math.floor(heapLimitBytes() * HEAP_SHARE)
+  const { maxMemoryBytes } = config
+  if (maxMemoryBytes <= limitBytes) return maxMemoryBytes
+  const megabytes = (bytes: number) => Math.floor(bytes / 2 ** 20)
+  const text =
+    `max-memory-mb is ${megabytes(maxMemoryBytes)}, but Node's heap may have ` +
+    `${megabytes(heapLimitBytes())} MB only: ${megabytes(limitBytes)} MB are used. ` +
+    'Raise --max-old-space-size (NODE_OPTIONS) to use more'
+  logger.warn({ limitBytes }, text)
+  return limitBytes
 }
 
 async function openRelayOf(

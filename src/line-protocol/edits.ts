@@ -5,7 +5,7 @@
  * that a body of a million blank lines costs no more memory than its bytes.
  */
 
-import { withoutRest } from '../std/own-memory.ts'
+import { free, trimmed } from '../std/own-memory.ts'
 
 /** Puts nothing in the place of a range. */
 export const NOTHING = Buffer.alloc(0)
@@ -14,6 +14,9 @@ export const NOTHING = Buffer.alloc(0)
 const ROOM_FACTOR = 1.05
 /** Most that a body is expected to grow by timestamps: lines of forty bytes. */
 const GROWTH_MAX = 1.5
+/** As `GROWTH_MAX`, once so much has been seen of it: lines of five bytes. */
+const SEEN_GROWTH_MAX = 5
+const SEEN_MIN_BYTES = 64 * 1024
 
 /** Collects changes. */
 export class Edits {
@@ -25,6 +28,20 @@ export class Edits {
 
   constructor(bytes: Buffer) {
     this.#bytes = bytes
+  }
+
+  /** What the changes may take of memory at the worst while `moreBytes` of the body are read. */
+  heldBytesWithin(moreBytes: number): number {
+    const heldBytes = this.#result.length
+    const isEnough = heldBytes - this.#size >= moreBytes * SEEN_GROWTH_MAX
+    if (isEnough || heldBytes === 0) return heldBytes
+    // The old and the new, for as long as it takes to copy.
+    return heldBytes + this.#roomFor(this.#size, this.#done)
+  }
+
+  /** Nobody will ask for the result. */
+  drop(): void {
+    free(this.#result)
   }
 
   /** Puts `text` in the place of `[from, end)`; ranges come in order and do not overlap. */
@@ -50,7 +67,7 @@ export class Edits {
     if (this.#done === 0 && this.#result === NOTHING) return this.#bytes
     this.#reserve(this.#bytes.length - this.#done, this.#bytes.length)
     this.#keepUntil(this.#bytes.length)
-    return withoutRest(this.#result.subarray(0, this.#size))
+    return trimmed(this.#result, this.#size)
   }
 
   #keepUntil(end: number): void {
@@ -62,10 +79,17 @@ export class Edits {
   #reserve(more: number, end: number): void {
     const needed = this.#size + more
     if (needed <= this.#result.length && this.#result !== NOTHING) return
-    const growth = Math.min(Math.max(needed / end, 1), GROWTH_MAX)
-    const rest = (this.#bytes.length - end) * growth * ROOM_FACTOR
-    const result = Buffer.allocUnsafeSlow(Math.ceil(needed + rest))
+    const result = Buffer.allocUnsafeSlow(this.#roomFor(needed, end))
     this.#result.copy(result, 0, 0, this.#size)
+    free(this.#result)
     this.#result = result
+  }
+
+  /** @param needed bytes for all up to `end` */
+  #roomFor(needed: number, end: number): number {
+    const growthMax = end < SEEN_MIN_BYTES ? GROWTH_MAX : SEEN_GROWTH_MAX
+    const growth = Math.min(Math.max(needed / Math.max(end, 1), 1), growthMax)
+    const restBytes = (this.#bytes.length - end) * growth * ROOM_FACTOR
+    return Math.ceil(needed + restBytes)
   }
 }

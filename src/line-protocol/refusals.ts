@@ -21,6 +21,11 @@ export class Refusals {
     return this.#count
   }
 
+  /** What the texts take of memory: two bytes a character, at the worst. */
+  get heldBytes(): number {
+    return 2 * this.#size
+  }
+
   /**
    * @param line the line without its newline
    * @param reason latin1, as the bytes InfluxDB would write

@@ -13,7 +13,7 @@
  * Not here: the status and the JSON of the answer (../listeners).
  */
 
-import { ownConcat } from '../std/own-memory.ts'
+import { free, ownConcat } from '../std/own-memory.ts'
 import { byteAt, HASH, NEWLINE, skipBlanks } from './bytes.ts'
 import { Edits, NOTHING } from './edits.ts'
 import { lineEnd } from './line-end.ts'
@@ -126,10 +126,24 @@ export class LineScan {
     return from >= length
   }
 
+  /** What the scan may hold beside the body, at the worst, while so many bytes more are read. */
+  heldBytesWithin(moreBytes: number): number {
+    const copiedBytes = this.#bytes.length === this.#bodyEnd ? 0 : this.#bytes.length
+    return copiedBytes + this.#edits.heldBytesWithin(moreBytes) + this.#refusals.heldBytes
+  }
+
+  /** It is left off, and nobody will ask for its result. */
+  drop(): void {
+    this.#edits.drop()
+    if (this.#bytes.length !== this.#bodyEnd) free(this.#bytes)
+  }
+
   /** To be called once, when all has been read. */
   result(): ScannedLines {
+    const lines = this.#edits.apply()
+    if (lines !== this.#bytes && this.#bytes.length !== this.#bodyEnd) free(this.#bytes)
     return {
-      lines: this.#edits.apply(),
+      lines,
       lineCount: this.#lineCount + (this.#simd?.lineCount ?? 0),
       refusedCount: this.#refusals.count,
       errors: this.#refusals.render(),

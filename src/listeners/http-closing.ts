@@ -2,6 +2,7 @@
 
 export const BAD_REQUEST = '400 Bad Request'
 export const REQUEST_TIMEOUT = '408 Request Timeout'
+export const MEMORY_FULL_CLOSING = '503 Service Unavailable: memory for requests is full'
 
 /** @param status code and reason; ASCII */
 export function renderClosing(status: string): string {

@@ -21,7 +21,7 @@ import type { Relay } from '../relay/relay.ts'
 import type { Clock } from '../std/clock.ts'
 import { errorCode, errorText, RelayError } from '../std/errors.ts'
 import type { Logger } from '../std/logger.ts'
-import type { Memory } from '../std/memory-budget.ts'
+import type { SharedMemory } from '../std/memory-budget.ts'
 import { LogThrottle, renderRepeats } from '../std/throttle.ts'
 import type { RisingClock } from '../write/rising-clock.ts'
 import { type HttpCounters, newHttpCounters } from './http-counters.ts'
@@ -42,7 +42,7 @@ export interface HttpListenerOptions {
   readonly relay: Pick<Relay, 'accept' | 'ask'>
   /** Asked by `/health`; must not take longer than `healthTimeoutMs`. */
   readonly health: () => Promise<RelayHealth> | RelayHealth
-  readonly memory: Memory
+  readonly memory: SharedMemory
   readonly clock: Clock
   readonly logger: Logger
   /** One for each relay: see G3. */
@@ -74,7 +74,10 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
   const certificate =
     config.tlsPemPath === undefined ? undefined : await readCertificate(config.tlsPemPath)
   const limits = { ...HTTP_LIMITS, keepAliveTimeoutMs: config.idleTimeoutMs, ...options.limits }
-  const requestsInFlight = new HttpRequestsInFlight()
+  const requestsInFlight = new HttpRequestsInFlight(
+    options.memory.clients,
+    limits.inFlightMaxRequests,
+  )
   const counters = newHttpCounters()
   const refusals = new RefusalLog(options)
   const failure = Promise.withResolvers<never>()

@@ -17,7 +17,7 @@ import { type HttpAnswer, renderReply, renderStatementReply } from './dialects/v
 import { findStatement } from './dialects/v1-query.ts'
 import { credentialsQuery, parseV1WriteRequest } from './dialects/v1-request.ts'
 import type { LaneOptions, WriteLane } from './http-write-lane.ts'
-import { MEMORY_FULL, TOO_LARGE } from './http-write-refusals.ts'
+import { MEMORY_FULL, TOO_LARGE, TOO_MANY } from './http-write-refusals.ts'
 import { receiveBody } from './request-body.ts'
 import { firstRawHeader } from './request-headers.ts'
 
@@ -142,7 +142,14 @@ function runTask(
   const answerEarly = (reply: Reply): void => {
     responder.answerEarly(request, response, render(reply))
   }
-  requestsInFlight.begin(request, response)
+  if (requestsInFlight.isFull) {
+    counters.tooManyRequests++
+    return responder.answer(request, response, render(TOO_MANY))
+  }
+  if (!requestsInFlight.tryBegin(request, response)) {
+    counters.memoryFullRequests++
+    return responder.answerEarly(request, response, render(MEMORY_FULL))
+  }
   receiveBody(request, { maxBytes, memory }, (result) => {
     if (result.kind !== 'received') requestsInFlight.end(request)
     switch (result.kind) {

@@ -17,10 +17,13 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../std/clock.ts'
 import { errorCode } from '../std/errors.ts'
+import type { Logger } from '../std/logger.ts'
+import type { SharedMemory } from '../std/memory-budget.ts'
 import { refusedReply } from '../write/reply.ts'
 import { CanonicalConnection } from './canonical/canonical-connection.ts'
 import { CanonicalConnections } from './canonical/canonical-connections.ts'
 import type { HeadRefusal } from './canonical/request-head.ts'
+import { ConnectionMemory } from './connection-memory.ts'
 import { errorFormat } from './dialects/error-text.ts'
 import { renderReply } from './dialects/v1.ts'
 import { FastLane, type FastLaneOptions } from './fast-lane/fast-lane.ts'
@@ -38,6 +41,8 @@ type RequestHandler = (request: IncomingMessage, response: ServerResponse) => vo
 export interface HttpServerOptions {
   readonly certificate: ListenerCertificate | undefined
   readonly clock: Clock
+  readonly memory: SharedMemory
+  readonly logger: Logger
   readonly limits: HttpLimits
   readonly maxConnections: number
   readonly requestsInFlight: HttpRequestsInFlight
@@ -64,7 +69,7 @@ export function createHttpServer(options: HttpServerOptions, route: RequestHandl
 
   const onRequest = (isAwaitingContinue: boolean): RequestHandler => {
     return (request, response) => {
-      const connection = connectionOf(request)
+      const connection = CanonicalConnections.of(request)
       const refusal = connection.begin(response)
       if (refusal !== undefined) return refuseRequest(response, refusal, options)
       if (isWrite(request)) writes.handle(request, response, isAwaitingContinue)
@@ -110,16 +115,19 @@ function createBareServer(limits: HttpLimits, certificate: ListenerCertificate |
 
 /** From the sockets to node's own listener for new connections. */
 function takeOverConnections(server: Server, options: HttpServerOptions): void {
-  const event = options.certificate === undefined ? 'connection' : 'secureConnection'
-  const ofNode = server.listeners(event)
-  server.removeAllListeners(event)
-  const giveToNode = (connection: CanonicalConnection) => {
-    for (const listener of ofNode) Reflect.apply(listener, server, [connection])
-  }
-  const connections = new CanonicalConnections({ ...options, giveToNode })
+  const { memory } = options
+  const isTls = options.certificate !== undefined
+  const event = isTls ? 'secureConnection' : 'connection'
+  const connections = CanonicalConnections.before(server, event, {
+    ...options,
+    memory: memory.clients,
+  })
+  const charged = new ConnectionMemory({ ...options, memory: memory.clients, isTls })
+  server.prependListener('connection', (socket: Socket) => charged.charge(socket))
   const open = (socket: Socket) => connections.open(socket)
   const fastLane = options.fastLane && new FastLane(options.fastLane, open)
   server.on(event, (socket: Socket) => {
+    if (socket.destroyed) return // There was no memory for it.
     if (fastLane === undefined) open(socket)
     else fastLane.take(socket)
   })
@@ -128,11 +136,6 @@ function takeOverConnections(server: Server, options: HttpServerOptions): void {
     connections.closeIdle()
     fastLane?.closeIdleConnections()
   }
-}
-
-function connectionOf({ socket }: { readonly socket: unknown }): CanonicalConnection {
-  if (socket instanceof CanonicalConnection) return socket
-  throw new Error('BUG: a request on a connection that is not ours')
 }
 
 const WRITE = '/write'
@@ -149,11 +152,12 @@ function refuseRequest(
   refusal: HeadRefusal,
   { counters, refusals }: HttpServerOptions,
 ): void {
-  counters.malformedRequests++
   const { status, text } = refusal
+  if (status === 503) counters.memoryFullRequests++
+  else counters.malformedRequests++
   countAnswer(counters, status)
   const told = text === '' ? 'Expect is not understood' : text
-  refusals.noteBytes(status, told, connectionOf(response.req))
+  refusals.noteBytes(status, told, CanonicalConnections.of(response.req))
   const type = text === '' ? [] : ['Content-Type', 'text/plain; charset=utf-8']
   response.writeHead(status, [...type, 'Connection', 'close', 'Content-Length', `${text.length}`])
   response.end(text)

@@ -12,7 +12,8 @@
  * counts against the memory budget meanwhile.
  *
  * Limits: http-limits.ts. A body is scanned in slices (std/slices.ts), then everybody else has a
- * turn; it counts against the memory budget meanwhile.
+ * turn; it counts against the memory budget meanwhile, and so does what the scan makes of it: lines
+ * without a time may become four times as long.
  */
 
 import type { HttpRelayConfig } from '../config/config.ts'
@@ -20,7 +21,9 @@ import { LineScan, type ScannedLines } from '../line-protocol/scan.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Clock } from '../std/clock.ts'
 import { unreachable } from '../std/errors.ts'
+import { Lease } from '../std/lease.ts'
 import type { Memory } from '../std/memory-budget.ts'
+import { free } from '../std/own-memory.ts'
 import { inSlices, type Steps } from '../std/slices.ts'
 import type { Client } from '../write/client.ts'
 import { type Reply, refusedReply, STORED } from '../write/reply.ts'
@@ -34,6 +37,7 @@ import { type UnpackResult, unpackGzip } from './request-unpack.ts'
 /** Read between two looks at the clock: at worst, when no line is ordinary, some milliseconds. */
 const SCAN_PIECE_BYTES = 64 * 1024
 
+const EMPTY = Buffer.alloc(0)
 const INVALID_CONSISTENCY = refusedReply(400, 'invalid consistency level')
 
 /** A request, as far as what becomes of its body is concerned. */
@@ -87,7 +91,7 @@ export class WriteIntake {
     const rest =
       earlier === undefined
         ? this.#unpack(write, body)
-        : this.#holdUntil(earlier, body, () => this.#unpack(write, body))
+        : this.#holdUntil(earlier, body.length, () => this.#unpack(write, body))
     if (rest !== undefined) this.#putOffUntil(client, rest)
   }
 
@@ -95,7 +99,9 @@ export class WriteIntake {
   #unpack(write: WriteRequest, body: Buffer): Promise<void> | undefined {
     const result = write.isGzip ? unpackGzip(body, this.#bodyOptions) : undefined
     if (result instanceof Promise) {
-      return this.#holdUntil(result, body, (unpacked) => this.#unpacked(write, body, unpacked))
+      return this.#holdUntil(result, body.length, (unpacked) =>
+        this.#unpacked(write, body, unpacked),
+      )
     }
     if (result !== undefined) return this.#unpacked(write, body, result)
     return this.#scan(write, body, undefined)
@@ -109,13 +115,13 @@ export class WriteIntake {
    */
   #holdUntil<T>(
     ready: Promise<T>,
-    body: Buffer,
+    bytes: number,
     next: (value: T) => Promise<void> | undefined | void,
   ): Promise<void> {
     const { memory } = this.#options
-    memory.take(body.length)
+    memory.take(bytes)
     return ready.then((value) => {
-      memory.handOn(body.length)
+      memory.handOn(bytes)
       return next(value)
     })
   }
@@ -128,18 +134,20 @@ export class WriteIntake {
   }
 
   #unpacked(write: WriteRequest, packed: Buffer, result: UnpackResult): Promise<void> | undefined {
-    const { counters } = this.#options
+    const { counters, memory } = this.#options
+    // Left off in the middle of it, zlib may still be reading it on another thread.
+    if (result.kind !== 'unpacked') memory.waste(packed.length)
     switch (result.kind) {
       case 'unpacked':
         return this.#scan(write, result.body, packed)
       case 'broken':
-        return this.#answerAfterAsking(write, refusedReply(400, result.error), packed)
+        return this.#answerAfterAsking(write, refusedReply(400, result.error), EMPTY)
       case 'too-large':
         counters.tooLargeRequests++
-        return this.#answerAtOnce(write, TOO_LARGE, packed)
+        return this.#answerAtOnce(write, TOO_LARGE)
       case 'memory-full':
         counters.memoryFullRequests++
-        return this.#answerAtOnce(write, MEMORY_FULL, packed)
+        return this.#answerAtOnce(write, MEMORY_FULL)
       default:
         return unreachable(result)
     }
@@ -151,18 +159,30 @@ export class WriteIntake {
    */
   #scan(write: WriteRequest, body: Buffer, packed: Buffer | undefined): Promise<void> | undefined {
     const scan = new LineScan(body, write.plan.scan)
-    const isRead = scan.read(SCAN_PIECE_BYTES)
-    const rest = isRead ? undefined : inSlices(restOf(scan), this.#options.clock)
-    if (rest !== undefined) {
-      return this.#holdUntil(rest, body, () =>
-        this.#process(write, { body, packed, scanned: scan.result() }),
-      )
+    const lease = new Lease(this.#options.memory)
+    const go = (isScanned: boolean): undefined => {
+      if (!isScanned) {
+        scan.drop()
+        return this.#refuseScan(write, lease, body)
+      }
+      lease.handOn()
+      return this.#process(write, { body, packed, scanned: scan.result() })
     }
-    this.#process(write, { body, packed, scanned: scan.result() })
-    return undefined
+    // Most bodies are a single piece.
+    if (scan.read(SCAN_PIECE_BYTES)) return go(true)
+    const rest = inSlices(restOf(scan, lease), this.#options.clock)
+    if (typeof rest === 'boolean') return go(rest)
+    return this.#holdUntil(rest, body.length + (packed?.length ?? 0), go)
   }
 
-  #process(write: WriteRequest, { body, packed, scanned }: ScannedBody): void {
+  #refuseScan(write: WriteRequest, lease: Lease, body: Buffer): undefined {
+    lease.end()
+    this.#options.counters.memoryFullRequests++
+    this.#options.memory.waste(free(body))
+    return this.#answerAtOnce(write, MEMORY_FULL)
+  }
+
+  #process(write: WriteRequest, { body, packed, scanned }: ScannedBody): undefined {
     const { relay, clock, counters, memory, onBug } = this.#options
     const { plan, client } = write
     const { lines, lineCount, refusedCount, errors } = scanned
@@ -171,8 +191,8 @@ export class WriteIntake {
     const ownReply = replyOf(scanned, plan)
     const mayForward = ownReply === undefined && this.#forwardsGzip
     const asPacked = mayForward && lines === body ? packed : undefined
-    if (packed !== asPacked) memory.waste(packed?.length ?? 0)
-    if (lines !== body) memory.waste(body.length)
+    if (packed !== undefined && packed !== asPacked) memory.waste(free(packed))
+    if (lines !== body) memory.waste(free(body))
     if (ownReply !== undefined) return this.#answerAfterAsking(write, ownReply, lines)
     const { target } = plan
     const receivedAtMs = clock.wallMs()
@@ -188,19 +208,22 @@ export class WriteIntake {
   /** As `#answerAtOnce`, with the answer that is ours unless an output's comes before it. */
   #answerAfterAsking(write: WriteRequest, own: Reply, leftOver: Buffer): undefined {
     const { memory, relay, onBug } = this.#options
-    memory.waste(leftOver.length)
+    memory.waste(free(leftOver))
     relay.ask(write.plan.target).then((theirs) => write.answer(firstOf(theirs, own)), onBug)
   }
 
-  /** @param leftOver what is there of its body, and goes no further */
-  #answerAtOnce(write: WriteRequest, reply: Reply, leftOver: Buffer): undefined {
-    this.#options.memory.waste(leftOver.length)
+  #answerAtOnce(write: WriteRequest, reply: Reply): undefined {
     write.answer(reply)
   }
 }
 
-function* restOf(scan: LineScan): Steps<void> {
-  while (!scan.read(SCAN_PIECE_BYTES)) yield
+/** @returns false, having left off, when there is no memory for what comes of it */
+function* restOf(scan: LineScan, lease: Lease): Steps<boolean> {
+  while (lease.tryGrowTo(scan.heldBytesWithin(SCAN_PIECE_BYTES))) {
+    if (scan.read(SCAN_PIECE_BYTES)) return true
+    yield
+  }
+  return false
 }
 
 /** @returns `undefined` when the answer is the outputs' to give */

@@ -89,8 +89,13 @@ export class WriteLane {
       else responder.answerEarly(request, response, answer)
       return
     }
+    if (!requestsInFlight.tryBegin(request, response)) {
+      counters.memoryFullRequests++
+      const answer = render(request, plan, MEMORY_FULL)
+      if (isAwaitingContinue) return responder.answerLast(request, response, answer)
+      return responder.answerEarly(request, response, answer)
+    }
     if (isAwaitingContinue) response.writeContinue()
-    requestsInFlight.begin(request, response)
     receiveBody(request, this.#bodyOptions, (result) => {
       this.#received({ request, response, plan }, result)
     })
@@ -101,7 +106,7 @@ export class WriteLane {
    * it.
    */
   admit(request: IncomingMessage, parsed: V1WriteRequest): Reply | undefined {
-    const { config, limits, requestsInFlight, counters } = this.#options
+    const { config, requestsInFlight, counters } = this.#options
     if (this.#bucket && !this.#bucket.tryTake()) {
       counters.rateLimitedRequests++
       return RATE_LIMITED
@@ -112,11 +117,9 @@ export class WriteLane {
       counters.tooLargeRequests++
       return TOO_LARGE
     }
-    if (requestsInFlight.count >= limits.inFlightMaxRequests) {
-      counters.tooManyRequests++
-      return TOO_MANY
-    }
-    return undefined
+    if (!requestsInFlight.isFull) return undefined
+    counters.tooManyRequests++
+    return TOO_MANY
   }
 
   #received(exchange: Exchange, result: BodyResult): void {

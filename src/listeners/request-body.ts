@@ -9,8 +9,11 @@
  */
 
 import type { IncomingMessage } from 'node:http'
+import { Lease } from '../std/lease.ts'
 import type { Memory } from '../std/memory-budget.ts'
-import { ownConcat } from '../std/own-memory.ts'
+import { withoutRest } from '../std/own-memory.ts'
+import { IncomingBody } from './incoming-body.ts'
+import { contentLength } from './request-headers.ts'
 
 export type BodyResult =
   | { readonly kind: 'received'; readonly body: Buffer }
@@ -38,32 +41,47 @@ export function receiveBody(
   { maxBytes, memory }: BodyOptions,
   done: (result: BodyResult) => void,
 ): void {
-  let first: Buffer | undefined
-  let more: Buffer[] | undefined
+  const announcedBytes = contentLength(request)
+  const lease = new Lease(memory)
+  // Most bodies are one chunk, which is ours: node has copied it out of its read buffer.
+  let only: Buffer | undefined
+  let joined: IncomingBody | undefined
   let bytes = 0
   let isDone = false
 
   const finish = (result: BodyResult): void => {
     if (isDone) return
     isDone = true
-    if (result.kind === 'received') memory.handOn(bytes)
-    else memory.giveBack(bytes)
-    first = undefined
-    more = undefined
+    if (result.kind === 'received') lease.handOn()
+    else {
+      lease.end()
+      joined?.drop()
+    }
+    only = undefined
+    joined = undefined
     done(result)
+  }
+  const join = (first: Buffer): IncomingBody => {
+    const body = new IncomingBody(maxBytes, announcedBytes ?? 0)
+    body.append(first)
+    return body
   }
   request.on('data', (chunk: Buffer) => {
     if (isDone) return
-    if (bytes + chunk.length > maxBytes) return finish(TOO_LARGE)
-    if (!memory.tryTake(chunk.length)) return finish(MEMORY_FULL)
     bytes += chunk.length
-    if (first === undefined) first = chunk
-    else if (more === undefined) more = [first, chunk]
-    else more.push(chunk)
+    if (bytes > maxBytes) return finish(TOO_LARGE)
+    if (only === undefined && joined === undefined) {
+      if (!lease.tryGrowTo(chunk.length)) return finish(MEMORY_FULL)
+      only = chunk
+      return
+    }
+    joined ??= join(only ?? EMPTY)
+    only = undefined
+    if (!lease.tryGrowTo(joined.heldBytesWith(chunk.length))) return finish(MEMORY_FULL)
+    joined.append(chunk)
   })
   request.on('end', () => {
-    // Most bodies are one chunk, which is ours: node has copied it out of its read buffer.
-    const body = more === undefined ? (first ?? EMPTY) : ownConcat(more, bytes)
+    const body = joined?.whole() ?? withoutRest(only ?? EMPTY)
     finish({ kind: 'received', body })
   })
   request.on('error', () => finish(ABORTED))

@@ -11,8 +11,10 @@
 
 import { crc32, createGunzip, gunzipSync } from 'node:zlib'
 import { errorCode, errorText } from '../std/errors.ts'
+import { Lease } from '../std/lease.ts'
 import type { Memory } from '../std/memory-budget.ts'
-import { ownConcat, withoutRest } from '../std/own-memory.ts'
+import { free, withoutRest } from '../std/own-memory.ts'
+import { IncomingBody } from './incoming-body.ts'
 
 export type UnpackResult =
   | { readonly kind: 'unpacked'; readonly body: Buffer }
@@ -27,6 +29,10 @@ export interface UnpackOptions {
 
 /** Packed or unpacked, what is larger goes in pieces. */
 const AT_ONCE_MAX_BYTES = 1_048_576
+/** Unpacked at a time, of a large body. */
+const PIECE_BYTES = AT_ONCE_MAX_BYTES / 4
+/** What unpacking one large body takes beside the body: zlib's window, and a piece. */
+const GUNZIP_BYTES = PIECE_BYTES + 64 * 1024
 /** Least output buffer that zlib is given. */
 const CHUNK_MIN_BYTES = 1_024
 const HEADER_BYTES = 10
@@ -46,7 +52,7 @@ export function unpackGzip(
     const result = unpackAtOnce(packed, sizeBytes, options.maxBytes)
     if (result !== undefined) return result
   }
-  return unpackInPieces(packed, options)
+  return unpackInPieces(packed, sizeBytes, options)
 }
 
 /** Unpacked size modulo 2^32 of the last member, on its own word. */
@@ -85,26 +91,39 @@ interface GunzipInfo {
   readonly engine: { readonly bytesWritten: number; _outBuffer: Buffer | null }
 }
 
-async function unpackInPieces(packed: Buffer, options: UnpackOptions): Promise<UnpackResult> {
-  const { maxBytes, memory } = options
-  const gunzip = createGunzip({ chunkSize: AT_ONCE_MAX_BYTES / 4 })
-  const pieces: Buffer[] = []
-  let bytes = 0
+async function unpackInPieces(
+  packed: Buffer,
+  sizeBytes: number,
+  { maxBytes, memory }: UnpackOptions,
+): Promise<UnpackResult> {
+  const lease = new Lease(memory)
+  if (!lease.tryGrowTo(GUNZIP_BYTES)) return { kind: 'memory-full' }
+  const gunzip = createGunzip({ chunkSize: PIECE_BYTES })
+  // All at once: none of it comes slowly, and what is copied would be there twice.
+  const body = new IncomingBody(maxBytes, sizeBytes, Number.POSITIVE_INFINITY)
+  const fail = (result: UnpackResult): UnpackResult => {
+    lease.end()
+    body.drop()
+    return result
+  }
   gunzip.end(packed)
   try {
     // Leaving the loop early destroys the stream.
     for await (const piece of gunzip as AsyncIterable<Buffer>) {
-      if (bytes + piece.length > maxBytes) return { kind: 'too-large' }
-      if (!memory.tryTake(piece.length)) return { kind: 'memory-full' }
-      bytes += piece.length
-      pieces.push(piece)
+      if (body.bytes + piece.length > maxBytes) return fail({ kind: 'too-large' })
+      if (!lease.tryGrowTo(GUNZIP_BYTES + body.heldBytesWith(piece.length))) {
+        return fail({ kind: 'memory-full' })
+      }
+      body.append(piece)
+      // The last one may be a part of what zlib writes into next.
+      memory.waste(free(piece))
     }
-    const body = ownConcat(pieces, bytes)
-    return trailingError(packed, gunzip.bytesWritten) ?? { kind: 'unpacked', body }
+    const trailing = trailingError(packed, gunzip.bytesWritten)
+    if (trailing !== undefined) return fail(trailing)
+    lease.handOn()
+    return { kind: 'unpacked', body: body.whole() }
   } catch (error) {
-    return { kind: 'broken', error: goGzipError(error, packed) }
-  } finally {
-    memory.giveBack(bytes)
+    return fail({ kind: 'broken', error: goGzipError(error, packed) })
   }
 }
 

@@ -7,7 +7,7 @@
  * while another one has stored it, or still may.
  */
 
-import { packedBody, type Write } from '../write/write.ts'
+import { packedBody, type Write, type WriteTarget } from '../write/write.ts'
 
 /** Every write counts so much against bounds beside its body: tiny ones are bounded as well. */
 const ENTRY_OVERHEAD_BYTES = 256
@@ -17,6 +17,8 @@ const ENTRY_OVERHEAD_BYTES = 256
  * bytes each beside their bodies.
  */
 const RESIDENT_OVERHEAD_BYTES = 512
+
+const TARGET_COPIES = 6
 
 export interface Entry {
   /** Rises by one with every append to this log; never reused. */
@@ -28,8 +30,12 @@ export interface Entry {
   readonly write: Write
   /** What it counts against bounds. */
   readonly bytes: number
+  /** What it takes of the memory budget. */
+  readonly residentBytes: number
   /** Monotonic milliseconds at append. */
   readonly appendedAtMs: number
+  /** Taken of the memory budget for its stream, should that have to be made. */
+  claimedBytes: number
   /** Outputs that have stored it. */
   storedCount: number
   /** Attempts at any output that were begun, and are not known to have done nothing. */
@@ -49,6 +55,15 @@ export interface Entry {
 /** What `write` will count against bounds once it is in the log. */
 export function entryBytes(write: Write): number {
   return write.body.length + (packedBody(write)?.length ?? 0) + ENTRY_OVERHEAD_BYTES
+}
+
+/**
+ * What an entry of so many bytes takes of the memory budget. Its target counts several times: its
+ * strings and their key, and what each output makes of them. A client may send other ones with
+ * every write, as long as a head may be.
+ */
+export function residentEntryBytes(bytes: number, { key }: WriteTarget): number {
+  return residentBytes(bytes) + TARGET_COPIES * key.length
 }
 
 /** What `count` entries that count `bytes` together against bounds take of the memory budget. */

@@ -6,7 +6,8 @@
  * to deliver. An entry that is owed by nobody leaves at once and its bytes go back to the budget; a
  * stream without entries leaves too, so that database names made up by clients cost nothing.
  *
- * Limits: `MemoryBudget` over all relays; each output's own bound is kept by the output.
+ * Limits: the memory budget, over all relays, for entries and for streams; each output's own bound
+ * is kept by the output.
  *
  * Not here: who owes what (outputs), when the client is told (../relay/relay.ts).
  */
@@ -15,12 +16,24 @@ import assert from 'node:assert/strict'
 import type { Clock } from '../std/clock.ts'
 import type { Memory } from '../std/memory-budget.ts'
 import type { Write } from '../write/write.ts'
-import { type Entry, entryBytes, residentBytes } from './entry.ts'
+import { type Entry, entryBytes, residentEntryBytes } from './entry.ts'
 import { StreamLog } from './stream-log.ts'
 
 export interface MemoryLogOptions {
   readonly memory: Memory
   readonly clock: Clock
+  /** Outputs that read from it. */
+  readonly outputCount: number
+}
+
+/** What a stream takes beside its entries; measured with 100,000 of them. */
+const STREAM_BYTES = 1024
+/** What it takes at each output: cursor, pace, a request that waits for a connection, a timer. */
+const STREAM_OUTPUT_BYTES = 8 * 1024
+
+/** What a stream takes of the memory budget, read by so many outputs. */
+export function residentStreamBytes(outputCount: number): number {
+  return STREAM_BYTES + outputCount * STREAM_OUTPUT_BYTES
 }
 
 export class MemoryLog {
@@ -29,6 +42,7 @@ export class MemoryLog {
   readonly #streams = new Map<string, StreamLog>()
   /** Wall time of monotonic zero when it was made. */
   readonly #originMs: number
+  readonly #streamBytes: number
   #nextSequence = 1
   #entryCount = 0
   #bytes = 0
@@ -36,6 +50,7 @@ export class MemoryLog {
   constructor(options: MemoryLogOptions) {
     this.#memory = options.memory
     this.#clock = options.clock
+    this.#streamBytes = residentStreamBytes(options.outputCount)
     this.#originMs = options.clock.wallMs() - options.clock.monotonicMs()
   }
 
@@ -71,13 +86,18 @@ export class MemoryLog {
    *   `push` or `discard` has to follow.
    */
   prepare(write: Write, sequence?: number): Entry | undefined {
-    if (!this.#memory.tryTake(residentBytes(entryBytes(write)))) return undefined
-    return this.#make(write, sequence ?? this.#nextSequence++, false)
+    const entry = this.#make(write, sequence ?? this.#nextSequence, false)
+    if (!this.#streams.has(write.target.database)) entry.claimedBytes = this.#streamBytes
+    if (!this.#memory.tryTake(entry.residentBytes + entry.claimedBytes)) return undefined
+    if (sequence === undefined) this.#nextSequence++
+    return entry
   }
 
   /** @returns the stream that it is in now */
   push(entry: Entry, owedCount: number): StreamLog {
     const stream = this.stream(entry.write.target.database)
+    // The stream has taken its own by now.
+    this.#giveBackClaim(entry)
     entry.owedCount = owedCount
     entry.position = stream.end
     stream.push(entry)
@@ -88,13 +108,14 @@ export class MemoryLog {
 
   /** Gives back what was prepared and will not be pushed. */
   discard(entry: Entry): void {
-    this.#memory.giveBack(residentBytes(entry.bytes))
+    this.#giveBackClaim(entry)
+    this.#memory.giveBack(entry.residentBytes)
   }
 
   /** Appends a write that was read from the disk for one output; its bytes are held already. */
   appendStored(write: Write, sequence: number): Entry {
     const entry = this.#make(write, sequence, true)
-    this.#memory.take(residentBytes(entry.bytes))
+    this.#memory.take(entry.residentBytes)
     this.push(entry, 1)
     return entry
   }
@@ -105,6 +126,7 @@ export class MemoryLog {
     if (stream === undefined) {
       stream = new StreamLog(database)
       this.#streams.set(database, stream)
+      this.#memory.take(this.#streamBytes)
     }
     return stream
   }
@@ -124,19 +146,29 @@ export class MemoryLog {
     stream.remove(entry.position)
     this.#entryCount--
     this.#bytes -= entry.bytes
-    this.#memory.giveBack(residentBytes(entry.bytes))
-    if (stream.isEmpty) this.#streams.delete(database)
+    this.#memory.giveBack(entry.residentBytes)
+    if (!stream.isEmpty) return
+    this.#streams.delete(database)
+    this.#memory.giveBack(this.#streamBytes)
+  }
+
+  #giveBackClaim(entry: Entry): void {
+    this.#memory.handOn(entry.claimedBytes)
+    entry.claimedBytes = 0
   }
 
   #make(write: Write, sequence: number, isFromDisk: boolean): Entry {
     const clock = this.#clock
     const ageMs = isFromDisk ? this.#ageMs(write) : 0
+    const bytes = entryBytes(write)
     return {
       sequence,
       position: -1,
       isFromDisk,
       write,
-      bytes: entryBytes(write),
+      bytes,
+      residentBytes: residentEntryBytes(bytes, write.target),
+      claimedBytes: 0,
       appendedAtMs: clock.monotonicMs() - ageMs,
       // Of what is read from the disk nobody knows: it is kept as what another output has stored.
       storedCount: isFromDisk ? 1 : 0,

@@ -14,6 +14,7 @@
  */
 
 import { type Entry, residentBytes } from '../log/entry.ts'
+import { residentStreamBytes } from '../log/memory-log.ts'
 import type { StreamLog } from '../log/stream-log.ts'
 import type { DropReason, Outcome } from '../write/outcome.ts'
 import { OutputCounters } from './output-counters.ts'
@@ -107,7 +108,8 @@ export class Backlog {
 
   /** What they take of the memory budget. */
   get residentBytes(): number {
-    return residentBytes(this.#loadedBytes, this.#loadedCount)
+    const streamBytes = this.#streams.size * residentStreamBytes(1)
+    return residentBytes(this.#loadedBytes, this.#loadedCount) + streamBytes
   }
 
   /** Gives up an entry that is not loaded. @param isNew it is in no count yet */

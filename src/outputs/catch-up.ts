@@ -61,7 +61,7 @@ export class CatchUp {
   constructor(options: CatchUpOptions) {
     const { clock, memory } = options
     this.#options = options
-    this.window = new MemoryLog({ memory, clock })
+    this.window = new MemoryLog({ memory, clock, outputCount: 1 })
     this.#ahead = new ReadAhead(options)
   }
 

@@ -19,7 +19,8 @@ import type { Destination } from '../outputs/destination.ts'
 import { Output } from '../outputs/output.ts'
 import type { Clock } from '../std/clock.ts'
 import type { Logger } from '../std/logger.ts'
-import type { Memory } from '../std/memory-budget.ts'
+import type { SharedMemory } from '../std/memory-budget.ts'
+import { free } from '../std/own-memory.ts'
 import {
   type AcknowledgementPolicy,
   type Decision,
@@ -29,7 +30,7 @@ import {
 import { Ballot } from '../write/ballot.ts'
 import type { Outcome } from '../write/outcome.ts'
 import type { Reply } from '../write/reply.ts'
-import type { Write, WriteTarget } from '../write/write.ts'
+import { packedBody, type Write, type WriteTarget } from '../write/write.ts'
 import { isWaitBearable, noRefusedWrites, refusalReply, type WriteRefusal } from './admission.ts'
 import { DeadLetterDesk } from './dead-letter-desk.ts'
 import { Disputes } from './disputes.ts'
@@ -48,7 +49,7 @@ export interface AcceptOptions {
 export interface RelayOptions {
   readonly config: RelayConfig
   readonly openDestination: (config: OutputConfig, keeper?: FileKeeper) => Promise<Destination>
-  readonly memory: Memory
+  readonly memory: SharedMemory
   readonly clock: Clock
   /** In [0, 1). */
   readonly random: () => number
@@ -64,7 +65,7 @@ export interface RelayOptions {
 export class Relay implements AsyncDisposable {
   readonly name: string
   /** The budget, for whoever receives writes for it. */
-  readonly memory: Memory
+  readonly memory: SharedMemory
   readonly #config: RelayConfig
   readonly #log: WriteLog
   readonly #outputs: readonly Output[]
@@ -90,7 +91,7 @@ export class Relay implements AsyncDisposable {
     const holders = () => this.#outputs.flatMap(({ memoryHolder }) => memoryHolder ?? [])
     this.memory = disk ? new RelievedMemory(options.memory, holders) : options.memory
     this.#log = new WriteLog({
-      ...{ memory: this.memory, clock, disk },
+      ...{ memory: this.memory, clock, disk, outputCount: destinations.length },
       onReady: (entry) => this.#offer(entry),
       onFailed: (entry) => this.#lost(entry),
     })
@@ -293,7 +294,8 @@ export class Relay implements AsyncDisposable {
 
   #noteRefusal(refusal: WriteRefusal, write: Write): WriteRefusal {
     this.#refusedWrites[refusal]++
-    this.memory.waste(entryBytes(write))
+    const packed = packedBody(write)
+    this.memory.waste(free(write.body) + (packed === undefined ? 0 : free(packed)))
     return refusal
   }
 

@@ -16,7 +16,7 @@
  * each output.
  */
 
-import type { Memory } from '../std/memory-budget.ts'
+import type { Memory, SharedMemory } from '../std/memory-budget.ts'
 
 export interface MemoryHolder {
   /** What it may be able to give back, at the most. */
@@ -29,17 +29,21 @@ export interface MemoryHolder {
   yieldMemory(isAll: boolean): void
 }
 
-export class RelievedMemory implements Memory {
-  readonly #budget: Memory
+export class RelievedMemory implements SharedMemory {
+  readonly #budget: SharedMemory
   readonly #holders: () => readonly MemoryHolder[]
 
-  constructor(budget: Memory, holders: () => readonly MemoryHolder[]) {
+  constructor(budget: SharedMemory, holders: () => readonly MemoryHolder[]) {
     this.#budget = budget
     this.#holders = holders
   }
 
   get limitBytes(): number {
     return this.#budget.limitBytes
+  }
+
+  get clients(): Memory {
+    return this.#budget.clients
   }
 
   get usedBytes(): number {

@@ -30,6 +30,7 @@ export interface WriteLogOptions extends Then {
   readonly memory: Memory
   readonly clock: Clock
   readonly disk: DiskLog | undefined
+  readonly outputCount: number
 }
 
 export class WriteLog {

@@ -4,7 +4,7 @@
  * whole heap for every few of them, which was half of all CPU (bench/README.md).
  *
  *     bodies ──16 MB──▶ the young are collected: nearly all, in a millisecond
- *                       └── dead ones over DEAD_MAX left ──▶ the whole heap is marked
+ *                       └── too many dead ones are left ──▶ the whole heap is marked
  *
  * Bodies die young, if nothing old and dead holds them (docs/decisions/young-bodies.md). Those of
  * a backlog do not: they have become old, and are left lying about when it has been sent.
@@ -13,12 +13,19 @@
 import type { Heap } from './v8-heap.ts'
 
 const COLLECT_AFTER_BYTES = 16 * 1024 * 1024
-const DEAD_MAX_BYTES = 48 * 1024 * 1024
+/** Dead ones may take what the budget has left, between these two. */
+const DEAD_MIN_BYTES = 8 * 1024 * 1024
+const DEAD_MAX_BYTES = 24 * 1024 * 1024
+
+interface Budget {
+  readonly usedBytes: number
+  readonly limitBytes: number
+}
 
 /** Counts the bodies that are let go of, and has them collected in good time. */
 export class BodyGarbage {
   readonly #heap: Heap
-  readonly #usedBytes: () => number
+  readonly #budget: () => Budget
   #bytes = 0
   #isDue = false
   /** Held beside what is in use, the least since the last mark: what is more than that is dead. */
@@ -27,11 +34,11 @@ export class BodyGarbage {
   /**
    * To be made before the first body.
    *
-   * @param usedBytes of the bodies and what belongs to them, as far as they are in use
+   * @param budget of the bodies and what belongs to them, as far as they are in use
    */
-  constructor(heap: Heap, usedBytes: () => number) {
+  constructor(heap: Heap, budget: () => Budget) {
     this.#heap = heap
-    this.#usedBytes = usedBytes
+    this.#budget = budget
     this.#leastBytes = heap.heldBytes
   }
 
@@ -49,9 +56,11 @@ export class BodyGarbage {
     this.#isDue = false
     heap.restoreYoung()
     heap.collectYoung()
-    const unusedBytes = heap.heldBytes - this.#usedBytes()
+    const { usedBytes, limitBytes } = this.#budget()
+    const unusedBytes = heap.heldBytes - usedBytes
     this.#leastBytes = Math.min(this.#leastBytes, unusedBytes)
-    if (unusedBytes - this.#leastBytes <= DEAD_MAX_BYTES) return
+    const deadMaxBytes = Math.min(Math.max(limitBytes - usedBytes, DEAD_MIN_BYTES), DEAD_MAX_BYTES)
+    if (unusedBytes - this.#leastBytes <= deadMaxBytes) return
     // Should it turn out to be needed after all, it is not asked for again.
     this.#leastBytes = unusedBytes
     heap.startMarking()

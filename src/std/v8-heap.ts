@@ -5,7 +5,7 @@
  * Not here: when to ask (garbage-collection.ts).
  */
 
-import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
+import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 /** V8 marks by itself once the heap and its buffers together have grown by so much. */
@@ -27,6 +27,11 @@ export interface Heap {
   startMarking(): void
   /** Makes the young generation grow to its size, to which V8 does not let it grow by itself. */
   restoreYoung(): void
+}
+
+/** Beyond this V8 ends the process. Set by `--max-old-space-size`, else from the machine's memory. */
+export function heapLimitBytes(): number {
+  return getHeapStatistics().heap_size_limit
 }
 
 /**

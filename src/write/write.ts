@@ -8,6 +8,7 @@
  */
 
 import type { Precision } from '../line-protocol/precision.ts'
+import { ownText } from '../std/own-memory.ts'
 import type { Client } from './client.ts'
 
 /**
@@ -36,14 +37,20 @@ export interface WriteTarget {
 }
 
 export function writeTarget(parts: Omit<WriteTarget, 'key'>): WriteTarget {
-  const { database, retentionPolicy, precision, credentials } = parts
+  const { precision } = parts
+  const { authorization, query } = parts.credentials
   const key = JSON.stringify([
-    database,
-    retentionPolicy,
+    parts.database,
+    parts.retentionPolicy,
     precision,
-    credentials.authorization,
-    credentials.query,
+    authorization,
+    query,
   ])
+  // To V8 a string that was cut out of a head is a view of all of it, and a target may be kept for
+  // hours.
+  const database = ownText(parts.database)
+  const retentionPolicy = ownText(parts.retentionPolicy)
+  const credentials = { authorization: ownText(authorization), query: ownText(query) }
   return { database, retentionPolicy, precision, credentials, key }
 }
 

@@ -9,13 +9,17 @@ import fc from 'fast-check'
 import { gzipHeaderError, unpackGzip } from '../../src/listeners/request-unpack.ts'
 import { systemClock } from '../../src/std/clock.ts'
 import { MemoryBudget } from '../../src/std/memory-budget.ts'
-import { openTestListener, type TestListener } from '../support/http-fixture.ts'
+import { openTestListener, TEST_CONFIG, type TestListener } from '../support/http-fixture.ts'
 import { openRawConnection } from '../support/raw-http.ts'
 
 const GZIP = { 'Content-Encoding': 'gzip' }
 const LINE = Buffer.from('m v=1 1\n')
 /** What a large gzip body is unpacked in, the last of it apart. */
 const PIECE_BYTES = 262_144
+/** Taken when unpacking begins: see request-unpack.ts. */
+const GUNZIP_BYTES = PIECE_BYTES + 64 * 1024
+/** Unpacked; all of it is taken when the first piece has come. */
+const UNPACKED_BYTES = 2_000_000
 
 function post(headers: string, body = ''): string {
   return `POST /write?db=a HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n${body}`
@@ -32,7 +36,7 @@ function errorOf(body: string | undefined): unknown {
 
 /** Until the listener has seen the end of everything that was begun. */
 function settled(http: TestListener): boolean {
-  return http.memory.usedBytes === 0 && http.listener.snapshot().requestsInFlight === 0
+  return http.writeBytes === 0 && http.listener.snapshot().requestsInFlight === 0
 }
 
 test('a body in many pieces, chunked or not, arrives as one', async () => {
@@ -123,12 +127,12 @@ test('a body that was cut off is never used, and gives its memory back', async (
 })
 
 test('when the memory for bodies is used up a client is asked to come back', async () => {
-  await using http = await openTestListener({ memoryBytes: 100_000 })
+  await using http = await openTestListener({ memoryBytes: 500_000 })
   await using first = await openRawConnection(http.url)
   await first.send(post('Content-Length: 90000', 'x'.repeat(80_000)))
   await using second = await openRawConnection(http.url)
-  await second.send(post('Content-Length: 90000'))
-  for (let index = 0; index < 80; index++) await second.send('x'.repeat(1000))
+  await second.send(post('Content-Length: 2000000'))
+  for (let index = 0; index < 300; index++) await second.send('x'.repeat(1000))
   const refused = await second.response()
   assert.equal(refused.status, 503)
   assert.equal(refused.headers['retry-after'], '1')
@@ -220,10 +224,10 @@ test('bodies that wait behind a large one of their connection count against the 
   const tryTake = memory.tryTake.bind(memory)
   const heldBytes: number[] = []
   t.mock.method(memory, 'tryTake', (bytes: number) => {
-    if (bytes === PIECE_BYTES) heldBytes.push(memory.usedBytes)
+    if (bytes === UNPACKED_BYTES) heldBytes.push(http.writeBytes - GUNZIP_BYTES)
     return tryTake(bytes)
   })
-  const large = gzipSync(Buffer.alloc(2_000_000, LINE))
+  const large = gzipSync(Buffer.alloc(UNPACKED_BYTES, LINE))
   const plain = Buffer.alloc(4_000, LINE)
   const small = gzipSync(LINE)
   await using connection = await openRawConnection(http.url)
@@ -241,9 +245,9 @@ test('a large gzip body is not unpacked before its turn has come', async (t) => 
   await using http = await openTestListener()
   const { memory } = http
   const tryTake = memory.tryTake.bind(memory)
-  let unpackedBytes = 0
+  let begunCount = 0
   t.mock.method(memory, 'tryTake', (bytes: number) => {
-    if (bytes === PIECE_BYTES && http.writes.items.length === 0) unpackedBytes += bytes
+    if (bytes === GUNZIP_BYTES && http.writes.items.length === 0) begunCount++
     return tryTake(bytes)
   })
   const first = Buffer.alloc(40 * PIECE_BYTES, LINE)
@@ -251,7 +255,7 @@ test('a large gzip body is not unpacked before its turn has come', async (t) => 
   await using connection = await openRawConnection(http.url)
   await connection.send(Buffer.concat([first, second].map((body) => gzipPost(gzipSync(body)))))
   for (let index = 0; index < 2; index++) assert.equal((await connection.response()).status, 204)
-  assert.equal(unpackedBytes, first.length)
+  assert.equal(begunCount, 1)
   const sizes = http.writes.items.map(({ body }) => body.length)
   assert.deepEqual(sizes, [first.length, second.length])
   assert(settled(http))
@@ -322,12 +326,8 @@ test('while a large body of odd lines is checked, others have their turn', async
 })
 
 test('each body that goes no further than the listener is counted as garbage, once', async () => {
-  let freedBytes = 0
-  await using http = await openTestListener({
-    onFreed: (bytes) => {
-      freedBytes += bytes
-    },
-  })
+  let freed: number[] = []
+  await using http = await openTestListener({ onFreed: (bytes) => freed.push(bytes) })
   const packed = gzipSync(LINE)
   const brokenPacked = Buffer.from('no gzip')
   const unstamped = Buffer.from('m v=1\n')
@@ -342,9 +342,13 @@ test('each body that goes no further than the listener is counted as garbage, on
     ['without lines', empty, {}, empty.length],
   ]
   for (const [what, body, headers, bytes] of cases) {
-    freedBytes = 0
+    freed = []
     await http.write('db=a', body, headers)
-    assert.equal(freedBytes, bytes, what)
+    // Heads, requests and connections are larger.
+    const ofBodies = freed.filter((each) => each > 0 && each < 100)
+    // What node's parser reads is counted as it comes, too.
+    if (!TEST_CONFIG.fastLane) assert(bytes === 0 || ofBodies.includes(bytes), what)
+    else assert.deepEqual(ofBodies, bytes === 0 ? [] : [bytes], what)
   }
 })
 

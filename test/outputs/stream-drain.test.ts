@@ -19,7 +19,11 @@ function streamOf(): StreamDrain {
 
 /** As from memory, or as read again from the disk. */
 function load(stream: StreamDrain, sequences: readonly number[]): void {
-  const log = new MemoryLog({ memory: new MemoryBudget(1e6), clock: new ManualClock() })
+  const log = new MemoryLog({
+    memory: new MemoryBudget(1e6),
+    clock: new ManualClock(),
+    outputCount: 1,
+  })
   for (const sequence of sequences) {
     const entry = log.appendStored(writeOf(`m v=1 ${sequence}\n`), sequence)
     stream.follow(log.stream('db'), entry)

@@ -12,7 +12,7 @@ import { outputOf, writeOf } from '../support/scripted-relay.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { until } from '../support/wait.ts'
 
-const TINY = { memoryBytes: 20_000, windowBytes: 1e6 }
+const TINY = { memoryBytes: 90_000, windowBytes: 1e6 }
 
 function numbers(from: number, to: number): string[] {
   return Array.from({ length: to - from }, (_, index) => `m v=1 ${from + index}`)

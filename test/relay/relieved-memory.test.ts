@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type MemoryHolder, RelievedMemory } from '../../src/relay/relieved-memory.ts'
-import { MemoryBudget } from '../../src/std/memory-budget.ts'
+import type { MemoryBudget } from '../../src/std/memory-budget.ts'
+import { writeMemory } from '../support/write-memory.ts'
 
 /** Gives back what waits, then what was taken; notes in `asked` when it is asked. */
 class Holder implements MemoryHolder {
@@ -38,7 +39,7 @@ interface Setup {
 }
 
 function setup(): Setup & { readonly memory: RelievedMemory; readonly holders: MemoryHolder[] } {
-  const budget = new MemoryBudget(100)
+  const budget = writeMemory(100)
   const holders: MemoryHolder[] = []
   return { budget, asked: [], holders, memory: new RelievedMemory(budget, () => holders) }
 }

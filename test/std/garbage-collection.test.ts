@@ -27,7 +27,7 @@ async function collect(garbage: BodyGarbage): Promise<void> {
 
 test('the young are collected once for every 16 MB of bodies, and not in the same turn', async () => {
   const heap = new ScriptedHeap()
-  const garbage = new BodyGarbage(heap, () => 0)
+  const garbage = new BodyGarbage(heap, () => ({ usedBytes: 0, limitBytes: 1e9 }))
   for (let megabytes = 0; megabytes < 15; megabytes++) garbage.add(MEGABYTE)
   await nextTurn()
   assert.equal(heap.collections, 0)
@@ -40,11 +40,11 @@ test('the young are collected once for every 16 MB of bodies, and not in the sam
   assert.equal(heap.collections, 2)
 })
 
-test('all is marked when more than 48 MB are dead and were not young, and only then', async () => {
+test('all is marked when more than 24 MB are dead and were not young, and only then', async () => {
   const heap = new ScriptedHeap()
   let usedBytes = 0
-  const garbage = new BodyGarbage(heap, () => usedBytes)
-  heap.heldBytes = OWN_BYTES + 48 * MEGABYTE
+  const garbage = new BodyGarbage(heap, () => ({ usedBytes, limitBytes: 1e9 }))
+  heap.heldBytes = OWN_BYTES + 24 * MEGABYTE
   await collect(garbage)
   assert.equal(heap.marks, 0, 'not yet')
   heap.heldBytes = OWN_BYTES + 300 * MEGABYTE
@@ -56,25 +56,38 @@ test('all is marked when more than 48 MB are dead and were not young, and only t
   assert.equal(heap.marks, 1, 'most of it is')
 })
 
+test('the less of the budget is left, the less may be dead', async () => {
+  const heap = new ScriptedHeap()
+  const garbage = new BodyGarbage(heap, () => ({ usedBytes: 90e6, limitBytes: 100e6 }))
+  heap.heldBytes = OWN_BYTES + 90e6
+  await collect(garbage)
+  heap.heldBytes = OWN_BYTES + 90e6 + 10e6
+  await collect(garbage)
+  assert.equal(heap.marks, 0)
+  heap.heldBytes = OWN_BYTES + 90e6 + 10e6 + 1
+  await collect(garbage)
+  assert.equal(heap.marks, 1)
+})
+
 test('what a mark has left is in use, and not marked for again until more has come', async () => {
   const heap = new ScriptedHeap()
-  const garbage = new BodyGarbage(heap, () => 0)
+  const garbage = new BodyGarbage(heap, () => ({ usedBytes: 0, limitBytes: 1e9 }))
   heap.heldBytes = OWN_BYTES + 100 * MEGABYTE
   for (let times = 0; times < 10; times++) await collect(garbage)
   assert.equal(heap.marks, 1)
   heap.heldBytes = OWN_BYTES + 60 * MEGABYTE
   await collect(garbage)
-  heap.heldBytes = OWN_BYTES + 108 * MEGABYTE
+  heap.heldBytes = OWN_BYTES + 84 * MEGABYTE
   await collect(garbage)
   assert.equal(heap.marks, 1)
-  heap.heldBytes = OWN_BYTES + 109 * MEGABYTE
+  heap.heldBytes = OWN_BYTES + 85 * MEGABYTE
   await collect(garbage)
   assert.equal(heap.marks, 2)
 })
 
 test('however much is let go of in one turn, it is collected once', async () => {
   const heap = new ScriptedHeap()
-  const garbage = new BodyGarbage(heap, () => 0)
+  const garbage = new BodyGarbage(heap, () => ({ usedBytes: 0, limitBytes: 1e9 }))
   for (let megabytes = 0; megabytes < 200; megabytes++) garbage.add(MEGABYTE)
   await nextTurn()
   assert.equal(heap.collections, 1)

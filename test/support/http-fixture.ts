@@ -2,6 +2,7 @@
  * Support for the tests beside it: an HTTP listener on a free port before a relay that keeps what
  * it is given and answers as told. Has no test of its own.
  */
+
 import type { HttpRelayConfig } from '../../src/config/config.ts'
 import type { HttpLimits } from '../../src/listeners/http-limits.ts'
 import {
@@ -12,12 +13,13 @@ import {
 import type { AcceptOptions } from '../../src/relay/relay.ts'
 import { type Clock, systemClock } from '../../src/std/clock.ts'
 import type { LogFields, Logger } from '../../src/std/logger.ts'
-import { MemoryBudget } from '../../src/std/memory-budget.ts'
+import type { MemoryBudget } from '../../src/std/memory-budget.ts'
 import { type Reply, STORED } from '../../src/write/reply.ts'
 import { RisingClock } from '../../src/write/rising-clock.ts'
 import type { Write } from '../../src/write/write.ts'
 import { Arrivals } from './arrivals.ts'
 import { type HttpAnswer, httpRequest } from './http-request.ts'
+import { writeMemory } from './write-memory.ts'
 
 export interface TestListenerOptions {
   readonly config?: Partial<HttpRelayConfig>
@@ -36,6 +38,8 @@ export interface TestListener extends AsyncDisposable {
   readonly writes: Arrivals<Write>
   readonly acceptOptions: (AcceptOptions | undefined)[]
   readonly memory: MemoryBudget
+  /** What writes take of it. */
+  readonly writeBytes: number
   /** All log lines, fields and message as one text each. */
   readonly logged: string[]
   /** What the relay was given, as text, in order. */
@@ -84,7 +88,7 @@ export async function openTestListener(options: TestListenerOptions = {}): Promi
   const { config, limits = {}, accept = () => STORED, memoryBytes = 100_000_000 } = options
   const writes = new Arrivals<Write>((write) => `${write.target.key} ${write.body.toString()}`)
   const acceptOptions: (AcceptOptions | undefined)[] = []
-  const memory = new MemoryBudget(memoryBytes, options.onFreed)
+  const memory = writeMemory(memoryBytes, options.onFreed)
   const logged: string[] = []
   const listener = await openHttpListener({
     config: { ...TEST_CONFIG, ...config },
@@ -111,6 +115,9 @@ export async function openTestListener(options: TestListenerOptions = {}): Promi
     writes,
     acceptOptions,
     memory,
+    get writeBytes() {
+      return memory.usedBytes - memory.clients.usedBytes
+    },
     logged,
     bodies: () => writes.items.map(({ body }) => body.toString()),
     write: (query, body = 'm v=1 1', headers = {}) =>

@@ -14,9 +14,10 @@ import { openRelay } from '../../src/relay/open-relay.ts'
 import type { Relay } from '../../src/relay/relay.ts'
 import { type Clock, systemClock } from '../../src/std/clock.ts'
 import type { Logger } from '../../src/std/logger.ts'
-import { MemoryBudget } from '../../src/std/memory-budget.ts'
+import type { MemoryBudget } from '../../src/std/memory-budget.ts'
 import { Client } from '../../src/write/client.ts'
 import { NO_CREDENTIALS, type Write, writeTarget } from '../../src/write/write.ts'
+import { writeMemory } from './write-memory.ts'
 
 export const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 
@@ -61,7 +62,7 @@ export async function openTestRelay(
     fastLane: true,
     ...setup.relay,
   }
-  const memory = new MemoryBudget(setup.memoryBytes ?? 1e8, setup.onFreed)
+  const memory = writeMemory(setup.memoryBytes ?? 1e8, setup.onFreed)
   const openDestination = async (output: OutputConfig) => {
     const destination = destinations[outputs.findIndex(({ name }) => name === output.name)]
     assert(destination)

@@ -68,6 +68,11 @@ export class RequestReader {
     return this.#place === 'head' && this.#kept.length > 0
   }
 
+  /** Of a head that has not come to its end. */
+  get keptBytes(): number {
+    return this.#kept.length
+  }
+
   /** Nothing has begun. */
   get isBetween(): boolean {
     return this.#place === 'over' || (this.#place === 'head' && this.#kept.length === 0)

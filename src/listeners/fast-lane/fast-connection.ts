@@ -23,7 +23,8 @@
 
 import type { Socket } from 'node:net'
 import type { Clock } from '../../std/clock.ts'
-import type { Memory } from '../../std/memory-budget.ts'
+import { Lease } from '../../std/lease.ts'
+import type { SharedMemory } from '../../std/memory-budget.ts'
 import { ownCopy } from '../../std/own-memory.ts'
 import { Client } from '../../write/client.ts'
 import { type Reply, refusedReply } from '../../write/reply.ts'
@@ -32,10 +33,10 @@ import type { HttpLimits } from '../http-limits.ts'
 import type { HttpRequestsInFlight } from '../http-requests-in-flight.ts'
 import type { WriteIntake } from '../http-write-intake.ts'
 import { MEMORY_FULL } from '../http-write-refusals.ts'
+import { IncomingBody } from '../incoming-body.ts'
 import { FIRST_REFUSAL, type RefusalLog } from '../refusal-log.ts'
 import type { FastAnswers } from './fast-answers.ts'
 import { FastRequest } from './fast-request.ts'
-import { IncomingBody } from './incoming-body.ts'
 import { OwnReads } from './own-reads.ts'
 import type { PlannedHead } from './planned-heads.ts'
 
@@ -47,7 +48,7 @@ const UNEXPECTED_END = refusedReply(400, 'unexpected EOF')
 
 /** What the connections of one listener share. */
 export interface FastParts {
-  readonly memory: Memory
+  readonly memory: SharedMemory
   readonly clock: Clock
   readonly limits: HttpLimits
   readonly counters: HttpCounters
@@ -66,6 +67,7 @@ export interface FastParts {
 interface Incoming {
   readonly head: PlannedHead
   readonly body: IncomingBody
+  readonly lease: Lease
 }
 
 export class FastConnection {
@@ -76,6 +78,8 @@ export class FastConnection {
   /** Not answered yet, in the order in which they came. */
   readonly #owed: FastRequest[] = []
   #incoming: Incoming | undefined
+  /** Of answers that the client has not read, and of what is kept for node. */
+  readonly #kept: Lease
   /** To be given to node once nothing is owed; nothing more is read meanwhile. */
   #isForNode = false
   #isLeaving = false
@@ -89,9 +93,10 @@ export class FastConnection {
   constructor(socket: Socket, parts: FastParts) {
     this.#socket = socket
     this.#parts = parts
+    this.#kept = new Lease(parts.memory.clients)
     this.#activeAtMs = parts.clock.monotonicMs()
     this.#reads = OwnReads.of(socket, { room: this.#room, onRead: this.#onRead })
-    if (this.#reads === undefined) socket.on('data', this.#onData)
+    if (this.#reads === undefined) socket.on('data', this.#onChunk)
     else socket.resume()
     socket.on('end', this.#onEnd)
     socket.on('drain', this.#onDrain)
@@ -129,7 +134,7 @@ export class FastConnection {
     let text = ''
     for (let first = this.#owed[0]; first?.reply !== undefined; first = this.#owed[0]) {
       this.#owed.shift()
-      requestsInFlight.fast--
+      requestsInFlight.endFast()
       const isLast = first.head.isLast || (this.#owed.length === 0 && this.#isToEnd)
       if (isLast) this.#isLeaving = true
       countAnswer(counters, first.reply.status)
@@ -162,10 +167,14 @@ export class FastConnection {
   readonly #onRead = (bytes: number, room: Buffer): void => {
     if (room === READ_BUFFER) return this.#onData(room.subarray(0, bytes))
     this.#activeAtMs = this.#parts.clock.monotonicMs()
-    // A room whose body is refused by now.
-    if (this.#incoming === undefined || !this.#take(this.#incoming, bytes)) return
+    if (this.#incoming === undefined) return // A room whose body is refused by now.
     this.#incoming.body.advance(bytes)
     this.#finishIfWhole(this.#incoming)
+  }
+
+  readonly #onChunk = (chunk: Buffer): void => {
+    this.#parts.memory.waste(chunk.length)
+    this.#onData(chunk)
   }
 
   /** What is kept of the chunk is copied. */
@@ -187,6 +196,7 @@ export class FastConnection {
 
   readonly #onDrain = (): void => {
     this.#activeAtMs = this.#parts.clock.monotonicMs()
+    this.#kept.end()
     if (!this.#isForNode) this.#socket.resume()
   }
 
@@ -204,51 +214,45 @@ export class FastConnection {
     const { counters, requestsInFlight, onGone } = this.#parts
     if (this.#incoming !== undefined) {
       counters.abortedRequests++
-      requestsInFlight.fast--
+      requestsInFlight.endFast()
       this.#forgetBody()
     }
-    requestsInFlight.fast -= this.#owed.length
+    requestsInFlight.endFast(this.#owed.length)
     this.#owed.length = 0
     this.#isLeaving = true
+    this.#kept.end()
     onGone(this)
   }
 
   #begin(head: PlannedHead): void {
-    const { clock, counters, requestsInFlight } = this.#parts
+    const { clock, counters, memory, requestsInFlight } = this.#parts
     counters.writeRequests++
     counters.fastWriteRequests++
-    requestsInFlight.fast++
     this.#begunAtMs = clock.monotonicMs()
-    if (head.bodyBytes === 0) this.#finish(head, EMPTY)
-    else this.#incoming = { head, body: new IncomingBody(head.bodyBytes) }
+    if (!requestsInFlight.beginFast()) return this.#refuseForMemory(head)
+    if (head.bodyBytes === 0) return this.#finish(head, EMPTY)
+    this.#incoming = { head, body: new IncomingBody(head.bodyBytes), lease: new Lease(memory) }
   }
 
   /** @returns where in the chunk it was left off */
   #receive(incoming: Incoming, chunk: Buffer, at: number): number {
-    const { head, body } = incoming
+    const { head, body, lease } = incoming
     const end = Math.min(chunk.length, at + body.missingBytes)
     if (end - at === head.bodyBytes) {
       this.#incoming = undefined
       this.#finish(head, ownCopy(chunk, at, end))
       return end
     }
-    if (!this.#take(incoming, end - at)) return chunk.length
-    body.append(chunk, at, end)
-    this.#finishIfWhole(incoming)
+    if (lease.tryGrowTo(body.heldBytesWith(end - at))) {
+      body.append(chunk, at, end)
+      this.#finishIfWhole(incoming)
+    } else this.#refuseForMemory(head)
     return end
   }
 
-  /** Charges a part of a body to the memory budget. @returns false when it is refused for that */
-  #take(incoming: Incoming, bytes: number): boolean {
-    if (this.#parts.memory.tryTake(bytes)) return true
-    this.#parts.counters.memoryFullRequests++
-    this.#refuseBody(incoming.head, MEMORY_FULL)
-    return false
-  }
-
-  #finishIfWhole({ head, body }: Incoming): void {
+  #finishIfWhole({ head, body, lease }: Incoming): void {
     if (body.missingBytes > 0) return
-    this.#parts.memory.handOn(body.bytes)
+    lease.handOn()
     this.#incoming = undefined
     this.#finish(head, body.whole())
   }
@@ -258,6 +262,11 @@ export class FastConnection {
     this.#owed.push(request)
     this.#parts.intake.take(request, body)
     if (head.isLast) this.#isLeaving = true
+  }
+
+  #refuseForMemory(head: PlannedHead): void {
+    this.#parts.counters.memoryFullRequests++
+    this.#refuseBody(head, MEMORY_FULL)
   }
 
   /** Of what is left to come of it nothing is read. */
@@ -271,7 +280,7 @@ export class FastConnection {
   }
 
   #forgetBody(): void {
-    if (this.#incoming !== undefined) this.#parts.memory.giveBack(this.#incoming.body.bytes)
+    this.#incoming?.lease.end()
     this.#incoming = undefined
   }
 
@@ -279,7 +288,7 @@ export class FastConnection {
   #timeOut(): void {
     const { answers, counters, refusals, requestsInFlight } = this.#parts
     counters.malformedRequests++
-    requestsInFlight.fast--
+    requestsInFlight.endFast()
     this.#forgetBody()
     this.#isBodyCut = true
     this.#isLeaving = true
@@ -293,19 +302,21 @@ export class FastConnection {
   #giveAway(rest: Buffer): void {
     this.#isForNode = true
     this.#socket.pause()
-    // Before the end may come: behind it nothing can be given back.
-    this.#socket.unshift(rest)
-    if (this.#owed.length === 0) this.#giveToNode()
+    this.#socket.unshift(rest) // Before the end may come: behind it nothing can be given back.
+    if (this.#owed.length === 0) return this.#giveToNode()
+    // It cannot be refused in words before the requests in front of it have their answers.
+    if (!this.#kept.tryGrowTo(this.#kept.bytes + rest.length)) this.destroy()
   }
 
   #giveToNode(): void {
     const socket = this.#socket
-    socket.off('data', this.#onData)
+    socket.off('data', this.#onChunk)
     socket.off('end', this.#onEnd)
     socket.off('drain', this.#onDrain)
     socket.off('close', this.#onClose)
     socket.off('error', onError)
     this.#reads?.release()
+    this.#kept.end()
     this.#parts.onGone(this)
     this.#parts.giveToNode(socket)
     socket.resume()
@@ -315,7 +326,10 @@ export class FastConnection {
     if (answer.length === 0 || this.#socket.destroyed) return
     const isTaken =
       typeof answer === 'string' ? this.#socket.write(answer, 'latin1') : this.#socket.write(answer)
-    if (!isTaken) this.#socket.pause()
+    if (isTaken) return
+    this.#socket.pause()
+    // It does not read what it is told, and there is no memory to keep that.
+    if (!this.#kept.tryGrowTo(this.#socket.writableLength)) this.destroy()
   }
 
   /** After the last answer. */

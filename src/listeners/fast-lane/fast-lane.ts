@@ -14,7 +14,7 @@
 import type { Socket } from 'node:net'
 import type { HttpRelayConfig } from '../../config/config.ts'
 import type { Clock, Timer } from '../../std/clock.ts'
-import type { Memory } from '../../std/memory-budget.ts'
+import type { SharedMemory } from '../../std/memory-budget.ts'
 import type { HttpCounters } from '../http-counters.ts'
 import type { HttpLimits } from '../http-limits.ts'
 import type { HttpRequestsInFlight } from '../http-requests-in-flight.ts'
@@ -27,7 +27,7 @@ import { type PlannedHead, PlannedHeads } from './planned-heads.ts'
 
 export interface FastLaneOptions {
   readonly config: HttpRelayConfig
-  readonly memory: Memory
+  readonly memory: SharedMemory
   readonly clock: Clock
   readonly limits: HttpLimits
   readonly counters: HttpCounters
@@ -49,7 +49,7 @@ export class FastLane {
     const { config, clock, limits } = options
     const { influxdbVersion: version } = config
     this.#options = options
-    this.#heads = new PlannedHeads(options.plans)
+    this.#heads = new PlannedHeads(options.plans, options.memory)
     this.#parts = {
       ...options,
       answers: new FastAnswers({ version, clock, keepAliveTimeoutMs: limits.keepAliveTimeoutMs }),
@@ -81,11 +81,11 @@ export class FastLane {
 
   /** What would be refused before its body is read is node's to refuse. */
   #headOf(text: string): PlannedHead | undefined {
-    const { config, limits, requestsInFlight } = this.#options
+    const { config, requestsInFlight } = this.#options
     const head = this.#heads.headOf(text)
     if (head === undefined || head.bodyBytes > config.maxBodyBytes) return undefined
     const { target, hasInvalidRetentionPolicy } = head.plan
     if (target.database === '' || hasInvalidRetentionPolicy) return undefined
-    return requestsInFlight.count < limits.inFlightMaxRequests ? head : undefined
+    return requestsInFlight.isFull ? undefined : head
   }
 }

@@ -8,6 +8,7 @@
  */
 
 import { Generations } from '../../std/generations.ts'
+import type { Memory } from '../../std/memory-budget.ts'
 import { type ErrorFormat, errorFormat } from '../dialects/error-text.ts'
 import type { WritePlan, WritePlans } from '../http-write-plans.ts'
 import { readFastHead } from './fast-head.ts'
@@ -24,13 +25,18 @@ export interface PlannedHead {
 
 const GENERATION_MAX_HEADS = 1024
 const KEPT_MAX_CHARACTERS = 2048
+/** A head that is read leaves behind so many times its length: its text, lines, values, a plan. */
+const PARSED_FACTOR = 8
 
 export class PlannedHeads {
   readonly #plans: WritePlans
+  readonly #memory: Memory
   readonly #kept = new Generations<PlannedHead>(GENERATION_MAX_HEADS)
 
-  constructor(plans: WritePlans) {
+  /** @param memory told of what is left behind by a head that is not kept */
+  constructor(plans: WritePlans, memory: Memory) {
     this.#plans = plans
+    this.#memory = memory
   }
 
   /** @returns `undefined` when it is not of the plain form: see fast-head.ts */
@@ -38,6 +44,7 @@ export class PlannedHeads {
     const known = this.#kept.get(text)
     if (known !== undefined) return known
     const head = this.#read(text)
+    this.#memory.waste(PARSED_FACTOR * text.length)
     if (head !== undefined && text.length <= KEPT_MAX_CHARACTERS) this.#kept.set(text, head)
     return head
   }

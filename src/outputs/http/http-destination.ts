@@ -16,6 +16,7 @@ import { Client, errors, Pool } from 'undici'
 import type { HttpOutputConfig } from '../../config/config.ts'
 import { type Clock, sleep, type Timer } from '../../std/clock.ts'
 import { errorCode, errorText } from '../../std/errors.ts'
+import { Lease } from '../../std/lease.ts'
 import type { Memory } from '../../std/memory-budget.ts'
 import type { Credentials, Write, WriteTarget } from '../../write/write.ts'
 import {
@@ -34,7 +35,7 @@ import {
   type RunningExchange,
   startExchange,
 } from './http-exchange.ts'
-import { HttpRequestRenderer } from './http-request.ts'
+import { type BatchRequest, HttpRequestRenderer } from './http-request.ts'
 import { ownSecrets, withoutSecrets } from './own-secrets.ts'
 import { judge } from './verdict.ts'
 
@@ -89,7 +90,7 @@ class HttpDestination implements Destination {
   }
 
   async send(batch: Batch, events: SendEvents): Promise<Verdict> {
-    const request = await this.#renderer.render(batch)
+    const request = await this.#render(batch)
     // Made only when it is needed: aborting one costs as much as a small request.
     let hanging: AbortController | undefined
     const onTimeout = () => {
@@ -113,6 +114,16 @@ class HttpDestination implements Destination {
     return this.#verdictOn(result, batch.writes[0]?.kind ?? 'lines', batch.target)
   }
 
+  /** With `gzip` a batch is joined and packed, on other threads: it takes its size once more. */
+  async #render(batch: Batch): Promise<BatchRequest> {
+    if (!this.#config.gzip) return await this.#renderer.render(batch)
+    const lease = new Lease(this.#memory)
+    lease.setTo(batch.bytes)
+    const request = await this.#renderer.render(batch)
+    lease.end()
+    return request
+  }
+
   async ask(target: WriteTarget, signal: AbortSignal): Promise<Verdict> {
     const exchange = startExchange(this.#questions, this.#renderer.renderQuestion(target))
     const giveUp = () => exchange.abort()
@@ -123,7 +134,9 @@ class HttpDestination implements Destination {
   }
 
   #verdictOn(result: Exchange, kind: Write['kind'], { credentials }: WriteTarget): Verdict {
+    this.#memory.waste(EXCHANGE_GARBAGE_BYTES)
     if (result.kind === 'failed') return unansweredVerdict(result)
+    this.#memory.waste(ANSWER_COPIES * result.answer.body.length)
     const verdict = judge(result.answer, {
       dialect: this.#config.dialect,
       kind,
@@ -185,6 +198,11 @@ function connectionOptions(config: HttpOutputConfig): Client.Options {
     },
   }
 }
+
+/** What a request leaves behind, with a connection that may have died of it. */
+const EXCHANGE_GARBAGE_BYTES = 8 * 1024
+/** What is made of an answer until it is judged: its bytes, its text, its words. */
+const ANSWER_COPIES = 4
 
 /** Codes of a connection that died under a request, as a kept one may at any time. */
 const RESET_CODES: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])

@@ -17,6 +17,7 @@ import type { OutputDialect } from '../../config/config.ts'
 import { droppedCount, refusalClue } from '../../line-protocol/refusal-clue.ts'
 import { retryAfterMs } from '../../std/backoff.ts'
 import { unreachable } from '../../std/errors.ts'
+import { ownText } from '../../std/own-memory.ts'
 import { type Reply, refusedReply } from '../../write/reply.ts'
 import type { Write } from '../../write/write.ts'
 import type { RetryVerdict, Verdict } from '../destination.ts'
@@ -293,6 +294,9 @@ function replyOf(answer: Answer, words: AnswerWords, { kind }: JudgeOptions): Re
   return kind === 'statement' && answer.status < 300 ? { ...reply, body: answer.body } : reply
 }
 
+/** Kept as long as a request waits for its next attempt, by every stream that does. */
+const WHY_MAX_CHARACTERS = 300
+
 type RetryMeaning = Extract<Meaning, 'busy' | 'unfinished' | 'failed' | 'misplaced'>
 
 function whyOf({ status }: Answer, { text }: AnswerWords, meaning: RetryMeaning): string {
@@ -314,7 +318,7 @@ function retry(answer: Answer, { meaning, text, nowMs }: RetryOptions): RetryVer
   const itsNowMs = Date.parse(answer.headers['date'] ?? '')
   return {
     kind: 'retry',
-    why: `answered ${answer.status} ${text}`.trim(),
+    why: ownText(`answered ${answer.status} ${text}`.slice(0, WHY_MAX_CHARACTERS).trim()),
     retryAfterMs:
       header === undefined
         ? undefined

@@ -1,0 +1,8 @@
+/** A memory budget in which writes may take so much, and clients more than they need. */
+import { MemoryBudget } from '../../src/std/memory-budget.ts'
+
+const CLIENTS_BYTES = 100_000_000
+
+export function writeMemory(bytes: number, onFreed?: (bytes: number) => void): MemoryBudget {
+  return new MemoryBudget(bytes + CLIENTS_BYTES, onFreed, CLIENTS_BYTES)
+}
