@@ -2,8 +2,9 @@
  * The operator's HTTP server: /metrics, /health, /ready, and what may be done with dead letters.
  *
  * It only reads snapshots, so that whatever happens here cannot reach the data path; but for the
- * requests of dead-letter-requests.ts. Every answer closes its connection, and all but theirs are
- * given at once: scrapers come seldom, and nothing is left open that closing would wait for.
+ * requests of dead-letter-requests.ts. A connection carries one request (one-request.ts), and what
+ * takes time to render has a share of it at the most (paced.ts): scrapers come seldom, and nothing
+ * is left open that closing would wait for.
  *
  * Life: `openAdmin` returns it listening, or nothing when the default address was taken (a second
  * relay on the machine must start all the same); an address that was asked for and cannot be had is
@@ -13,15 +14,18 @@
  * arrive.
  */
 
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import fastify, { type FastifyInstance } from 'fastify'
 import { renderAddress } from '../config/addresses.ts'
 import type { BindAddress } from '../config/config.ts'
+import type { Clock } from '../std/clock.ts'
 import { errorCode, errorText, RelayError } from '../std/errors.ts'
 import type { Logger } from '../std/logger.ts'
 import { answerDeadLetters, type DeadLetterHandlers } from './dead-letter-requests.ts'
 import { renderServiceHealth } from './health.ts'
 import { renderMetrics } from './metrics.ts'
+import { createOneRequestServer } from './one-request.ts'
+import { paced } from './paced.ts'
 import { type ProcessWatch, watchProcess } from './process-stats.ts'
 import { PROMETHEUS_CONTENT_TYPE } from './prometheus-text.ts'
 import type { ServiceSnapshot } from './snapshot.ts'
@@ -37,6 +41,7 @@ export interface AdminOptions {
   /** None where no relay keeps dead letters. */
   readonly deadLetters?: DeadLetterHandlers | undefined
   readonly logger: Logger
+  readonly clock: Clock
 }
 
 export interface Admin extends AsyncDisposable {
@@ -74,26 +79,27 @@ export async function openAdmin(options: AdminOptions): Promise<Admin | undefine
 }
 
 function createServer(options: AdminOptions, watch: ProcessWatch): FastifyInstance {
-  const { snapshot } = options
+  const { snapshot, clock } = options
+  const limits = { clock, connectionsMax: CONNECTIONS_MAX, requestMaxMs: REQUEST_MAX_MS }
   const server = fastify({
     logger: false,
     // Answers are immediate: who is cut off here has not finished asking.
     forceCloseConnections: true,
-    requestTimeout: REQUEST_MAX_MS,
-    connectionTimeout: REQUEST_MAX_MS,
     bodyLimit: 1024,
+    serverFactory: (handler) => createOneRequestServer(limits, handler),
   })
-  server.server.maxConnections = CONNECTIONS_MAX
   // Gigabytes of letters take longer to go through than a socket may be silent.
-  const busy = new WeakSet<Socket>()
-  server.server.on('timeout', (socket: Socket) => {
-    if (!busy.has(socket)) socket.destroy()
+  const busy = new WeakSet<Duplex>()
+  server.server.on('timeout', (connection: Duplex) => {
+    if (!busy.has(connection)) connection.destroy()
   })
   server.addHook('onRequest', async (_request, reply) => {
     reply.headers({ connection: 'close', 'cache-control': 'no-store' })
   })
-  server.get('/metrics', (_request, reply) => {
-    return reply.type(PROMETHEUS_CONTENT_TYPE).send(renderMetrics(snapshot(), watch.read()))
+  const metrics = paced(clock, () => renderMetrics(snapshot(), watch.read()))
+  server.get('/metrics', async (_request, reply) => {
+    const text = await metrics()
+    return reply.type(PROMETHEUS_CONTENT_TYPE).send(text)
   })
   server.get('/health', (_request, reply) => {
     const { status, body } = renderServiceHealth(snapshot())
@@ -113,7 +119,7 @@ function createServer(options: AdminOptions, watch: ProcessWatch): FastifyInstan
 function addDeadLetterRoutes(
   server: FastifyInstance,
   { deadLetters, snapshot }: AdminOptions,
-  busy: WeakSet<Socket>,
+  busy: WeakSet<Duplex>,
 ): void {
   for (const action of ['replay', 'purge'] as const) {
     server.post(`/dead-letters/${action}`, async (request, reply) => {

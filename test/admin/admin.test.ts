@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
 import { type AdminOptions, openAdmin } from '../../src/admin/admin.ts'
+import { systemClock } from '../../src/std/clock.ts'
 import type { Logger } from '../../src/std/logger.ts'
 import { freePort } from '../support/free-port.ts'
 import { outputSnapshot, relaySnapshot, serviceSnapshot } from '../support/service-snapshot.ts'
@@ -19,6 +20,7 @@ class RememberingLogger implements Logger {
 
 async function open(options: Partial<AdminOptions> = {}) {
   const admin = await openAdmin({
+    clock: systemClock,
     bindAddress: { host: '127.0.0.1', port: 0 },
     isConfigured: true,
     snapshot: () => serviceSnapshot(),
@@ -90,7 +92,13 @@ test('a taken address is an error when it was asked for, and a warning when not'
     })
     const logger = new RememberingLogger()
     const snapshot = () => serviceSnapshot()
-    const admin = await openAdmin({ bindAddress, isConfigured: false, snapshot, logger })
+    const admin = await openAdmin({
+      bindAddress,
+      isConfigured: false,
+      snapshot,
+      logger,
+      clock: systemClock,
+    })
     assert.equal(admin, undefined)
     assert.match(logger.warnings[0] ?? '', /is in use .*; running without metrics and health$/)
   } finally {

@@ -7,6 +7,7 @@ import {
   type DeadLetterHandlers,
   type DeadLetterRequest,
 } from '../../src/admin/dead-letter-requests.ts'
+import { systemClock } from '../../src/std/clock.ts'
 import { silentLogger } from '../support/disk-log-fixture.ts'
 import { outputSnapshot, relaySnapshot, serviceSnapshot } from '../support/service-snapshot.ts'
 
@@ -31,6 +32,7 @@ function rememberingHandlers(): DeadLetterHandlers & { readonly calls: unknown[]
 
 async function open(options: Partial<AdminOptions>) {
   const admin = await openAdmin({
+    clock: systemClock,
     bindAddress: { host: '127.0.0.1', port: 0 },
     isConfigured: true,
     snapshot: () => SNAPSHOT,

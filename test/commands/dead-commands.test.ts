@@ -271,6 +271,7 @@ async function runningRelay(logFolder: string, handlers: DeadLetterHandlers) {
     relays: [relaySnapshot({ name: 'r', outputs: [outputSnapshot({ name: 'a' })] })],
   })
   const admin = await openAdmin({
+    clock: systemClock,
     ...{ bindAddress: { host: '127.0.0.1', port: 0 }, isConfigured: true, logger: silentLogger },
     snapshot: () => snapshot,
     deadLetters: handlers,
