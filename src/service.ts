@@ -158,7 +158,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   }
 }
 
-/** Small writes are objects of V8's heap for the most part, and it ends the process at its limit. */
+/** Small writes are mostly objects of V8's heap, at whose limit V8 ends the process. */
 function memoryLimitOf({ config, logger }: ServiceOptions): number {
   const limitBytes = Math.floor(heapLimitBytes() * HEAP_SHARE)
   const { maxMemoryBytes } = config

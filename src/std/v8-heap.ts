@@ -29,7 +29,7 @@ export interface Heap {
   restoreYoung(): void
 }
 
-/** Beyond this V8 ends the process. Set by `--max-old-space-size`, else from the machine's memory. */
+/** Beyond it V8 ends the process: `--max-old-space-size`, else a share of the machine's memory. */
 export function heapLimitBytes(): number {
   return getHeapStatistics().heap_size_limit
 }
