@@ -12,7 +12,6 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { readdir, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { FileExtent } from '../../src/log/file-extent.ts'
 import { type FakeInflux, influxError, openFakeInflux } from './fake-influx.ts'
 import { httpRequest } from './http-request.ts'
 import { fileLines, type KeptLetter, type KeptLog, readCursorJson } from './kept-log.ts'
@@ -265,6 +264,12 @@ class Maker {
   }
 }
 
+interface FileExtent {
+  readonly file: string
+  readonly bytes: number
+}
+
+/** As it stands on the disk. */
 interface CursorJson {
   readonly doneBelow: number
   readonly done: readonly (readonly [number, number])[]
