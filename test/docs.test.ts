@@ -37,6 +37,20 @@ const documents = globSync('{*.md,docs/**/*.md,bench/*.md}', { cwd: ROOT }).sort
 const guides = documents.filter(({ path }) => /^(README|docs\/[\w-]+)\.md$/.test(path))
 const blocks = guides.flatMap(codeBlocks)
 
+test('the version is the same wherever it stands, and the changelog begins with it', () => {
+  const { version } = JSON.parse(read('package.json').text)
+  const lock = JSON.parse(read('package-lock.json').text)
+  assert.deepEqual([lock.version, lock.packages[''].version], [version, version])
+  const label = /image\.version="(.+)"/.exec(read('Dockerfile').text)?.[1]
+  assert.equal(label, version)
+  const [unreleased, newest] = read('CHANGELOG.md').text.match(/^## .*$/gm) ?? []
+  assert.equal(unreleased, '## Unreleased')
+  assert.match(newest ?? '', new RegExp(`^## ${RegExp.escape(version)} - \\d{4}-\\d\\d-\\d\\d$`))
+  const packed = guides.flatMap(({ text }) => [...text.matchAll(/line-relay-([\d.]+)\.tgz/g)])
+  assert(packed.length > 0)
+  for (const [, packedVersion] of packed) assert.equal(packedVersion, version)
+})
+
 test('every configuration in the documents parses', () => {
   const configurations = blocks.filter(({ language }) => language === 'toml')
   assert(configurations.length >= 10, 'there is one for each kind of output at least')

@@ -20,7 +20,7 @@ export function version(io: CommandIo): number {
   return EXIT_OK
 }
 
-/** `relay 0.1.0 (commit a21bfed, Node 26.10.0)` */
+/** `relay 0.2.0 (commit a21bfed, Node 26.10.0)` */
 export function renderVersion(info: VersionInfo): string {
   return `relay ${info.version} (commit ${info.commit}, Node ${info.node})`
 }

@@ -64,6 +64,30 @@ test('status says per output what it is owed, and of which outputs nobody knows 
   assert.match(out, /relay log adopt "old" NEW -config .*relay\.toml/)
 })
 
+test('a statement that only a cursor has any more is owed, and told by status and export', async (t) => {
+  const log = await openSample(t)
+  const credentials = { authorization: `Token ${PASSWORD}`, query: '' }
+  const statement = { sequence: 0, database: 'db', ...credentials, receivedAtMs: 1_700_000_000_000 }
+  const statements = [{ ...statement, text: 'CREATE DATABASE "db"' }]
+  await log.saveCursor({ output: 'a', doneBelow: 5, statements })
+  await log.saveCursor({ output: 'old', doneBelow: 5, statements })
+  const { out } = await relayLog('status', '-config', log.configPath)
+  assert.match(out, /\n {2}a +1 +1 +20 B +\d+\.\d d +done below 5, 1 statement in its cursor\n/)
+  assert.match(out, /\n {2}"old": is owed 1 write, 1 line, 20 B, .*1 statement in its cursor\n/)
+  const json = JSON.parse((await relayLog('status', '-json', '-dir', log.folder)).out)
+  assert.deepEqual(
+    json.outputs.map(
+      ({ statementsInCursor }: { statementsInCursor: number }) => statementsInCursor,
+    ),
+    [1, 0, 1],
+  )
+  const exported = await relayLog('export', '-config', log.configPath, '-output', 'a')
+  assert.match(exported.err, /^record 0 is left out: it is a statement: CREATE DATABASE "db"\n/)
+  assert.match(exported.err, /exported 0 writes, 0 lines, 0 B; left out 1 write and 0 lines/)
+  const all = await relayLog('export', '-config', log.configPath)
+  assert.match(all.err, /exported 4 writes, 8 lines, \d+ B; left out 1 write and 0 lines/)
+})
+
 test('status as JSON has every key, for machines', async (t) => {
   const log = await openSample(t)
   await damage(log, 'cpu,host=h3')

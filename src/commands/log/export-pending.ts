@@ -14,6 +14,7 @@ import { open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { rescaleToNanoseconds } from '../../line-protocol/rescale.ts'
 import { forEachLine } from '../../line-protocol/split.ts'
+import type { OwedStatement } from '../../log/disk/owed-statements.ts'
 import { Owing } from '../../log/disk/owing.ts'
 import type { LogRecord } from '../../log/disk/record.ts'
 import { DML, isOneLineEach, renderContext } from '../../outputs/file/file-import-form.ts'
@@ -54,6 +55,7 @@ export async function exportPending(
   const exporter = new Exporter(target, io)
   const belows = owing.map(({ doneBelow }) => doneBelow ?? Number.POSITIVE_INFINITY)
   const outputs = owing.map((place) => new Owing(place))
+  exporter.leaveOutStatements(owing.flatMap(({ statements }) => statements))
   for await (const step of view.steps(Math.min(...belows))) {
     if (step.kind === 'gone') continue
     if (step.kind === 'record') {
@@ -140,10 +142,8 @@ class Exporter {
     switch (write.kind) {
       case 'lines':
         return await this.#addLines(sequence, write)
-      case 'statement': {
-        const statement = redactedStatement(write.body.toString())
-        return this.#leaveOut(sequence, `it is a statement: ${statement}`)
-      }
+      case 'statement':
+        return this.#leaveOutStatement(sequence, write.body.toString())
       case 'opaque': {
         const what = `a body of ${renderBytes(write.body.length)} that is no line protocol`
         return this.#leaveOut(
@@ -152,6 +152,12 @@ class Exporter {
         )
       }
     }
+  }
+
+  /** Those that only cursors have any more: of several outputs maybe the same. */
+  leaveOutStatements(statements: readonly OwedStatement[]): void {
+    const once = new Map(statements.map(({ sequence, text }) => [sequence, text]))
+    for (const [sequence, text] of once) this.#leaveOutStatement(sequence, text)
   }
 
   damaged(text: string): void {
@@ -200,6 +206,10 @@ class Exporter {
     this.#unwritten = []
     this.#unwrittenBytes = 0
     return await this.#target.write(bytes)
+  }
+
+  #leaveOutStatement(sequence: number, text: string): true {
+    return this.#leaveOut(sequence, `it is a statement: ${redactedStatement(text)}`)
   }
 
   #leaveOut(sequence: number, why: string): true {

@@ -17,6 +17,8 @@ export interface OutputStatus {
   readonly doneBelow: number | undefined
   /** Ranges above `doneBelow` that are done as well. */
   readonly doneAhead: number
+  /** Owed, and in no segment any more. */
+  readonly statementsInCursor: number
 }
 
 export interface LogStatus {
@@ -86,12 +88,15 @@ function renderOutput(status: OutputStatus): string[] {
   ]
 }
 
-function renderPosition({ placeFrom, doneBelow, doneAhead }: OutputStatus): string {
+function renderPosition(status: OutputStatus): string {
+  const { placeFrom, doneBelow, doneAhead, statementsInCursor } = status
   if (placeFrom === 'roster') return 'no cursor: all is sent again'
   if (placeFrom === 'tail') return 'new: begins at the end'
   if (placeFrom === 'nothing') return 'none'
   const ahead = doneAhead === 0 ? '' : ` and ${renderCount(doneAhead, 'range')} ahead`
-  return `done below ${doneBelow}${ahead}`
+  const kept = renderCount(statementsInCursor, 'statement')
+  const also = statementsInCursor === 0 ? '' : `, ${kept} in its cursor`
+  return `done below ${doneBelow}${ahead}${also}`
 }
 
 /** Days matter here: an output that was down over a weekend. */
@@ -111,8 +116,10 @@ function renderOthers(
   const lines = others.flatMap((status) => {
     const { output, placeFrom, pendingWrites } = status
     if (placeFrom === 'nothing') return [`  ${quoted(output)}: no cursor; nothing is kept for it`]
-    const [, writes, lines, bytes, oldest, position] = renderOutput(status)
-    const amount = `${writes} writes, ${lines} lines, ${bytes}, oldest ${oldest}; ${position}`
+    const [, , , bytes, oldest, position] = renderOutput(status)
+    const writes = renderCount(pendingWrites, 'write')
+    const lines = renderCount(status.pendingLines, 'line')
+    const amount = `${writes}, ${lines}, ${bytes}, oldest ${oldest}; ${position}`
     const adopt = `relay log adopt ${quoted(output)} NEW ${flags}`
     return [
       `  ${quoted(output)}: is owed ${pendingWrites === 0 ? `nothing; ${position}` : amount}`,

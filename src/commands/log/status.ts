@@ -1,9 +1,11 @@
 /** `relay log status`: what each output is owed, and how the log's files are. Reads all of it. */
 
+import { writeOfStatement } from '../../log/disk/owed-statements.ts'
 import { type OutputPlace, Owing } from '../../log/disk/owing.ts'
 import type { LogRecord } from '../../log/disk/record.ts'
 import { systemClock } from '../../std/clock.ts'
 import { printableJson } from '../../std/printable.ts'
+import type { Write } from '../../write/write.ts'
 import { type CommandIo, EXIT_OK } from '../io.ts'
 import { type LogStatus, type OutputStatus, renderStatus } from './render-status.ts'
 import type { LogView } from './view-log.ts'
@@ -81,24 +83,29 @@ class Tally {
   constructor(place: OutputPlace) {
     this.#place = place
     this.#owing = new Owing(place)
+    for (const statement of place.statements) this.#add(writeOfStatement(statement))
   }
 
   count(record: LogRecord): void {
     if (!this.#owing.owes(record)) return
     const { content } = record
-    this.#writes++
     if (content.kind === 'carried') {
+      this.#writes++
       this.#bytes += content.payload.length
       return
     }
-    const { lineCount, body, receivedAtMs } = content.write
+    this.#add(content.write)
+  }
+
+  #add({ lineCount, body, receivedAtMs }: Write): void {
+    this.#writes++
     this.#lines += lineCount
     this.#bytes += body.length
     this.#oldestAtMs = Math.min(this.#oldestAtMs ?? receivedAtMs, receivedAtMs)
   }
 
   status(nowMs: number): OutputStatus {
-    const { output, isConfigured, from, doneBelow, done } = this.#place
+    const { output, isConfigured, from, doneBelow, done, statements } = this.#place
     const oldestAgeMs =
       this.#oldestAtMs === undefined ? undefined : Math.max(0, nowMs - this.#oldestAtMs)
     return {
@@ -111,6 +118,7 @@ class Tally {
       oldestAgeMs,
       doneBelow,
       doneAhead: done.length,
+      statementsInCursor: statements.length,
     }
   }
 }

@@ -11,7 +11,7 @@
  * or holds does not make the others send gigabytes again. `since`, where it stands: what is below
  * counts as done though the output never had it. `files`: of an output that writes to files, how
  * far they are written (../file-extent.ts); an older program passes it over. `statements`: those
- * that are owed and no segment has any more (owed-statements.ts); an older program loses them.
+ * that are owed and no segment has any more (owed-statements.ts); 0.1 loses them.
  *
  * Promise: losing a cursor, or having an older one, only sends again. So whatever is wrong with the
  * file is a note and never an error. A save is on the disk when it resolves, name and all.

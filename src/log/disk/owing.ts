@@ -15,6 +15,7 @@
 
 import type { SequenceRange } from '../done-ranges.ts'
 import type { Cursor } from './cursor-file.ts'
+import type { OwedStatement } from './owed-statements.ts'
 import type { LogRecord } from './record.ts'
 
 export interface OutputPlace {
@@ -28,6 +29,8 @@ export interface OutputPlace {
   readonly done: readonly SequenceRange[]
   /** Records below it were never for it; `undefined` = none of those that are there is. */
   readonly since: number | undefined
+  /** Owed as well, and in no segment any more. */
+  readonly statements: readonly OwedStatement[]
 }
 
 export interface KnownOutputs {
@@ -47,13 +50,15 @@ export function placesOf({ configured, rosters, cursors }: KnownOutputs): Output
   const placeOf = (output: string, isConfigured: boolean): OutputPlace => {
     const cursor = cursors.find((each) => each.output === output)
     if (cursor !== undefined) {
-      const { doneBelow, done, since = 0 } = cursor
-      return { output, isConfigured, from: 'cursor', doneBelow, done, since }
+      const { doneBelow, done, since = 0, statements = [] } = cursor
+      return { output, isConfigured, from: 'cursor', doneBelow, done, since, statements }
     }
-    const isLost = isConfigured && inRosters.has(output)
-    if (isLost) return { output, isConfigured, from: 'roster', doneBelow: 0, done: [], since: 0 }
+    const place = { output, isConfigured, done: [], statements: [] }
+    if (isConfigured && inRosters.has(output)) {
+      return { ...place, from: 'roster', doneBelow: 0, since: 0 }
+    }
     const from = isConfigured ? 'tail' : 'nothing'
-    return { output, isConfigured, from, doneBelow: undefined, done: [], since: undefined }
+    return { ...place, from, doneBelow: undefined, since: undefined }
   }
   return [
     ...current.map((output) => placeOf(output, true)),
