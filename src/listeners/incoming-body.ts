@@ -2,8 +2,8 @@
  * A body on its way in, read to where it will stay.
  *
  * Memory for it is taken as it comes, `growth` times what has come at the most: a body that a
- * client only announces costs nothing. Its owner charges `heldBytes`, and asks `heldBytesWith` before
- * it appends.
+ * client only announces costs nothing. Its owner charges `heldBytes`, and asks `heldBytesWith`
+ * before it appends.
  */
 
 import { free, trimmed } from '../std/own-memory.ts'
