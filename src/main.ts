@@ -12,10 +12,10 @@ import { type CommandIo, EXIT_FAILURE, type TextSink } from './commands/io.ts'
 import { type Invocation, parseArguments } from './commands/parse-arguments.ts'
 import { printExample } from './commands/print-example.ts'
 import { readVersion, version } from './commands/version.ts'
+import { keepYoungSmall } from './process/v8-heap.ts'
 import { sleep, systemClock } from './std/clock.ts'
 import { RelayError, unreachable } from './std/errors.ts'
 import { printable } from './std/printable.ts'
-import { keepYoungSmall } from './std/v8-heap.ts'
 
 /** Longest wait, at the end, for someone to read what was printed. */
 const OUTPUT_MAX_MS = 2000

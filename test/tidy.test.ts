@@ -23,7 +23,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['line-protocol'],
   ['write'],
   ['config'],
-  ['log'],
+  ['log', 'process'],
   ['outputs'],
   ['relay'],
   ['listeners'],
@@ -40,8 +40,8 @@ const PACKAGE_USERS: Readonly<Record<string, RegExp>> = {
   '@iarna/toml': /^src\/config\/toml\.ts$/,
   'dgram-as-promised': /^src\/outputs\/udp\/udp-socket\.ts$/,
   re2js: /^src\/config\/go-regexp\.ts$/,
-  pino: /^src\/commands\/create-logger\.ts$/,
-  'close-with-grace': /^src\/commands\/(run|stop-signals)\.ts$/,
+  pino: /^src\/process\/create-logger\.ts$/,
+  'close-with-grace': /^src\/(commands\/run|process\/stop-signals)\.ts$/,
 }
 
 interface Ban {
@@ -72,7 +72,7 @@ const BANS: readonly Ban[] = [
   {
     pattern: /\bprocess\.env\b/,
     instead: 'take the variables as an argument',
-    except: /^(src\/(config|commands)\/|src\/main\.ts|test\/|bench\/)/,
+    except: /^(src\/(config|commands|process)\/|src\/main\.ts|test\/|bench\/)/,
   },
   {
     pattern: /\b(TODO|FIXME|XXX)\b(?!.*#\d+)/,

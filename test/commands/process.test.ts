@@ -61,7 +61,7 @@ test('all of `relay config` arrives, and a reader that goes away early is no fai
 test('a program whose log nobody reads goes on and can end', async () => {
   // Not the relay itself: only its logger, into a pipe of which nothing is ever read.
   const script = `
-    import { createLogger } from './src/commands/create-logger.ts'
+    import { createLogger } from './src/process/create-logger.ts'
     process.stdout.on('error', () => {}) // As main.ts does: from here on the pipe does not block.
     const options = { level: 'info', format: 'json', descriptor: 1, isTerminal: false }
     const { logger, flush } = createLogger(options)

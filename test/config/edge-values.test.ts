@@ -1,13 +1,13 @@
-// What `-check` passes works, for every key: each edge of its values is either refused, by the key's
-// own name, or the service opens with it.
+// What `-check` passes works, for every key: each edge of its values is either refused, by the
+// key's own name, or the service opens with it.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { KEY_SECTIONS, type KeySection } from '../../src/config/keys.ts'
 import { type ParsedConfig, parseConfig } from '../../src/config/parse-config.ts'
+import { openHeap } from '../../src/process/v8-heap.ts'
 import { openService } from '../../src/service.ts'
 import { systemClock } from '../../src/std/clock.ts'
-import { openHeap } from '../../src/std/v8-heap.ts'
 import { SILENT } from '../support/scripted-relay.ts'
 
 const EDGES = [

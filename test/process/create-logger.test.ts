@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { createLogger, type LoggerOptions } from '../../src/commands/create-logger.ts'
+import { createLogger, type LoggerOptions } from '../../src/process/create-logger.ts'
 import { type Logger, ofRelay } from '../../src/std/logger.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 

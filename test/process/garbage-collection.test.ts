@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { BodyGarbage } from '../../src/std/garbage-collection.ts'
-import type { Heap } from '../../src/std/v8-heap.ts'
+import { BodyGarbage } from '../../src/process/garbage-collection.ts'
+import type { Heap } from '../../src/process/v8-heap.ts'
 
 const MEGABYTE = 1024 * 1024
 const OWN_BYTES = 20 * MEGABYTE

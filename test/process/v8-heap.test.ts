@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { getHeapSpaceStatistics } from 'node:v8'
-import { openHeap } from '../../src/std/v8-heap.ts'
+import { openHeap } from '../../src/process/v8-heap.ts'
 import { until } from '../support/wait.ts'
 
 const MEGABYTE = 1024 * 1024

@@ -1,10 +1,11 @@
 /**
  * Goal: nothing that happens to the log keeps writes from being relayed or the process from ending.
- * Method: a descriptor that answers as the test says; real processes in process.test.ts.
+ * Method: a descriptor that answers as the test says; real processes in
+ * test/commands/process.test.ts.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { LogSink, type WriteBytes } from '../../src/commands/log-sink.ts'
+import { LogSink, type WriteBytes } from '../../src/process/logger-sink.ts'
 import { type Clock, systemClock } from '../../src/std/clock.ts'
 
 /** A descriptor under the test's control: holds the write that is out until `answer`. */

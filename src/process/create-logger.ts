@@ -11,7 +11,7 @@ import { systemClock } from '../std/clock.ts'
 import type { Logger } from '../std/logger.ts'
 import { printableJson } from '../std/printable.ts'
 import { renderCount } from '../std/units.ts'
-import { LogSink } from './log-sink.ts'
+import { LogSink } from './logger-sink.ts'
 import { renderTextLine } from './text-log-line.ts'
 
 export interface LoggerOptions {
@@ -31,7 +31,7 @@ export interface OpenLogger {
   flush(): Promise<void>
 }
 
-/** Never throws and never rejects for what happens to the destination; see log-sink.ts. */
+/** Never throws and never rejects for what happens to the destination; see logger-sink.ts. */
 export function createLogger(options: LoggerOptions): OpenLogger {
   const { level, format, descriptor, isTerminal } = options
   const isText = format === 'text' || (format === 'auto' && isTerminal)
