@@ -5,13 +5,13 @@
  * be called by a test.
  */
 
-import { check } from './commands/check.ts'
-import { healthcheck } from './commands/healthcheck.ts'
-import { badUsage, help, missingConfig } from './commands/help.ts'
-import { type CommandIo, EXIT_FAILURE, type TextSink } from './commands/io.ts'
-import { type Invocation, parseArguments } from './commands/parse-arguments.ts'
-import { printExample } from './commands/print-example.ts'
-import { readVersion, version } from './commands/version.ts'
+import { badUsage, help, missingConfig } from './cli/arguments/help.ts'
+import { type Invocation, parseArguments } from './cli/arguments/parse-arguments.ts'
+import { check } from './cli/check.ts'
+import { healthcheck } from './cli/healthcheck.ts'
+import { type CommandIo, EXIT_FAILURE, type TextSink } from './cli/io.ts'
+import { printExample } from './cli/print-example.ts'
+import { readVersion, version } from './cli/version.ts'
 import { keepYoungSmall } from './process/v8-heap.ts'
 import { sleep, systemClock } from './std/clock.ts'
 import { RelayError, unreachable } from './std/errors.ts'
@@ -61,12 +61,12 @@ async function dispatch(invocation: Invocation): Promise<number> {
     case 'run': {
       keepYoungSmall()
       // Loaded only now: a version or a health check has no use for the servers.
-      const { run } = await import('./commands/run.ts')
+      const { run } = await import('./cli/run.ts')
       return run(invocation, io)
     }
     case 'quick-start': {
       keepYoungSmall()
-      const { quickStart } = await import('./commands/quick-start.ts')
+      const { quickStart } = await import('./cli/quick-start.ts')
       return quickStart(invocation, io)
     }
     case 'check':
@@ -74,13 +74,13 @@ async function dispatch(invocation: Invocation): Promise<number> {
     case 'healthcheck':
       return healthcheck(invocation.configPath, io)
     case 'dead': {
-      const { dead } = await import('./commands/dead.ts')
+      const { dead } = await import('./cli/dead-letters/dead.ts')
       return dead(invocation, io)
     }
     case 'config':
       return printExample(io)
     case 'log': {
-      const { runLogCommand } = await import('./commands/log/run-log-command.ts')
+      const { runLogCommand } = await import('./cli/log/run-log-command.ts')
       return runLogCommand(invocation.command, io)
     }
     case 'version':

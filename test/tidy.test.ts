@@ -29,7 +29,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['listeners'],
   ['admin'],
   ['service.ts'],
-  ['commands'],
+  ['cli'],
   ['main.ts'],
 ]
 
@@ -41,7 +41,7 @@ const PACKAGE_USERS: Readonly<Record<string, RegExp>> = {
   'dgram-as-promised': /^src\/outputs\/udp\/udp-socket\.ts$/,
   re2js: /^src\/config\/go-regexp\.ts$/,
   pino: /^src\/process\/create-logger\.ts$/,
-  'close-with-grace': /^src\/(commands\/run|process\/stop-signals)\.ts$/,
+  'close-with-grace': /^src\/(cli\/run|process\/stop-signals)\.ts$/,
 }
 
 interface Ban {
@@ -72,7 +72,7 @@ const BANS: readonly Ban[] = [
   {
     pattern: /\bprocess\.env\b/,
     instead: 'take the variables as an argument',
-    except: /^(src\/(config|commands|process)\/|src\/main\.ts|test\/|bench\/)/,
+    except: /^(src\/(config|cli|process)\/|src\/main\.ts|test\/|bench\/)/,
   },
   {
     pattern: /\b(TODO|FIXME|XXX)\b(?!.*#\d+)/,

@@ -1,7 +1,7 @@
 /**
  * Goal: nothing that happens to the log keeps writes from being relayed or the process from ending.
  * Method: a descriptor that answers as the test says; real processes in
- * test/commands/process.test.ts.
+ * test/cli/process.test.ts.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,5 +1,5 @@
 /** What a command is given in tests: a world that only remembers what was printed. */
-import type { CommandIo } from '../../src/commands/io.ts'
+import type { CommandIo } from '../../src/cli/io.ts'
 
 export interface CapturedIo extends CommandIo {
   /** Everything printed so far. */

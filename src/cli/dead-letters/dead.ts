@@ -1,0 +1,54 @@
+/**
+ * `relay dead list|show|replay|purge`: what outputs refused for good, kept beside a relay's log.
+ *
+ * `list` and `show` only read and take no lock: they work beside a running relay. Whoever changes
+ * anything holds the lock of the log's folder: the running relay, which is asked by its `[admin]`
+ * address, or this command, where none runs. So there are never two writers.
+ *
+ * Exit codes: 0 done; 1 it could not be done, or was not confirmed.
+ */
+
+import { nodeFileSystem } from '../../log/disk/file-system.ts'
+import { errorCode, errorText, RelayError, unreachable } from '../../std/errors.ts'
+import { type CommandIo, EXIT_FAILURE } from '../io.ts'
+import { listDead } from './list.ts'
+import type { DeadOptions } from './parse-dead-arguments.ts'
+import { type DeadPlaces, findPlaces } from './places.ts'
+import { purgeDead } from './purge.ts'
+import { replayDead } from './replay.ts'
+import { showDead } from './show.ts'
+
+/** @throws RelayError RELAY_CONFIG_INVALID */
+export async function dead(options: DeadOptions, io: CommandIo): Promise<number> {
+  try {
+    const places = await findPlaces(options, io, nodeFileSystem)
+    if (typeof places !== 'string') return await deadAt(places, options, io)
+    io.stderr.write(`relay: ${places}\n`)
+  } catch (error) {
+    // Of the system: what it names and why is in its message.
+    if (error instanceof RelayError || errorCode(error) === '') throw error
+    const hint = errorCode(error) === 'EACCES' ? "; run this as the relay's user" : ''
+    io.stderr.write(`relay: cannot use the dead letters: ${errorText(error)}${hint}\n`)
+  }
+  return EXIT_FAILURE
+}
+
+/** As `dead`, when it is known where. */
+export async function deadAt(
+  places: DeadPlaces,
+  options: DeadOptions,
+  io: CommandIo,
+): Promise<number> {
+  switch (options.action) {
+    case 'list':
+      return await listDead(places, options, io)
+    case 'show':
+      return await showDead(places, options, io)
+    case 'replay':
+      return await replayDead(places, options, io)
+    case 'purge':
+      return await purgeDead(places, options, io)
+    default:
+      return unreachable(options.action)
+  }
+}
