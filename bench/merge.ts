@@ -11,7 +11,7 @@
  * An output answers after one turn of the event loop, as long as a socket takes at the least.
  */
 import { ANSWERED, type Batch, type Destination, type Verdict } from '../src/outputs/destination.ts'
-import { Client } from '../src/write/client.ts'
+import { Client } from '../src/write/merge-penalty.ts'
 import { DELIVERED } from '../test/support/scripted-destination.ts'
 import { openTestRelay, writeOf } from '../test/support/scripted-relay.ts'
 import { plainLines } from './support/bodies.ts'

@@ -32,10 +32,10 @@ import { type Heap, heapLimitBytes } from './process/v8-heap.ts'
 import { openRelay } from './relay/open-relay.ts'
 import type { Relay } from './relay/relay.ts'
 import { type Clock, sleep } from './std/clock.ts'
-import { ClockSteps } from './std/clock-steps.ts'
 import { errorText, RelayError, unreachable } from './std/errors.ts'
 import { type Logger, ofRelay } from './std/logger.ts'
 import { type Memory, MemoryBudget } from './std/memory-budget.ts'
+import { ClockSteps } from './write/clock-steps.ts'
 import { RisingClock } from './write/rising-clock.ts'
 
 /** Longest time that silent outputs may hold up the start. */

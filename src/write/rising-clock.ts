@@ -12,8 +12,8 @@
 
 import type { Precision } from '../line-protocol/precision.ts'
 import type { Clock } from '../std/clock.ts'
-import { STEP_MIN_MS } from '../std/clock-steps.ts'
 import { unreachable } from '../std/errors.ts'
+import { STEP_MIN_MS } from './clock-steps.ts'
 
 const NS_PER_MS = 1_000_000
 const NS_PER_MS_BIG = 1_000_000n

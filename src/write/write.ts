@@ -9,7 +9,7 @@
 
 import type { Precision } from '../line-protocol/precision.ts'
 import { ownText } from '../std/own-memory.ts'
-import type { Client } from './client.ts'
+import type { Client } from './merge-penalty.ts'
 
 /**
  * The client's credentials, passed on to outputs that have none of their own.

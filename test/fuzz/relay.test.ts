@@ -24,7 +24,7 @@ import {
 } from '../../src/outputs/destination.ts'
 import type { Relay } from '../../src/relay/relay.ts'
 import type { AcknowledgementPolicy } from '../../src/write/acknowledgement.ts'
-import { Client } from '../../src/write/client.ts'
+import { Client } from '../../src/write/merge-penalty.ts'
 import { type Reply, refusedReply } from '../../src/write/reply.ts'
 import { NO_CREDENTIALS, type Write, writeTarget } from '../../src/write/write.ts'
 import { ManualClock, turns } from '../support/manual-clock.ts'

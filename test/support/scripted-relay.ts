@@ -15,7 +15,7 @@ import type { Relay } from '../../src/relay/relay.ts'
 import { type Clock, systemClock } from '../../src/std/clock.ts'
 import type { Logger } from '../../src/std/logger.ts'
 import type { MemoryBudget } from '../../src/std/memory-budget.ts'
-import { Client } from '../../src/write/client.ts'
+import { Client } from '../../src/write/merge-penalty.ts'
 import { NO_CREDENTIALS, type Write, writeTarget } from '../../src/write/write.ts'
 import { writeMemory } from './write-memory.ts'
 

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { nsPer, PRECISIONS } from '../../src/line-protocol/precision.ts'
 import { type Clock, systemClock } from '../../src/std/clock.ts'
-import { ClockSteps } from '../../src/std/clock-steps.ts'
+import { ClockSteps } from '../../src/write/clock-steps.ts'
 import { RisingClock } from '../../src/write/rising-clock.ts'
 import { keepingLogger } from '../support/disk-log-fixture.ts'
 

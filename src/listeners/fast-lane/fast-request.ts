@@ -1,6 +1,6 @@
 /** One request of the fast lane, from its head until its answer is written. */
 
-import type { Client } from '../../write/client.ts'
+import type { Client } from '../../write/merge-penalty.ts'
 import type { Reply } from '../../write/reply.ts'
 import type { WriteRequest } from '../http-write-intake.ts'
 import type { WritePlan } from '../http-write-plans.ts'

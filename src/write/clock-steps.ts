@@ -10,9 +10,9 @@
  * taken back before anybody has looked.
  */
 
-import type { Clock, Timer } from './clock.ts'
-import type { Logger } from './logger.ts'
-import { LogThrottle } from './throttle.ts'
+import type { Clock, Timer } from '../std/clock.ts'
+import type { Logger } from '../std/logger.ts'
+import { LogThrottle } from '../std/throttle.ts'
 
 export const STEP_MIN_MS = 1_000
 const LOOK_EVERY_MS = 1_000
