@@ -5,8 +5,8 @@
  * see the same machine; of each the fast ones count, since others on the machine only ever add.
  */
 
-import { scanLines } from '../src/line-protocol/scan.ts'
-import { simdProblem } from '../src/line-protocol/simd-module.ts'
+import { simdProblem } from '../src/line-protocol/fast/simd-module.ts'
+import { scanLines } from '../src/line-protocol/scan/scan.ts'
 
 const ROUNDS = 60
 /** About as long as a round lasts, whatever the size of the body. */

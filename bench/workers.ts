@@ -8,7 +8,7 @@
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { scanLines } from '../src/line-protocol/scan.ts'
+import { scanLines } from '../src/line-protocol/scan/scan.ts'
 
 const BODIES = Number(process.argv[2] ?? 1_000)
 const CONNECTIONS = 16

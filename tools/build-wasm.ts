@@ -1,5 +1,5 @@
 /**
- * Compiles wasm/ordinary-lines.ts into src/line-protocol/simd-binary.ts: `npm run build:wasm`.
+ * Compiles wasm/ordinary-lines.ts into src/line-protocol/fast/simd-binary.ts: `npm run build:wasm`.
  *
  * The compiler's version is pinned, so that the same source gives the same bytes everywhere; a test
  * compiles again and compares.
@@ -14,7 +14,7 @@ import { promisify } from 'node:util'
 
 const ROOT = join(import.meta.dirname, '..')
 const SOURCE = 'wasm/ordinary-lines.ts'
-export const BINARY_PATH = join(ROOT, 'src/line-protocol/simd-binary.ts')
+export const BINARY_PATH = join(ROOT, 'src/line-protocol/fast/simd-binary.ts')
 // As a program: its types declare a `console` of their own for the whole project.
 const COMPILER = fileURLToPath(import.meta.resolve('assemblyscript/bin/asc.js'))
 

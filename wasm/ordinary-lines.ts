@@ -1,5 +1,6 @@
 /**
- * Ordinary lines, 16 bytes at a time: what src/line-protocol/ordinary-line.ts decides, but faster.
+ * Ordinary lines, 16 bytes at a time: what src/line-protocol/fast/ordinary-line.ts decides, but
+ * faster.
  *
  * AssemblyScript, compiled to WebAssembly with SIMD by `npm run build:wasm`. Works on one window of
  * a body, in two stages:
@@ -24,7 +25,7 @@
  * Limits: lines of WINDOW_BYTES, which is below InfluxDB's limit for names, so that nobody here has
  * to count; 64 tags.
  *
- * Not here: everything else about a line (src/line-protocol/point.ts).
+ * Not here: everything else about a line (src/line-protocol/scan/point.ts).
  */
 
 const NEWLINE: u32 = 0x0a

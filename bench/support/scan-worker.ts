@@ -1,7 +1,7 @@
 /** A thread that unpacks and scans bodies, for bench/workers.ts only: the relay has none. */
 import { parentPort } from 'node:worker_threads'
 import { gunzipSync } from 'node:zlib'
-import { scanLines } from '../../src/line-protocol/scan.ts'
+import { scanLines } from '../../src/line-protocol/scan/scan.ts'
 
 const options = { precision: 'ns', unsignedIntegers: false, stamp: () => '1' } as const
 

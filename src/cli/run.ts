@@ -7,7 +7,7 @@
  */
 
 import type { Config, LogFormat, LogLevel } from '../config/config.ts'
-import { simdProblem } from '../line-protocol/simd-module.ts'
+import { simdProblem } from '../line-protocol/fast/simd-module.ts'
 import { createLogger } from '../process/create-logger.ts'
 import { type StopSignals, watchStopSignals } from '../process/stop-signals.ts'
 import { openHeap } from '../process/v8-heap.ts'

@@ -17,7 +17,7 @@
  */
 
 import type { HttpRelayConfig } from '../config/config.ts'
-import { LineScan, type ScannedLines } from '../line-protocol/scan.ts'
+import { LineScan, type ScannedLines } from '../line-protocol/scan/scan.ts'
 import type { Relay } from '../relay/relay.ts'
 import type { Clock } from '../std/clock.ts'
 import { unreachable } from '../std/errors.ts'

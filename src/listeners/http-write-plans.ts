@@ -8,7 +8,7 @@
  * plan lives.
  */
 
-import type { ScanOptions } from '../line-protocol/scan.ts'
+import type { ScanOptions } from '../line-protocol/scan/scan.ts'
 import type { AcceptOptions } from '../relay/relay.ts'
 import { Generations } from '../std/generations.ts'
 import type { RisingClock } from '../write/rising-clock.ts'

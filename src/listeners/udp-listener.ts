@@ -13,7 +13,7 @@
 
 import type { UdpRelayConfig } from '../config/config.ts'
 import type { Precision } from '../line-protocol/precision.ts'
-import { type ScannedLines, type ScanOptions, scanLines } from '../line-protocol/scan.ts'
+import { type ScannedLines, type ScanOptions, scanLines } from '../line-protocol/scan/scan.ts'
 import type { UdpEndpoint, UdpSocket } from '../outputs/udp/udp-socket.ts'
 import { bindUdpSocket } from '../outputs/udp/udp-socket.ts'
 import { refusalText, type WriteRefusal } from '../relay/admission.ts'

@@ -6,7 +6,7 @@
  * being able to *reach* something is no reason to reject: the network may come back.
  */
 
-import type { RefusalClue } from '../line-protocol/refusal-clue.ts'
+import type { RefusalClue } from '../line-protocol/rejected/refusal-clue.ts'
 import type { FileMark } from '../log/file-extent.ts'
 import type { DropReason } from '../write/outcome.ts'
 import type { Reply } from '../write/reply.ts'

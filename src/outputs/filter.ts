@@ -7,8 +7,8 @@
  */
 
 import type { LineFilter } from '../config/config.ts'
-import { measurementOf, tagKeysOf } from '../line-protocol/line.ts'
-import { forEachLine } from '../line-protocol/split.ts'
+import { measurementOf, tagKeysOf } from '../line-protocol/lines/names.ts'
+import { forEachLine } from '../line-protocol/lines/split.ts'
 import type { Entry } from '../log/entry.ts'
 import { ownConcat } from '../std/own-memory.ts'
 import { type Part, Taken } from './part.ts'

@@ -11,7 +11,7 @@
  * Invariant: the parts of a group are in the order of the log.
  */
 
-import { halveLines } from '../line-protocol/split.ts'
+import { halveLines } from '../line-protocol/lines/split.ts'
 import type { Entry } from '../log/entry.ts'
 import { DELIVERED, type DropReason, type Outcome } from '../write/outcome.ts'
 import type { Reply } from '../write/reply.ts'

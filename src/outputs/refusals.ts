@@ -17,8 +17,8 @@
  * as refused as the destination has counted it.
  */
 
-import { withDropped } from '../line-protocol/refusal-clue.ts'
-import { type SiftedBody, siftRefused } from '../line-protocol/refused-lines.ts'
+import { withDropped } from '../line-protocol/rejected/refusal-clue.ts'
+import { type SiftedBody, siftRefused } from '../line-protocol/rejected/refused-lines.ts'
 import type { Entry } from '../log/entry.ts'
 import type { Clock } from '../std/clock.ts'
 import { inSlices } from '../std/slices.ts'

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { lineEnd } from '../../src/line-protocol/line-end.ts'
-import { OrdinaryLines } from '../../src/line-protocol/ordinary-line.ts'
-import { readPoint } from '../../src/line-protocol/point.ts'
-import { scanLines } from '../../src/line-protocol/scan.ts'
-import { isSettled } from '../../src/line-protocol/settle.ts'
-import { forEachLine } from '../../src/line-protocol/split.ts'
+import { OrdinaryLines } from '../../src/line-protocol/fast/ordinary-line.ts'
+import { forEachLine } from '../../src/line-protocol/lines/split.ts'
+import { lineEnd } from '../../src/line-protocol/scan/line-end.ts'
+import { readPoint } from '../../src/line-protocol/scan/point.ts'
+import { scanLines } from '../../src/line-protocol/scan/scan.ts'
+import { isSettled } from '../../src/line-protocol/scan/self-contained-line.ts'
 import { oddBody as body } from '../support/line-arbitraries.ts'
 
 const BUDGET_MS = Number(process.env['FUZZ_MS'] ?? 1_500)

@@ -4,9 +4,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { FieldType, RefusalClue } from '../../src/line-protocol/refusal-clue.ts'
-import { siftRefused } from '../../src/line-protocol/refused-lines.ts'
-import { scanLines } from '../../src/line-protocol/scan.ts'
+import type { FieldType, RefusalClue } from '../../src/line-protocol/rejected/refusal-clue.ts'
+import { siftRefused } from '../../src/line-protocol/rejected/refused-lines.ts'
+import { scanLines } from '../../src/line-protocol/scan/scan.ts'
 import { atOnce } from '../support/steps.ts'
 
 const BUDGET_MS = Number(process.env['FUZZ_MS'] ?? 1_500)

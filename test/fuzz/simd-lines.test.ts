@@ -8,9 +8,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { OrdinaryLines } from '../../src/line-protocol/ordinary-line.ts'
+import { OrdinaryLines } from '../../src/line-protocol/fast/ordinary-line.ts'
 import { PRECISIONS, type Precision } from '../../src/line-protocol/precision.ts'
-import { LineScan, scanLines } from '../../src/line-protocol/scan.ts'
+import { LineScan, scanLines } from '../../src/line-protocol/scan/scan.ts'
 import { oddBody, ordinaryBody } from '../support/line-arbitraries.ts'
 import { assertScannedAlike, takeOrdinaryLines } from '../support/simd-scan.ts'
 

@@ -8,7 +8,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { RefusalClue } from '../../src/line-protocol/refusal-clue.ts'
+import type { RefusalClue } from '../../src/line-protocol/rejected/refusal-clue.ts'
 import type { Batch, Verdict } from '../../src/outputs/destination.ts'
 import { Client } from '../../src/write/merge-penalty.ts'
 import { refusedReply } from '../../src/write/reply.ts'

@@ -1,12 +1,12 @@
 /** The SIMD lane alone, and the scanner with and without it side by side. */
 
 import assert from 'node:assert/strict'
-import { Edits } from '../../src/line-protocol/edits.ts'
+import { SimdLines } from '../../src/line-protocol/fast/simd-lines.ts'
+import { simdModule } from '../../src/line-protocol/fast/simd-module.ts'
 import type { Precision } from '../../src/line-protocol/precision.ts'
-import { scanLines } from '../../src/line-protocol/scan.ts'
-import { SimdLines } from '../../src/line-protocol/simd-lines.ts'
-import { simdModule } from '../../src/line-protocol/simd-module.ts'
-import { plainTimestamps } from '../../src/line-protocol/timestamp.ts'
+import { Edits } from '../../src/line-protocol/scan/edits.ts'
+import { scanLines } from '../../src/line-protocol/scan/scan.ts'
+import { plainTimestamps } from '../../src/line-protocol/scan/timestamp.ts'
 
 const STAMP = '1700000000000000000'
 

@@ -12,8 +12,8 @@
 
 import { open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { rescaleToNanoseconds } from '../../line-protocol/rescale.ts'
-import { forEachLine } from '../../line-protocol/split.ts'
+import { rescaleToNanoseconds } from '../../line-protocol/lines/rescale.ts'
+import { forEachLine } from '../../line-protocol/lines/split.ts'
 import type { OwedStatement } from '../../log/disk/owed-statements.ts'
 import { Owing } from '../../log/disk/owing.ts'
 import type { LogRecord } from '../../log/disk/record.ts'

@@ -15,9 +15,9 @@
 
 import { join } from 'node:path'
 import { latin1 } from '../../line-protocol/bytes.ts'
+import { forEachLine } from '../../line-protocol/lines/split.ts'
 import { nsPer } from '../../line-protocol/precision.ts'
-import { forEachLine } from '../../line-protocol/split.ts'
-import { endingTimestamp } from '../../line-protocol/timestamp.ts'
+import { endingTimestamp } from '../../line-protocol/scan/timestamp.ts'
 import { errorCode } from '../../std/errors.ts'
 import type { Write } from '../../write/write.ts'
 import { type FileSystem, type LogFile, writeWhole } from './file-system.ts'

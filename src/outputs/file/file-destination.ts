@@ -18,7 +18,7 @@
  */
 
 import type { FileOutputConfig } from '../../config/config.ts'
-import { rescaleToNanoseconds } from '../../line-protocol/rescale.ts'
+import { rescaleToNanoseconds } from '../../line-protocol/lines/rescale.ts'
 import type { FileKeeper, FileMark } from '../../log/file-extent.ts'
 import type { Clock } from '../../std/clock.ts'
 import { errorCode, errorText, RelayError } from '../../std/errors.ts'

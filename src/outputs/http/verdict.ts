@@ -14,7 +14,7 @@
  */
 
 import type { OutputDialect } from '../../config/config.ts'
-import { droppedCount, refusalClue } from '../../line-protocol/refusal-clue.ts'
+import { droppedCount, refusalClue } from '../../line-protocol/rejected/refusal-clue.ts'
 import { retryAfterMs } from '../../std/backoff.ts'
 import { unreachable } from '../../std/errors.ts'
 import { ownText } from '../../std/own-memory.ts'

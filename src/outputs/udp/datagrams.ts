@@ -14,7 +14,7 @@
  * Invariant: what is open never exceeds `mtu` bytes, its last newline not counted.
  */
 
-import { forEachLine } from '../../line-protocol/split.ts'
+import { forEachLine } from '../../line-protocol/lines/split.ts'
 
 /** Whole lines, each ended by a newline. */
 export interface Lines {

@@ -15,8 +15,8 @@
 
 import { setImmediate } from 'node:timers/promises'
 import type { UdpOutputConfig } from '../../config/config.ts'
+import { rescaleToNanoseconds } from '../../line-protocol/lines/rescale.ts'
 import type { Precision } from '../../line-protocol/precision.ts'
-import { rescaleToNanoseconds } from '../../line-protocol/rescale.ts'
 import type { Clock } from '../../std/clock.ts'
 import { errorCode } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'

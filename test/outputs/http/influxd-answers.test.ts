@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { siftRefused } from '../../../src/line-protocol/refused-lines.ts'
+import { siftRefused } from '../../../src/line-protocol/rejected/refused-lines.ts'
 import type { Verdict } from '../../../src/outputs/destination.ts'
 import { openSender, type Place } from '../../support/http-output.ts'
 import { type Influxd, openInfluxd, requireInfluxd } from '../../support/influxd.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { OutputDialect } from '../../../src/config/config.ts'
-import type { RefusalClue } from '../../../src/line-protocol/refusal-clue.ts'
+import type { RefusalClue } from '../../../src/line-protocol/rejected/refusal-clue.ts'
 import type { Verdict } from '../../../src/outputs/destination.ts'
 import type { Answer } from '../../../src/outputs/http/answer.ts'
 import { type JudgeOptions, judge } from '../../../src/outputs/http/verdict.ts'

@@ -21,9 +21,9 @@ import {
   MINUS,
   QUOTE,
   SPACE,
-} from './bytes.ts'
-import type { Span } from './key.ts'
+} from '../bytes.ts'
 import { bareValueEnd, isBoolean, isFloat, isInteger, isUnsigned, numberProblem } from './number.ts'
+import type { Span } from './series-key.ts'
 
 /** One field as InfluxDB stores it: slices of the line, still escaped. */
 export interface Field {

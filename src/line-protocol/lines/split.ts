@@ -4,8 +4,8 @@
  * Only for what `scanLines` let through; there a line means the same in any surroundings.
  */
 
-import { BACKSLASH, NEWLINE, QUOTE } from './bytes.ts'
-import { settledLineEnd } from './line-end.ts'
+import { BACKSLASH, NEWLINE, QUOTE } from '../bytes.ts'
+import { settledLineEnd } from '../scan/line-end.ts'
 
 /**
  * Visits each line from front to back.

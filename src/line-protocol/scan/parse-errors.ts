@@ -5,8 +5,8 @@
  * the lines after that are counted without being named.
  */
 
-import { latin1 } from './bytes.ts'
-import { decodeLossless } from './lossless-text.ts'
+import { latin1 } from '../bytes.ts'
+import { decodeLossless } from '../lossless-text.ts'
 
 /** More than any client shows; so that a large body of garbage is not held a second time. */
 const ERRORS_MAX_BYTES = 1024 * 1024

@@ -9,11 +9,11 @@
  * taken.
  */
 
-import { byteAt, latin1, NEWLINE, QUOTE, skipBlanks } from './bytes.ts'
+import { byteAt, latin1, NEWLINE, QUOTE, skipBlanks } from '../bytes.ts'
 import { eachField } from './fields.ts'
-import type { Span } from './key.ts'
 import { settledLineEnd } from './line-end.ts'
 import { type Point, type PointOptions, readPoint } from './point.ts'
+import type { Span } from './series-key.ts'
 
 /** Whether the newline at `end - 1` ends the line that begins at `from`, whatever follows. */
 export function isSettled(bytes: Uint8Array, from: number, end: number): boolean {

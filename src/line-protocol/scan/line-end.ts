@@ -6,7 +6,7 @@
  * comments too. Whoever splits otherwise sees other lines than the database.
  */
 
-import { BACKSLASH, byteAt, COMMA, EQUALS, NEWLINE, QUOTE, SPACE } from './bytes.ts'
+import { BACKSLASH, byteAt, COMMA, EQUALS, NEWLINE, QUOTE, SPACE } from '../bytes.ts'
 
 /**
  * The end of the line at `from` as InfluxDB finds it in a body of `end` bytes.

@@ -3,8 +3,8 @@
  * of them at once would stop everything else.
  */
 
-import type { Steps } from '../std/slices.ts'
-import type { Span } from './key.ts'
+import type { Steps } from '../../std/slices.ts'
+import type { Span } from '../scan/series-key.ts'
 import type { LineTable } from './line-table.ts'
 
 /** Sorted in one step: some milliseconds. */

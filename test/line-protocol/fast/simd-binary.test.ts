@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
-import { BINARY_PATH, compileBinary } from '../../tools/build-wasm.ts'
+import { BINARY_PATH, compileBinary } from '../../../tools/build-wasm.ts'
 
 test('the module in the repository is what its source compiles to, byte for byte', async () => {
   const committed = await readFile(BINARY_PATH, 'utf8')

@@ -4,10 +4,20 @@
  * Limits: ±9,223,372,036,854,775,806 nanoseconds around the Unix epoch, InfluxDB's own.
  */
 
-import { byteAt, EIGHT, isDigit, latin1, MINUS, NEWLINE, NINE, SPACE, skipBlanks } from './bytes.ts'
-import type { Span } from './key.ts'
+import {
+  byteAt,
+  EIGHT,
+  isDigit,
+  latin1,
+  MINUS,
+  NEWLINE,
+  NINE,
+  SPACE,
+  skipBlanks,
+} from '../bytes.ts'
+import { nsPer, type Precision } from '../precision.ts'
 import { isInteger } from './number.ts'
-import { nsPer, type Precision } from './precision.ts'
+import type { Span } from './series-key.ts'
 
 const TIME_MAX_NS = 9_223_372_036_854_775_806n
 const OUT_OF_RANGE = `time outside range -${TIME_MAX_NS} - ${TIME_MAX_NS}`

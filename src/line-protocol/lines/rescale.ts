@@ -3,11 +3,11 @@
  * -import`.
  */
 
-import { latin1 } from './bytes.ts'
-import { Edits } from './edits.ts'
-import { nsPer, type Precision } from './precision.ts'
+import { latin1 } from '../bytes.ts'
+import { nsPer, type Precision } from '../precision.ts'
+import { Edits } from '../scan/edits.ts'
+import { endingTimestamp } from '../scan/timestamp.ts'
 import { forEachLine } from './split.ts'
-import { endingTimestamp } from './timestamp.ts'
 
 /**
  * @param lines as `scanLines` let them through: each has a timestamp

@@ -6,9 +6,9 @@ import {
   type RefusalClue,
   refusalClue,
   withDropped,
-} from '../../src/line-protocol/refusal-clue.ts'
-import { siftRefused } from '../../src/line-protocol/refused-lines.ts'
-import { atOnce } from '../support/steps.ts'
+} from '../../../src/line-protocol/rejected/refusal-clue.ts'
+import { siftRefused } from '../../../src/line-protocol/rejected/refused-lines.ts'
+import { atOnce } from '../../support/steps.ts'
 
 const CONFLICT = 'field type conflict: input field "v" on measurement "m" is type float, already '
 const UNKNOWN: RefusalClue = { kind: 'unknown' }

@@ -2,8 +2,8 @@
  * Names in one scanned line, for filters: as the database has them, without escapes.
  */
 
-import { BACKSLASH, byteAt, COMMA, EQUALS, NUL, QUOTE, SPACE, skipBlanks } from './bytes.ts'
-import { readKey, type SeriesKey, type Span } from './key.ts'
+import { BACKSLASH, byteAt, COMMA, EQUALS, NUL, QUOTE, SPACE, skipBlanks } from '../bytes.ts'
+import { readKey, type SeriesKey, type Span } from '../scan/series-key.ts'
 
 /** InfluxDB unescapes these four in measurements and fields, though only some need it. */
 const NAME_ESCAPES: readonly number[] = [COMMA, SPACE, QUOTE, EQUALS]

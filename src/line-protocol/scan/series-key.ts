@@ -9,7 +9,7 @@
  * past the end of a table, but 1.8 and later store them.
  */
 
-import { byteAt, COMMA, EQUALS, HASH, isEscaped, latin1, SPACE } from './bytes.ts'
+import { byteAt, COMMA, EQUALS, HASH, isEscaped, latin1, SPACE } from '../bytes.ts'
 
 /** InfluxDB's longest series key, in bytes; its longest key with a field name and separator too. */
 export const KEY_MAX_BYTES = 65_535

@@ -5,9 +5,9 @@
  * Only for what `scanLines` let through.
  */
 
-import type { Steps } from '../std/slices.ts'
-import type { Span } from './key.ts'
-import { lineEndFinder } from './split.ts'
+import type { Steps } from '../../std/slices.ts'
+import { lineEndFinder } from '../lines/split.ts'
+import type { Span } from '../scan/series-key.ts'
 
 /** Lines to look at in one step: a millisecond, or some. */
 const STEP_LINES = 1_000

@@ -11,16 +11,16 @@
  * make the count disagree.
  */
 
-import type { Steps } from '../std/slices.ts'
-import { byteAt, COMMA, isEscaped, latin1, NUL, QUOTE, SPACE, skipBlanks, TAB } from './bytes.ts'
-import { eachField } from './fields.ts'
-import type { Span } from './key.ts'
-import { nameAt } from './line.ts'
+import type { Steps } from '../../std/slices.ts'
+import { byteAt, COMMA, isEscaped, latin1, NUL, QUOTE, SPACE, skipBlanks, TAB } from '../bytes.ts'
+import { nameAt } from '../lines/names.ts'
+import { eachField } from '../scan/fields.ts'
+import { isBoolean } from '../scan/number.ts'
+import type { Span } from '../scan/series-key.ts'
+import { endingTimestamp } from '../scan/timestamp.ts'
 import { LineTable } from './line-table.ts'
-import { isBoolean } from './number.ts'
 import { newestOfOldest } from './oldest-times.ts'
 import type { FieldType, RefusalClue } from './refusal-clue.ts'
-import { endingTimestamp } from './timestamp.ts'
 
 /** What is left of one body, and which of its lines were refused. */
 export interface SiftedBody {

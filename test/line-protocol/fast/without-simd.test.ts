@@ -8,19 +8,19 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { openFakeInflux } from '../support/fake-influx.ts'
-import { freePort } from '../support/free-port.ts'
-import { startRelayProcess } from '../support/relay-process.ts'
+import { openFakeInflux } from '../../support/fake-influx.ts'
+import { freePort } from '../../support/free-port.ts'
+import { startRelayProcess } from '../../support/relay-process.ts'
 
-const ROOT = join(import.meta.dirname, '../..')
+const ROOT = join(import.meta.dirname, '../../..')
 
 test('without WebAssembly a body is scanned all the same', async () => {
   const script = `
     // Node strips types with WebAssembly of its own, which it gets with the first file.
     await import('./src/line-protocol/bytes.ts')
     delete globalThis.WebAssembly
-    const { scanLines } = await import('./src/line-protocol/scan.ts')
-    const { simdModule, simdProblem } = await import('./src/line-protocol/simd-module.ts')
+    const { scanLines } = await import('./src/line-protocol/scan/scan.ts')
+    const { simdModule, simdProblem } = await import('./src/line-protocol/fast/simd-module.ts')
     const body = Buffer.from('m v=1 1\\nm v=2\\n'.repeat(1000))
     const options = { precision: 'ns', stamp: () => '7', unsignedIntegers: false }
     const { lines, lineCount } = scanLines(body, options, 0)

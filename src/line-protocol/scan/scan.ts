@@ -13,17 +13,17 @@
  * Not here: the status and the JSON of the answer (../listeners).
  */
 
-import { free, ownConcat } from '../std/own-memory.ts'
-import { byteAt, HASH, NEWLINE, skipBlanks } from './bytes.ts'
+import { free, ownConcat } from '../../std/own-memory.ts'
+import { byteAt, HASH, NEWLINE, skipBlanks } from '../bytes.ts'
+import { OrdinaryLines } from '../fast/ordinary-line.ts'
+import { SimdLines } from '../fast/simd-lines.ts'
+import { simdModule } from '../fast/simd-module.ts'
+import type { Precision } from '../precision.ts'
 import { Edits, NOTHING } from './edits.ts'
 import { lineEnd } from './line-end.ts'
-import { OrdinaryLines } from './ordinary-line.ts'
+import { Refusals } from './parse-errors.ts'
 import { readPoint } from './point.ts'
-import type { Precision } from './precision.ts'
-import { Refusals } from './refusals.ts'
-import { isSettled, settle } from './settle.ts'
-import { SimdLines } from './simd-lines.ts'
-import { simdModule } from './simd-module.ts'
+import { isSettled, settle } from './self-contained-line.ts'
 import { plainTimestamps } from './timestamp.ts'
 
 export interface ScanOptions {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { LineTable } from '../../src/line-protocol/line-table.ts'
-import { newestOfOldest } from '../../src/line-protocol/oldest-times.ts'
-import { atOnce } from '../support/steps.ts'
+import { LineTable } from '../../../src/line-protocol/rejected/line-table.ts'
+import { newestOfOldest } from '../../../src/line-protocol/rejected/oldest-times.ts'
+import { atOnce } from '../../support/steps.ts'
 
 /** Lines that are nothing but a time. */
 function tableOf(times: readonly bigint[]): LineTable {

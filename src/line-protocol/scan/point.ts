@@ -5,12 +5,13 @@
  * shard that does not open after a restart: influxdb#10583, #10584), series keys that its storage
  * would cut in the wrong place, and values that it cannot store.
  *
- * Reasons are latin1 strings of the bytes InfluxDB would write; see refusals.ts.
+ * Reasons are latin1 strings of the bytes InfluxDB would write; see parse-errors.ts.
  */
 
 import { isUtf8 } from 'node:buffer'
 
-import { latin1, skipBlanks } from './bytes.ts'
+import { latin1, skipBlanks } from '../bytes.ts'
+import type { Precision } from '../precision.ts'
 import { eachField, fieldAt, isStorable, readFieldsEnd } from './fields.ts'
 import {
   holdsSeparator,
@@ -19,8 +20,7 @@ import {
   SEPARATOR_BYTES,
   type SeriesKey,
   type Span,
-} from './key.ts'
-import type { Precision } from './precision.ts'
+} from './series-key.ts'
 import { readTimestamp } from './timestamp.ts'
 
 export interface PointOptions {

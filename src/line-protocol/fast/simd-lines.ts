@@ -18,10 +18,10 @@
  * longer than a window are not taken.
  */
 
-import { NEWLINE } from './bytes.ts'
-import type { Edits } from './edits.ts'
+import { NEWLINE } from '../bytes.ts'
+import type { Edits } from '../scan/edits.ts'
+import type { PlainTimestamps } from '../scan/timestamp.ts'
 import type { SimdModule } from './simd-module.ts'
-import type { PlainTimestamps } from './timestamp.ts'
 
 /** First pause where a line was not taken and none before it: about one more. Then they double. */
 const PAUSE_MIN_BYTES = 128

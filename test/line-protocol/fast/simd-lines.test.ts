@@ -1,5 +1,5 @@
 /**
- * The SIMD lane (src/line-protocol/simd-lines.ts) case by case; test/fuzz/ has it by property.
+ * The SIMD lane (src/line-protocol/fast/simd-lines.ts) case by case; test/fuzz/ has it by property.
  *
  * Goal: it takes what clients send, and with it not a byte of any answer is another. Method: scan
  * with the lane, however short the body, and without, and compare all that comes out.
@@ -7,9 +7,9 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { scanLines } from '../../src/line-protocol/scan.ts'
-import { simdModule } from '../../src/line-protocol/simd-module.ts'
-import { assertScannedAlike, takeOrdinaryLines } from '../support/simd-scan.ts'
+import { simdModule } from '../../../src/line-protocol/fast/simd-module.ts'
+import { scanLines } from '../../../src/line-protocol/scan/scan.ts'
+import { assertScannedAlike, takeOrdinaryLines } from '../../support/simd-scan.ts'
 
 const T = '1700000000000000000'
 const WINDOW_BYTES = 16_384

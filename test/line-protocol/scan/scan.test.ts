@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type ScannedLines, scanLines } from '../../src/line-protocol/scan.ts'
-import { assertScannedAlike } from '../support/simd-scan.ts'
+import { type ScannedLines, scanLines } from '../../../src/line-protocol/scan/scan.ts'
+import { assertScannedAlike } from '../../support/simd-scan.ts'
 
 const STAMP = '1700000000000000000'
 

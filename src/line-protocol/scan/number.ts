@@ -6,7 +6,7 @@
  * distinction.
  */
 
-import { byteAt, COMMA, DOT, isDigit, isExponent, latin1, MINUS, PLUS, SPACE } from './bytes.ts'
+import { byteAt, COMMA, DOT, isDigit, isExponent, latin1, MINUS, PLUS, SPACE } from '../bytes.ts'
 
 const INTEGER_MAX = 9_223_372_036_854_775_807n
 const INTEGER_MIN = -9_223_372_036_854_775_808n

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { measurementOf, tagKeysOf } from '../../src/line-protocol/line.ts'
-import { rescaleToNanoseconds } from '../../src/line-protocol/rescale.ts'
-import { forEachLine } from '../../src/line-protocol/split.ts'
+import { measurementOf, tagKeysOf } from '../../../src/line-protocol/lines/names.ts'
+import { rescaleToNanoseconds } from '../../../src/line-protocol/lines/rescale.ts'
+import { forEachLine } from '../../../src/line-protocol/lines/split.ts'
 
 test('forEachLine ends a line at a newline that is neither quoted nor escaped', () => {
   const check = (...lines: string[]) => {

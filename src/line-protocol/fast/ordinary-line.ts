@@ -30,11 +30,11 @@ import {
   QUOTE,
   SPACE,
   TAB,
-} from './bytes.ts'
-import { startsSeparator } from './key.ts'
-import { isBoolean } from './number.ts'
-import type { Precision } from './precision.ts'
-import { type PlainTimestamps, plainTimestamps } from './timestamp.ts'
+} from '../bytes.ts'
+import type { Precision } from '../precision.ts'
+import { isBoolean } from '../scan/number.ts'
+import { startsSeparator } from '../scan/series-key.ts'
+import { type PlainTimestamps, plainTimestamps } from '../scan/timestamp.ts'
 
 const TAGS_MAX = 64
 /** A key and a field name of this length together are below InfluxDB's limit. */
