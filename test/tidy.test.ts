@@ -20,7 +20,7 @@ const FILE_LINES_MAX = 350
 /** Low to high. A file imports lower rooms and its own; rooms of one row do not know each other. */
 const LAYERS: readonly (readonly string[])[] = [
   ['std'],
-  ['line-protocol'],
+  ['line-protocol', 'net'],
   ['write'],
   ['config'],
   ['log', 'process'],
@@ -38,7 +38,7 @@ const PACKAGE_USERS: Readonly<Record<string, RegExp>> = {
   fastify: /^src\/(listeners\/http-(listener|routes)|admin\/admin)\.ts$/,
   undici: /^src\/outputs\/http\/http-[\w-]+\.ts$/,
   '@iarna/toml': /^src\/config\/toml\.ts$/,
-  'dgram-as-promised': /^src\/outputs\/udp\/udp-socket\.ts$/,
+  'dgram-as-promised': /^src\/net\/udp-socket\.ts$/,
   re2js: /^src\/config\/go-regexp\.ts$/,
   pino: /^src\/process\/create-logger\.ts$/,
   'close-with-grace': /^src\/(cli\/run|process\/stop-signals)\.ts$/,

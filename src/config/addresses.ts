@@ -4,8 +4,8 @@
 
 import { isIPv4 } from 'node:net'
 import { hostname, networkInterfaces } from 'node:os'
+import type { PortLookup } from '../net/service-ports.ts'
 import type { BindAddress } from './config.ts'
-import type { PortLookup } from './service-ports.ts'
 
 export type ParsedAddress =
   | { readonly kind: 'ok'; readonly address: BindAddress }

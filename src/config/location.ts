@@ -5,9 +5,9 @@
  * a base URL and `endpoints`. Both lead to the same four paths.
  */
 
+import type { PortLookup } from '../net/service-ports.ts'
 import { parseBindAddress } from './addresses.ts'
 import type { HttpOutputPaths, OutputDialect } from './config.ts'
-import type { PortLookup } from './service-ports.ts'
 import { hideCredentials } from './values.ts'
 
 export interface HttpLocation {

@@ -8,6 +8,7 @@
  * `environment`. What a key means and its default stand in keys.ts.
  */
 
+import { portLookup } from '../net/service-ports.ts'
 import { parseBindAddress } from './addresses.ts'
 import type { AdminConfig, Config, OutputConfig, RelayConfig } from './config.ts'
 import { crossCheck, finalNames } from './cross-checks.ts'
@@ -18,7 +19,6 @@ import { parseHttpRelay, parseUdpRelay, type RelayDraft } from './parse-relay.ts
 import type { ReadFile } from './parse-secrets.ts'
 import type { ConfigProblem } from './problem.ts'
 import { Reader, type Section, type Variables } from './reader.ts'
-import { portLookup } from './service-ports.ts'
 import { isTable, tablesOf } from './tables.ts'
 import { parseToml } from './toml.ts'
 import { showValue } from './values.ts'

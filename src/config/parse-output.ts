@@ -4,6 +4,7 @@
  * The name is decided later, where all outputs of the relay are known.
  */
 
+import { portLookup } from '../net/service-ports.ts'
 import type {
   FileOutputConfig,
   HttpOutputConfig,
@@ -23,7 +24,6 @@ import { readLocationQuery } from './location-query.ts'
 import { ENDPOINT_KEYS, OUTPUT_KEYS } from './output-keys.ts'
 import { parseCredentials, parseOutputTls, type ReadFile } from './parse-secrets.ts'
 import { joinPath, type Reader, type Section } from './reader.ts'
-import { portLookup } from './service-ports.ts'
 import { isTable, type PlacedTable } from './tables.ts'
 import { showValue } from './values.ts'
 

@@ -3,9 +3,9 @@
  * for it.
  */
 
+import { certificateFault, pairFault, validityFault } from '../net/certificates.ts'
 import { systemClock } from '../std/clock.ts'
 import { errorCode, errorText } from '../std/errors.ts'
-import { certificateFault, pairFault, validityFault } from './certificates.ts'
 import type { OutputCredentials, OutputTls } from './config.ts'
 import type { Key } from './key.ts'
 import type { HttpLocation } from './location.ts'

@@ -4,7 +4,7 @@
 
 import { readFile } from 'node:fs/promises'
 import type { SecureVersion } from 'node:tls'
-import { pairFault } from '../config/certificates.ts'
+import { pairFault } from '../net/certificates.ts'
 import { errorText, RelayError } from '../std/errors.ts'
 
 /** Older versions are broken. */

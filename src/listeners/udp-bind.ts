@@ -5,8 +5,8 @@
 
 import { renderAddress } from '../config/addresses.ts'
 import type { BindAddress } from '../config/config.ts'
-import { type ResolveHost, resolveHost } from '../outputs/udp/udp-host.ts'
-import { bindUdpSocket, type UdpEndpoint, type UdpSocket } from '../outputs/udp/udp-socket.ts'
+import { type ResolveHost, resolveHost } from '../net/udp-host.ts'
+import { bindUdpSocket, type UdpEndpoint, type UdpSocket } from '../net/udp-socket.ts'
 import { errorCode, errorText, RelayError } from '../std/errors.ts'
 import type { Logger } from '../std/logger.ts'
 import { renderBytes } from '../std/units.ts'

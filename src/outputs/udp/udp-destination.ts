@@ -17,6 +17,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { UdpOutputConfig } from '../../config/config.ts'
 import { rescaleToNanoseconds } from '../../line-protocol/lines/rescale.ts'
 import type { Precision } from '../../line-protocol/precision.ts'
+import { type ResolveHost, resolveHost } from '../../net/udp-host.ts'
 import type { Clock } from '../../std/clock.ts'
 import { errorCode } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
@@ -33,7 +34,6 @@ import {
   type Verdict,
 } from '../destination.ts'
 import { type Datagram, type DatagramPart, type Lines, packDatagrams } from './datagrams.ts'
-import { type ResolveHost, resolveHost } from './udp-host.ts'
 import { UdpLink } from './udp-link.ts'
 
 const LOG_INTERVAL_MS = 10_000

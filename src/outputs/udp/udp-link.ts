@@ -16,12 +16,12 @@
  * once.
  */
 
+import { type HostAddress, knownAddresses, type ResolveHost } from '../../net/udp-host.ts'
+import { connectUdpSocket, type UdpSocket } from '../../net/udp-socket.ts'
 import type { Clock, Timer } from '../../std/clock.ts'
 import { errorCode, errorText } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
 import { LogThrottle, renderRepeats } from '../../std/throttle.ts'
-import { type HostAddress, knownAddresses, type ResolveHost } from './udp-host.ts'
-import { connectUdpSocket, type UdpSocket } from './udp-socket.ts'
 
 const REFRESH_INTERVAL_MS = 30_000
 /** After trouble the name is looked up again, but not more often than this. */

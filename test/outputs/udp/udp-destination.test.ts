@@ -4,12 +4,12 @@ import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import type { UdpOutputConfig } from '../../../src/config/config.ts'
 import type { Precision } from '../../../src/line-protocol/precision.ts'
+import type { HostAddress, ResolveHost } from '../../../src/net/udp-host.ts'
 import type { Batch, Destination } from '../../../src/outputs/destination.ts'
 import {
   openUdpDestination,
   type UdpDestinationOptions,
 } from '../../../src/outputs/udp/udp-destination.ts'
-import type { HostAddress, ResolveHost } from '../../../src/outputs/udp/udp-host.ts'
 import { type Clock, systemClock } from '../../../src/std/clock.ts'
 import type { Logger } from '../../../src/std/logger.ts'
 import { NO_CREDENTIALS, type Write, writeTarget } from '../../../src/write/write.ts'

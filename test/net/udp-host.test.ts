@@ -3,12 +3,7 @@ import { createSocket } from 'node:dgram'
 import { Resolver } from 'node:dns/promises'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import {
-  askServers,
-  knownAddresses,
-  resolveHost,
-  searchNames,
-} from '../../../src/outputs/udp/udp-host.ts'
+import { askServers, knownAddresses, resolveHost, searchNames } from '../../src/net/udp-host.ts'
 
 const HOSTS = `
 # 10.0.0.1 commented

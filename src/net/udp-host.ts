@@ -10,7 +10,7 @@
 import { Resolver } from 'node:dns/promises'
 import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
-import { errorCode } from '../../std/errors.ts'
+import { errorCode } from '../std/errors.ts'
 
 export interface HostAddress {
   readonly address: string
