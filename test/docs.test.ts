@@ -14,7 +14,7 @@ import { test } from 'node:test'
 import { parseArguments } from '../src/cli/arguments/parse-arguments.ts'
 import type { Config } from '../src/config/config.ts'
 import { parseConfig, renderProblem } from '../src/config/parse-config.ts'
-import { renderExample } from '../src/config/render-example.ts'
+import { renderExample } from '../src/config/render/example.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 /** What fits in a code block of a page on GitHub that is 830 pixels wide. */

@@ -11,7 +11,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { test } from 'node:test'
 import { parseConfig } from '../src/config/parse-config.ts'
-import { renderExample } from '../src/config/render-example.ts'
+import { renderExample } from '../src/config/render/example.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const LINE_MAX = 100
@@ -37,9 +37,9 @@ const LAYERS: readonly (readonly string[])[] = [
 const PACKAGE_USERS: Readonly<Record<string, RegExp>> = {
   fastify: /^src\/(listeners\/http-(listener|routes)|admin\/admin)\.ts$/,
   undici: /^src\/outputs\/http\/http-[\w-]+\.ts$/,
-  '@iarna/toml': /^src\/config\/toml\.ts$/,
+  '@iarna/toml': /^src\/config\/read\/toml\.ts$/,
   'dgram-as-promised': /^src\/net\/udp-socket\.ts$/,
-  re2js: /^src\/config\/go-regexp\.ts$/,
+  re2js: /^src\/config\/sections\/go-regexp\.ts$/,
   pino: /^src\/process\/create-logger\.ts$/,
   'close-with-grace': /^src\/(cli\/run|process\/stop-signals)\.ts$/,
 }

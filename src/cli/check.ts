@@ -3,7 +3,7 @@
  * and makes nothing.
  */
 
-import { renderPlan } from '../config/render-plan.ts'
+import { renderPlan } from '../config/render/plan.ts'
 import { RelayError } from '../std/errors.ts'
 import { folderFaults } from './check-folders.ts'
 import { type CommandIo, EXIT_OK } from './io.ts'

@@ -1,6 +1,6 @@
 /** `relay config`: the commented example, with every key, its meaning and its default. */
 
-import { renderExample } from '../config/render-example.ts'
+import { renderExample } from '../config/render/example.ts'
 import { type CommandIo, EXIT_OK } from './io.ts'
 
 export function printExample(io: CommandIo): number {

@@ -4,9 +4,9 @@
  */
 
 import { reaches } from './addresses.ts'
-import type { OutputDraft } from './parse-output.ts'
-import type { RelayDraft } from './parse-relay.ts'
-import { joinPath, type Reader } from './reader.ts'
+import { joinPath, type Reader } from './read/reader.ts'
+import type { OutputDraft } from './sections/parse-output.ts'
+import type { RelayDraft } from './sections/parse-relay.ts'
 
 /** Reports one output of each circle. */
 export function reportCircles(reader: Reader, relays: readonly RelayDraft[]): void {

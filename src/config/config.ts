@@ -7,7 +7,7 @@
 
 import type { Precision } from '../line-protocol/precision.ts'
 import type { AcknowledgementPolicy } from '../write/acknowledgement.ts'
-import type { GoRegExp } from './go-regexp.ts'
+import type { GoRegExp } from './sections/go-regexp.ts'
 
 export interface Config {
   readonly http: readonly HttpRelayConfig[]

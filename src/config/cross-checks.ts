@@ -6,9 +6,9 @@ import { resolve } from 'node:path'
 import { overlaps, renderAddress } from './addresses.ts'
 import { reportCircles } from './circles.ts'
 import type { AdminConfig, BindAddress } from './config.ts'
-import { OUTPUT_KEYS } from './output-keys.ts'
-import type { RelayDraft } from './parse-relay.ts'
-import { joinPath, type Reader } from './reader.ts'
+import { joinPath, type Reader } from './read/reader.ts'
+import { OUTPUT_KEYS } from './schema/output-keys.ts'
+import type { RelayDraft } from './sections/parse-relay.ts'
 
 interface Named {
   readonly path: string

@@ -3,8 +3,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { KEY_SECTIONS, type KeySection } from '../../src/config/keys.ts'
 import { type ParsedConfig, parseConfig } from '../../src/config/parse-config.ts'
+import { KEY_SECTIONS, type KeySection } from '../../src/config/schema/keys.ts'
 import { openHeap } from '../../src/process/v8-heap.ts'
 import { openService } from '../../src/service.ts'
 import { systemClock } from '../../src/std/clock.ts'

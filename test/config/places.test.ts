@@ -11,7 +11,7 @@ import { check } from '../../src/cli/check.ts'
 import { folderFaults } from '../../src/cli/check-folders.ts'
 import { loadConfig } from '../../src/cli/load-config.ts'
 import { parseConfig } from '../../src/config/parse-config.ts'
-import { renderPlan } from '../../src/config/render-plan.ts'
+import { renderPlan } from '../../src/config/render/plan.ts'
 import { capturedIo } from '../support/captured-io.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 

@@ -6,11 +6,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { compileGoRegExp } from '../../src/config/go-regexp.ts'
-import { KEY_SECTIONS } from '../../src/config/keys.ts'
 import { parseConfig, renderProblem } from '../../src/config/parse-config.ts'
-import { renderExample } from '../../src/config/render-example.ts'
-import { renderPlan } from '../../src/config/render-plan.ts'
+import { renderExample } from '../../src/config/render/example.ts'
+import { renderPlan } from '../../src/config/render/plan.ts'
+import { KEY_SECTIONS } from '../../src/config/schema/keys.ts'
+import { compileGoRegExp } from '../../src/config/sections/go-regexp.ts'
 
 const BUDGET = { interruptAfterTimeLimit: 3000, markInterruptAsFailure: false, numRuns: 2000 }
 const EXAMPLE = Buffer.from(renderExample())

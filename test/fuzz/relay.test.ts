@@ -11,7 +11,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { GoRegExp } from '../../src/config/go-regexp.ts'
+import type { GoRegExp } from '../../src/config/sections/go-regexp.ts'
 import { residentBytes } from '../../src/log/entry.ts'
 import {
   ANSWERED,

@@ -8,7 +8,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { compileGoRegExp } from '../../src/config/go-regexp.ts'
+import { compileGoRegExp } from '../../src/config/sections/go-regexp.ts'
 import { between, type Random, seededRandom } from './seeded-random.ts'
 
 const PROGRAM = join(import.meta.dirname, 'go-regexp.go')

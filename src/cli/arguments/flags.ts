@@ -3,7 +3,7 @@
  * Pure.
  */
 
-import { nearestKey } from '../../config/spelling.ts'
+import { nearestKey } from '../../config/schema/spelling.ts'
 
 type FlagTypes = ReadonlyMap<string, 'string' | 'boolean'>
 

@@ -1,6 +1,6 @@
 /** What `relay help` says, of the program and of each command. Pure. */
 
-import { nearestKey } from '../../config/spelling.ts'
+import { nearestKey } from '../../config/schema/spelling.ts'
 
 const GENERAL = `Usage: relay -config FILE
 

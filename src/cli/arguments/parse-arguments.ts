@@ -8,7 +8,7 @@
 
 import { parseArgs } from 'node:util'
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from '../../config/config.ts'
-import { nearestKey } from '../../config/spelling.ts'
+import { nearestKey } from '../../config/schema/spelling.ts'
 import { type DeadInvocation, parseDeadArguments } from '../dead-letters/parse-dead-arguments.ts'
 import { LOG_FLAGS, type LogCommand, parseLogCommand } from '../log/parse-log-command.ts'
 import { fileHint, flagTypes, optionProblem, withTwoDashes } from './flags.ts'

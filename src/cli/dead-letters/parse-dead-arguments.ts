@@ -3,7 +3,7 @@
  */
 
 import { parseArgs } from 'node:util'
-import { nearestKey } from '../../config/spelling.ts'
+import { nearestKey } from '../../config/schema/spelling.ts'
 import { parseDurationNs } from '../../std/durations.ts'
 import { fileHint, flagTypes, optionProblem, withTwoDashes } from '../arguments/flags.ts'
 import { type HelpTopic, topicOf } from '../arguments/help-topics.ts'

@@ -1,6 +1,6 @@
 /** Command line of `relay log …` → what to do, or what is wrong with it. */
 
-import { nearestKey } from '../../config/spelling.ts'
+import { nearestKey } from '../../config/schema/spelling.ts'
 
 export const LOG_FLAGS = {
   dir: { type: 'string' },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { locateKeys } from '../../src/config/locate.ts'
+import { locateKeys } from '../../../src/config/read/key-lines.ts'
 
 const TEXT = `# comment [[http]]
 log-level = "[[http]] = x"

@@ -15,7 +15,7 @@
  * Never throws. Limit: values nested deeper than DEPTH_MAX are passed over.
  */
 
-import { normalizeKey } from './spelling.ts'
+import { normalizeKey } from '../schema/spelling.ts'
 
 const DEPTH_MAX = 64
 

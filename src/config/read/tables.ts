@@ -1,7 +1,7 @@
 /** Arrays of tables (`[[http]]`, `output = [ { … } ]`), taken apart. */
 
+import { showValue } from '../schema/values.ts'
 import { joinPath, type Reader, type Section } from './reader.ts'
-import { showValue } from './values.ts'
 
 export interface PlacedTable {
   readonly table: object

@@ -9,13 +9,13 @@
  * only.
  */
 
+import type { Key } from '../schema/config-key.ts'
+import { KEY_SECTIONS } from '../schema/keys.ts'
+import { nearestKey, normalizeKey, showKey } from '../schema/spelling.ts'
+import { showValue } from '../schema/values.ts'
 import { expandVariables, overrideName } from './environment.ts'
-import type { Key } from './key.ts'
-import { KEY_SECTIONS } from './keys.ts'
-import type { KeyLines } from './locate.ts'
+import type { KeyLines } from './key-lines.ts'
 import type { ConfigProblem } from './problem.ts'
-import { nearestKey, normalizeKey, showKey } from './spelling.ts'
-import { showValue } from './values.ts'
 
 /** One table of the file: its keys in the form in which they are compared. */
 export interface Section {

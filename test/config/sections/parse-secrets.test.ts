@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseConfig } from '../../src/config/parse-config.ts'
+import { parseConfig } from '../../../src/config/parse-config.ts'
 
 // Made for this test only.
 const CERT = `-----BEGIN CERTIFICATE-----

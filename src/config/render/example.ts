@@ -5,10 +5,10 @@
  * UDP. Keys that stand at their default are commented out.
  */
 
-import type { OutputConfig } from './config.ts'
-import type { Key } from './key.ts'
-import { ADMIN_KEYS, HTTP_KEYS, TOP_KEYS, UDP_KEYS } from './keys.ts'
-import { FILTER_KEYS, OUTPUT_KEYS } from './output-keys.ts'
+import type { OutputConfig } from '../config.ts'
+import type { Key } from '../schema/config-key.ts'
+import { ADMIN_KEYS, HTTP_KEYS, TOP_KEYS, UDP_KEYS } from '../schema/keys.ts'
+import { FILTER_KEYS, OUTPUT_KEYS } from '../schema/output-keys.ts'
 
 /** Begins a line of explanation; a line that begins with a single # is a key at its default. */
 const DOC_MARK = '##'

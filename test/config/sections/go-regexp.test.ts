@@ -2,16 +2,16 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { compileGoRegExp } from '../../src/config/go-regexp.ts'
+import { compileGoRegExp } from '../../../src/config/sections/go-regexp.ts'
 import {
   askGo,
   type JudgedCase,
   ownVerdict,
   randomCases,
   recordedVerdicts,
-} from '../support/go-regexp.ts'
-import { seededRandom } from '../support/seeded-random.ts'
-import { scaled } from '../support/trials.ts'
+} from '../../support/go-regexp.ts'
+import { seededRandom } from '../../support/seeded-random.ts'
+import { scaled } from '../../support/trials.ts'
 
 test('an expression in Go syntax matches what Go matches', () => {
   const check = (source: string, matching: readonly string[], others: readonly string[]) => {
@@ -83,7 +83,7 @@ test('of new random expressions and names the verdicts are those of Go', (t) => 
 
 test('the time for a name grows with its length, whatever the expression', () => {
   // As a process of its own: an engine that backtracks would never come to an end.
-  const module = join(import.meta.dirname, '../../src/config/go-regexp.ts')
+  const module = join(import.meta.dirname, '../../../src/config/sections/go-regexp.ts')
   const program = `
     import { compileGoRegExp } from ${JSON.stringify(module)}
     for (const source of ['^([a-z]+[._]?)+$', '(.*)*x', '(a|aa)+$', '(a|b|ab)*(a|ba)*!c']) {

@@ -5,7 +5,7 @@
  * unit that the program uses: bytes, milliseconds. All messages read "… got X; what to do".
  */
 
-import { parseDurationNs, renderDurationMs } from '../std/durations.ts'
+import { parseDurationNs, renderDurationMs } from '../../std/durations.ts'
 
 export type ReadValue<T> =
   | { readonly kind: 'ok'; readonly value: T }

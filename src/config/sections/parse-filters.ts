@@ -1,12 +1,12 @@
 /** veepee's `[[filter]]`: which lines go to which outputs. */
 
-import type { LineFilter } from './config.ts'
+import type { LineFilter } from '../config.ts'
+import { joinPath, type Reader, type Section } from '../read/reader.ts'
+import { tablesOf } from '../read/tables.ts'
+import type { Key } from '../schema/config-key.ts'
+import { FILTER_KEYS } from '../schema/output-keys.ts'
+import { nearestKey } from '../schema/spelling.ts'
 import { compileGoRegExp, type GoRegExp } from './go-regexp.ts'
-import type { Key } from './key.ts'
-import { FILTER_KEYS } from './output-keys.ts'
-import { joinPath, type Reader, type Section } from './reader.ts'
-import { nearestKey } from './spelling.ts'
-import { tablesOf } from './tables.ts'
 
 export interface NamedFilter {
   readonly path: string

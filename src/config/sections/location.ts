@@ -5,10 +5,10 @@
  * a base URL and `endpoints`. Both lead to the same four paths.
  */
 
-import type { PortLookup } from '../net/service-ports.ts'
-import { parseBindAddress } from './addresses.ts'
-import type { HttpOutputPaths, OutputDialect } from './config.ts'
-import { hideCredentials } from './values.ts'
+import type { PortLookup } from '../../net/service-ports.ts'
+import { parseBindAddress } from '../addresses.ts'
+import type { HttpOutputPaths, OutputDialect } from '../config.ts'
+import { hideCredentials } from '../schema/values.ts'
 
 export interface HttpLocation {
   readonly kind: 'http'

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { parseConfig } from '../../src/config/parse-config.ts'
-import { renderPlan } from '../../src/config/render-plan.ts'
+import { parseConfig } from '../../../src/config/parse-config.ts'
+import { renderPlan } from '../../../src/config/render/plan.ts'
 
 function planOf(text: string): string {
   const readFile = (path: string) => readFileSync(path, 'utf8')

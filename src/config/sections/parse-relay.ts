@@ -1,13 +1,13 @@
 /** One `[[http]]` or `[[udp]]` table → one relay without its final name. */
 
-import { type PortLookup, portLookup } from '../net/service-ports.ts'
-import { parseBindAddress, renderAddress } from './addresses.ts'
-import type { BindAddress, HttpRelayConfig, RateLimit, UdpRelayConfig } from './config.ts'
-import { HTTP_KEYS, UDP_KEYS } from './keys.ts'
+import { type PortLookup, portLookup } from '../../net/service-ports.ts'
+import { parseBindAddress, renderAddress } from '../addresses.ts'
+import type { BindAddress, HttpRelayConfig, RateLimit, UdpRelayConfig } from '../config.ts'
+import { joinPath, type Reader, type Section } from '../read/reader.ts'
+import { type PlacedTable, tablesOf } from '../read/tables.ts'
+import { HTTP_KEYS, UDP_KEYS } from '../schema/keys.ts'
 import { type OutputDraft, parseOutput } from './parse-output.ts'
 import { checkCombinedPem, type ReadFile } from './parse-secrets.ts'
-import { joinPath, type Reader, type Section } from './reader.ts'
-import { type PlacedTable, tablesOf } from './tables.ts'
 
 type Unnamed<T> = Omit<T, 'name' | 'outputs'>
 

@@ -4,11 +4,11 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { KEY_SECTIONS } from '../../src/config/keys.ts'
-import { parseConfig, renderProblem } from '../../src/config/parse-config.ts'
-import { renderExample } from '../../src/config/render-example.ts'
+import { parseConfig, renderProblem } from '../../../src/config/parse-config.ts'
+import { renderExample } from '../../../src/config/render/example.ts'
+import { KEY_SECTIONS } from '../../../src/config/schema/keys.ts'
 
-const textOf = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8')
+const textOf = (name: string) => readFileSync(new URL(`../../../${name}`, import.meta.url), 'utf8')
 
 function configOf(path: string, text: string) {
   const readFile = () => assert.fail('no file is named in it')

@@ -3,14 +3,14 @@
  * for it.
  */
 
-import { certificateFault, pairFault, validityFault } from '../net/certificates.ts'
-import { systemClock } from '../std/clock.ts'
-import { errorCode, errorText } from '../std/errors.ts'
-import type { OutputCredentials, OutputTls } from './config.ts'
-import type { Key } from './key.ts'
+import { certificateFault, pairFault, validityFault } from '../../net/certificates.ts'
+import { systemClock } from '../../std/clock.ts'
+import { errorCode, errorText } from '../../std/errors.ts'
+import type { OutputCredentials, OutputTls } from '../config.ts'
+import { joinPath, type Reader, type Section } from '../read/reader.ts'
+import type { Key } from '../schema/config-key.ts'
+import { OUTPUT_KEYS } from '../schema/output-keys.ts'
 import type { HttpLocation } from './location.ts'
-import { OUTPUT_KEYS } from './output-keys.ts'
-import { joinPath, type Reader, type Section } from './reader.ts'
 
 export type ReadFile = (path: string) => string
 

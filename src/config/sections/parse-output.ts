@@ -4,15 +4,19 @@
  * The name is decided later, where all outputs of the relay are known.
  */
 
-import { portLookup } from '../net/service-ports.ts'
+import { portLookup } from '../../net/service-ports.ts'
 import type {
   FileOutputConfig,
   HttpOutputConfig,
   OutputConfig,
   OutputDialect,
   UdpOutputConfig,
-} from './config.ts'
-import type { Key } from './key.ts'
+} from '../config.ts'
+import { joinPath, type Reader, type Section } from '../read/reader.ts'
+import { isTable, type PlacedTable } from '../read/tables.ts'
+import type { Key } from '../schema/config-key.ts'
+import { ENDPOINT_KEYS, OUTPUT_KEYS } from '../schema/output-keys.ts'
+import { showValue } from '../schema/values.ts'
 import {
   type Endpoints,
   type HttpLocation,
@@ -21,11 +25,7 @@ import {
   parseLocation,
 } from './location.ts'
 import { readLocationQuery } from './location-query.ts'
-import { ENDPOINT_KEYS, OUTPUT_KEYS } from './output-keys.ts'
 import { parseCredentials, parseOutputTls, type ReadFile } from './parse-secrets.ts'
-import { joinPath, type Reader, type Section } from './reader.ts'
-import { isTable, type PlacedTable } from './tables.ts'
-import { showValue } from './values.ts'
 
 type Unnamed<T> = Omit<T, 'name' | 'filters'>
 export type UnnamedOutput =

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { editDistance, nearestKey, showKey } from '../../src/config/spelling.ts'
+import { editDistance, nearestKey, showKey } from '../../../src/config/schema/spelling.ts'
 
 test('the edit distance counts insertions, deletions, changes and swaps', () => {
   const check = (a: string, b: string, distance: number) => {

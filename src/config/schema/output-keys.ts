@@ -11,7 +11,7 @@ import {
   MIB,
   SECOND_MS,
   WAIT_MAX_MS,
-} from './key.ts'
+} from './config-key.ts'
 import { duration, flag, text, textList, whole } from './values.ts'
 
 /** One GiB, in the key's own unit. */

@@ -5,12 +5,12 @@
  * Secrets never appear, not even their length.
  */
 
-import { renderDurationMs } from '../std/durations.ts'
-import { unreachable } from '../std/errors.ts'
-import { renderAddress } from './addresses.ts'
-import type { Config, HttpOutputConfig, LineFilter, OutputConfig, RelayConfig } from './config.ts'
-import { HTTP_KEYS } from './keys.ts'
-import { hideCredentials } from './values.ts'
+import { renderDurationMs } from '../../std/durations.ts'
+import { unreachable } from '../../std/errors.ts'
+import { renderAddress } from '../addresses.ts'
+import type { Config, HttpOutputConfig, LineFilter, OutputConfig, RelayConfig } from '../config.ts'
+import { HTTP_KEYS } from '../schema/keys.ts'
+import { hideCredentials } from '../schema/values.ts'
 
 type Row = readonly [label: string, value: string]
 

@@ -5,10 +5,10 @@
  * docs/configuration.md is checked against. Keys are grouped by the table they stand in.
  */
 
-import { PRECISIONS, type Precision } from '../line-protocol/precision.ts'
-import { ACKNOWLEDGEMENTS } from '../write/acknowledgement.ts'
-import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from './config.ts'
-import { DISK_MAX_MB, type Key, key, MIB, SECOND_MS, WAIT_MAX_MS } from './key.ts'
+import { PRECISIONS, type Precision } from '../../line-protocol/precision.ts'
+import { ACKNOWLEDGEMENTS } from '../../write/acknowledgement.ts'
+import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from '../config.ts'
+import { DISK_MAX_MB, type Key, key, MIB, SECOND_MS, WAIT_MAX_MS } from './config-key.ts'
 import { ENDPOINT_KEYS, FILTER_KEYS, OUTPUT_KEYS } from './output-keys.ts'
 import { choice, duration, flag, text, whole } from './values.ts'
 

@@ -8,8 +8,8 @@
  */
 
 import { parse } from '@iarna/toml'
-import { errorText } from '../std/errors.ts'
-import { type KeyLines, locateKeys } from './locate.ts'
+import { errorText } from '../../std/errors.ts'
+import { type KeyLines, locateKeys } from './key-lines.ts'
 
 /**
  * Far beyond any configuration; the library needs some hundred bytes of memory per byte of text.

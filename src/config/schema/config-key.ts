@@ -4,7 +4,7 @@
  * The tables of keys are keys.ts and output-keys.ts.
  */
 
-import type { OutputConfig } from './config.ts'
+import type { OutputConfig } from '../config.ts'
 import type { ValueKind } from './values.ts'
 
 /** Unit of `-kb` keys, bytes. */
