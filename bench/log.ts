@@ -7,9 +7,9 @@
  * a sync. The log is in the system's folder for temporary files: with TMPDIR on the disk in
  * question; a TMPDIR in memory tells nothing. Medians of 3 rounds.
  */
-import { type FileSystem, nodeFileSystem } from '../src/log/disk/file-system.ts'
-import type { RecordContent } from '../src/log/disk/record.ts'
-import type { SegmentLog } from '../src/log/disk/segment-log.ts'
+import { type FileSystem, nodeFileSystem } from '../src/log/file-system.ts'
+import type { RecordContent } from '../src/log/segments/record.ts'
+import type { SegmentLog } from '../src/log/segments/segment-log.ts'
 import { contentOf, openTestLog } from '../test/support/disk-log-fixture.ts'
 import { temporaryFolder } from '../test/support/temporary-folder.ts'
 import { printMachine, printTable, tellProgress } from './support/report.ts'

@@ -8,7 +8,7 @@
  *       = sum of relay_output_lines_total over all outcomes + relay_output_pending_lines
  */
 
-import type { DiskLogSnapshot } from '../log/disk/disk-log-snapshot.ts'
+import type { DiskLogSnapshot } from '../log/disk-log-snapshot.ts'
 import type { RelaySnapshot } from '../relay/relay-snapshot.ts'
 import { outputFamilies } from './output-metrics.ts'
 import type { ProcessStats } from './process-stats.ts'

@@ -2,7 +2,7 @@
  * What an output tells of itself, as metrics: state, lines, attempts. Pure.
  */
 
-import type { OrphanSnapshot } from '../log/disk/orphan.ts'
+import type { OrphanSnapshot } from '../log/cursors/orphan.ts'
 import type { OutputSnapshot } from '../outputs/output-snapshot.ts'
 import type { RelaySnapshot } from '../relay/relay-snapshot.ts'
 import { deadLetterFamilies } from './dead-letter-metrics.ts'

@@ -1,10 +1,10 @@
 /** What an output that reads the log on disk needs from those around it (catch-up.ts). */
 
 import type { Entry } from '../log/entry.ts'
+import type { StoredLog } from '../log/stored-log.ts'
 import type { Clock } from '../std/clock.ts'
 import type { Logger } from '../std/logger.ts'
 import type { ReadAheadOptions } from './read-ahead.ts'
-import type { StoredLog } from './stored-log.ts'
 import type { StreamDrain } from './stream-drain.ts'
 
 export interface CatchUpOptions extends ReadAheadOptions {

@@ -15,19 +15,19 @@
  * Limits: `windowBytes` of entries in memory, less where memory is short (read-ahead.ts), and the
  * reader's own window. A folder that cannot be read is tried again every READ_RETRY_MS.
  *
- * Not here: sending (drain.ts), saving the cursor (log/disk/disk-log.ts).
+ * Not here: sending (drain.ts), saving the cursor (log/disk-log.ts).
  */
 
-import { writeOfStatement } from '../log/disk/owed-statements.ts'
-import type { Unread } from '../log/disk/unread.ts'
+import { writeOfStatement } from '../log/cursors/owed-statements.ts'
 import { type Entry, entryBytes } from '../log/entry.ts'
 import { MemoryLog } from '../log/memory-log.ts'
+import type { Unread } from '../log/retention/unread.ts'
+import type { StoredReader, StoredRecord } from '../log/stored-log.ts'
 import type { Timer } from '../std/clock.ts'
 import { errorText } from '../std/errors.ts'
 import type { Write } from '../write/write.ts'
 import type { CatchUpOptions } from './catch-up-options.ts'
 import { ReadAhead } from './read-ahead.ts'
-import type { StoredReader, StoredRecord } from './stored-log.ts'
 
 const READ_RETRY_MS = 5_000
 /** How long an output does not read, or is not asked again, after memory was short. */

@@ -7,7 +7,7 @@
  */
 
 import type { RefusalClue } from '../line-protocol/rejected/refusal-clue.ts'
-import type { FileMark } from '../log/file-extent.ts'
+import type { FileMark } from '../log/cursors/file-extent.ts'
 import type { DropReason } from '../write/outcome.ts'
 import type { Reply } from '../write/reply.ts'
 import type { Write, WriteTarget } from '../write/write.ts'

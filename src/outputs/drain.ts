@@ -14,7 +14,7 @@
  */
 
 import type { OutputConfig } from '../config/config.ts'
-import type { FileMark } from '../log/file-extent.ts'
+import type { FileMark } from '../log/cursors/file-extent.ts'
 import type { Clock } from '../std/clock.ts'
 import { unreachable } from '../std/errors.ts'
 import type { Backlog } from './backlog.ts'

@@ -6,8 +6,8 @@
  * an output says is shown without the credentials that it was sent.
  */
 
-import type { Unread } from '../log/disk/unread.ts'
 import type { Entry } from '../log/entry.ts'
+import type { Unread } from '../log/retention/unread.ts'
 import type { Clock } from '../std/clock.ts'
 import type { LogFields, Logger } from '../std/logger.ts'
 import { LogThrottle, renderRepeats } from '../std/throttle.ts'

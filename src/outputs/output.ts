@@ -7,8 +7,9 @@
  */
 
 import type { OutputConfig } from '../config/config.ts'
-import type { Unread } from '../log/disk/unread.ts'
 import type { Entry } from '../log/entry.ts'
+import type { Unread } from '../log/retention/unread.ts'
+import type { StoredLog } from '../log/stored-log.ts'
 import type { StreamLog } from '../log/stream-log.ts'
 import type { Clock } from '../std/clock.ts'
 import type { Logger } from '../std/logger.ts'
@@ -33,7 +34,6 @@ import { Questions } from './questions.ts'
 import { defaultWindowBytes } from './read-ahead.ts'
 import { Refusals } from './refusals.ts'
 import { Setbacks } from './setbacks.ts'
-import type { StoredLog } from './stored-log.ts'
 import type { StreamDrain } from './stream-drain.ts'
 
 /** Of an output's bound, what writes on hold may take up. */

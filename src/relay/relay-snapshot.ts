@@ -2,7 +2,7 @@
  * What a relay tells of itself, as plain numbers. Cheap: read on every scrape.
  */
 
-import type { DiskLogSnapshot } from '../log/disk/disk-log-snapshot.ts'
+import type { DiskLogSnapshot } from '../log/disk-log-snapshot.ts'
 import type { OutputSnapshot } from '../outputs/output-snapshot.ts'
 import type { WriteRefusal } from './admission.ts'
 

@@ -9,7 +9,7 @@
  * then no output has seen it.
  */
 
-import type { DiskLog } from '../log/disk/disk-log.ts'
+import type { DiskLog } from '../log/disk-log.ts'
 import type { Entry } from '../log/entry.ts'
 import { MemoryLog } from '../log/memory-log.ts'
 import type { Clock } from '../std/clock.ts'

@@ -9,7 +9,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import { openDiskLog } from '../../src/log/disk/open-disk-log.ts'
+import { openDiskLog } from '../../src/log/open-disk-log.ts'
 import type { Relay } from '../../src/relay/relay.ts'
 import { openTestDeadLetters } from '../support/dead-letter-fixture.ts'
 import { LOG_FOLDER, simulatedLock } from '../support/disk-log-fixture.ts'

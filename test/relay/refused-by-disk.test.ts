@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import { openDiskLog } from '../../src/log/disk/open-disk-log.ts'
+import { openDiskLog } from '../../src/log/open-disk-log.ts'
 import { LOG_FOLDER, simulatedLock } from '../support/disk-log-fixture.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { ScriptedDestination } from '../support/scripted-destination.ts'

@@ -1,6 +1,6 @@
 /** Stores of dead letters for tests, and letters that can be told apart. */
 import { randomBytes } from 'node:crypto'
-import type { FileSystem } from '../../src/log/disk/file-system.ts'
+import type { FileSystem } from '../../src/log/file-system.ts'
 import { DeadFolderReader, deadFolder } from '../../src/outputs/dead/dead-folder.ts'
 import type { DeadLetter, StoredLetter } from '../../src/outputs/dead/dead-letter.ts'
 import {

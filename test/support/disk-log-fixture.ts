@@ -1,13 +1,13 @@
 /** Disk logs for tests: writes that can be told apart, and all that is in a log. */
 import { randomBytes } from 'node:crypto'
-import type { FileSystem } from '../../src/log/disk/file-system.ts'
-import type { FolderLock } from '../../src/log/disk/folder-lock.ts'
-import type { LogRecord, RecordContent } from '../../src/log/disk/record.ts'
+import type { FileSystem } from '../../src/log/file-system.ts'
+import type { FolderLock } from '../../src/log/lock/folder-lock.ts'
+import type { LogRecord, RecordContent } from '../../src/log/segments/record.ts'
 import {
   openSegmentLog,
   type SegmentLog,
   type SegmentLogOptions,
-} from '../../src/log/disk/segment-log.ts'
+} from '../../src/log/segments/segment-log.ts'
 import type { Logger } from '../../src/std/logger.ts'
 import { NO_CREDENTIALS, writeTarget } from '../../src/write/write.ts'
 

@@ -5,7 +5,7 @@
  * when another takes the folder over.
  */
 import { randomBytes } from 'node:crypto'
-import { lockFolder } from '../../src/log/disk/folder-lock.ts'
+import { lockFolder } from '../../src/log/lock/folder-lock.ts'
 import { systemClock } from '../../src/std/clock.ts'
 import { errorCode } from '../../src/std/errors.ts'
 import { silentLogger } from './disk-log-fixture.ts'

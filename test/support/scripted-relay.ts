@@ -6,7 +6,7 @@
  */
 import assert from 'node:assert/strict'
 import type { HttpOutputConfig, HttpRelayConfig, OutputConfig } from '../../src/config/config.ts'
-import type { DiskLog } from '../../src/log/disk/disk-log.ts'
+import type { DiskLog } from '../../src/log/disk-log.ts'
 import type { DeadLetters } from '../../src/outputs/dead/dead-letters.ts'
 import type { Destination } from '../../src/outputs/destination.ts'
 import type { OutputSnapshot } from '../../src/outputs/output-snapshot.ts'

@@ -10,7 +10,7 @@
  * operation.
  */
 import { dirname } from 'node:path'
-import type { FileSystem, LogFile } from '../../src/log/disk/file-system.ts'
+import type { FileSystem, LogFile } from '../../src/log/file-system.ts'
 
 const SECTOR_BYTES = 512
 

@@ -1,5 +1,5 @@
 /** The files of outputs on a simulated disk, beside the log that is on it. */
-import { type FileSystem, writeWhole } from '../../src/log/disk/file-system.ts'
+import { type FileSystem, writeWhole } from '../../src/log/file-system.ts'
 import type { FileStats, OutputFiles } from '../../src/outputs/file/output-files.ts'
 import type { SimulatedFileSystem } from './simulated-file-system.ts'
 

@@ -14,7 +14,7 @@ const CONSTANT = 'const SEGMENT_BYTES = 64 * 1024 * 1024\n'
 registerHooks({
   load(url, context, nextLoad) {
     const loaded = nextLoad(url, context)
-    if (!url.endsWith('/src/log/disk/segment-log.ts')) return loaded
+    if (!url.endsWith('/src/log/segments/segment-log.ts')) return loaded
     const source = String(loaded.source)
     assert(source.includes(CONSTANT), 'the size of segments is written otherwise now')
     return { ...loaded, source: source.replace(CONSTANT, 'const SEGMENT_BYTES = 128 * 1024\n') }

@@ -8,7 +8,7 @@
  * Exit codes: 0 done; 1 it could not be done, or was not confirmed.
  */
 
-import { nodeFileSystem } from '../../log/disk/file-system.ts'
+import { nodeFileSystem } from '../../log/file-system.ts'
 import { errorCode, errorText, RelayError, unreachable } from '../../std/errors.ts'
 import { type CommandIo, EXIT_FAILURE } from '../io.ts'
 import { listDead } from './list.ts'

@@ -4,7 +4,7 @@
  */
 
 import type { BindAddress, Config } from '../../config/config.ts'
-import type { FileSystem } from '../../log/disk/file-system.ts'
+import type { FileSystem } from '../../log/file-system.ts'
 import { type DeadFolderReaderOptions, findDeadFolders } from '../../outputs/dead/dead-folder.ts'
 import { errorText } from '../../std/errors.ts'
 import { printable } from '../../std/printable.ts'

@@ -7,7 +7,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { stat } from 'node:fs/promises'
-import { type FolderLock, lockFolder } from '../../log/disk/folder-lock.ts'
+import { type FolderLock, lockFolder } from '../../log/lock/folder-lock.ts'
 import { openDeadLetters, type Removal } from '../../outputs/dead/dead-letters.ts'
 import { systemClock } from '../../std/clock.ts'
 import { errorText, RelayError } from '../../std/errors.ts'

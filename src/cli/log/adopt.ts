@@ -10,9 +10,9 @@
 
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { type Cursor, CursorFile, cursorName } from '../../log/disk/cursor-file.ts'
-import { nodeFileSystem } from '../../log/disk/file-system.ts'
-import { lockFolder } from '../../log/disk/folder-lock.ts'
+import { type Cursor, CursorFile, cursorName } from '../../log/cursors/cursor-file.ts'
+import { nodeFileSystem } from '../../log/file-system.ts'
+import { lockFolder } from '../../log/lock/folder-lock.ts'
 import { systemClock } from '../../std/clock.ts'
 import { errorCode, errorText, RelayError } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'

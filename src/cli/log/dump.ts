@@ -7,7 +7,7 @@
  */
 
 import { join } from 'node:path'
-import type { LogRecord } from '../../log/disk/record.ts'
+import type { LogRecord } from '../../log/segments/record.ts'
 import { printable } from '../../std/printable.ts'
 import { type CommandIo, EXIT_OK } from '../io.ts'
 import { quoted, redactedCredentials, redactedStatement } from './printable-record.ts'

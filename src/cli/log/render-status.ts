@@ -1,7 +1,7 @@
 /** A survey of a log on disk as text. Pure. */
 
-import type { FileTotal } from '../../log/disk/log-folder.ts'
-import type { OutputPlace } from '../../log/disk/owing.ts'
+import type { OutputPlace } from '../../log/cursors/owing.ts'
+import type { FileTotal } from '../../log/inspect/log-folder.ts'
 import { printable } from '../../std/printable.ts'
 import { renderBytes, renderCount, renderWait } from '../../std/units.ts'
 import { quoted } from './printable-record.ts'

@@ -1,8 +1,8 @@
 /** `relay log status`: what each output is owed, and how the log's files are. Reads all of it. */
 
-import { writeOfStatement } from '../../log/disk/owed-statements.ts'
-import { type OutputPlace, Owing } from '../../log/disk/owing.ts'
-import type { LogRecord } from '../../log/disk/record.ts'
+import { writeOfStatement } from '../../log/cursors/owed-statements.ts'
+import { type OutputPlace, Owing } from '../../log/cursors/owing.ts'
+import type { LogRecord } from '../../log/segments/record.ts'
 import { systemClock } from '../../std/clock.ts'
 import { printableJson } from '../../std/printable.ts'
 import type { Write } from '../../write/write.ts'

@@ -7,12 +7,12 @@
  */
 
 import { join } from 'node:path'
-import { loadAllCursors } from '../../log/disk/cursor-file.ts'
-import { nodeFileSystem } from '../../log/disk/file-system.ts'
-import { type LogFolder, listLogFolder } from '../../log/disk/log-folder.ts'
-import { type OutputPlace, placesOf } from '../../log/disk/owing.ts'
-import { type LogStep, readLog } from '../../log/disk/read-log.ts'
-import { isSegmentName } from '../../log/disk/segment-names.ts'
+import { loadAllCursors } from '../../log/cursors/cursor-file.ts'
+import { type OutputPlace, placesOf } from '../../log/cursors/owing.ts'
+import { nodeFileSystem } from '../../log/file-system.ts'
+import { type LogFolder, listLogFolder } from '../../log/inspect/log-folder.ts'
+import { type LogStep, readLog } from '../../log/inspect/offline-reader.ts'
+import { isSegmentName } from '../../log/segments/segment-names.ts'
 import { systemClock } from '../../std/clock.ts'
 import { RelayError } from '../../std/errors.ts'
 import type { FoundLog } from './find-log.ts'

@@ -8,7 +8,7 @@
  *         <output>.cursor             letters with numbers below it are removed
  *         quarantine/                 damage that the relay came across, kept for people
  *
- * The files are those of the log (log/disk/): same framing, same checksums, same search after
+ * The files are those of the log (log/segments/): same framing, same checksums, same search after
  * damage; a name is in the header of each.
  *
  * Promise: nothing is changed, and nothing that a file holds is an error: what is damaged is
@@ -17,11 +17,11 @@
  */
 
 import { basename, join } from 'node:path'
-import { CursorFile, encodedOutputName } from '../../log/disk/cursor-file.ts'
-import type { FileSystem, LogFile } from '../../log/disk/file-system.ts'
-import { SegmentScan } from '../../log/disk/scan-segment.ts'
-import { type FoundHeader, readSegmentHeader } from '../../log/disk/segment-header.ts'
-import { isSegmentName } from '../../log/disk/segment-names.ts'
+import { CursorFile, encodedOutputName } from '../../log/cursors/cursor-file.ts'
+import type { FileSystem, LogFile } from '../../log/file-system.ts'
+import { SegmentScan } from '../../log/segments/scan-segment.ts'
+import { type FoundHeader, readSegmentHeader } from '../../log/segments/segment-header.ts'
+import { isSegmentName } from '../../log/segments/segment-names.ts'
 import { errorCode } from '../../std/errors.ts'
 import { decodeLetter, type StoredLetter } from './dead-letter.ts'
 

@@ -1,7 +1,7 @@
 /**
  * One dead letter: what an output refused for good, with the reason; as a record, and back. Pure.
  *
- * It is framed as the records of the log are (log/disk/record.ts: mark, lengths, checksum, all
+ * It is framed as the records of the log are (log/segments/record.ts: mark, lengths, checksum, all
  * bound to the nonce of its file), with a number of its own and kind 4. Behind the kind byte:
  *
  *     header    JSON, UTF-8: kind, database, retentionPolicy, precision, authorization, query,
@@ -18,7 +18,7 @@
  */
 
 import { PRECISIONS, type Precision } from '../../line-protocol/precision.ts'
-import type { LogRecord, RecordContent } from '../../log/disk/record.ts'
+import type { LogRecord, RecordContent } from '../../log/segments/record.ts'
 import { unreachable } from '../../std/errors.ts'
 import { type Write, writeTarget } from '../../write/write.ts'
 

@@ -1,9 +1,9 @@
 /**
  * The dead letters of one output: what it refused for good, on disk until somebody looks at it.
  *
- * A log of its own (log/disk/segment-log.ts) in `<log-dir>/dead/<output>/`, with one cursor, below
- * which letters are removed; the layout stands in dead-folder.ts. So appending, its one sync for
- * all that wait, new files after a failure and recovery are the log's.
+ * A log of its own (log/segments/segment-log.ts) in `<log-dir>/dead/<output>/`, with one cursor,
+ * below which letters are removed; the layout stands in dead-folder.ts. So appending, its one sync
+ * for all that wait, new files after a failure and recovery are the log's.
  *
  *     refused ──append──▶ [ d4 d5 d6 d7 ] ──replay──▶ the relay's log, for this output alone
  *                           ▲      │
@@ -16,15 +16,15 @@
  * Limits: `limitBytes` in all, above which the oldest file goes (counted, logged); exceeded by one
  * file at the most, the one that is written. FILE_BYTES a file, or one longer letter.
  *
- * Only the owner of the log's folder may change anything here (log/disk/folder-lock.ts).
+ * Only the owner of the log's folder may change anything here (log/lock/folder-lock.ts).
  */
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { CursorFile } from '../../log/disk/cursor-file.ts'
-import type { FileSystem } from '../../log/disk/file-system.ts'
-import { openSegmentLog, type SegmentLog } from '../../log/disk/segment-log.ts'
-import { isSegmentName } from '../../log/disk/segment-names.ts'
+import { CursorFile } from '../../log/cursors/cursor-file.ts'
+import type { FileSystem } from '../../log/file-system.ts'
+import { openSegmentLog, type SegmentLog } from '../../log/segments/segment-log.ts'
+import { isSegmentName } from '../../log/segments/segment-names.ts'
 import type { Clock } from '../../std/clock.ts'
 import { errorCode, errorText } from '../../std/errors.ts'
 import { type Logger, withPrefix } from '../../std/logger.ts'

@@ -1,6 +1,6 @@
 /** The letters in an open log of letters, in order, and how many there are. */
 
-import type { SegmentLog } from '../../log/disk/segment-log.ts'
+import type { SegmentLog } from '../../log/segments/segment-log.ts'
 import { decodeLetter, type StoredLetter } from './dead-letter.ts'
 
 export interface LetterCount {

@@ -10,7 +10,7 @@
  * know is left alone, and none is ever lengthened. All are synced, so that what was cut stays cut.
  */
 
-import type { FileExtent } from '../../log/file-extent.ts'
+import type { FileExtent } from '../../log/cursors/file-extent.ts'
 import { errorCode } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
 import { renderBytes } from '../../std/units.ts'

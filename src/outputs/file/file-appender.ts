@@ -17,7 +17,7 @@
  */
 
 import { dirname } from 'node:path'
-import type { FileKeeper, FileMark } from '../../log/file-extent.ts'
+import type { FileKeeper, FileMark } from '../../log/cursors/file-extent.ts'
 import type { Clock } from '../../std/clock.ts'
 import { errorCode } from '../../std/errors.ts'
 import { endOfLastLine } from '../../std/files.ts'

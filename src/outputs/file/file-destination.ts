@@ -19,7 +19,7 @@
 
 import type { FileOutputConfig } from '../../config/config.ts'
 import { rescaleToNanoseconds } from '../../line-protocol/lines/rescale.ts'
-import type { FileKeeper, FileMark } from '../../log/file-extent.ts'
+import type { FileKeeper, FileMark } from '../../log/cursors/file-extent.ts'
 import type { Clock } from '../../std/clock.ts'
 import { errorCode, errorText, RelayError } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'

@@ -1,14 +1,14 @@
 /**
  * What file outputs need of a file system, and Node's own behind it.
  *
- * The seam at which tests cut the power. Other than the log's own (log/disk/file-system.ts) it
+ * The seam at which tests cut the power. Other than the log's own (log/file-system.ts) it
  * follows links, appends, and makes files that others may read: these are the operator's.
  */
 
 import type { BigIntStats } from 'node:fs'
 import { open, rename, stat, unlink } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { nodeFileSystem } from '../../log/disk/file-system.ts'
+import { nodeFileSystem } from '../../log/file-system.ts'
 import { makeFolders, writeAll } from '../../std/files.ts'
 
 export interface FileStats {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseArguments } from '../../../src/cli/arguments/parse-arguments.ts'
 import { runLogCommand } from '../../../src/cli/log/run-log-command.ts'
-import { isSegmentName } from '../../../src/log/disk/segment-names.ts'
+import { isSegmentName } from '../../../src/log/segments/segment-names.ts'
 import { capturedIo } from '../../support/captured-io.ts'
 import {
   configText,

@@ -1,0 +1,150 @@
+/**
+ * What is damaged, kept aside: parts of segments, and files that are no segments any more.
+ *
+ * Nothing that was ever written is thrown away because it cannot be read; a person may want to look
+ * at it. A part is copied once, whoever comes across it and however often.
+ *
+ * Limits: none of its own; the folder counts towards the relay's disk (`log-max-mb`).
+ */
+
+import { join } from 'node:path'
+import { errorCode, errorText } from '../../std/errors.ts'
+import type { Logger } from '../../std/logger.ts'
+import { renderBytes } from '../../std/units.ts'
+import { type FileSystem, type LogFile, readWhole, writeWhole } from '../file-system.ts'
+import { damageName, quarantineFolder } from '../segments/segment-names.ts'
+
+const COPY_BYTES = 256 * 1024
+
+export interface QuarantineOptions {
+  readonly files: FileSystem
+  /** The log's. */
+  readonly folder: string
+  readonly logger: Logger
+}
+
+/** A part of a file. */
+export interface Range {
+  readonly at: number
+  readonly bytes: number
+}
+
+export class Quarantine {
+  readonly #files: FileSystem
+  readonly #folder: string
+  readonly #quarantine: string
+  readonly #logger: Logger
+  /** Damage of this process's lifetime; found again by every output that is behind. */
+  readonly #known = new Set<string>()
+  #damagedParts = 0
+  #damagedBytes = 0
+  #movedFiles = 0
+
+  constructor(options: QuarantineOptions) {
+    this.#files = options.files
+    this.#folder = options.folder
+    this.#quarantine = quarantineFolder(options.folder)
+    this.#logger = options.logger
+  }
+
+  /** Parts of segments, each counted once. */
+  get damagedParts(): number {
+    return this.#damagedParts
+  }
+
+  get damagedBytes(): number {
+    return this.#damagedBytes
+  }
+
+  /** Whole files that were moved here. */
+  get movedFiles(): number {
+    return this.#movedFiles
+  }
+
+  /**
+   * Counts a damaged part of a segment and keeps a copy of it.
+   *
+   * @returns false when it could not be kept. Never rejects.
+   */
+  async keepPart(segment: string, file: LogFile, range: Range): Promise<boolean> {
+    const name = damageName(segment, range.at)
+    if (this.#known.has(name)) return true
+    this.#known.add(name)
+    this.#damagedParts++
+    this.#damagedBytes += range.bytes
+    const fields = { segment, at: range.at, bytes: range.bytes }
+    const what = `skipped ${renderBytes(range.bytes)} of damage at byte ${range.at} of ${segment}`
+    try {
+      await this.#files.makeSubfolder(this.#quarantine)
+      await copyRange(this.#files, { file, range, to: join(this.#quarantine, name) })
+      await this.#files.syncFolder(this.#quarantine)
+      this.#logger.error(fields, `log: ${what}; kept as quarantine/${name}`)
+      return true
+    } catch (error) {
+      const why = errorText(error)
+      this.#logger.error(fields, `log: ${what}; no copy could be made (${why}): the file is kept`)
+      return false
+    }
+  }
+
+  /**
+   * Moves a file of the log's folder here; the caller syncs the folder.
+   *
+   * @returns false when that failed: it is where it was. Never rejects.
+   */
+  async moveFile(name: string, why: string): Promise<boolean> {
+    try {
+      await this.#files.makeSubfolder(this.#quarantine)
+      await this.#files.rename(join(this.#folder, name), await this.#freePath(name))
+      await this.#files.syncFolder(this.#quarantine)
+      this.#movedFiles++
+      this.#logger.error({ file: name }, `log: moved ${name} to quarantine/: ${why}`)
+      return true
+    } catch (error) {
+      const text = `log: cannot move ${name} (${why}) to quarantine/: ${errorText(error)}`
+      this.#logger.error({ file: name }, text)
+      return false
+    }
+  }
+
+  /** A second file of one name must not replace the first. */
+  async #freePath(name: string): Promise<string> {
+    const entries = await this.#files.list(this.#quarantine)
+    const taken = new Set(entries.map((entry) => entry.name))
+    let free = name
+    for (let count = 2; taken.has(free); count++) free = `${name}.${count}`
+    return join(this.#quarantine, free)
+  }
+}
+
+/** Copies a part of a file into a file of its own and syncs that; the caller syncs the folder. */
+export async function copyRange(
+  files: FileSystem,
+  copy: { readonly file: LogFile; readonly range: Range; readonly to: string },
+): Promise<void> {
+  const { file, range, to } = copy
+  const target = await files.open(to, 'replace')
+  try {
+    const window = Buffer.allocUnsafe(Math.min(COPY_BYTES, range.bytes))
+    for (let done = 0; done < range.bytes; ) {
+      const wanted = window.subarray(0, range.bytes - done)
+      const piece = await readPiece(file, wanted, range.at + done)
+      if (piece.length === 0) break
+      await writeWhole(target, piece, done)
+      done += piece.length
+    }
+    await target.sync()
+  } finally {
+    await target.close()
+  }
+}
+
+/** What the disk does not give back is zeros in the copy. */
+async function readPiece(file: LogFile, into: Buffer, at: number): Promise<Buffer> {
+  try {
+    return await readWhole(file, into, at)
+  } catch (error) {
+    if (errorCode(error) !== 'EIO') throw error
+    return into.fill(0)
+  }
+}

@@ -1,0 +1,350 @@
+/**
+ * The log on disk: a folder of segments, appended to at one end and trimmed at the other.
+ *
+ *     <log-dir>/
+ *       0000000000000001.seg     named by its first sequence number, in hex (segment-header.ts)
+ *       00000000000004d2.seg     the last one grows (segment.ts)
+ *       00000000000004d2.seg.torn    what a crash had left behind its last record
+ *       quarantine/              damage that was found, kept for people (quarantine.ts)
+ *
+ * Appends are grouped: all that came while the last sync ran go down with the next one. Each is
+ * told once its group is synced, in the order of their sequence numbers. Rotation begins a new
+ * segment when the next record does not fit; the one before is closed by then, and complete.
+ *
+ * Invariant: first sequence <= any reader's < next sequence; syncedBelow <= next sequence.
+ *
+ * Promise: once an append is `durable` it is on the disk, and so is the name of its segment: behind
+ * the sync both were seen at their path, and the folder ours. After a failed write or sync nothing
+ * of that group is taken for stored, and the next group goes to a new segment; after a loss of
+ * folder or segment, nothing is written before `mended` (log-loss.ts). Numbers rise and are never
+ * used twice, also over restarts; those of failed appends are missing.
+ *
+ * Limits: SEGMENT_BYTES a file, GROUP_MAX_BYTES a group but for one longer record; what waits is
+ * bounded by the memory budget of whoever appends. Total size is the caller's, by `trimBelow`.
+ *
+ * Not here: who owes what, and so what may be trimmed (disk-log.ts); the lock (folder-lock.ts).
+ */
+
+import assert from 'node:assert/strict'
+import { errorCode, errorText } from '../../std/errors.ts'
+import type { Logger } from '../../std/logger.ts'
+import type { FileSystem } from '../file-system.ts'
+import type { FolderLock } from '../lock/folder-lock.ts'
+import { lostError, NOT_OURS } from '../recovery/lost-error.ts'
+import { Quarantine } from '../recovery/quarantine.ts'
+import { type Recovered, recoverSegments } from '../recovery/recover-segments.ts'
+import type { SegmentSize } from '../retention/log-bounds.ts'
+import { GroupBuffer } from './group-buffer.ts'
+import { GroupFailures } from './group-failures.ts'
+import { prepareRecord, type RecordContent } from './record.ts'
+import { Segment } from './segment.ts'
+import { NONCE_BYTES } from './segment-header.ts'
+import type { SegmentList } from './segment-list.ts'
+import { LogReader } from './segment-reader.ts'
+import { trimSegments } from './trim-segments.ts'
+import { type AppendResult, firstThatFit, WaitingRecord } from './waiting-record.ts'
+
+export const SEGMENT_BYTES = 64 * 1024 * 1024
+/** Longer groups only make the first in them wait. */
+const GROUP_MAX_BYTES = 4 * 1024 * 1024
+
+export interface SegmentLogOptions {
+  readonly files: FileSystem
+  readonly folder: string
+  readonly logger: Logger
+  /** Names of the outputs, for the headers of new segments. */
+  readonly roster: readonly string[]
+  /** Numbers below it are taken, by cursors for example. */
+  readonly sequenceAtLeast: number
+  readonly randomBytes: (count: number) => Buffer
+  /** Whether the folder is still ours: asked before and after writing. Never rejects. */
+  readonly isOwner: () => Promise<boolean>
+  /** Tells faster; without it, `isOwner` is asked each time. */
+  readonly lock?: Pick<FolderLock, 'isFresh' | 'isOwnerNow'>
+  /**
+   * A segment or the folder is not where it was. Whoever is told calls `mended` in the end; without
+   * it, the next group goes to a new segment, and to a new folder if need be.
+   */
+  readonly onLoss?: (why: string) => void
+  /** Small in tests, so that they reach rotation. */
+  readonly segmentBytes?: number
+}
+
+export interface Appending {
+  readonly sequence: number
+  /** Its length in the segment. */
+  readonly bytes: number
+  /** Never rejects. */
+  readonly result: Promise<AppendResult>
+}
+
+/**
+ * Recovers what is in the folder and opens it for appending; makes the folder when there is none.
+ *
+ * Rejects with RELAY_LOG_NEWER, or with the system's error when the folder cannot be used.
+ */
+export async function openSegmentLog(options: SegmentLogOptions): Promise<SegmentLog> {
+  const quarantine = new Quarantine(options)
+  const recovered = await recoverSegments({ ...options, quarantine })
+  return new SegmentLog(options, quarantine, recovered)
+}
+
+export class SegmentLog implements AsyncDisposable {
+  readonly #options: SegmentLogOptions
+  readonly #segmentBytes: number
+  readonly #segments: SegmentList
+  readonly recovered: Recovered
+  readonly quarantine: Quarantine
+  #nextSequence: number
+  #syncedBelow: number
+  #active: Segment | undefined
+  /** It was written when it, or the folder, was lost; kept open, because it can still be read. */
+  #lost: Segment | undefined
+  #isLost = false
+  #waiting: WaitingRecord[] = []
+  readonly #groupBuffer = new GroupBuffer()
+  #writing: Promise<void> | undefined
+  #trimming: Promise<void> = Promise.resolve()
+  readonly #failures: GroupFailures
+  #syncedGroups = 0
+  #isClosed = false
+
+  constructor(options: SegmentLogOptions, quarantine: Quarantine, recovered: Recovered) {
+    this.#options = options
+    this.#failures = new GroupFailures(options)
+    this.#segmentBytes = options.segmentBytes ?? SEGMENT_BYTES
+    this.quarantine = quarantine
+    this.recovered = recovered
+    this.#segments = recovered.segments
+    this.#nextSequence = Math.max(recovered.nextSequence, options.sequenceAtLeast)
+    this.#syncedBelow = this.#nextSequence
+  }
+
+  /** What the next append will get. */
+  get nextSequence(): number {
+    return this.#nextSequence
+  }
+
+  /** All records below it that did not fail are on the disk. */
+  get syncedBelow(): number {
+    return this.#syncedBelow
+  }
+
+  /** Number of the oldest record that may be there; 0 = the folder is empty. */
+  get firstSequence(): number {
+    return this.#segments.firstSequence
+  }
+
+  /** Names of outputs in the headers of all segments, oldest first. */
+  get rosters(): readonly (readonly string[])[] {
+    return this.#segments.rosters()
+  }
+
+  /** On disk; without quarantine. */
+  get bytes(): number {
+    return this.#segments.bytes
+  }
+
+  get sizes(): readonly SegmentSize[] {
+    return this.#segments.sizes()
+  }
+
+  get syncedGroups(): number {
+    return this.#syncedGroups
+  }
+
+  /** Something was lost, or several groups in a row have failed: nothing is to be accepted. */
+  get isFailing(): boolean {
+    return this.#isLost || this.#failures.areTooMany
+  }
+
+  get list(): SegmentList {
+    return this.#segments
+  }
+
+  /** The segment that is written now, or was when it was lost. */
+  get open(): Segment | undefined {
+    return this.#lost ?? this.#active
+  }
+
+  /** Writes nothing any more until `mended`; resolves when nothing is under way. */
+  async halt(why: string): Promise<void> {
+    this.#noteLoss(why)
+    while (this.#writing !== undefined) await this.#writing
+  }
+
+  /** The list is true again: goes on with a new segment. */
+  async mended(): Promise<void> {
+    const lost = this.open
+    this.#lost = undefined
+    this.#active = undefined
+    this.#isLost = false
+    this.#failures.clear()
+    await lost?.abandon()
+  }
+
+  /**
+   * Appends a record to the end. Its number is settled now, its fate later.
+   *
+   * @returns `undefined`, with nothing changed, when it is larger than a record may be
+   */
+  append(content: RecordContent): Appending | undefined {
+    assert(!this.#isClosed, 'BUG: append to a closed log')
+    const record = prepareRecord(content)
+    if (record === undefined) return undefined
+    const sequence = this.#nextSequence++
+    const waiting = new WaitingRecord(record, sequence)
+    this.#waiting.push(waiting)
+    this.#startWriting()
+    return { sequence, bytes: record.bytes, result: waiting.result }
+  }
+
+  /** A reader of all records from `fromSequence` on; to be disposed. */
+  openReader(fromSequence: number): LogReader {
+    const { files, folder } = this.#options
+    const { quarantine } = this
+    const loss = this.#options.onLoss && {
+      isLost: () => this.#isLost,
+      note: (why: string) => this.#noteLoss(why),
+    }
+    return new LogReader({
+      files,
+      folder,
+      segments: this.#segments,
+      quarantine,
+      fromSequence,
+      loss,
+    })
+  }
+
+  /**
+   * Deletes the segments whose records are all below `sequence`, but never the last segment.
+   *
+   * The cursors that have passed them must be on the disk before. Never rejects: what cannot be
+   * deleted is tried again by the next call.
+   */
+  trimBelow(sequence: number): Promise<void> {
+    const { quarantine, list: segments } = this
+    const trim = { ...this.#options, segments, quarantine, below: sequence }
+    this.#trimming = this.#trimming.then(() => trimSegments(trim))
+    return this.#trimming
+  }
+
+  /**
+   * Begins a new segment: so that the one before can be trimmed, or to try the disk.
+   * @returns the number that it has used for that, which no record will have
+   */
+  async beginSegment(): Promise<number> {
+    while (this.#writing !== undefined) await this.#writing
+    const sequence = this.#nextSequence++
+    const rotate = async () => {
+      try {
+        await this.#rotate(sequence)
+        this.#failures.clear()
+      } catch {} // Said when it began; the caller is told that it still is so.
+      this.#writing = undefined
+      if (this.#waiting.length > 0) this.#startWriting()
+    }
+    this.#writing = rotate()
+    await this.#writing
+    return sequence
+  }
+
+  /** Writes what waits, closes the last segment. No append may follow. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true
+    while (this.#writing !== undefined) await this.#writing
+    await this.#trimming
+    // In a folder that is another's nothing is cut.
+    if (await this.#options.isOwner()) await this.#closeActive()
+    await this.open?.abandon()
+  }
+
+  #startWriting(): void {
+    if (this.#writing !== undefined) return
+    const write = async () => {
+      // Within a run the look behind each group is the one before the next.
+      if (!this.#options.lock?.isFresh) await this.#assertOurs().catch(() => {}) // It finds out.
+      // Not at once: what else is appended in this turn of the event loop goes into the same group.
+      await new Promise((resolve) => setImmediate(resolve))
+      while (this.#waiting.length > 0) await this.#writeGroup()
+      this.#writing = undefined
+    }
+    this.#writing = write()
+  }
+
+  async #writeGroup(): Promise<void> {
+    let group: readonly WaitingRecord[] = this.#waiting.slice(0, 1)
+    try {
+      const [first] = group
+      assert(first)
+      const segment = this.#active
+      const isRoomy = segment?.isEmpty === true || first.record.bytes <= (segment?.freeBytes ?? 0)
+      if (this.#isLost || !isRoomy) await this.#rotate(first.sequence)
+      // Looked at again: more may have come while the segment was made.
+      group = firstThatFit(this.#waiting, Math.min(GROUP_MAX_BYTES, this.#active?.freeBytes ?? 0))
+      await this.#appendGroup(group)
+    } catch (error) {
+      this.#waiting.splice(0, group.length)
+      return await this.#fail(group, error)
+    }
+    this.#waiting.splice(0, group.length)
+    this.#failures.clear()
+    this.#syncedGroups++
+    this.#syncedBelow = (group.at(-1)?.sequence ?? 0) + 1
+    for (const waiting of group) waiting.settle({ kind: 'durable' })
+  }
+
+  async #appendGroup(group: readonly WaitingRecord[]): Promise<void> {
+    const segment = this.#active
+    assert(segment)
+    await segment.append(this.#groupBuffer.encode(group, segment.seal))
+    if (this.#isLost || !this.#options.lock?.isOwnerNow()) await this.#assertOurs()
+    if (segment.isAtItsPathNow()) return
+    throw lostError(`${segment.name} was removed, moved or cut short`)
+  }
+
+  async #assertOurs(): Promise<void> {
+    if (!this.#isLost && (await this.#options.isOwner())) return
+    this.#noteLoss(NOT_OURS)
+    throw lostError(NOT_OURS)
+  }
+
+  #noteLoss(why: string): void {
+    const { onLoss } = this.#options
+    if (this.#isLost || onLoss === undefined) return
+    this.#isLost = true
+    this.#lost = this.#active
+    this.#active = undefined
+    onLoss(why)
+  }
+
+  /** Closes the segment that is written and begins the next one. */
+  async #rotate(firstSequence: number): Promise<void> {
+    const { files, folder, roster, randomBytes, onLoss } = this.#options
+    await this.#assertOurs()
+    await this.#closeActive()
+    if (onLoss === undefined) await files.makeFolder(folder)
+    const previousFirstSequence = this.#segments.last?.header.firstSequence ?? 0
+    const nonce = randomBytes(NONCE_BYTES)
+    const header = { firstSequence, previousFirstSequence, nonce, roster }
+    const segment = await Segment.open({ files, folder, header, sizeBytes: this.#segmentBytes })
+    this.#segments.add(segment.info(header, () => this.#active === segment))
+    this.#active = segment
+  }
+
+  /** @param isLost then nothing may be cut */
+  async #closeActive(isLost = false): Promise<void> {
+    const active = this.#active
+    this.#active = undefined
+    await (isLost ? active?.abandon() : active?.close())
+  }
+
+  async #fail(group: readonly WaitingRecord[], error: unknown): Promise<void> {
+    const isLost = errorCode(error) === 'RELAY_LOG_LOST'
+    if (isLost) this.#noteLoss(errorText(error))
+    await this.#closeActive(isLost)
+    const failuresInRow = this.#failures.add(group.length, error, this.#isLost)
+    for (const waiting of group) waiting.settle({ kind: 'failed', error, failuresInRow })
+  }
+}

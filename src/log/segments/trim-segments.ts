@@ -1,0 +1,48 @@
+/** Deletes the segments of a log that nobody needs any more. */
+
+import { join } from 'node:path'
+import { errorCode, errorText } from '../../std/errors.ts'
+import type { Logger } from '../../std/logger.ts'
+import type { FileSystem } from '../file-system.ts'
+import type { Quarantine } from '../recovery/quarantine.ts'
+import type { SegmentInfo, SegmentList } from './segment-list.ts'
+
+export interface TrimOptions {
+  readonly files: FileSystem
+  readonly folder: string
+  readonly logger: Logger
+  readonly segments: SegmentList
+  readonly quarantine: Quarantine
+  /** Those go whose records are all below it, but never the last. */
+  readonly below: number
+}
+
+/** Never rejects: what cannot be deleted stays in the list, for the next time. */
+export async function trimSegments(options: TrimOptions): Promise<void> {
+  const { files, folder, logger, segments, below } = options
+  const unneeded = segments.below(below)
+  if (unneeded.length === 0) return
+  try {
+    for (const segment of unneeded) {
+      if (!(await putAway(options, segment))) return
+      segments.remove(segment)
+    }
+    await files.syncFolder(folder)
+  } catch (error) {
+    logger.warn({ folder }, `log: cannot delete a segment in ${folder}: ${errorText(error)}`)
+  }
+}
+
+/** @returns false when it had to be kept, and could not be */
+async function putAway(
+  { files, folder, quarantine }: TrimOptions,
+  { name, isKept }: SegmentInfo,
+): Promise<boolean> {
+  if (isKept) return quarantine.moveFile(name, 'damage in it could not be copied')
+  try {
+    await files.unlink(join(folder, name))
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error // Else somebody has removed it.
+  }
+  return true
+}
