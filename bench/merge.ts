@@ -10,7 +10,12 @@
  * So many writers each send a line of 100 bytes, already scanned, when their last one is answered.
  * An output answers after one turn of the event loop, as long as a socket takes at the least.
  */
-import { ANSWERED, type Batch, type Destination, type Verdict } from '../src/outputs/destination.ts'
+import {
+  ANSWERED,
+  type Batch,
+  type Destination,
+  type Verdict,
+} from '../src/destinations/destination.ts'
 import { Client } from '../src/write/merge-penalty.ts'
 import { DELIVERED } from '../test/support/scripted-destination.ts'
 import { openTestRelay, writeOf } from '../test/support/scripted-relay.ts'

@@ -24,7 +24,8 @@ const LAYERS: readonly (readonly string[])[] = [
   ['write'],
   ['config'],
   ['log', 'process'],
-  ['outputs'],
+  ['dead-letters', 'destinations'],
+  ['delivery'],
   ['relay'],
   ['listeners'],
   ['admin'],
@@ -36,7 +37,7 @@ const LAYERS: readonly (readonly string[])[] = [
 /** Which files may import which package. Others go through them. */
 const PACKAGE_USERS: Readonly<Record<string, RegExp>> = {
   fastify: /^src\/(listeners\/http-(listener|routes)|admin\/admin)\.ts$/,
-  undici: /^src\/outputs\/http\/http-[\w-]+\.ts$/,
+  undici: /^src\/destinations\/http\/(http-destination|exchange|salvage)\.ts$/,
   '@iarna/toml': /^src\/config\/read\/toml\.ts$/,
   'dgram-as-promised': /^src\/net\/udp-socket\.ts$/,
   re2js: /^src\/config\/sections\/go-regexp\.ts$/,

@@ -1,6 +1,6 @@
 /** Dead letters of outputs, as metrics: what is kept, and what has become of the others. Pure. */
 
-import type { DeadLettersSnapshot } from '../outputs/dead/letter-books.ts'
+import type { DeadLettersSnapshot } from '../dead-letters/letter-books.ts'
 import type { RelaySnapshot } from '../relay/relay-snapshot.ts'
 import { counter, type Family, gauge, type Sample } from './prometheus-text.ts'
 

@@ -6,7 +6,7 @@
  * A single output that is down is what the relay is there for, and no reason to have it restarted.
  */
 
-import type { OutputSnapshot } from '../outputs/output-snapshot.ts'
+import type { OutputSnapshot } from '../delivery/reporting/output-snapshot.ts'
 import type { RelaySnapshot } from '../relay/relay-snapshot.ts'
 import { renderCount } from '../std/units.ts'
 import type { ServiceSnapshot } from './snapshot.ts'

@@ -2,8 +2,8 @@
  * What an output tells of itself, as metrics: state, lines, attempts. Pure.
  */
 
+import type { OutputSnapshot } from '../delivery/reporting/output-snapshot.ts'
 import type { OrphanSnapshot } from '../log/cursors/orphan.ts'
-import type { OutputSnapshot } from '../outputs/output-snapshot.ts'
 import type { RelaySnapshot } from '../relay/relay-snapshot.ts'
 import { deadLetterFamilies } from './dead-letter-metrics.ts'
 import { counter, type Family, gauge, type Sample, spread } from './prometheus-text.ts'

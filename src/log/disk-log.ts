@@ -23,7 +23,7 @@
  * Each output has a bound of its own.
  *
  * Not here: reading it (segments/segment-reader.ts), what an output does with it
- * (outputs/catch-up.ts).
+ * (delivery/catch-up/catch-up.ts).
  */
 
 import { join } from 'node:path'

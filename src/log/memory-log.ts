@@ -2,7 +2,7 @@
  * Memory log: the writes of one relay that some output still owes, in the order in which they came.
  *
  * One order per database (`StreamLog`); the sequence numbers make one order of all. Each output
- * keeps its own cursors (../outputs/stream-drain.ts) and says `release` once for each entry it was
+ * keeps its own cursors (../delivery/stream-drain.ts) and says `release` once for each entry it was
  * to deliver. An entry that is owed by nobody leaves at once and its bytes go back to the budget; a
  * stream without entries leaves too, so that database names made up by clients cost nothing.
  *

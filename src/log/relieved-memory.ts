@@ -11,9 +11,9 @@
  * Only this relay's outputs are asked, though all relays share the budget. What is under way, what
  * is being received or synced, and what other relays hold cannot be given back: then it is full.
  *
- * Cost: an output that was asked is not asked again for a while (outputs/catch-up.ts), and none is
- * where all of them together have less than is missing. So at the bound a refusal costs one look at
- * each output.
+ * Cost: an output that was asked is not asked again for a while (delivery/catch-up/catch-up.ts),
+ * and none is where all of them together have less than is missing. So at the bound a refusal costs
+ * one look at each output.
  */
 
 import type { Memory, SharedMemory } from '../std/memory-budget.ts'

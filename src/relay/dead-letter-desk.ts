@@ -5,9 +5,9 @@
  * for that output alone. Nothing here rejects.
  */
 
+import { type Replayed, replayLetters } from '../dead-letters/replay.ts'
+import type { DeadLetters } from '../dead-letters/store.ts'
 import type { Entry } from '../log/entry.ts'
-import type { DeadLetters } from '../outputs/dead/dead-letters.ts'
-import { type Replayed, replayLetters } from '../outputs/dead/replay-letters.ts'
 import { errorText } from '../std/errors.ts'
 import type { WriteLog } from './write-log.ts'
 

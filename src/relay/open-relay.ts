@@ -2,7 +2,7 @@
  * A relay and the destinations of its outputs, opened together: all of them, or nothing stays open.
  */
 
-import type { Destination } from '../outputs/destination.ts'
+import type { Destination } from '../destinations/destination.ts'
 import { Relay, type RelayOptions } from './relay.ts'
 
 /** Opens the destinations in order; gives all back when one of them fails to open. */

@@ -2,8 +2,8 @@
  * What a relay tells of itself, as plain numbers. Cheap: read on every scrape.
  */
 
+import type { OutputSnapshot } from '../delivery/reporting/output-snapshot.ts'
 import type { DiskLogSnapshot } from '../log/disk-log-snapshot.ts'
-import type { OutputSnapshot } from '../outputs/output-snapshot.ts'
 import type { WriteRefusal } from './admission.ts'
 
 export interface RelaySnapshot {

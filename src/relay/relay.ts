@@ -11,13 +11,13 @@
  */
 
 import type { OutputConfig, RelayConfig } from '../config/config.ts'
+import type { DeadLetters } from '../dead-letters/store.ts'
+import { Output } from '../delivery/output.ts'
+import type { Destination } from '../destinations/destination.ts'
 import type { FileKeeper } from '../log/cursors/file-extent.ts'
 import type { DiskLog } from '../log/disk-log.ts'
 import { type Entry, entryBytes } from '../log/entry.ts'
 import { RelievedMemory } from '../log/relieved-memory.ts'
-import type { DeadLetters } from '../outputs/dead/dead-letters.ts'
-import type { Destination } from '../outputs/destination.ts'
-import { Output } from '../outputs/output.ts'
 import type { Clock } from '../std/clock.ts'
 import type { Logger } from '../std/logger.ts'
 import type { SharedMemory } from '../std/memory-budget.ts'

@@ -1,10 +1,10 @@
 /** The log on disk as one output sees it: its cursor, and records instead of segments. */
 
+import type { Output } from '../delivery/output.ts'
 import type { DiskLog } from '../log/disk-log.ts'
 import type { MemoryLog } from '../log/memory-log.ts'
 import type { LogRecord } from '../log/segments/record.ts'
 import type { StoredLog, StoredRecord } from '../log/stored-log.ts'
-import type { Output } from '../outputs/output.ts'
 
 export function storedLogOf(disk: DiskLog, outputIndex: number): StoredLog {
   const place = disk.placeOf(outputIndex)

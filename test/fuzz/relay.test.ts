@@ -12,7 +12,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { GoRegExp } from '../../src/config/sections/go-regexp.ts'
-import { residentBytes } from '../../src/log/entry.ts'
 import {
   ANSWERED,
   type Batch,
@@ -21,7 +20,8 @@ import {
   type RetryVerdict,
   type SendEvents,
   type Verdict,
-} from '../../src/outputs/destination.ts'
+} from '../../src/destinations/destination.ts'
+import { residentBytes } from '../../src/log/entry.ts'
 import type { Relay } from '../../src/relay/relay.ts'
 import type { AcknowledgementPolicy } from '../../src/write/acknowledgement.ts'
 import { Client } from '../../src/write/merge-penalty.ts'

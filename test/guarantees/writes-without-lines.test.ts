@@ -16,7 +16,7 @@ import { type RelayProcess, startRelayProcess } from '../support/relay-process.t
 import { type Lifetime, temporaryFolder } from '../support/temporary-folder.ts'
 import { until } from '../support/wait.ts'
 
-/** As many as are put to one output at once (outputs/questions.ts). */
+/** As many as are put to one output at once (destinations/questions.ts). */
 const QUESTIONS_MAX = 8
 const MISSING = influxError(404, 'database not found: "db"')
 const UNAUTHORIZED = influxError(401, 'authorization failed')

@@ -6,8 +6,8 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Verdict } from '../../src/outputs/destination.ts'
-import { judge } from '../../src/outputs/http/verdict.ts'
+import type { Verdict } from '../../src/destinations/destination.ts'
+import { judge } from '../../src/destinations/http/verdict.ts'
 import type { AcknowledgementPolicy } from '../../src/write/acknowledgement.ts'
 import { ManualClock, turns } from '../support/manual-clock.ts'
 import { DELIVERED, ScriptedDestination, UNREACHABLE } from '../support/scripted-destination.ts'

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Verdict } from '../../src/outputs/destination.ts'
+import type { Verdict } from '../../src/destinations/destination.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import {
   BUSY,

@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Verdict } from '../../src/outputs/destination.ts'
+import type { Verdict } from '../../src/destinations/destination.ts'
 import { systemClock } from '../../src/std/clock.ts'
 import { refusedReply } from '../../src/write/reply.ts'
 import { keepingLogger } from '../support/disk-log-fixture.ts'

@@ -1,6 +1,7 @@
 /** Batches as the drain loop hands them to a destination. */
+
+import type { Batch } from '../../src/destinations/destination.ts'
 import type { Precision } from '../../src/line-protocol/precision.ts'
-import type { Batch } from '../../src/outputs/destination.ts'
 import { NO_CREDENTIALS, type Write, writeTarget } from '../../src/write/write.ts'
 
 interface Place {

@@ -1,13 +1,13 @@
 /** Stores of dead letters for tests, and letters that can be told apart. */
 import { randomBytes } from 'node:crypto'
-import type { FileSystem } from '../../src/log/file-system.ts'
-import { DeadFolderReader, deadFolder } from '../../src/outputs/dead/dead-folder.ts'
-import type { DeadLetter, StoredLetter } from '../../src/outputs/dead/dead-letter.ts'
+import { DeadFolderReader, deadFolder } from '../../src/dead-letters/folder.ts'
+import type { DeadLetter, StoredLetter } from '../../src/dead-letters/letter.ts'
 import {
   type DeadLetters,
   type DeadLettersOptions,
   openDeadLetters,
-} from '../../src/outputs/dead/dead-letters.ts'
+} from '../../src/dead-letters/store.ts'
+import type { FileSystem } from '../../src/log/file-system.ts'
 import { systemClock } from '../../src/std/clock.ts'
 import { writeTarget } from '../../src/write/write.ts'
 import { LOG_FOLDER, silentLogger } from './disk-log-fixture.ts'

@@ -16,7 +16,7 @@ import {
   type ProbeResult,
   type SendEvents,
   type Verdict,
-} from '../../src/outputs/destination.ts'
+} from '../../src/destinations/destination.ts'
 import type { Clock } from '../../src/std/clock.ts'
 import { BUSY, DELIVERED, RESET, UNREACHABLE } from './scripted-destination.ts'
 import type { Random } from './seeded-random.ts'

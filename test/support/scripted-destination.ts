@@ -12,7 +12,7 @@ import {
   type ProbeResult,
   type SendEvents,
   type Verdict,
-} from '../../src/outputs/destination.ts'
+} from '../../src/destinations/destination.ts'
 import { refusedReply } from '../../src/write/reply.ts'
 import { Arrivals } from './arrivals.ts'
 

@@ -6,10 +6,10 @@
  */
 import assert from 'node:assert/strict'
 import type { HttpOutputConfig, HttpRelayConfig, OutputConfig } from '../../src/config/config.ts'
+import type { DeadLetters } from '../../src/dead-letters/store.ts'
+import type { OutputSnapshot } from '../../src/delivery/reporting/output-snapshot.ts'
+import type { Destination } from '../../src/destinations/destination.ts'
 import type { DiskLog } from '../../src/log/disk-log.ts'
-import type { DeadLetters } from '../../src/outputs/dead/dead-letters.ts'
-import type { Destination } from '../../src/outputs/destination.ts'
-import type { OutputSnapshot } from '../../src/outputs/output-snapshot.ts'
 import { openRelay } from '../../src/relay/open-relay.ts'
 import type { Relay } from '../../src/relay/relay.ts'
 import { type Clock, systemClock } from '../../src/std/clock.ts'

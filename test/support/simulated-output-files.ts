@@ -1,6 +1,7 @@
 /** The files of outputs on a simulated disk, beside the log that is on it. */
+
+import type { FileStats, OutputFiles } from '../../src/destinations/file/output-files.ts'
 import { type FileSystem, writeWhole } from '../../src/log/file-system.ts'
-import type { FileStats, OutputFiles } from '../../src/outputs/file/output-files.ts'
 import type { SimulatedFileSystem } from './simulated-file-system.ts'
 
 export function simulatedOutputFiles(disk: SimulatedFileSystem): OutputFiles {

@@ -4,8 +4,8 @@
  * Memory: one window of a file, and GROUPS_MAX groups; letters of further ones are counted as one.
  */
 
-import { DeadFolderReader } from '../../outputs/dead/dead-folder.ts'
-import type { StoredLetter } from '../../outputs/dead/dead-letter.ts'
+import { DeadFolderReader } from '../../dead-letters/folder.ts'
+import type { StoredLetter } from '../../dead-letters/letter.ts'
 import { printable, printableJson } from '../../std/printable.ts'
 import { renderBytes, renderCount } from '../../std/units.ts'
 import { type CommandIo, EXIT_OK } from '../io.ts'

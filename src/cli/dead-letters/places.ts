@@ -4,8 +4,8 @@
  */
 
 import type { BindAddress, Config } from '../../config/config.ts'
+import { type DeadFolderReaderOptions, findDeadFolders } from '../../dead-letters/folder.ts'
 import type { FileSystem } from '../../log/file-system.ts'
-import { type DeadFolderReaderOptions, findDeadFolders } from '../../outputs/dead/dead-folder.ts'
 import { errorText } from '../../std/errors.ts'
 import { printable } from '../../std/printable.ts'
 import type { CommandIo } from '../io.ts'

@@ -7,8 +7,8 @@
 
 import { randomBytes } from 'node:crypto'
 import { stat } from 'node:fs/promises'
+import { openDeadLetters, type Removal } from '../../dead-letters/store.ts'
 import { type FolderLock, lockFolder } from '../../log/lock/folder-lock.ts'
-import { openDeadLetters, type Removal } from '../../outputs/dead/dead-letters.ts'
 import { systemClock } from '../../std/clock.ts'
 import { errorText, RelayError } from '../../std/errors.ts'
 import { type LogFields, type Logger, withPrefix } from '../../std/logger.ts'

@@ -5,8 +5,8 @@
  */
 
 import { isUtf8 } from 'node:buffer'
-import { DeadFolderReader } from '../../outputs/dead/dead-folder.ts'
-import type { StoredLetter } from '../../outputs/dead/dead-letter.ts'
+import { DeadFolderReader } from '../../dead-letters/folder.ts'
+import type { StoredLetter } from '../../dead-letters/letter.ts'
 import { printable, printableJson } from '../../std/printable.ts'
 import { renderCount } from '../../std/units.ts'
 import { type CommandIo, EXIT_OK } from '../io.ts'

@@ -1,6 +1,6 @@
 /**
  * `relay log export`: what is owed, as a file that `influx -import` and `relay log import` read
- * (outputs/file/file-import-form.ts), in the order of the log, timestamps in nanoseconds.
+ * (destinations/file/import-form.ts), in the order of the log, timestamps in nanoseconds.
  *
  * What the form cannot hold is left out, counted and named on standard error: statements, bodies
  * that are no lines, lines with a newline in a string, names with a colon. Credentials are not in
@@ -12,12 +12,12 @@
 
 import { open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DML, isOneLineEach, renderContext } from '../../destinations/file/import-form.ts'
 import { rescaleToNanoseconds } from '../../line-protocol/lines/rescale.ts'
 import { forEachLine } from '../../line-protocol/lines/split.ts'
 import type { OwedStatement } from '../../log/cursors/owed-statements.ts'
 import { Owing } from '../../log/cursors/owing.ts'
 import type { LogRecord } from '../../log/segments/record.ts'
-import { DML, isOneLineEach, renderContext } from '../../outputs/file/file-import-form.ts'
 import { errorCode, RelayError } from '../../std/errors.ts'
 import { writeAll } from '../../std/files.ts'
 import { printable } from '../../std/printable.ts'

@@ -8,7 +8,7 @@
  * Memory: one piece, of PIECE_MAX_BYTES and PIECE_LINES_MAX, and one line of LINE_MAX_BYTES.
  */
 
-import { parseStatement } from '../../outputs/file/file-import-form.ts'
+import { parseStatement } from '../../destinations/file/import-form.ts'
 
 const PIECE_MAX_BYTES = 1024 * 1024
 const PIECE_LINES_MAX = 5_000

@@ -14,7 +14,7 @@
  *
  * Promise: nothing is appended to a file before the cursor on the disk knows of it (`noteOpened`).
  *
- * Not here: when to save (disk-log.ts), cutting (outputs/file/cut-back.ts).
+ * Not here: when to save (disk-log.ts), cutting (destinations/file/cut-back.ts).
  */
 
 import { type Cursor, type CursorFile, RANGES_MAX } from './cursor-file.ts'

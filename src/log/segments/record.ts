@@ -12,7 +12,7 @@
  *         20      8  sequence number, below 2 ** 53
  *         28      1  format version: 1
  *         29      1  kind: 1 lines, 2 statement, 3 opaque; 4 is a dead letter, which stands in no
- *                    log (outputs/dead/dead-letter.ts); others are yet to come
+ *                    log (dead-letters/letter.ts); others are yet to come
  *                    what follows is laid out so in version 1, kinds 1 to 3:
  *         30      1  precision: 0 ns, 1 us, 2 ms, 3 s, 4 m, 5 h
  *         31      1  0

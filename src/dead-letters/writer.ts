@@ -1,0 +1,66 @@
+/**
+ * The dead letter of a write, written before the output's cursor passes it.
+ *
+ * Only what the client does not know of becomes a letter: a refusal that is the client's answer is
+ * the client's affair. So whether there is one shows when the client has been told.
+ *
+ * Promise: the cursor passes only what is on the disk. A letter that cannot be kept leaves its
+ * write owed: it is sent again after the next start, and refused again.
+ */
+
+import type { Entry } from '../log/entry.ts'
+import type { Clock } from '../std/clock.ts'
+import { errorText } from '../std/errors.ts'
+import type { Logger } from '../std/logger.ts'
+import { LogThrottle } from '../std/throttle.ts'
+import type { Outcome } from '../write/outcome.ts'
+import { redacted } from '../write/redact.ts'
+import type { DeadLettersSnapshot } from './letter-books.ts'
+import type { DeadLetters } from './store.ts'
+
+const PROBLEM_LOG_INTERVAL_MS = 60_000
+
+export type DeadLettered = Extract<Outcome, { kind: 'dead-lettered' }>
+
+export interface LetterWriterOptions {
+  readonly output: string
+  readonly letters: DeadLetters
+  readonly clock: Clock
+  readonly logger: Logger
+  /** The letter is on the disk: the cursor may pass its write. */
+  readonly onKept: (entry: Entry) => void
+}
+
+export class LetterWriter {
+  readonly #options: LetterWriterOptions
+  readonly #problem: LogThrottle
+
+  constructor(options: LetterWriterOptions) {
+    this.#options = options
+    this.#problem = new LogThrottle(options.clock, PROBLEM_LOG_INTERVAL_MS)
+  }
+
+  write(entry: Entry, { reply, lineCount, bodies }: DeadLettered): void {
+    const { letters, clock, onKept } = this.#options
+    const write = { ...entry.write, body: Buffer.concat(bodies), lineCount }
+    const { status } = reply
+    const reason = redacted(reply.error, write.target.credentials)
+    const letter = { write, sequence: entry.sequence, status, reason, tries: entry.begunCount }
+    // Never rejects.
+    void letters.append({ ...letter, deadAtMs: clock.wallMs() }).then((result) => {
+      if (result === 'kept') onKept(entry)
+      else this.#tell(result.failed)
+    })
+  }
+
+  snapshot(): DeadLettersSnapshot {
+    return this.#options.letters.snapshot()
+  }
+
+  #tell(error: unknown): void {
+    if (this.#problem.hit() === undefined) return
+    const { output, logger } = this.#options
+    const what = `output "${output}": cannot keep a dead letter (${errorText(error)})`
+    logger.error({ output }, `${what}; its write is sent again after the next start`)
+  }
+}

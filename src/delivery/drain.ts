@@ -1,0 +1,268 @@
+/**
+ * The drain loop of one output: read from the cursor, merge, send, judge, advance.
+ *
+ *     waiting ──take──▶ group ──send──▶ verdict ──▶ delivered: settled, the cursor advances
+ *                         ▲                    ├──▶ refused, partly, split, …: rejected-lines.ts
+ *                         │                    ├──▶ hold: holds.ts, or the whole output waits
+ *                         └────────────────────┴──▶ retry: stays, setbacks.ts says until when
+ *
+ * One request is in flight per stream, which keeps the order; throughput comes from merging
+ * everything that arrived meanwhile. A stream that waits (backoff) holds up no other; an output
+ * that is down holds up all of its streams until it answers.
+ *
+ * Never rejects: a destination that throws is a bug of ours, and ends the process.
+ */
+
+import type { OutputConfig } from '../config/config.ts'
+import type { DeliveredVerdict, Destination, Verdict } from '../destinations/destination.ts'
+import type { FileMark } from '../log/cursors/file-extent.ts'
+import type { Clock } from '../std/clock.ts'
+import { unreachable } from '../std/errors.ts'
+import type { Backlog } from './backlog.ts'
+import { filterEntry } from './filter.ts'
+import type { Holds } from './holds.ts'
+import type { OutputHealth } from './output-health.ts'
+import { type Group, type Part, storeAll, toBatch } from './part.ts'
+import type { PoisonTrials } from './poison.ts'
+import type { Refusals, SiftedPartly } from './rejected-lines.ts'
+import type { OutputLog } from './reporting/output-messages.ts'
+import type { Setbacks } from './setbacks.ts'
+import type { StreamDrain } from './stream-drain.ts'
+
+export interface DrainOptions {
+  readonly config: OutputConfig
+  readonly destination: Destination
+  readonly backlog: Backlog
+  readonly health: OutputHealth
+  readonly holds: Holds
+  readonly refusals: Refusals
+  readonly setbacks: Setbacks
+  readonly poison: PoisonTrials
+  readonly log: OutputLog
+  readonly clock: Clock
+  /** These records stand in a file now, up to the mark; some may not be settled yet. */
+  readonly onWritten: (mark: FileMark, sequences: readonly number[]) => void
+  /** A stream came to rest: nothing to send, or nothing that can be sent now. */
+  readonly onRest: () => void
+}
+
+/** How often a group is sent that an earlier request may still be writing. */
+const UNSETTLED_TIMES = 2
+
+/** With what could be found out of it. */
+type KnownVerdict = Exclude<Verdict, { kind: 'partly' }> | SiftedPartly
+
+export class Drain {
+  readonly #options: DrainOptions
+  /** Streams that got something to send in this turn of the event loop. */
+  #woken: StreamDrain[] = []
+  /** Requests that are out, or whose answers are being dealt with. */
+  #inFlight = 0
+  /** While it is set no other stream sends: a candidate for poison is tried alone. */
+  #alone: StreamDrain | undefined
+  /** Resolved when nothing is in flight any more, or nobody can wait for that. */
+  #quiet = Promise.withResolvers<void>()
+  #isClosed = false
+
+  constructor(options: DrainOptions) {
+    this.#options = options
+  }
+
+  /** Starts sending the stream's writes, unless it is being done or has to wait. */
+  wake(stream: StreamDrain): void {
+    if (stream.isBusy || stream.retryTimer !== undefined || !this.#options.health.isOpen) return
+    if (this.#woken.push(stream) > 1) return
+    // Not at once: what else is read from sockets in this turn of the event loop goes into the same
+    // request.
+    setImmediate(() => {
+      const woken = this.#woken
+      this.#woken = []
+      // `#drain` never rejects but for a bug of ours, which must end the process.
+      for (const each of woken) void this.#drain(each)
+    })
+  }
+
+  /** The output is up again: no stream waits any longer. */
+  wakeAll(): void {
+    for (const stream of this.#options.backlog.streams) this.hasten(stream)
+  }
+
+  /** Wakes the stream, though it waits for its next attempt. */
+  hasten(stream: StreamDrain): void {
+    stream.retryTimer?.cancel()
+    stream.retryTimer = undefined
+    this.wake(stream)
+  }
+
+  /** One stream may try whether the output takes writes again. */
+  wakeOne(): void {
+    for (const stream of this.#options.backlog.streams) {
+      if (stream.oldest !== undefined && stream.retryTimer === undefined) return this.wake(stream)
+    }
+  }
+
+  /** The output is down: whatever is in flight may be so for long. */
+  noteDown(): void {
+    this.#quiet.resolve()
+  }
+
+  /** Starts no further attempt; what the ones under way bring is disregarded. */
+  close(): void {
+    this.#isClosed = true
+    this.#quiet.resolve()
+  }
+
+  async #drain(stream: StreamDrain): Promise<void> {
+    if (stream.isBusy) return
+    const { backlog, onRest, setbacks } = this.#options
+    stream.isBusy = true
+    // A stream that owes nothing is forgotten, and another may have taken its place.
+    while (stream.pendingCount > 0 && this.#maySend(stream)) {
+      if (stream.groups.length === 0) {
+        if (this.#isGathering(stream)) break
+        this.#take(stream)
+      }
+      const [group] = stream.groups
+      if (group !== undefined) await this.#tryGroup(stream, group)
+      else if (stream.setAside.length === 0) break
+      else setbacks.awaitSuccessor(stream)
+    }
+    stream.isBusy = false
+    backlog.forgetIfEmpty(stream)
+    onRest()
+  }
+
+  #maySend(stream: StreamDrain): boolean {
+    if (this.#alone !== undefined && this.#alone !== stream) return false
+    return !this.#isClosed && this.#options.health.isOpen && stream.retryTimer === undefined
+  }
+
+  async #tryGroup(stream: StreamDrain, group: Group): Promise<void> {
+    const needsQuiet = this.#options.poison.needsQuiet(group)
+    if (!needsQuiet || (await this.#isQuietFor(stream))) await this.#attempt(stream, group)
+    if (!needsQuiet) return
+    this.#alone = undefined
+    for (const each of this.#options.backlog.streams) this.wake(each)
+  }
+
+  /** Waits until nothing else is in flight. @returns whether the stream may send, and is alone */
+  async #isQuietFor(stream: StreamDrain): Promise<boolean> {
+    this.#alone = stream
+    if (this.#inFlight === 0) return true
+    this.#quiet = Promise.withResolvers()
+    await this.#quiet.promise
+    return this.#inFlight === 0 && this.#maySend(stream)
+  }
+
+  /** Whether to wait: woken with every write that comes, it looks again. */
+  #isGathering(stream: StreamDrain): boolean {
+    const { clock } = this.#options
+    const { pendingCount: count, waitingBytes: bytes } = stream
+    const waitMs = stream.pace.gatherMs(clock.monotonicMs(), { count, bytes })
+    if (waitMs === 0) return false
+    stream.gatherTimer ??= clock.startTimer(Math.ceil(waitMs), () => {
+      stream.gatherTimer = undefined
+      this.wake(stream)
+    })
+    return true
+  }
+
+  #take(stream: StreamDrain): void {
+    const { backlog, clock, config, holds } = this.#options
+    const nowMs = clock.monotonicMs()
+    const { filters } = config
+    stream.take({
+      batchMaxBytes: stream.pace.batchMaxBytes(config.batchMaxBytes),
+      nowMs,
+      view: (entry) => {
+        const part = filterEntry(entry, filters)
+        if (part !== undefined) return holds.join(part) ? undefined : part
+        backlog.settle(stream, entry, { kind: 'filtered' }, entry.write.lineCount)
+        return undefined
+      },
+    })
+  }
+
+  async #attempt(stream: StreamDrain, group: Group): Promise<void> {
+    const { backlog, clock, config, destination, health, log, refusals } = this.#options
+    for (const { taken } of group.parts) taken.entry.begunCount++
+    const batch = toBatch(group)
+    backlog.counters.attempts++
+    backlog.counters.sentBytes += batch.bytes
+    const onTimeout = () => {
+      backlog.counters.timedOutAttempts++
+      health.markDown(log.timeoutCause(config.timeoutMs))
+    }
+    stream.pace.begin(clock.monotonicMs(), entryBytesOf(group.parts))
+    this.#inFlight++
+    const verdict = await destination.send(batch, { onTimeout })
+    stream.pace.end(clock.monotonicMs(), verdict.kind === 'retry' ? 0 : entryBytesOf(group.parts))
+    const known = verdict.kind === 'partly' ? await refusals.sift(group, verdict) : verdict
+    if (--this.#inFlight === 0) this.#quiet.resolve()
+    if (!this.#isClosed) this.#obey(stream, group, known)
+  }
+
+  #obey(stream: StreamDrain, group: Group, verdict: KnownVerdict): void {
+    const { health, holds, refusals, setbacks } = this.#options
+    if (verdict.kind === 'retry') return setbacks.retry(stream, group, verdict)
+    const isDoubtful = verdict.kind === 'refused' && verdict.isDoubtful
+    if (isDoubtful && setbacks.doubt(stream, group, verdict.reply)) return
+    if (verdict.kind === 'hold' && verdict.scope === 'output') {
+      for (const { taken } of group.parts) taken.entry.begunCount--
+      return health.markRefusing(verdict.reply)
+    }
+    stream.failures = 0
+    stream.lastSuspect = undefined
+    if (!stream.hasMore) stream.isBehind = false
+    health.noteAnswer()
+    if (verdict.kind === 'hold') {
+      const { reply, scope } = verdict
+      const isHeld = holds.begin(stream, group, { reply, isOurs: scope === 'rights' })
+      if (!isHeld) refusals.whole(stream, group, reply)
+      return
+    }
+    holds.noteAnswer(group)
+    switch (verdict.kind) {
+      case 'delivered':
+        return this.#deliver(stream, group, verdict)
+      case 'partly':
+        return refusals.partly(stream, group, verdict)
+      case 'split':
+        return refusals.split(stream, group, verdict)
+      case 'refused':
+        return refusals.whole(stream, group, verdict.reply)
+      case 'unsupported':
+        return refusals.unsupported(stream, group, verdict.reply)
+      default:
+        return unreachable(verdict)
+    }
+  }
+
+  #deliver(stream: StreamDrain, group: Group, { body, lost, mark }: DeliveredVerdict): void {
+    const { backlog, health, holds, onWritten, poison } = this.#options
+    health.noteDelivery()
+    group.storedCount++
+    if (group.traits.isUnsettled && group.storedCount < UNSETTLED_TIMES) return
+    if (poison.keeps(stream, group)) return
+    stream.groups.shift()
+    for (const { reason, writeIndex, lineCount } of lost) {
+      group.parts[writeIndex]?.taken.lose(reason, lineCount)
+    }
+    // Before it is settled: once it is owed no more, what is on hold has a bound again.
+    if (group.parts[0]?.write.kind === 'statement') holds.releaseStream(stream)
+    storeAll(group, body)
+    for (const { taken } of group.parts) backlog.finishPart(stream, taken)
+    stream.pace.gather(this.#options.clock.monotonicMs(), group.parts.length + stream.pendingCount)
+    if (mark !== undefined)
+      onWritten(
+        mark,
+        group.parts.map(({ taken }) => taken.entry.sequence),
+      )
+  }
+}
+
+function entryBytesOf(parts: readonly Part[]): number {
+  let bytes = 0
+  for (const { taken } of parts) bytes += taken.entry.bytes
+  return bytes
+}

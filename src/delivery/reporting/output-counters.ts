@@ -1,0 +1,92 @@
+/**
+ * The accounting of one output (G10): every line it was given is pending or has exactly one fate.
+ */
+
+import assert from 'node:assert/strict'
+import type { Entry } from '../../log/entry.ts'
+import { unreachable } from '../../std/errors.ts'
+import type { DropReason, Outcome, OutcomeKind } from '../../write/outcome.ts'
+
+export class OutputCounters {
+  acceptedLines = 0
+  pendingLines = 0
+  pendingWrites = 0
+  pendingBytes = 0
+  pendingStatements = 0
+  attempts = 0
+  failedAttempts = 0
+  timedOutAttempts = 0
+  splitBatches = 0
+  sentBytes = 0
+  readonly outcomeLines: Record<OutcomeKind, number> = {
+    delivered: 0,
+    refused: 0,
+    'dead-lettered': 0,
+    dropped: 0,
+    withdrawn: 0,
+    filtered: 0,
+  }
+  readonly droppedLines: Record<DropReason, number> = {
+    'backlog-full': 0,
+    'one-attempt': 0,
+    'over-mtu': 0,
+    'send-error': 0,
+    shutdown: 0,
+    'log-lost': 0,
+  }
+
+  accept(entry: Entry): void {
+    this.acceptedLines += entry.write.lineCount
+    this.pendingLines += entry.write.lineCount
+    this.pendingWrites++
+    this.pendingBytes += entry.bytes
+    if (entry.write.kind === 'statement') this.pendingStatements++
+  }
+
+  /**
+   * @param filteredLineCount lines that the output's filters held back, already in no other count
+   */
+  settle(entry: Entry, outcome: Outcome, filteredLineCount: number): void {
+    const sentLines = entry.write.lineCount - filteredLineCount
+    this.outcomeLines.filtered += filteredLineCount
+    this.#count(outcome, sentLines)
+    this.pendingLines -= entry.write.lineCount
+    this.pendingWrites--
+    this.pendingBytes -= entry.bytes
+    if (entry.write.kind === 'statement') this.pendingStatements--
+    assert(this.pendingWrites >= 0, 'BUG: a write was settled twice')
+  }
+
+  /** Accepted, and to be had no more. */
+  lose(lost: { readonly writes: number; readonly lines: number; readonly bytes: number }): void {
+    this.pendingWrites -= lost.writes
+    this.pendingLines -= lost.lines
+    this.pendingBytes -= lost.bytes
+    this.outcomeLines.dropped += lost.lines
+    this.droppedLines['log-lost'] += lost.lines
+  }
+
+  /** Refused and dropped outcomes name their lines; the rest of the write was stored. */
+  #count(outcome: Outcome, lineCount: number): void {
+    switch (outcome.kind) {
+      case 'delivered':
+      case 'withdrawn':
+      case 'filtered':
+        this.outcomeLines[outcome.kind] += lineCount
+        return
+      case 'refused':
+      case 'dead-lettered':
+        this.outcomeLines[outcome.kind] += outcome.lineCount
+        this.outcomeLines.delivered += lineCount - outcome.lineCount
+        return
+      case 'dropped':
+        this.outcomeLines.dropped += outcome.lineCount
+        this.droppedLines[outcome.reason] += outcome.lineCount
+        this.outcomeLines.refused += outcome.refusedLineCount
+        this.outcomeLines.delivered += lineCount - outcome.lineCount - outcome.refusedLineCount
+        return
+      default:
+        unreachable(outcome)
+    }
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * The log lines of one output: each says what, why, how much, and what happens next; repeats are
+ * limited.
+ *
+ * At most one line of a kind in REPEAT_INTERVAL_MS; the next one says how many were left out. What
+ * an output says is shown without the credentials that it was sent.
+ */
+
+import type { Entry } from '../../log/entry.ts'
+import type { Unread } from '../../log/retention/unread.ts'
+import type { Clock } from '../../std/clock.ts'
+import type { LogFields, Logger } from '../../std/logger.ts'
+import { LogThrottle, renderRepeats } from '../../std/throttle.ts'
+import { renderBytes, renderCount, renderWait } from '../../std/units.ts'
+import { redacted } from '../../write/redact.ts'
+import type { Reply } from '../../write/reply.ts'
+import type { WriteTarget } from '../../write/write.ts'
+import type { Group } from '../part.ts'
+import type { OutputCounters } from './output-counters.ts'
+
+const REPEAT_INTERVAL_MS = 5_000
+/** Error texts may quote whole bodies: this much of one says what is wrong. */
+const ERROR_TEXT_MAX_CHARS = 500
+
+type Kind =
+  | 'failed'
+  | 'refused'
+  | 'unsupported'
+  | 'gave-up'
+  | 'one-attempt'
+  | 'poison'
+  | 'hold-began'
+  | 'hold-ended'
+  | 'hold-gave-up'
+
+export interface OutputLogOptions {
+  readonly name: string
+  readonly clock: Clock
+  readonly logger: Logger
+  /** What it is owed beside what is pending. */
+  readonly unread: () => Unread
+}
+
+export class OutputLog {
+  readonly #name: string
+  readonly #logger: Logger
+  readonly #clock: Clock
+  readonly #unread: () => Unread
+  readonly #throttles = new Map<Kind, LogThrottle>()
+
+  constructor(options: OutputLogOptions) {
+    this.#name = options.name
+    this.#logger = options.logger
+    this.#clock = options.clock
+    this.#unread = options.unread
+  }
+
+  timeoutCause(timeoutMs: number): string {
+    return `no answer within ${renderWait(timeoutMs)}`
+  }
+
+  attemptFailed(attempt: {
+    readonly failures: number
+    readonly why: string
+    readonly delayMs: number
+    readonly counters: OutputCounters
+  }): void {
+    const { failures, delayMs, counters } = attempt
+    const why = shorten(attempt.why)
+    this.#warn('failed', () => {
+      const { pendingWrites, pendingBytes } = counters
+      const { writes } = this.#unread()
+      const more = writes === 0 ? '' : `, ${writes} more on disk`
+      const amount = `${renderCount(pendingWrites, 'write')} (${renderBytes(pendingBytes)})`
+      const next = `next attempt in ${renderWait(delayMs)}`
+      const text = `attempt ${failures} failed (${why}); ${amount} waiting${more}; ${next}`
+      return [{ failures, why, delayMs }, text]
+    })
+  }
+
+  /** Lines that were refused for good, of one write or of several. */
+  refused(refusal: {
+    readonly target: WriteTarget
+    readonly lineCount: number
+    readonly reply: Reply
+  }): void {
+    const { target, lineCount, reply } = refusal
+    const { database } = target
+    const { status } = reply
+    this.#warn('refused', () => {
+      const error = errorOf(reply, target)
+      const text = `refused ${renderLines(lineCount, target)} for good (${status} ${error})`
+      return [{ status, error, database, lines: lineCount }, text]
+    })
+  }
+
+  /** A CREATE DATABASE at a server that has none; nobody has to do anything. */
+  unsupported(target: WriteTarget, reply: Reply): void {
+    const { status } = reply
+    const { database } = target
+    this.#warn('unsupported', () => {
+      const error = errorOf(reply, target)
+      const answered = error === '' ? `${status}` : `${status} ${error}`
+      const left = `"${database}" is left to it; writes are sent as ever`
+      return [{ status, error, database }, `has no CREATE DATABASE (${answered}): ${left}`]
+    })
+  }
+
+  rejectedPoison({ target, lineCount }: Group, failure: string): void {
+    const { database } = target
+    const why = shorten(failure)
+    this.#warn('poison', () => {
+      const what = `rejected ${renderLines(lineCount, target)}`
+      const text = `${what}: it failed on it again and again (${why}), while it took what follows`
+      return [{ database, lines: lineCount, why }, text]
+    })
+  }
+
+  /** @param hold `isOurs`: it is there, but not for the output's own user */
+  holdBegan(
+    hold: { readonly target: WriteTarget; readonly reply: Reply; readonly isOurs: boolean },
+    graceMs: number,
+  ): void {
+    const { target, reply, isOurs } = hold
+    const { database, retentionPolicy } = target
+    this.#warn('hold-began', () => {
+      const answer = `${reply.status} ${errorOf(reply, target)}`
+      const what = isOurs
+        ? `its user may not write to ${renderTarget(target)} (${answer})`
+        : `${renderTarget(target)} is missing there (${answer})`
+      const cure = isOurs ? 'grant it that' : 'create it'
+      const text = `${what}: its writes are kept for ${renderWait(graceMs)} at most; ${cure}`
+      return [{ database, retentionPolicy, graceMs }, text]
+    })
+  }
+
+  holdEnded(target: WriteTarget, writes: number): void {
+    const { database, retentionPolicy } = target
+    this.#warn('hold-ended', () => {
+      const what = `waits no longer for ${renderTarget(target)}`
+      return [
+        { database, retentionPolicy, writes },
+        `${what}: ${renderCount(writes, 'write')} to be sent`,
+      ]
+    })
+  }
+
+  holdGaveUp(entry: Entry, why: string): void {
+    const { target } = entry.write
+    const { database } = target
+    this.#warn('hold-gave-up', () => {
+      const what = `gave up a write that waited until it can write to ${renderTarget(target)}`
+      return [{ database, why }, `${what}: ${why}`]
+    })
+  }
+
+  /** @param boundBytes of its backlog in memory; 0 = one attempt; `undefined`: it is on disk */
+  gaveUp(entry: Entry, boundBytes: number | undefined): void {
+    const { database } = entry.write.target
+    this.#warn('gave-up', () => {
+      const what = `gave up its oldest write to "${database}"`
+      if (boundBytes === undefined) {
+        const why = 'what the log on disk keeps for it is at its bound (buffer-size-mb, log-max-mb)'
+        return [{ database }, `${why}: ${what}, which another output has`]
+      }
+      if (boundBytes === 0) {
+        const why = 'too much waits behind an attempt, and buffer-size-mb is 0'
+        return [{ database, boundBytes }, `${why}: ${what}`]
+      }
+      const why = `backlog of ${renderBytes(boundBytes)} is full`
+      const who = 'which another output has, or whose client was told no'
+      return [{ database, boundBytes }, `${why}: ${what}, ${who}`]
+    })
+  }
+
+  oneAttemptFailed({ parts }: Group, failure: string): void {
+    const why = shorten(failure)
+    this.#warn('one-attempt', () => {
+      const lost = `${renderCount(parts.length, 'write')} lost here, because buffer-size-mb is 0`
+      return [{ why, writes: parts.length }, `the one attempt failed (${why}); ${lost}`]
+    })
+  }
+
+  /** @param render called only when the line is permitted: what is kept back costs nothing */
+  #warn(kind: Kind, render: () => readonly [LogFields, string]): void {
+    let throttle = this.#throttles.get(kind)
+    if (throttle === undefined) {
+      throttle = new LogThrottle(this.#clock, REPEAT_INTERVAL_MS)
+      this.#throttles.set(kind, throttle)
+    }
+    const suppressed = throttle.hit()
+    if (suppressed === undefined) return
+    const [fields, text] = render()
+    this.#logger.warn(
+      { output: this.#name, ...fields, suppressed },
+      `output "${this.#name}": ${text}${renderRepeats(suppressed)}`,
+    )
+  }
+}
+
+/** The output's words, which may quote what the client has sent it: never its credentials. */
+function errorOf({ error }: Reply, { credentials }: WriteTarget): string {
+  return shorten(redacted(error, credentials))
+}
+
+function renderLines(lineCount: number, { database }: WriteTarget): string {
+  return `${renderCount(lineCount, 'line')} to database "${database}"`
+}
+
+function renderTarget({ database, retentionPolicy }: WriteTarget): string {
+  const policy = retentionPolicy === '' ? '' : `, retention policy "${retentionPolicy}"`
+  return `database "${database}"${policy}`
+}
+
+function shorten(text: string): string {
+  return text.length <= ERROR_TEXT_MAX_CHARS ? text : `${text.slice(0, ERROR_TEXT_MAX_CHARS)}…`
+}

@@ -1,0 +1,52 @@
+/**
+ * What an output tells of itself, as plain numbers. Cheap: read on every scrape.
+ *
+ * Invariant (G10): acceptedLines = pendingLines + the sum over `outcomeLines`.
+ */
+
+import type { DeadLettersSnapshot } from '../../dead-letters/letter-books.ts'
+import type { DropReason, OutcomeKind } from '../../write/outcome.ts'
+
+export interface OutputSnapshot {
+  readonly name: string
+  /** Without credentials. */
+  readonly location: string
+  readonly kind: 'http' | 'udp' | 'file'
+  readonly isUp: boolean
+  /** Up, but still working off what it missed: it has no vote. */
+  readonly isBehind: boolean
+  /** Why it is down; '' while it is up. */
+  readonly downCause: string
+  /** How long it has been in this state, milliseconds. */
+  readonly stateAgeMs: number
+  /** Lines of the writes this output was given. */
+  readonly acceptedLines: number
+  readonly pendingLines: number
+  readonly pendingWrites: number
+  readonly pendingBytes: number
+  /** Left by earlier processes and not read yet: by number, and in no other count. */
+  readonly unreadWrites: number
+  readonly unreadBytes: number
+  /** Backlog bound, bytes; 0 = one attempt each. */
+  readonly boundBytes: number
+  /** Age of the oldest pending write, milliseconds; 0 when nothing is pending. */
+  readonly oldestPendingAgeMs: number
+  /** Databases and retention policies that are missing here, or not for its user to write to. */
+  readonly holds: number
+  /** Pending writes to those. */
+  readonly heldWrites: number
+  readonly heldBytes: number
+  readonly outcomeLines: Readonly<Record<OutcomeKind, number>>
+  readonly droppedLines: Readonly<Record<DropReason, number>>
+  /** What it refused for good and is kept; `undefined` without a log on disk. */
+  readonly deadLetters: DeadLettersSnapshot | undefined
+  /** Requests, datagram batches or file appends tried. */
+  readonly attempts: number
+  readonly failedAttempts: number
+  /** Attempts that ran into `timeout`. */
+  readonly timedOutAttempts: number
+  /** Requests that were refused or failed, and sent again in two halves. */
+  readonly splitBatches: number
+  /** Body bytes of attempts, before compression. */
+  readonly sentBytes: number
+}

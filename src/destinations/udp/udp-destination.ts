@@ -1,0 +1,197 @@
+/**
+ * UDP destination: line protocol in datagrams of at most `mtu` bytes, fire and forget.
+ *
+ * Nobody answers, so `delivered` means: handed to the network. What is known to be lost is told in
+ * the verdict: lines over `mtu`, and datagrams that the system refused to take. While the host's
+ * name cannot be looked up nothing is sent and the writes wait, within the output's bound.
+ *
+ * A statement has no form in a datagram, and a receiver no need of it: it counts as delivered,
+ * although nothing is sent. A body in another format holds points that would be lost: it is refused
+ * for good.
+ *
+ * Not here: what fits into a datagram (datagrams.ts), sockets, addresses and refusals
+ * (link.ts).
+ */
+
+import { setImmediate } from 'node:timers/promises'
+import type { UdpOutputConfig } from '../../config/config.ts'
+import { rescaleToNanoseconds } from '../../line-protocol/lines/rescale.ts'
+import type { Precision } from '../../line-protocol/precision.ts'
+import { type ResolveHost, resolveHost } from '../../net/udp-host.ts'
+import type { Clock } from '../../std/clock.ts'
+import { errorCode } from '../../std/errors.ts'
+import type { Logger } from '../../std/logger.ts'
+import { LogThrottle, renderRepeats } from '../../std/throttle.ts'
+import { renderCount } from '../../std/units.ts'
+import type { DropReason } from '../../write/outcome.ts'
+import { refusedReply } from '../../write/reply.ts'
+import {
+  ANSWERED,
+  type Batch,
+  type Destination,
+  type LostLines,
+  type ProbeResult,
+  type Verdict,
+} from '../destination.ts'
+import { type Datagram, type DatagramPart, type Lines, packDatagrams } from './datagrams.ts'
+import { UdpLink } from './link.ts'
+
+const LOG_INTERVAL_MS = 10_000
+/** Datagrams sent before others get a turn: about 2 ms. */
+const BURST_MAX = 256
+const NOTHING_LOST: Verdict = { kind: 'delivered', body: '', lost: [] }
+const NOT_LINES: Verdict = {
+  kind: 'refused',
+  reply: refusedReply(400, 'a UDP output sends line protocol only'),
+  isDoubtful: false,
+}
+
+export interface UdpDestinationOptions {
+  readonly config: UdpOutputConfig
+  /**
+   * What the receiver takes timestamps for. Writes in another precision are rescaled when it is
+   * `ns`, which is what a receiver assumes unless configured; otherwise they go as they are.
+   */
+  readonly precision: Precision
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Default: hosts file and name servers. */
+  readonly resolve?: ResolveHost
+}
+
+/** Opens also when the name cannot be looked up yet; the first lookup is under way on return. */
+export async function openUdpDestination(options: UdpDestinationOptions): Promise<Destination> {
+  const { config, clock, logger, precision, resolve = resolveHost } = options
+  const { name, host, port } = config
+  const link = new UdpLink({ name, host, port, resolve, clock, logger })
+  // Not waited for: silent name servers must not hold up the start (the first probe, which joins
+  // this lookup, is waited for by others, and briefly). `ready` never rejects.
+  void link.ready()
+  const overMtu = new LogThrottle(clock, LOG_INTERVAL_MS)
+  const sendError = new LogThrottle(clock, LOG_INTERVAL_MS)
+  return new LinkedDestination({ config, precision, logger, link, overMtu, sendError })
+}
+
+interface LinkedDestinationOptions {
+  readonly config: UdpOutputConfig
+  readonly precision: Precision
+  readonly logger: Logger
+  readonly link: UdpLink
+  readonly overMtu: LogThrottle
+  readonly sendError: LogThrottle
+}
+
+class LinkedDestination implements Destination {
+  readonly #options: LinkedDestinationOptions
+  readonly #link: UdpLink
+
+  constructor(options: LinkedDestinationOptions) {
+    this.#options = options
+    this.#link = options.link
+  }
+
+  async send(batch: Batch): Promise<Verdict> {
+    const why = this.#link.isReady ? '' : await this.#link.ready()
+    if (why !== '') return notReady(why)
+    const [first] = batch.writes
+    if (first?.kind === 'opaque') return NOT_LINES
+    const { datagrams, tooLong } = packDatagrams(this.#linesOf(batch), this.#options.config.mtu)
+    const unsent = await this.#sendAll(datagrams)
+    if (tooLong.length === 0 && unsent.length === 0) return NOTHING_LOST
+    if (tooLong.length > 0) this.#logTooLong(tooLong)
+    const lost = [...lostLines('over-mtu', tooLong), ...lostLines('send-error', unsent)]
+    return { kind: 'delivered', body: '', lost: onePerWrite(lost) }
+  }
+
+  async probe(): Promise<ProbeResult> {
+    const why = await this.#link.ready()
+    return why === '' ? ANSWERED : { isAnswered: false, why }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#link[Symbol.asyncDispose]()
+  }
+
+  #linesOf({ writes, target }: Batch): readonly Lines[] {
+    const isRescaled = this.#options.precision === 'ns' && target.precision !== 'ns'
+    const lines: Lines[] = []
+    // Index by index, because losses are told by the index of the write.
+    for (const { kind, body, lineCount } of writes) {
+      if (kind !== 'lines') lines.push({ body: Buffer.alloc(0), lineCount: 0 })
+      else if (!isRescaled) lines.push({ body, lineCount })
+      else lines.push({ body: rescaleToNanoseconds(body, target.precision), lineCount })
+    }
+    return lines
+  }
+
+  /** @returns what the system would not take */
+  async #sendAll(datagrams: readonly Datagram[]): Promise<DatagramPart[]> {
+    const unsent: DatagramPart[] = []
+    const sent = Promise.withResolvers<void>()
+    // One more than is out, given back below, so that it cannot reach 0 while the loop waits for
+    // room.
+    let open = 1
+    const close = () => {
+      open--
+      if (open === 0) sent.resolve()
+    }
+    for (const [index, { bytes, parts }] of datagrams.entries()) {
+      // Sending is a system call, made at once: a large batch must not hold up everything else.
+      if (index % BURST_MAX === BURST_MAX - 1) await setImmediate()
+      while (!this.#link.hasRoom) await this.#link.room()
+      open++
+      this.#link.send(bytes, (error) => {
+        if (error !== undefined) {
+          for (const part of parts) unsent.push(part)
+          this.#logUnsent(error, bytes.length)
+        }
+        close()
+      })
+    }
+    close()
+    await sent.promise
+    return unsent
+  }
+
+  #logTooLong(tooLong: readonly DatagramPart[]): void {
+    const suppressed = this.#options.overMtu.hit()
+    if (suppressed === undefined) return
+    const { config, logger } = this.#options
+    const lines = tooLong.reduce((sum, each) => sum + each.lineCount, 0)
+    const text =
+      `output "${config.name}": ${renderCount(lines, 'line')} longer than the mtu of ` +
+      `${config.mtu} bytes: dropped; the lines beside went out${renderRepeats(suppressed)}`
+    logger.warn({ output: config.name, lines, mtu: config.mtu, suppressed }, text)
+  }
+
+  #logUnsent(error: Error, bytes: number): void {
+    const suppressed = this.#options.sendError.hit()
+    if (suppressed === undefined) return
+    const { config, logger } = this.#options
+    const cause = errorCode(error) || error.message
+    const text =
+      `output "${config.name}": the system does not send a datagram of ${bytes} bytes ` +
+      `(${cause}); its lines are dropped${renderRepeats(suppressed)}`
+    logger.warn({ output: config.name, cause, bytes, suppressed }, text)
+  }
+}
+
+function notReady(why: string): Verdict {
+  const none = { retryAfterMs: undefined, hasBegun: false, suspicion: 'none' } as const
+  return { kind: 'retry', why, isDown: true, ...none }
+}
+
+function lostLines(reason: DropReason, parts: readonly DatagramPart[]): LostLines[] {
+  return parts.map(({ writeIndex, lineCount }) => ({ reason, writeIndex, lineCount }))
+}
+
+/** A write has one outcome: its losses in one sum, under the reason that came first. */
+function onePerWrite(lost: readonly LostLines[]): LostLines[] {
+  const sums = new Map<number, LostLines>()
+  for (const each of lost) {
+    const before = sums.get(each.writeIndex)
+    const lineCount = each.lineCount + (before?.lineCount ?? 0)
+    sums.set(each.writeIndex, { ...(before ?? each), lineCount })
+  }
+  return [...sums.values()]
+}

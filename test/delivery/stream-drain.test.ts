@@ -1,0 +1,84 @@
+/**
+ * The cursor in one stream: what of it is here, when some was taken, some is on hold elsewhere, and
+ * the rest is given back to be read again.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { filterEntry } from '../../src/delivery/filter.ts'
+import { Pace } from '../../src/delivery/pace.ts'
+import { StreamDrain } from '../../src/delivery/stream-drain.ts'
+import type { Entry } from '../../src/log/entry.ts'
+import { MemoryLog } from '../../src/log/memory-log.ts'
+import { MemoryBudget } from '../../src/std/memory-budget.ts'
+import { ManualClock } from '../support/manual-clock.ts'
+import { writeOf } from '../support/scripted-relay.ts'
+
+function streamOf(): StreamDrain {
+  return new StreamDrain('db', new Pace(), 0)
+}
+
+/** As from memory, or as read again from the disk. */
+function load(stream: StreamDrain, sequences: readonly number[]): void {
+  const log = new MemoryLog({
+    memory: new MemoryBudget(1e6),
+    clock: new ManualClock(),
+    outputCount: 1,
+  })
+  for (const sequence of sequences) {
+    const entry = log.appendStored(writeOf(`m v=1 ${sequence}\n`), sequence)
+    stream.follow(log.stream('db'), entry)
+  }
+}
+
+/** Takes the first `count`; those with even numbers go on hold. */
+function take(stream: StreamDrain, count: number): void {
+  let left = count
+  const view = (entry: Entry) => {
+    left--
+    return entry.sequence % 2 === 0 ? undefined : filterEntry(entry, [])
+  }
+  while (left > 0) stream.take({ batchMaxBytes: 1, nowMs: 0, view })
+}
+
+function unread(stream: StreamDrain, isAll: boolean): number[] {
+  return stream.unread(isAll).map(({ sequence }) => sequence)
+}
+
+function taken(stream: StreamDrain): number[] {
+  return [1, 2, 3, 4, 5, 6, 7, 8, 9].filter((sequence) => stream.hasTaken(sequence))
+}
+
+test('what was taken and not given back is not to be read again', () => {
+  const stream = streamOf()
+  load(stream, [1, 2, 3, 4, 5, 6, 7, 8, 9])
+  take(stream, 7)
+  assert.deepEqual(taken(stream), [1, 2, 3, 4, 5, 6, 7])
+  assert.deepEqual(unread(stream, false), [8, 9])
+  assert.deepEqual(taken(stream), [1, 2, 3, 4, 5, 6, 7])
+  assert.deepEqual(unread(stream, true), [1, 3, 5, 7])
+  assert.deepEqual(taken(stream), [2, 4, 6])
+})
+
+test('what is read again is here again, and may be given back any number of times', () => {
+  const stream = streamOf()
+  load(stream, [1, 2, 3, 4, 5, 6, 7, 8])
+  take(stream, 7)
+  assert.deepEqual(unread(stream, true), [1, 3, 5, 7, 8])
+  load(stream, [1, 3, 5])
+  take(stream, 1)
+  assert.deepEqual(taken(stream), [1, 2, 3, 4, 5, 6], 'what is on hold has higher numbers')
+  assert.deepEqual(unread(stream, false), [3, 5])
+  assert.deepEqual(taken(stream), [1, 2, 4, 6])
+  load(stream, [3, 5, 7, 8])
+  assert.deepEqual(unread(stream, true), [1, 3, 5, 7, 8])
+  assert.deepEqual(taken(stream), [2, 4, 6])
+})
+
+test('what is under way is never given back', () => {
+  const stream = streamOf()
+  load(stream, [1, 2, 3, 4])
+  take(stream, 3)
+  stream.isBusy = true
+  assert.deepEqual(unread(stream, true), [4])
+  assert.deepEqual(taken(stream), [1, 2, 3])
+})
