@@ -1,7 +1,7 @@
 /** Dead letters of outputs, as metrics: what is kept, and what has become of the others. Pure. */
 
 import type { DeadLettersSnapshot } from '../dead-letters/letter-books.ts'
-import type { RelaySnapshot } from '../relay/relay-snapshot.ts'
+import type { RelaySnapshot } from '../relay/snapshot.ts'
 import { counter, type Family, gauge, type Sample } from './prometheus-text.ts'
 
 const MS_PER_S = 1000

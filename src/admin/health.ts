@@ -7,7 +7,7 @@
  */
 
 import type { OutputSnapshot } from '../delivery/reporting/output-snapshot.ts'
-import type { RelaySnapshot } from '../relay/relay-snapshot.ts'
+import type { RelaySnapshot } from '../relay/snapshot.ts'
 import { renderCount } from '../std/units.ts'
 import type { ServiceSnapshot } from './snapshot.ts'
 

@@ -9,7 +9,7 @@
  */
 
 import type { DiskLogSnapshot } from '../log/disk-log-snapshot.ts'
-import type { RelaySnapshot } from '../relay/relay-snapshot.ts'
+import type { RelaySnapshot } from '../relay/snapshot.ts'
 import { outputFamilies } from './output-metrics.ts'
 import type { ProcessStats } from './process-stats.ts'
 import {

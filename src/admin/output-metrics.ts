@@ -4,7 +4,7 @@
 
 import type { OutputSnapshot } from '../delivery/reporting/output-snapshot.ts'
 import type { OrphanSnapshot } from '../log/cursors/orphan.ts'
-import type { RelaySnapshot } from '../relay/relay-snapshot.ts'
+import type { RelaySnapshot } from '../relay/snapshot.ts'
 import { deadLetterFamilies } from './dead-letter-metrics.ts'
 import { counter, type Family, gauge, type Sample, spread } from './prometheus-text.ts'
 

@@ -3,7 +3,7 @@
  * pure functions.
  */
 
-import type { RelaySnapshot } from '../relay/relay-snapshot.ts'
+import type { RelaySnapshot } from '../relay/snapshot.ts'
 
 export interface ServiceSnapshot {
   readonly version: string

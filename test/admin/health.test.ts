@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { renderServiceHealth } from '../../src/admin/health.ts'
 import type { OutputSnapshot } from '../../src/delivery/reporting/output-snapshot.ts'
-import type { RelaySnapshot } from '../../src/relay/relay-snapshot.ts'
+import type { RelaySnapshot } from '../../src/relay/snapshot.ts'
 import { outputSnapshot, relaySnapshot, serviceSnapshot } from '../support/service-snapshot.ts'
 
 const UP = outputSnapshot()

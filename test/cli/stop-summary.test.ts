@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { renderStopped } from '../../src/cli/stop-summary.ts'
 import type { OutputSnapshot } from '../../src/delivery/reporting/output-snapshot.ts'
-import type { RelaySnapshot } from '../../src/relay/relay-snapshot.ts'
+import type { RelaySnapshot } from '../../src/relay/snapshot.ts'
 import { outputSnapshot, relaySnapshot, serviceSnapshot } from '../support/service-snapshot.ts'
 
 const NO_OUTCOME = {

@@ -1,7 +1,7 @@
 /** Snapshots with made-up numbers, for tests of what renders them. */
 import type { ServiceSnapshot } from '../../src/admin/snapshot.ts'
 import type { OutputSnapshot } from '../../src/delivery/reporting/output-snapshot.ts'
-import type { RelaySnapshot } from '../../src/relay/relay-snapshot.ts'
+import type { RelaySnapshot } from '../../src/relay/snapshot.ts'
 
 /** Up and idle, with 100 lines accounted for. */
 export function outputSnapshot(parts: Partial<OutputSnapshot> = {}): OutputSnapshot {
