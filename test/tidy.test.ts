@@ -36,7 +36,7 @@ const LAYERS: readonly (readonly string[])[] = [
 
 /** Which files may import which package. Others go through them. */
 const PACKAGE_USERS: Readonly<Record<string, RegExp>> = {
-  fastify: /^src\/(listeners\/http-(listener|routes)|admin\/admin)\.ts$/,
+  fastify: /^src\/(listeners\/http\/(listener|routes)|admin\/admin)\.ts$/,
   undici: /^src\/destinations\/http\/(http-destination|exchange|salvage)\.ts$/,
   '@iarna/toml': /^src\/config\/read\/toml\.ts$/,
   'dgram-as-promised': /^src\/net\/udp-socket\.ts$/,
@@ -62,8 +62,7 @@ const BANS: readonly Ban[] = [
     pattern: /\b(setTimeout|setInterval)\(/,
     instead: 'start timers with a Clock (std/clock.ts)',
     // The latter has a socket's method of that name, which node calls.
-    except:
-      /^(src\/std\/clock\.ts|src\/listeners\/canonical\/canonical-connection\.ts|test\/|bench\/)/,
+    except: /^(src\/std\/clock\.ts|src\/listeners\/http\/canonical\/connection\.ts|test\/|bench\/)/,
   },
   {
     pattern: /\bconsole\./,

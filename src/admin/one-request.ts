@@ -11,8 +11,8 @@
 
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { CanonicalConnections } from '../listeners/canonical/canonical-connections.ts'
-import { HTTP_LIMITS } from '../listeners/http-limits.ts'
+import { CanonicalConnections } from '../listeners/http/canonical/connections.ts'
+import { HTTP_LIMITS } from '../listeners/http/limits.ts'
 import type { Clock } from '../std/clock.ts'
 import { MemoryBudget } from '../std/memory-budget.ts'
 

@@ -13,7 +13,7 @@ import { Duplex } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
-import { RequestReader } from '../../src/listeners/canonical/request-reader.ts'
+import { RequestReader } from '../../src/listeners/http/canonical/request-reader.ts'
 
 const BUDGET_MS = Number(process.env['FUZZ_MS'] ?? 2_000)
 

@@ -4,12 +4,12 @@
  */
 
 import type { HttpRelayConfig } from '../../src/config/config.ts'
-import type { HttpLimits } from '../../src/listeners/http-limits.ts'
+import type { HttpLimits } from '../../src/listeners/http/limits.ts'
 import {
   type HttpListener,
   type HttpListenerOptions,
   openHttpListener,
-} from '../../src/listeners/http-listener.ts'
+} from '../../src/listeners/http/listener.ts'
 import type { AcceptOptions } from '../../src/relay/relay.ts'
 import { type Clock, systemClock } from '../../src/std/clock.ts'
 import type { LogFields, Logger } from '../../src/std/logger.ts'

@@ -1,0 +1,78 @@
+/**
+ * The parameters of a write in the dialect of InfluxDB 1.x → where it goes and how it is read.
+ * Pure.
+ *
+ * Empty parameters are absent ones. An unknown precision means nanoseconds, as it did to InfluxDB
+ * up to 1.8, and is passed on as nanoseconds: outputs would each make something else of it.
+ */
+
+import { parseV1Precision } from '../../../line-protocol/precision.ts'
+import type { AcknowledgementPolicy } from '../../../write/acknowledgement.ts'
+import { type WriteTarget, writeTarget } from '../../../write/write.ts'
+import { type GoQuery, queryText } from '../go-query.ts'
+
+export interface V1WriteRequest {
+  /** `database` is '' when the request names none: InfluxDB answers `database is required`. */
+  readonly target: WriteTarget
+  /** Of `consistency`, where it is honored. */
+  readonly policy: AcknowledgementPolicy | undefined
+  /**
+   * `consistency` is none that InfluxDB knows. Told after the body was parsed, as InfluxDB does.
+   */
+  readonly hasInvalidConsistency: boolean
+  /**
+   * The retention policy's name has control characters. InfluxDB echoes the name of one that it
+   * does not have into a header as it is, and an answer with such a header is no HTTP: an output
+   * could not read it, would take the server for broken, and try again for ever.
+   */
+  readonly hasInvalidRetentionPolicy: boolean
+  readonly isPretty: boolean
+}
+
+/** Consistency levels; `one` and `any` are the same to a relay. */
+const POLICIES: ReadonlyMap<string, AcknowledgementPolicy> = new Map([
+  ['any', 'any'],
+  ['one', 'any'],
+  ['quorum', 'quorum'],
+  ['all', 'all'],
+])
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+const CONTROLS = /[\u0000-\u001f\u007f]/
+
+export interface V1WriteRequestParts {
+  readonly query: GoQuery
+  /** Value of `Authorization`, or ''. */
+  readonly authorization: string
+  readonly defaultRetentionPolicy: string
+  /** False: `consistency` is checked and otherwise ignored, as by a single InfluxDB. */
+  readonly honorsConsistency: boolean
+}
+
+export function parseV1WriteRequest(parts: V1WriteRequestParts): V1WriteRequest {
+  const { query, authorization, defaultRetentionPolicy, honorsConsistency } = parts
+  const consistency = queryText(query, 'consistency').toLowerCase()
+  const policy = POLICIES.get(consistency)
+  const retentionPolicy = queryText(query, 'rp') || defaultRetentionPolicy
+  return {
+    target: writeTarget({
+      database: queryText(query, 'db'),
+      retentionPolicy,
+      precision: parseV1Precision(queryText(query, 'precision')) ?? 'ns',
+      credentials: { authorization, query: credentialsQuery(query) },
+    }),
+    policy: honorsConsistency ? policy : undefined,
+    hasInvalidConsistency: consistency !== '' && policy === undefined,
+    hasInvalidRetentionPolicy: CONTROLS.test(retentionPolicy),
+    isPretty: queryText(query, 'pretty') === 'true',
+  }
+}
+
+/** `u` and `p` as they came: whether they count is for the outputs to say. */
+export function credentialsQuery(query: GoQuery): string {
+  return ['u', 'p']
+    .map((name) => [name, query.get(name)?.raw ?? ''] as const)
+    .filter(([, raw]) => raw !== '')
+    .map(([name, raw]) => `${name}=${raw}`)
+    .join('&')
+}

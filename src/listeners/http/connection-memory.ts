@@ -1,0 +1,57 @@
+/**
+ * What a client's connection takes of memory from the moment it is accepted until it is closed.
+ *
+ * Limits: the memory budget, its reserved part included. At it a new connection is closed at once,
+ * counted, and told of in the log now and then: without one there is no way to answer.
+ */
+
+import type { Socket } from 'node:net'
+import type { Clock } from '../../std/clock.ts'
+import type { Logger } from '../../std/logger.ts'
+import type { Memory } from '../../std/memory-budget.ts'
+import { LogThrottle, renderRepeats } from '../../std/throttle.ts'
+import type { HttpCounters } from './counters.ts'
+
+/** A socket and its events; measured with 5,000 of them that said nothing. */
+const CONNECTION_BYTES = 8 * 1024
+/** As `CONNECTION_BYTES`, with TLS: its state lies in OpenSSL; measured with 800. */
+const TLS_CONNECTION_BYTES = 80 * 1024
+const LOG_INTERVAL_MS = 10_000
+
+export interface ConnectionMemoryOptions {
+  readonly memory: Memory
+  readonly isTls: boolean
+  readonly counters: HttpCounters
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+export class ConnectionMemory {
+  readonly #options: ConnectionMemoryOptions
+  readonly #throttle: LogThrottle
+
+  constructor(options: ConnectionMemoryOptions) {
+    this.#options = options
+    this.#throttle = new LogThrottle(options.clock, LOG_INTERVAL_MS)
+  }
+
+  /** Charges a connection that was just accepted, or closes it. */
+  charge(socket: Socket): void {
+    const { memory, isTls } = this.#options
+    const bytes = isTls ? TLS_CONNECTION_BYTES : CONNECTION_BYTES
+    if (!memory.tryTake(bytes)) return this.#refuse(socket)
+    socket.once('close', () => memory.giveBack(bytes))
+  }
+
+  #refuse(socket: Socket): void {
+    const { counters, logger } = this.#options
+    socket.destroy()
+    counters.refusedConnections++
+    const suppressed = this.#throttle.hit()
+    if (suppressed === undefined) return
+    const text =
+      'a connection was closed: there is no memory for it (max-memory-mb); ' +
+      'connections and requests have taken all of it'
+    logger.warn({ suppressed }, `${text}${renderRepeats(suppressed)}`)
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * The fast lane: plain `POST /write` read from the socket, in front of node's HTTP server.
+ *
+ *     socket ──▶ fast lane ── plain `POST /write` ──▶ intake
+ *                    └─ anything else, with its bytes ──▶ ../canonical/ ──▶ node's parser
+ *
+ * A connection begins here and stays as long as all that comes on it is of the one form that
+ * head.ts takes; at the first doubt it is given away, for good. So whatever a client sends,
+ * what is not plain is judged elsewhere, and told there what is wrong with it.
+ *
+ * Limits: those of http/limits.ts, as node has them. Silence is looked for every `timeoutCheckMs`.
+ */
+
+import type { Socket } from 'node:net'
+import type { HttpRelayConfig } from '../../../config/config.ts'
+import type { Clock, Timer } from '../../../std/clock.ts'
+import type { SharedMemory } from '../../../std/memory-budget.ts'
+import type { HttpCounters } from '../counters.ts'
+import type { WriteIntake } from '../ingest/write-intake.ts'
+import type { WritePlans } from '../ingest/write-plans.ts'
+import type { HttpLimits } from '../limits.ts'
+import type { RefusalLog } from '../refusal-log.ts'
+import type { HttpRequestsInFlight } from '../requests-in-flight.ts'
+import { FastAnswers } from './answers.ts'
+import { FastConnection, type FastParts } from './connection.ts'
+import { type PlannedHead, PlannedHeads } from './planned-heads.ts'
+
+export interface FastLaneOptions {
+  readonly config: HttpRelayConfig
+  readonly memory: SharedMemory
+  readonly clock: Clock
+  readonly limits: HttpLimits
+  readonly counters: HttpCounters
+  readonly refusals: RefusalLog
+  readonly requestsInFlight: HttpRequestsInFlight
+  readonly plans: WritePlans
+  readonly intake: WriteIntake
+}
+
+export class FastLane {
+  readonly #options: FastLaneOptions
+  readonly #heads: PlannedHeads
+  readonly #parts: FastParts
+  readonly #connections = new Set<FastConnection>()
+  #timer: Timer | undefined
+
+  /** @param giveToNode is given a connection at the first doubt, with all that was not read here */
+  constructor(options: FastLaneOptions, giveToNode: (socket: Socket) => void) {
+    const { config, clock, limits } = options
+    const { influxdbVersion: version } = config
+    this.#options = options
+    this.#heads = new PlannedHeads(options.plans, options.memory)
+    this.#parts = {
+      ...options,
+      answers: new FastAnswers({ version, clock, keepAliveTimeoutMs: limits.keepAliveTimeoutMs }),
+      headOf: (text) => this.#headOf(text),
+      giveToNode,
+      onGone: (connection) => this.#connections.delete(connection),
+    }
+  }
+
+  take(socket: Socket): void {
+    this.#connections.add(new FastConnection(socket, this.#parts))
+    this.#timer ??= this.#watch()
+  }
+
+  /** Ends the connections on which nothing is being received or answered. */
+  closeIdleConnections(): void {
+    for (const connection of this.#connections) if (connection.isIdle) connection.destroy()
+  }
+
+  #watch(): Timer {
+    const { clock, limits } = this.#options
+    const look = () => {
+      const nowMs = clock.monotonicMs()
+      for (const connection of this.#connections) connection.expire(nowMs)
+      this.#timer = this.#connections.size > 0 ? this.#watch() : undefined
+    }
+    return clock.startTimer(limits.timeoutCheckMs, look, { isBackground: true })
+  }
+
+  /** What would be refused before its body is read is node's to refuse. */
+  #headOf(text: string): PlannedHead | undefined {
+    const { config, requestsInFlight } = this.#options
+    const head = this.#heads.headOf(text)
+    if (head === undefined || head.bodyBytes > config.maxBodyBytes) return undefined
+    const { target, hasInvalidRetentionPolicy } = head.plan
+    if (target.database === '' || hasInvalidRetentionPolicy) return undefined
+    return requestsInFlight.isFull ? undefined : head
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * The rarer ways to write: `CREATE DATABASE` through `/query`, and Prometheus remote write.
+ *
+ * Both take the whole body and hand one write to the relay. Every other query is refused in words:
+ * what a relay could answer for one database would not be true of the others.
+ */
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { unreachable } from '../../../std/errors.ts'
+import { ownCopy } from '../../../std/own-memory.ts'
+import { type Reply, refusedReply } from '../../../write/reply.ts'
+import { type Write, writeTarget } from '../../../write/write.ts'
+import { parseGoQuery, queryStringOf, queryText } from '../../dialects/go-query.ts'
+import { parseStatement } from '../../dialects/v1/create-database.ts'
+import { errorFormat } from '../../dialects/v1/error-text.ts'
+import { findStatement } from '../../dialects/v1/query.ts'
+import { type HttpAnswer, renderReply, renderStatementReply } from '../../dialects/v1/reply.ts'
+import { credentialsQuery, parseV1WriteRequest } from '../../dialects/v1/request.ts'
+import { receiveBody } from '../request/body.ts'
+import { firstRawHeader } from '../request/headers.ts'
+import type { LaneOptions, WriteLane } from './write-lane.ts'
+import { MEMORY_FULL, TOO_LARGE, TOO_MANY } from './write-refusals.ts'
+
+const MISSING_QUERY = refusedReply(400, 'missing required parameter "q"')
+const QUERIES_GO_ELSEWHERE = refusedReply(
+  403,
+  'this is a write relay: it carries out CREATE DATABASE, one statement a request; ' +
+    'send queries to the databases directly',
+)
+/** InfluxDB's words for a body that cannot be what it says. */
+const NOT_SNAPPY = refusedReply(400, 'snappy: corrupt input')
+
+type Render = (reply: Reply) => HttpAnswer
+
+interface Task {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly maxBytes: number
+  readonly render: Render
+  /** The whole body → a write for the relay, or the answer that needs none. */
+  readonly read: (body: Buffer) => Write | Reply
+}
+
+export class StatementLane {
+  readonly #options: LaneOptions
+
+  constructor(options: LaneOptions) {
+    this.#options = options
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    const query = queryStringOf(request.url ?? '')
+    const parameters = parseGoQuery(query)
+    const format = errorFormat(request.headers.accept, queryText(parameters, 'pretty') === 'true')
+    const authorization = request.headers.authorization ?? ''
+    const credentials = { authorization, query: credentialsQuery(parameters) }
+    const read = (body: Buffer): Write | Reply => {
+      const contentType = firstRawHeader(request.rawHeaders, 'content-type')
+      const statement = findStatement({ query, contentType, body })
+      if (statement === '') return MISSING_QUERY
+      const parsed = parseStatement(statement)
+      if (parsed.kind === 'misspelt') {
+        return refusedReply(400, `error parsing query: ${parsed.reason}`)
+      }
+      if (parsed.kind === 'other') return QUERIES_GO_ELSEWHERE
+      const { database, text } = parsed
+      const target = writeTarget({ database, retentionPolicy: '', precision: 'ns', credentials })
+      const receivedAtMs = this.#options.clock.wallMs()
+      return {
+        kind: 'statement',
+        target,
+        body: ownCopy(Buffer.from(text)),
+        lineCount: 1,
+        receivedAtMs,
+      }
+    }
+    const { queryBodyMaxBytes: maxBytes } = this.#options.limits
+    const render: Render = (reply) => renderStatementReply(reply, format)
+    runTask(this.#options, { request, response, maxBytes, render, read })
+  }
+}
+
+/** What tells a receiver of Prometheus remote write how to read the body. */
+const BODY_HEADERS = ['content-type', 'content-encoding', 'x-prometheus-remote-write-version']
+
+export class PrometheusLane {
+  readonly #options: LaneOptions
+  /** For the bounds that all writes share. */
+  readonly #writes: WriteLane
+
+  constructor(options: LaneOptions, writes: WriteLane) {
+    this.#options = options
+    this.#writes = writes
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    const { config, counters, clock, responder } = this.#options
+    counters.writeRequests++
+    const parsed = parseV1WriteRequest({
+      query: parseGoQuery(queryStringOf(request.url ?? '')),
+      authorization: request.headers.authorization ?? '',
+      defaultRetentionPolicy: config.defaultRetentionPolicy,
+      honorsConsistency: config.honorsConsistency,
+    })
+    const { target, policy, isPretty } = parsed
+    const format = errorFormat(request.headers.accept, isPretty)
+    const render: Render = (reply) => renderReply(reply, format)
+    const refusal = this.#writes.admit(request, parsed)
+    if (refusal === TOO_LARGE) return responder.answerEarly(request, response, render(refusal))
+    if (refusal !== undefined) return responder.answer(request, response, render(refusal))
+    const read = (body: Buffer): Write | Reply => {
+      if (body.length === 0) return NOT_SNAPPY
+      const receivedAtMs = clock.wallMs()
+      const headers = bodyHeaders(request)
+      return { kind: 'opaque', target, body, headers, lineCount: 1, receivedAtMs }
+    }
+    const { maxBodyBytes: maxBytes } = config
+    runTask(this.#options, { request, response, maxBytes, render, read }, { policy })
+  }
+}
+
+function bodyHeaders(request: IncomingMessage): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (const name of BODY_HEADERS) {
+    const value = firstRawHeader(request.rawHeaders, name)
+    if (value !== '') headers[name] = value
+  }
+  return headers
+}
+
+function runTask(
+  options: LaneOptions,
+  task: Task,
+  accept?: Parameters<LaneOptions['relay']['accept']>[1],
+): void {
+  const { requestsInFlight, counters, memory, responder, relay, onBug } = options
+  const { request, response, maxBytes, render, read } = task
+  const answer = (reply: Reply): void => {
+    requestsInFlight.end(request)
+    responder.answer(request, response, render(reply))
+  }
+  const answerEarly = (reply: Reply): void => {
+    responder.answerEarly(request, response, render(reply))
+  }
+  if (requestsInFlight.isFull) {
+    counters.tooManyRequests++
+    return responder.answer(request, response, render(TOO_MANY))
+  }
+  if (!requestsInFlight.tryBegin(request, response)) {
+    counters.memoryFullRequests++
+    return responder.answerEarly(request, response, render(MEMORY_FULL))
+  }
+  receiveBody(request, { maxBytes, memory }, (result) => {
+    if (result.kind !== 'received') requestsInFlight.end(request)
+    switch (result.kind) {
+      case 'aborted':
+        counters.abortedRequests++
+        return
+      case 'too-large':
+        counters.tooLargeRequests++
+        return answerEarly(TOO_LARGE)
+      case 'memory-full':
+        counters.memoryFullRequests++
+        return answerEarly(MEMORY_FULL)
+      case 'received': {
+        const write = read(result.body)
+        if ('status' in write) return answer(write)
+        relay.accept(write, accept).then(answer, onBug)
+        return
+      }
+      default:
+        return unreachable(result)
+    }
+  })
+}

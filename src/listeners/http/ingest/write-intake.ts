@@ -1,0 +1,250 @@
+/**
+ * From a body that is here in full to its answer, whichever lane it came by.
+ *
+ *     body → gzip → scanner → relay → answer
+ *
+ * Checks come in InfluxDB's order. What needs no database is decided here; only lines that InfluxDB
+ * accepts go on. Where there are none, an output is asked about database and credentials all the
+ * same, because InfluxDB looks at these first.
+ *
+ * Promise: bodies of one connection go to the relay in the order in which they came, though large
+ * gzip bodies are unpacked on other threads. What comes behind one waits as it came, packed, and
+ * counts against the memory budget meanwhile.
+ *
+ * Limits: http/limits.ts. A body is scanned in slices (std/slices.ts), then everybody else has a
+ * turn; it counts against the memory budget meanwhile, and so does what the scan makes of it: lines
+ * without a time may become four times as long.
+ */
+
+import type { HttpRelayConfig } from '../../../config/config.ts'
+import { LineScan, type ScannedLines } from '../../../line-protocol/scan/scan.ts'
+import type { Relay } from '../../../relay/relay.ts'
+import type { Clock } from '../../../std/clock.ts'
+import { unreachable } from '../../../std/errors.ts'
+import { Lease } from '../../../std/lease.ts'
+import type { Memory } from '../../../std/memory-budget.ts'
+import { free } from '../../../std/own-memory.ts'
+import { inSlices, type Steps } from '../../../std/slices.ts'
+import type { Client } from '../../../write/merge-penalty.ts'
+import { type Reply, refusedReply, STORED } from '../../../write/reply.ts'
+import type { LinesWrite } from '../../../write/write.ts'
+import type { HttpCounters } from '../counters.ts'
+import type { BodyOptions } from '../request/body.ts'
+import { type UnpackResult, unpackGzip } from '../request/unpack.ts'
+import type { WritePlan } from './write-plans.ts'
+import { MEMORY_FULL, TOO_LARGE } from './write-refusals.ts'
+
+/** Read between two looks at the clock: at worst, when no line is ordinary, some milliseconds. */
+const SCAN_PIECE_BYTES = 64 * 1024
+
+const EMPTY = Buffer.alloc(0)
+const INVALID_CONSISTENCY = refusedReply(400, 'invalid consistency level')
+
+/** A request, as far as what becomes of its body is concerned. */
+export interface WriteRequest {
+  readonly plan: WritePlan
+  readonly isGzip: boolean
+  /** Of its connection. */
+  readonly client: Client
+  /** Gives the answer; called once, unless a part of ours has failed that must not. */
+  answer(reply: Reply): void
+}
+
+interface ScannedBody {
+  readonly body: Buffer
+  /** As it came, where it came in gzip. */
+  readonly packed: Buffer | undefined
+  readonly scanned: ScannedLines
+}
+
+export interface WriteIntakeOptions {
+  readonly config: HttpRelayConfig
+  readonly relay: Pick<Relay, 'accept' | 'ask'>
+  readonly memory: Memory
+  readonly clock: Clock
+  readonly counters: HttpCounters
+  readonly onBug: (error: unknown) => void
+}
+
+export class WriteIntake {
+  readonly #options: WriteIntakeOptions
+  readonly #bodyOptions: BodyOptions
+  /** Some output takes gzip, and can have it as the client has packed it. */
+  readonly #forwardsGzip: boolean
+  /**
+   * The last work of a connection that was put off; what comes after it on that connection waits.
+   */
+  readonly #putOff = new Map<Client, Promise<void>>()
+
+  constructor(options: WriteIntakeOptions) {
+    const { config, memory } = options
+    this.#options = options
+    this.#bodyOptions = { maxBytes: config.maxBodyBytes, memory }
+    this.#forwardsGzip = config.outputs.some((output) => output.kind === 'http' && output.gzip)
+  }
+
+  /** Takes a body in its turn: after what was put off before it on this connection. */
+  take(write: WriteRequest, body: Buffer): void {
+    this.#options.counters.receivedBytes += body.length
+    const { client } = write
+    const earlier = this.#putOff.size === 0 ? undefined : this.#putOff.get(client)
+    const rest =
+      earlier === undefined
+        ? this.#unpack(write, body)
+        : this.#holdUntil(earlier, body.length, () => this.#unpack(write, body))
+    if (rest !== undefined) this.#putOffUntil(client, rest)
+  }
+
+  /** @returns what is still to come, when the body is large; else it is with the relay by now */
+  #unpack(write: WriteRequest, body: Buffer): Promise<void> | undefined {
+    const result = write.isGzip ? unpackGzip(body, this.#bodyOptions) : undefined
+    if (result instanceof Promise) {
+      return this.#holdUntil(result, body.length, (unpacked) =>
+        this.#unpacked(write, body, unpacked),
+      )
+    }
+    if (result !== undefined) return this.#unpacked(write, body, result)
+    return this.#scan(write, body, undefined)
+  }
+
+  /**
+   * Charges a body to the memory budget while it waits for `ready`, which never rejects.
+   *
+   * Cannot pass the budget's limit: whoever comes here has given the same bytes back just before,
+   * having received the body or waited with it.
+   */
+  #holdUntil<T>(
+    ready: Promise<T>,
+    bytes: number,
+    next: (value: T) => Promise<void> | undefined | void,
+  ): Promise<void> {
+    const { memory } = this.#options
+    memory.take(bytes)
+    return ready.then((value) => {
+      memory.handOn(bytes)
+      return next(value)
+    })
+  }
+
+  #putOffUntil(client: Client, rest: Promise<void>): void {
+    const done = rest.catch(this.#options.onBug).finally(() => {
+      if (this.#putOff.get(client) === done) this.#putOff.delete(client)
+    })
+    this.#putOff.set(client, done)
+  }
+
+  #unpacked(write: WriteRequest, packed: Buffer, result: UnpackResult): Promise<void> | undefined {
+    const { counters, memory } = this.#options
+    // Left off in the middle of it, zlib may still be reading it on another thread.
+    if (result.kind !== 'unpacked') memory.waste(packed.length)
+    switch (result.kind) {
+      case 'unpacked':
+        return this.#scan(write, result.body, packed)
+      case 'broken':
+        return this.#answerAfterAsking(write, refusedReply(400, result.error), EMPTY)
+      case 'too-large':
+        counters.tooLargeRequests++
+        return this.#answerAtOnce(write, TOO_LARGE)
+      case 'memory-full':
+        counters.memoryFullRequests++
+        return this.#answerAtOnce(write, MEMORY_FULL)
+      default:
+        return unreachable(result)
+    }
+  }
+
+  /**
+   * @param packed as it came, where it came in gzip
+   * @returns what is still to come, when it takes its time; else it is with the relay by now
+   */
+  #scan(write: WriteRequest, body: Buffer, packed: Buffer | undefined): Promise<void> | undefined {
+    const scan = new LineScan(body, write.plan.scan)
+    const lease = new Lease(this.#options.memory)
+    const go = (isScanned: boolean): undefined => {
+      if (!isScanned) {
+        scan.drop()
+        return this.#refuseScan(write, lease, body)
+      }
+      lease.handOn()
+      return this.#process(write, { body, packed, scanned: scan.result() })
+    }
+    // Most bodies are a single piece.
+    if (scan.read(SCAN_PIECE_BYTES)) return go(true)
+    const rest = inSlices(restOf(scan, lease), this.#options.clock)
+    if (typeof rest === 'boolean') return go(rest)
+    return this.#holdUntil(rest, body.length + (packed?.length ?? 0), go)
+  }
+
+  #refuseScan(write: WriteRequest, lease: Lease, body: Buffer): undefined {
+    lease.end()
+    this.#options.counters.memoryFullRequests++
+    this.#options.memory.waste(free(body))
+    return this.#answerAtOnce(write, MEMORY_FULL)
+  }
+
+  #process(write: WriteRequest, { body, packed, scanned }: ScannedBody): undefined {
+    const { relay, clock, counters, memory, onBug } = this.#options
+    const { plan, client } = write
+    const { lines, lineCount, refusedCount, errors } = scanned
+    counters.unpackedBytes += body.length
+    counters.refusedLines += refusedCount
+    const ownReply = replyOf(scanned, plan)
+    const mayForward = ownReply === undefined && this.#forwardsGzip
+    const asPacked = mayForward && lines === body ? packed : undefined
+    if (packed !== undefined && packed !== asPacked) memory.waste(free(packed))
+    if (lines !== body) memory.waste(free(body))
+    if (ownReply !== undefined) return this.#answerAfterAsking(write, ownReply, lines)
+    const { target } = plan
+    const receivedAtMs = clock.wallMs()
+    const kind = 'lines'
+    const plain: LinesWrite = { kind, target, body: lines, lineCount, receivedAtMs, client }
+    const lineWrite = asPacked ? { ...plain, packed: { of: body, bytes: asPacked } } : plain
+    relay.accept(lineWrite, plan.accept).then((reply) => {
+      const isPartial = refusedCount > 0 && reply.status === 204
+      write.answer(isPartial ? partialReply(errors) : reply)
+    }, onBug)
+  }
+
+  /** As `#answerAtOnce`, with the answer that is ours unless an output's comes before it. */
+  #answerAfterAsking(write: WriteRequest, own: Reply, leftOver: Buffer): undefined {
+    const { memory, relay, onBug } = this.#options
+    memory.waste(free(leftOver))
+    relay.ask(write.plan.target).then((theirs) => write.answer(firstOf(theirs, own)), onBug)
+  }
+
+  #answerAtOnce(write: WriteRequest, reply: Reply): undefined {
+    write.answer(reply)
+  }
+}
+
+/** @returns false, having left off, when there is no memory for what comes of it */
+function* restOf(scan: LineScan, lease: Lease): Steps<boolean> {
+  while (lease.tryGrowTo(scan.heldBytesWithin(SCAN_PIECE_BYTES))) {
+    if (scan.read(SCAN_PIECE_BYTES)) return true
+    yield
+  }
+  return false
+}
+
+/** @returns `undefined` when the answer is the outputs' to give */
+function replyOf(scanned: ScannedLines, plan: WritePlan): Reply | undefined {
+  const { lineCount, refusedCount, hasUnstorable, errors } = scanned
+  if ((lineCount === 0 && refusedCount > 0) || hasUnstorable) return refusedReply(400, errors)
+  if (plan.hasInvalidConsistency) return INVALID_CONSISTENCY
+  return lineCount === 0 ? STORED : undefined
+}
+
+/**
+ * InfluxDB's order: credentials and database (4xx), the body, the retention policy (500).
+ *
+ * @param theirs what an output refuses, if anything
+ */
+function firstOf(theirs: Reply | undefined, own: Reply): Reply {
+  if (theirs === undefined) return own
+  return theirs.status < 500 || own === STORED ? theirs : own
+}
+
+/** Nothing was dropped in InfluxDB's sense: what did not parse was no point. */
+function partialReply(errors: string): Reply {
+  return refusedReply(400, `partial write: ${errors} dropped=0`)
+}

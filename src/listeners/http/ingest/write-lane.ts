@@ -1,0 +1,177 @@
+/**
+ * `POST /write` as node's own server gives it: from the request's headers to its body.
+ *
+ *     plan (URL) → bounds → body → intake (write-intake.ts)
+ *
+ * Checks come in InfluxDB's order. Nothing of a body that was cut off is ever used.
+ *
+ * Limits: http/limits.ts. Not here: the plain form of `POST /write`, while the fast lane is on
+ * (fast-path/).
+ */
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { HttpRelayConfig } from '../../../config/config.ts'
+import type { Relay } from '../../../relay/relay.ts'
+import type { Clock } from '../../../std/clock.ts'
+import { unreachable } from '../../../std/errors.ts'
+import type { Memory } from '../../../std/memory-budget.ts'
+import { Client } from '../../../write/merge-penalty.ts'
+import type { Reply } from '../../../write/reply.ts'
+import { errorFormat } from '../../dialects/v1/error-text.ts'
+import { type HttpAnswer, renderReply } from '../../dialects/v1/reply.ts'
+import type { V1WriteRequest } from '../../dialects/v1/request.ts'
+import type { HttpCounters } from '../counters.ts'
+import type { HttpLimits } from '../limits.ts'
+import { TokenBucket } from '../rate-limit.ts'
+import { type BodyOptions, type BodyResult, receiveBody } from '../request/body.ts'
+import { contentLength, firstHeader } from '../request/headers.ts'
+import type { HttpRequestsInFlight } from '../requests-in-flight.ts'
+import type { HttpResponder } from '../responder.ts'
+import type { WriteIntake, WriteRequest } from './write-intake.ts'
+import type { WritePlan, WritePlans } from './write-plans.ts'
+import {
+  DATABASE_REQUIRED,
+  INVALID_RETENTION_POLICY,
+  MEMORY_FULL,
+  RATE_LIMITED,
+  TOO_LARGE,
+  TOO_MANY,
+} from './write-refusals.ts'
+
+/** What the lanes of one listener share. */
+export interface LaneOptions {
+  readonly config: HttpRelayConfig
+  readonly relay: Pick<Relay, 'accept' | 'ask'>
+  readonly memory: Memory
+  readonly clock: Clock
+  readonly limits: HttpLimits
+  readonly responder: HttpResponder
+  readonly requestsInFlight: HttpRequestsInFlight
+  readonly counters: HttpCounters
+  /**
+   * A part of ours has failed that must not: the listener ends. The request that met it, say one
+   * whose `accept` rejected, is never answered: its write may be stored or not, and any status
+   * would say one of the two. What its client sees is a connection that is cut.
+   */
+  readonly onBug: (error: unknown) => void
+}
+
+export interface WriteLaneOptions extends LaneOptions {
+  readonly plans: WritePlans
+  readonly intake: WriteIntake
+}
+
+export class WriteLane {
+  readonly #options: WriteLaneOptions
+  readonly #bodyOptions: BodyOptions
+  readonly #bucket: TokenBucket | undefined
+  readonly #clients = new WeakMap<Socket, Client>()
+
+  constructor(options: WriteLaneOptions) {
+    const { config, clock, memory } = options
+    this.#options = options
+    this.#bodyOptions = { maxBytes: config.maxBodyBytes, memory }
+    this.#bucket = config.rateLimit && new TokenBucket(config.rateLimit, clock)
+  }
+
+  /** @param isAwaitingContinue the client sends the body only once it is told to */
+  handle(request: IncomingMessage, response: ServerResponse, isAwaitingContinue = false): void {
+    const { counters, plans, requestsInFlight, responder } = this.#options
+    counters.writeRequests++
+    const plan = plans.planFor(request.url ?? '', request.headers.authorization ?? '')
+    const refusal = this.admit(request, plan)
+    if (refusal !== undefined) {
+      const answer = render(request, plan, refusal)
+      // Nobody knows whether a client that was not told to go on sends the body all the same.
+      if (isAwaitingContinue) responder.answerLast(request, response, answer)
+      else if (refusal !== TOO_LARGE) responder.answer(request, response, answer)
+      else responder.answerEarly(request, response, answer)
+      return
+    }
+    if (!requestsInFlight.tryBegin(request, response)) {
+      counters.memoryFullRequests++
+      const answer = render(request, plan, MEMORY_FULL)
+      if (isAwaitingContinue) return responder.answerLast(request, response, answer)
+      return responder.answerEarly(request, response, answer)
+    }
+    if (isAwaitingContinue) response.writeContinue()
+    receiveBody(request, this.#bodyOptions, (result) => {
+      this.#received({ request, response, plan }, result)
+    })
+  }
+
+  /**
+   * What can be refused before the body is here, in InfluxDB's order, the relay's own bounds around
+   * it.
+   */
+  admit(request: IncomingMessage, parsed: V1WriteRequest): Reply | undefined {
+    const { config, requestsInFlight, counters } = this.#options
+    if (this.#bucket && !this.#bucket.tryTake()) {
+      counters.rateLimitedRequests++
+      return RATE_LIMITED
+    }
+    if (parsed.target.database === '') return DATABASE_REQUIRED
+    if (parsed.hasInvalidRetentionPolicy) return INVALID_RETENTION_POLICY
+    if ((contentLength(request) ?? 0) > config.maxBodyBytes) {
+      counters.tooLargeRequests++
+      return TOO_LARGE
+    }
+    if (!requestsInFlight.isFull) return undefined
+    counters.tooManyRequests++
+    return TOO_MANY
+  }
+
+  #received(exchange: Exchange, result: BodyResult): void {
+    const { requestsInFlight, responder, counters, intake } = this.#options
+    const { request, response, plan } = exchange
+    const answerEarly = (reply: Reply) =>
+      responder.answerEarly(request, response, render(request, plan, reply))
+    if (result.kind !== 'received') requestsInFlight.end(request)
+    switch (result.kind) {
+      case 'aborted':
+        counters.abortedRequests++
+        return
+      case 'too-large':
+        counters.tooLargeRequests++
+        return answerEarly(TOO_LARGE)
+      case 'memory-full':
+        counters.memoryFullRequests++
+        return answerEarly(MEMORY_FULL)
+      case 'received':
+        return intake.take(this.#writeRequest(exchange), result.body)
+      default:
+        return unreachable(result)
+    }
+  }
+
+  #writeRequest({ request, response, plan }: Exchange): WriteRequest {
+    const { requestsInFlight, responder } = this.#options
+    const encoding = request.headers['content-encoding']
+    const isGzip = encoding !== undefined && firstHeader(request, 'content-encoding') === 'gzip'
+    const answer = (reply: Reply) => {
+      requestsInFlight.end(request)
+      responder.answer(request, response, render(request, plan, reply))
+    }
+    return { plan, isGzip, client: this.#clientOf(request.socket), answer }
+  }
+
+  #clientOf(socket: Socket): Client {
+    let client = this.#clients.get(socket)
+    if (client === undefined) {
+      client = new Client()
+      this.#clients.set(socket, client)
+    }
+    return client
+  }
+}
+
+interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly plan: WritePlan
+}
+
+function render(request: IncomingMessage, { isPretty }: WritePlan, reply: Reply): HttpAnswer {
+  return renderReply(reply, errorFormat(request.headers.accept, isPretty))
+}

@@ -1,0 +1,64 @@
+/**
+ * Parsed request targets, kept: clients say the same query string and credentials with every write.
+ *
+ * Writes of one plan share one `WriteTarget`, which is what outputs merge by.
+ *
+ * Limits: `GENERATION_MAX_PLANS` in each of two generations, the younger of which takes what is
+ * used; keys longer than `KEY_MAX_CHARACTERS` are parsed each time. Holds credentials as long as a
+ * plan lives.
+ */
+
+import type { ScanOptions } from '../../../line-protocol/scan/scan.ts'
+import type { AcceptOptions } from '../../../relay/relay.ts'
+import { Generations } from '../../../std/generations.ts'
+import type { RisingClock } from '../../../write/rising-clock.ts'
+import { parseGoQuery, queryStringOf } from '../../dialects/go-query.ts'
+import { parseV1WriteRequest, type V1WriteRequest } from '../../dialects/v1/request.ts'
+
+/** All that a write's URL and credentials say, ready to use. */
+export interface WritePlan extends V1WriteRequest {
+  readonly accept: AcceptOptions
+  readonly scan: ScanOptions
+}
+
+const GENERATION_MAX_PLANS = 512
+const KEY_MAX_CHARACTERS = 2048
+
+export interface WritePlansOptions {
+  readonly defaultRetentionPolicy: string
+  readonly honorsConsistency: boolean
+  readonly unsignedIntegers: boolean
+  readonly stampClock: RisingClock
+}
+
+export class WritePlans {
+  readonly #options: WritePlansOptions
+  readonly #kept = new Generations<WritePlan>(GENERATION_MAX_PLANS)
+
+  constructor(options: WritePlansOptions) {
+    this.#options = options
+  }
+
+  /** @param requestTarget path and query as the client sent them */
+  planFor(requestTarget: string, authorization: string): WritePlan {
+    // A request target has no blanks, so that no two pairs make the same key.
+    const key = authorization === '' ? requestTarget : `${requestTarget} ${authorization}`
+    const known = this.#kept.get(key)
+    if (known !== undefined) return known
+    const plan = this.#parse(requestTarget, authorization)
+    if (key.length <= KEY_MAX_CHARACTERS) this.#kept.set(key, plan)
+    return plan
+  }
+
+  #parse(requestTarget: string, authorization: string): WritePlan {
+    const { unsignedIntegers, stampClock } = this.#options
+    const query = parseGoQuery(queryStringOf(requestTarget))
+    const request = parseV1WriteRequest({ ...this.#options, query, authorization })
+    const { precision } = request.target
+    return {
+      ...request,
+      accept: { policy: request.policy },
+      scan: { precision, unsignedIntegers, stamp: () => stampClock.next(precision) },
+    }
+  }
+}

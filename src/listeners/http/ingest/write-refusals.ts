@@ -1,0 +1,17 @@
+/** What a write is told that is refused before its body is looked at. */
+
+import { type Reply, refusedReply, unavailableReply } from '../../../write/reply.ts'
+import { RETRY_AFTER_S } from '../limits.ts'
+
+export const DATABASE_REQUIRED = refusedReply(400, 'database is required')
+export const TOO_LARGE = refusedReply(413, 'Request Entity Too Large')
+export const INVALID_RETENTION_POLICY = refusedReply(
+  400,
+  'invalid retention policy name: it has control characters',
+)
+export const RATE_LIMITED = unavailableReply('rate limit exceeded', RETRY_AFTER_S)
+export const MEMORY_FULL = unavailableReply(
+  'memory for requests is full (max-memory-mb)',
+  RETRY_AFTER_S,
+)
+export const TOO_MANY: Reply = unavailableReply('too many requests in flight', RETRY_AFTER_S)

@@ -1,0 +1,237 @@
+/**
+ * The HTTP listener of a relay: to its clients, an InfluxDB 1.x.
+ *
+ *     socket ─▶ fast lane ── plain POST /write ──────────────────▶ intake ──▶ relay
+ *                   └─▶ node's parser ─┬─ POST /write ──▶ write lane ─▲
+ *                                      └─ all else ─────▶ fastify ─────▶ /ping, /health, /query, …
+ *
+ * Life: `openHttpListener` returns it listening, or rejects with nothing left open. Closing stops
+ * accepting first, then answers what is in flight with `Connection: close`, then ends idle
+ * connections; what is left at the deadline is cut.
+ *
+ * Limits: limits.ts. Never logs a query string or a header: credentials are in both.
+ */
+
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { renderAddress } from '../../config/addresses.ts'
+import type { HttpRelayConfig } from '../../config/config.ts'
+import type { Relay } from '../../relay/relay.ts'
+import type { Clock } from '../../std/clock.ts'
+import { errorCode, errorText, RelayError } from '../../std/errors.ts'
+import type { Logger } from '../../std/logger.ts'
+import type { SharedMemory } from '../../std/memory-budget.ts'
+import { LogThrottle, renderRepeats } from '../../std/throttle.ts'
+import type { RisingClock } from '../../write/rising-clock.ts'
+import { type HttpCounters, newHttpCounters } from './counters.ts'
+import type { RelayHealth } from './health.ts'
+import { WriteIntake } from './ingest/write-intake.ts'
+import { WriteLane } from './ingest/write-lane.ts'
+import { WritePlans } from './ingest/write-plans.ts'
+import { HTTP_LIMITS, type HttpLimits, LISTEN_BACKLOG_CONNECTIONS } from './limits.ts'
+import { RefusalLog } from './refusal-log.ts'
+import { HttpRequestsInFlight } from './requests-in-flight.ts'
+import { HttpResponder } from './responder.ts'
+import { openRoutes } from './routes.ts'
+import { createHttpServer } from './server.ts'
+import { readCertificate } from './tls.ts'
+
+export interface HttpListenerOptions {
+  readonly config: HttpRelayConfig
+  readonly relay: Pick<Relay, 'accept' | 'ask'>
+  /** Asked by `/health`; must not take longer than `healthTimeoutMs`. */
+  readonly health: () => Promise<RelayHealth> | RelayHealth
+  readonly memory: SharedMemory
+  readonly clock: Clock
+  readonly logger: Logger
+  /** One for each relay: see G3. */
+  readonly stampClock: RisingClock
+  /** For tests that do not want to wait. */
+  readonly limits?: Partial<HttpLimits>
+}
+
+export interface HttpListenerSnapshot {
+  readonly relay: string
+  readonly connections: number
+  readonly requestsInFlight: number
+  readonly counters: Readonly<Record<keyof HttpCounters, number>>
+}
+
+export interface HttpListener extends AsyncDisposable {
+  readonly address: { readonly host: string; readonly port: number }
+  /** Resolves when closed on request; rejects when the listener has died at run time. */
+  readonly closed: Promise<void>
+  snapshot(): HttpListenerSnapshot
+  /** As disposing, with a deadline of the caller's. At it, what is left is cut. */
+  close(deadline: AbortSignal): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** @throws RelayError RELAY_ADDRESS_IN_USE, RELAY_ADDRESS_UNUSABLE, RELAY_CERTIFICATE_UNREADABLE */
+export async function openHttpListener(options: HttpListenerOptions): Promise<HttpListener> {
+  const { config } = options
+  const certificate =
+    config.tlsPemPath === undefined ? undefined : await readCertificate(config.tlsPemPath)
+  const limits = { ...HTTP_LIMITS, keepAliveTimeoutMs: config.idleTimeoutMs, ...options.limits }
+  const requestsInFlight = new HttpRequestsInFlight(
+    options.memory.clients,
+    limits.inFlightMaxRequests,
+  )
+  const counters = newHttpCounters()
+  const refusals = new RefusalLog(options)
+  const failure = Promise.withResolvers<never>()
+  const version = config.influxdbVersion
+  const responder = new HttpResponder({
+    version,
+    clock: options.clock,
+    requestsInFlight,
+    counters,
+    refusals,
+    lingerMs: limits.lingerMs,
+  })
+  const { maxConnections, rateLimit } = config
+  const { stampClock } = options
+  const shared = {
+    ...{ ...options, limits, requestsInFlight, counters, refusals },
+    onBug: failure.reject,
+  }
+  const plans = new WritePlans({ ...config, stampClock })
+  const intake = new WriteIntake(shared)
+  const parts = { ...shared, responder, plans, intake }
+  const writes = new WriteLane(parts)
+  // A rate limit counts what is refused as well, which is node's to do.
+  const isFast = config.fastLane && rateLimit === undefined
+  const fastLane = isFast ? parts : undefined
+  const serverOptions = { ...parts, certificate, maxConnections, writes, fastLane }
+  const app = await openRoutes({
+    ...parts,
+    writes,
+    serverFactory: (route) => createHttpServer(serverOptions, route),
+  })
+  await listen(app.server, config)
+  return new ServingListener({
+    ...options,
+    limits,
+    requestsInFlight,
+    counters,
+    failure,
+    server: app.server,
+  })
+}
+
+async function listen(server: Server, config: HttpRelayConfig): Promise<void> {
+  const { host, port } = config.bindAddress
+  const address = host === '' ? { port } : { host, port }
+  server.listen({ ...address, backlog: LISTEN_BACKLOG_CONNECTIONS })
+  try {
+    await once(server, 'listening')
+  } catch (error) {
+    throw listenError(config, error)
+  }
+}
+
+function listenError({ name, bindAddress }: HttpRelayConfig, cause: unknown): RelayError {
+  const isInUse = errorCode(cause) === 'EADDRINUSE'
+  const code = isInUse ? 'RELAY_ADDRESS_IN_USE' : 'RELAY_ADDRESS_UNUSABLE'
+  const why = isInUse ? 'another program is listening there' : errorText(cause)
+  const message = `relay "${name}" cannot listen on ${renderAddress(bindAddress)}: ${why}`
+  return new RelayError(code, message, { cause })
+}
+
+const LOG_INTERVAL_MS = 10_000
+/**
+ * Connections become idle without telling; fastify/fastify#7044 is what happens if nobody looks
+ * again.
+ */
+const IDLE_CHECK_MS = 50
+
+interface ServingOptions extends Omit<HttpListenerOptions, 'limits'> {
+  readonly limits: HttpLimits
+  readonly requestsInFlight: HttpRequestsInFlight
+  readonly counters: HttpCounters
+  readonly failure: PromiseWithResolvers<never>
+  readonly server: Server
+}
+
+class ServingListener implements HttpListener {
+  readonly address: { readonly host: string; readonly port: number }
+  readonly closed: Promise<void>
+  readonly #options: ServingOptions
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  readonly #serverClosed: Promise<void>
+  #closing: Promise<void> | undefined
+
+  constructor(options: ServingOptions) {
+    const { server, failure, counters } = options
+    this.#options = options
+    this.#server = server
+    // An address of a pipe would be a string; ours has a port.
+    const { address, port } = server.address() as AddressInfo
+    this.address = { host: address, port }
+    this.#serverClosed = new Promise((resolve) => server.once('close', resolve))
+    this.closed = Promise.race([this.#serverClosed, failure.promise])
+    this.closed.catch(() => {}) // Whoever wants to know asks `closed`; nobody has to.
+    server.on('connection', (socket: Socket) => {
+      counters.acceptedConnections++
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+    })
+    const throttle = new LogThrottle(options.clock, LOG_INTERVAL_MS)
+    server.on('error', (error) => this.#onServerError(error, throttle))
+  }
+
+  snapshot(): HttpListenerSnapshot {
+    return {
+      relay: this.#options.config.name,
+      connections: this.#sockets.size,
+      requestsInFlight: this.#options.requestsInFlight.count,
+      counters: { ...this.#options.counters },
+    }
+  }
+
+  close(deadline: AbortSignal): Promise<void> {
+    this.#closing ??= this.#close()
+    const cut = (): void => {
+      for (const socket of this.#sockets) socket.destroy()
+    }
+    if (deadline.aborted) cut()
+    else deadline.addEventListener('abort', cut)
+    return this.#closing.finally(() => deadline.removeEventListener('abort', cut))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const deadline = new AbortController()
+    const { clock, limits } = this.#options
+    const timer = clock.startTimer(limits.closeTimeoutMs, () => deadline.abort())
+    await this.close(deadline.signal)
+    timer.cancel()
+  }
+
+  async #close(): Promise<void> {
+    const { clock, requestsInFlight } = this.#options
+    requestsInFlight.isDraining = true
+    this.#server.close()
+    const closeIdle = (): void => {
+      this.#server.closeIdleConnections()
+      timer = clock.startTimer(IDLE_CHECK_MS, closeIdle)
+    }
+    let timer = clock.startTimer(0, closeIdle)
+    await this.#serverClosed
+    timer.cancel()
+    // The server counts a connection as gone before it says so itself.
+    await Promise.all([...this.#sockets].map((socket) => once(socket, 'close')))
+  }
+
+  /** Of `accept`, mostly for want of file descriptors: the server goes on listening. */
+  #onServerError(error: Error, throttle: LogThrottle): void {
+    const { counters, logger } = this.#options
+    counters.acceptErrors++
+    const suppressed = throttle.hit()
+    if (suppressed === undefined) return
+    const text = `cannot accept connections: ${errorText(error)}; going on`
+    const fields = { code: errorCode(error), suppressed }
+    logger.error(fields, `${text}${renderRepeats(suppressed)}`)
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * Writes answers, with the headers that InfluxDB puts on all of them.
+ *
+ * Request ids are the client's where it sent one. While the listener is closing every answer says
+ * `Connection: close`.
+ */
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Clock } from '../../std/clock.ts'
+import { errorCode } from '../../std/errors.ts'
+import type { HttpAnswer } from '../dialects/v1/reply.ts'
+import { CanonicalConnection } from './canonical/connection.ts'
+import { countAnswer, type HttpCounters } from './counters.ts'
+import type { RefusalLog } from './refusal-log.ts'
+import { firstHeader } from './request/headers.ts'
+import { RequestIds } from './request/request-id.ts'
+import type { HttpRequestsInFlight } from './requests-in-flight.ts'
+
+export interface HttpResponderOptions {
+  readonly version: string
+  readonly clock: Clock
+  readonly requestsInFlight: HttpRequestsInFlight
+  readonly counters: HttpCounters
+  readonly refusals: RefusalLog
+  readonly lingerMs: number
+}
+
+const CORS_HEADERS = [
+  'Access-Control-Allow-Methods',
+  'DELETE, GET, OPTIONS, POST, PUT',
+  'Access-Control-Allow-Headers',
+  'Accept, Accept-Encoding, Authorization, Content-Length, Content-Type, X-CSRF-Token, ' +
+    'X-HTTP-Method-Override',
+  'Access-Control-Expose-Headers',
+  'Date, X-InfluxDB-Version, X-InfluxDB-Build',
+] as const
+
+export class HttpResponder {
+  readonly #options: HttpResponderOptions
+  readonly #requestIds: RequestIds
+
+  constructor(options: HttpResponderOptions) {
+    this.#options = options
+    this.#requestIds = new RequestIds(options.clock)
+  }
+
+  /** An answer of a handler: with request ids, and CORS headers where the client is a web page. */
+  answer(request: IncomingMessage, response: ServerResponse, answer: HttpAnswer): void {
+    this.#write(response, answer, this.#handlerHeaders(request))
+  }
+
+  /** An answer of the router, which knows nothing of request ids. */
+  answerUnrouted(response: ServerResponse, answer: HttpAnswer): void {
+    this.#write(response, answer, [])
+  }
+
+  /** An answer to a body that cannot be read on: nothing more is read from this connection. */
+  answerLast(request: IncomingMessage, response: ServerResponse, answer: HttpAnswer): void {
+    readNoMore(request)
+    this.#write(response, answer, [...this.#handlerHeaders(request), 'Connection', 'close'])
+  }
+
+  /**
+   * Refuses a body that is still coming, and closes the connection.
+   *
+   * Closing at once would reset it, and the client would never see the answer. So what still comes
+   * is thrown away for `lingerMs`, with the answer already sent.
+   */
+  answerEarly(request: IncomingMessage, response: ServerResponse, answer: HttpAnswer): void {
+    // It has been told meanwhile that its body is broken.
+    if (response.headersSent) return
+    if (request.complete) return this.answerLast(request, response, answer)
+    readNoMore(request)
+    const headers = [...this.#handlerHeaders(request), 'Connection', 'close']
+    this.#writeHead(response, answer, headers)
+    response.write(answer.body)
+    const end = (): void => {
+      timer.cancel()
+      response.end()
+    }
+    const timer = this.#options.clock.startTimer(this.#options.lingerMs, end, {
+      isBackground: true,
+    })
+    request.once('end', end)
+    response.once('close', () => timer.cancel())
+    request.resume()
+  }
+
+  #handlerHeaders(request: IncomingMessage): string[] {
+    const { headers: incoming } = request
+    const hasOwnId = incoming['x-request-id'] !== undefined || incoming['request-id'] !== undefined
+    const id =
+      (hasOwnId && (firstHeader(request, 'x-request-id') || firstHeader(request, 'request-id'))) ||
+      this.#requestIds.next()
+    const headers = ['Request-Id', id, 'X-Request-Id', id]
+    const origin = incoming.origin
+    if (origin) headers.push('Access-Control-Allow-Origin', origin, ...CORS_HEADERS)
+    return headers
+  }
+
+  #write(response: ServerResponse, answer: HttpAnswer, headers: readonly string[]): void {
+    this.#writeHead(response, answer, headers)
+    response.end(answer.body)
+  }
+
+  #writeHead(response: ServerResponse, answer: HttpAnswer, more: readonly string[]): void {
+    const { status, body } = answer
+    const headers = [
+      ...answer.headers,
+      'X-Influxdb-Build',
+      'OSS',
+      'X-Influxdb-Version',
+      this.#options.version,
+      ...more,
+    ]
+    if (status !== 204) headers.push('Content-Length', String(Buffer.byteLength(body)))
+    // The request's socket: a pipelined response is given its own only when its turn comes.
+    if (this.#options.requestsInFlight.isLastOn(response.req.socket)) {
+      readNoMore(response.req)
+      headers.push('Connection', 'close')
+    }
+    countAnswer(this.#options.counters, status)
+    this.#options.refusals.noteAnswer(response.req, answer)
+    writeHead(response, status, headers)
+  }
+}
+
+/** What is behind a request whose answer closes the connection is not carried out. */
+function readNoMore({ socket }: IncomingMessage): void {
+  if (socket instanceof CanonicalConnection) socket.readNoMore()
+}
+
+/**
+ * As node's own, but lets control characters of an echoed line stand in a header, as InfluxDB does.
+ *
+ * The server's `httpValidation: 'relaxed'` would do that too, but for requests as well, and there
+ * it loops for ever on a NUL (node 26.10). So only this answer is told; node before 26 knows no
+ * such thing and gets blanks.
+ */
+function writeHead(response: ServerResponse, status: number, headers: string[]): void {
+  if (tryWriteHead(response, status, headers)) return
+  Object.assign(response, { httpValidation: 'relaxed' })
+  if (tryWriteHead(response, status, headers)) return
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what has to go.
+  const controls = /[\u0000-\u001f\u007f]/g
+  response.writeHead(
+    status,
+    headers.map((text) => text.replaceAll(controls, ' ')),
+  )
+}
+
+/** @returns false, with nothing written, when node does not like a character in `headers` */
+function tryWriteHead(response: ServerResponse, status: number, headers: string[]): boolean {
+  try {
+    response.writeHead(status, headers)
+    return true
+  } catch (error) {
+    if (errorCode(error) !== 'ERR_INVALID_CHAR') throw error
+    return false
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * Opens the socket of a UDP listener: which addresses to try, and how large its receive buffer
+ * became.
+ */
+
+import { renderAddress } from '../../config/addresses.ts'
+import type { BindAddress } from '../../config/config.ts'
+import { type ResolveHost, resolveHost } from '../../net/udp-host.ts'
+import { bindUdpSocket, type UdpEndpoint, type UdpSocket } from '../../net/udp-socket.ts'
+import { errorCode, errorText, RelayError } from '../../std/errors.ts'
+import type { Logger } from '../../std/logger.ts'
+import { renderBytes } from '../../std/units.ts'
+
+export type BindSocket = (endpoint: UdpEndpoint) => Promise<UdpSocket>
+
+export interface Bound {
+  readonly socket: UdpSocket
+  /** With the port that the system chose, where any was asked for. */
+  readonly endpoint: UdpEndpoint
+}
+
+/** A machine without IPv6 answers so to a socket for it. */
+const NO_IPV6 = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EPROTONOSUPPORT', 'EINVAL'])
+
+/**
+ * Bound to the first address of the host that works; '' is every address of the machine, IPv4 and
+ * IPv6.
+ *
+ * @throws RelayError RELAY_ADDRESS_IN_USE, RELAY_ADDRESS_UNUSABLE
+ */
+export async function bindAddressOf(
+  wanted: BindAddress,
+  bind: BindSocket = bindUdpSocket,
+  resolve: ResolveHost = resolveHost,
+): Promise<Bound> {
+  const { host, port } = wanted
+  try {
+    if (host === '') return await bindEverywhere(port, bind)
+    const [address] = await resolve(host)
+    if (address === undefined) throw new Error(`${host} has no address`)
+    return await bound(await bind({ ...address, port }), address.family)
+  } catch (error) {
+    throw bindError(wanted, error)
+  }
+}
+
+async function bindEverywhere(port: number, bind: BindSocket): Promise<Bound> {
+  try {
+    return bound(await bind({ address: '::', family: 6, port }), 6)
+  } catch (error) {
+    if (!NO_IPV6.has(errorCode(error))) throw error
+  }
+  return bound(await bind({ address: '0.0.0.0', family: 4, port }), 4)
+}
+
+function bound(socket: UdpSocket, family: 4 | 6): Bound {
+  const { address, port } = socket.inner.address()
+  return { socket, endpoint: { address, port, family } }
+}
+
+/** What a failed bind means to the operator. */
+export function bindError(wanted: BindAddress, error: unknown): RelayError {
+  const address = renderAddress(wanted)
+  if (errorCode(error) === 'EADDRINUSE') {
+    const text = `udp ${address} is in use by another program`
+    return new RelayError('RELAY_ADDRESS_IN_USE', text, { cause: error })
+  }
+  const text = `udp ${address} cannot be bound: ${errorText(error)}`
+  return new RelayError('RELAY_ADDRESS_UNUSABLE', text, { cause: error })
+}
+
+/** Sets SO_RCVBUF and reads it back, because the system cuts it silently to its own maximum. */
+export function setReceiveBuffer(socket: UdpSocket, wantedBytes: number, logger: Logger): void {
+  if (wantedBytes === 0) return
+  let cause = ''
+  try {
+    socket.inner.setRecvBufferSize(wantedBytes)
+  } catch (error) {
+    cause = ` (${errorText(error)})`
+  }
+  // Linux reports the double of what it grants: its own bookkeeping is counted in.
+  const factor = process.platform === 'linux' ? 2 : 1
+  const grantedBytes = Math.floor(socket.inner.getRecvBufferSize() / factor)
+  if (grantedBytes >= wantedBytes) return
+  const text =
+    `read-buffer of ${renderBytes(wantedBytes)} was cut to ` +
+    `${renderBytes(grantedBytes)} by the system${cause}; raise net.core.rmem_max to get it all`
+  logger.warn({ wantedBytes, grantedBytes }, text)
+}
