@@ -9,8 +9,8 @@
 
 import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
-import { openAdmin } from './admin/admin.ts'
 import type { DeadLetterHandlers } from './admin/dead-letter-requests.ts'
+import { openAdmin } from './admin/server.ts'
 import type { ServiceSnapshot } from './admin/snapshot.ts'
 import type { Config, OutputConfig, RelayConfig } from './config/config.ts'
 import { type DeadLetters, openDeadLetters } from './dead-letters/store.ts'

@@ -36,7 +36,7 @@ const LAYERS: readonly (readonly string[])[] = [
 
 /** Which files may import which package. Others go through them. */
 const PACKAGE_USERS: Readonly<Record<string, RegExp>> = {
-  fastify: /^src\/(listeners\/http\/(listener|routes)|admin\/admin)\.ts$/,
+  fastify: /^src\/(listeners\/http\/(listener|routes)|admin\/server)\.ts$/,
   undici: /^src\/destinations\/http\/(http-destination|exchange|salvage)\.ts$/,
   '@iarna/toml': /^src\/config\/read\/toml\.ts$/,
   'dgram-as-promised': /^src\/net\/udp-socket\.ts$/,

@@ -8,7 +8,7 @@
  * no browser: a page of any site may send a POST to an address of this machine, but not without an
  * `Origin`, also where its name was made to mean this machine. `relay dead` sends none.
  *
- * Not here: doing it (relay/), the server (admin.ts).
+ * Not here: doing it (relay/), the server (server.ts).
  */
 
 import type { ServiceSnapshot } from './snapshot.ts'

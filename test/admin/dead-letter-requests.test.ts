@@ -1,12 +1,12 @@
 // Goal: dead letters are sent again and removed by whoever sits at the machine, and by nobody else.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type AdminOptions, openAdmin } from '../../src/admin/admin.ts'
 import {
   answerDeadLetters,
   type DeadLetterHandlers,
   type DeadLetterRequest,
 } from '../../src/admin/dead-letter-requests.ts'
+import { type AdminOptions, openAdmin } from '../../src/admin/server.ts'
 import { systemClock } from '../../src/std/clock.ts'
 import { silentLogger } from '../support/disk-log-fixture.ts'
 import { outputSnapshot, relaySnapshot, serviceSnapshot } from '../support/service-snapshot.ts'
