@@ -16,6 +16,9 @@ import { renderExample } from '../src/config/render/example.ts'
 const ROOT = join(import.meta.dirname, '..')
 const LINE_MAX = 100
 const FILE_LINES_MAX = 350
+const FOLDER_FILES_MAX = 15
+/** One file a promise of the README, and what all tests share: read by name, not as a whole. */
+const WIDE_FOLDERS = ['test/guarantees', 'test/support']
 
 /** Low to high. A file imports lower rooms and its own; rooms of one row do not know each other. */
 const LAYERS: readonly (readonly string[])[] = [
@@ -177,6 +180,14 @@ test(`no source file has more than ${FILE_LINES_MAX} lines`, () => {
     .map(({ path, text }) => ({ path, lines: text.split('\n').length - 1 }))
     .filter(({ lines }) => lines > FILE_LINES_MAX)
   assert.deepEqual(wrong, [])
+})
+
+test(`no folder has more than ${FOLDER_FILES_MAX} files of its own`, () => {
+  const folders = Object.groupBy([...sources, ...tests], ({ path }) => dirname(path))
+  const wrong = Object.entries(folders)
+    .map(([folder, files = []]) => ({ folder, files: files.length }))
+    .filter(({ folder, files }) => files > FOLDER_FILES_MAX && !WIDE_FOLDERS.includes(folder))
+  assert.deepEqual(wrong, [], 'part it by subject; see the rooms in docs/ARCHITECTURE.md')
 })
 
 for (const { pattern, instead, except } of BANS) {
