@@ -67,18 +67,6 @@ export class MemoryLog {
   }
 
   /**
-   * Appends a write that `owedCount` outputs are to deliver.
-   *
-   * @returns `undefined`, with nothing changed, when the memory budget is used up.
-   */
-  append(write: Write, owedCount: number): Entry | undefined {
-    const entry = this.prepare(write)
-    if (entry === undefined) return undefined
-    this.push(entry, owedCount)
-    return entry
-  }
-
-  /**
    * An entry that is not in the log yet, for a write whose place in it is settled elsewhere.
    *
    * @param sequence from the log on disk; given here where there is none
@@ -93,7 +81,12 @@ export class MemoryLog {
     return entry
   }
 
-  /** @returns the stream that it is in now */
+  /**
+   * Appends what was prepared.
+   *
+   * @param owedCount how many outputs are to deliver it
+   * @returns the stream that it is in now
+   */
   push(entry: Entry, owedCount: number): StreamLog {
     const stream = this.stream(entry.write.target.database)
     // The stream has taken its own by now.

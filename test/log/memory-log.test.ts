@@ -24,8 +24,9 @@ function openLog(limitBytes = 1e9): { log: MemoryLog; memory: MemoryBudget } {
 }
 
 function append(log: MemoryLog, database: string, owedCount = 1): Entry {
-  const entry = log.append(writeTo(database), owedCount)
+  const entry = log.prepare(writeTo(database))
   assert(entry)
+  log.push(entry, owedCount)
   return entry
 }
 
@@ -58,7 +59,7 @@ test('at the memory bound nothing is appended and nothing is changed', () => {
   const { log, memory } = openLog(residentStreamBytes(2) + 1000)
   append(log, 'a')
   const usedBytes = memory.usedBytes
-  assert.equal(log.append(writeTo('a'), 1), undefined)
+  assert.equal(log.prepare(writeTo('a')), undefined)
   assert.equal(memory.usedBytes, usedBytes)
   assert.equal(log.entryCount, 1)
 })

@@ -36,9 +36,7 @@ export class Quarantine {
   readonly #logger: Logger
   /** Damage of this process's lifetime; found again by every output that is behind. */
   readonly #known = new Set<string>()
-  #damagedParts = 0
   #damagedBytes = 0
-  #movedFiles = 0
 
   constructor(options: QuarantineOptions) {
     this.#files = options.files
@@ -47,18 +45,9 @@ export class Quarantine {
     this.#logger = options.logger
   }
 
-  /** Parts of segments, each counted once. */
-  get damagedParts(): number {
-    return this.#damagedParts
-  }
-
+  /** Of parts of segments, each counted once. */
   get damagedBytes(): number {
     return this.#damagedBytes
-  }
-
-  /** Whole files that were moved here. */
-  get movedFiles(): number {
-    return this.#movedFiles
   }
 
   /**
@@ -70,7 +59,6 @@ export class Quarantine {
     const name = damageName(segment, range.at)
     if (this.#known.has(name)) return true
     this.#known.add(name)
-    this.#damagedParts++
     this.#damagedBytes += range.bytes
     const fields = { segment, at: range.at, bytes: range.bytes }
     const what = `skipped ${renderBytes(range.bytes)} of damage at byte ${range.at} of ${segment}`
@@ -97,7 +85,6 @@ export class Quarantine {
       await this.#files.makeSubfolder(this.#quarantine)
       await this.#files.rename(join(this.#folder, name), await this.#freePath(name))
       await this.#files.syncFolder(this.#quarantine)
-      this.#movedFiles++
       this.#logger.error({ file: name }, `log: moved ${name} to quarantine/: ${why}`)
       return true
     } catch (error) {

@@ -45,6 +45,7 @@ interface OpenSegment {
 
 export class LogReader implements AsyncDisposable {
   readonly #options: LogReaderOptions
+  /** All records below it have been given, or are gone. */
   #nextSequence: number
   #current: OpenSegment | undefined
   /** Where to go on when `#current` is closed. */
@@ -53,11 +54,6 @@ export class LogReader implements AsyncDisposable {
   constructor(options: LogReaderOptions) {
     this.#options = options
     this.#nextSequence = options.fromSequence
-  }
-
-  /** All records below it have been given, or are gone. */
-  get nextSequence(): number {
-    return this.#nextSequence
   }
 
   /**

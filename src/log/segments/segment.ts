@@ -107,11 +107,6 @@ export class Segment {
     return { name, header, found, end: () => this.#end, isGrowing, isKept: false }
   }
 
-  /** Bytes of it that are on the disk and hold records or the header. */
-  get end(): number {
-    return this.#end
-  }
-
   get isEmpty(): boolean {
     return this.#end === this.recordsAt
   }
