@@ -12,6 +12,7 @@ import { dirname, join, relative } from 'node:path'
 import { test } from 'node:test'
 import { parseConfig } from '../src/config/parse-config.ts'
 import { renderExample } from '../src/config/render/example.ts'
+import { unreadMembers } from './support/unread-members.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const LINE_MAX = 100
@@ -47,6 +48,14 @@ const PACKAGE_USERS: Readonly<Record<string, RegExp>> = {
   pino: /^src\/process\/create-logger\.ts$/,
   'close-with-grace': /^src\/(cli\/run|process\/stop-signals)\.ts$/,
 }
+
+/** Public members of classes whose reader the compiler does not see. */
+const READ_ELSEWHERE: readonly { readonly member: RegExp; readonly by: string }[] = [
+  {
+    member: /^src\/listeners\/http\/canonical\/connection\.ts: CanonicalConnection\./,
+    by: "node's HTTP server, and everything that reads a request's socket: it stands in for one",
+  },
+]
 
 interface Ban {
   readonly pattern: RegExp
@@ -214,6 +223,18 @@ test('every source file is imported by some test, so that coverage counts it', (
   // The process itself is tried as a process, and imports nothing that the rest does not.
   reach('src/main.ts')
   assert.deepEqual(pathsOf(sources.filter(({ path }) => !reached.has(path))), [])
+})
+
+test('every public member of a class is read in src/, not by tests alone', () => {
+  const unread = unreadMembers(ROOT)
+  const wrong = unread.filter((label) => !READ_ELSEWHERE.some(({ member }) => member.test(label)))
+  assert.deepEqual(wrong, [], 'remove it, or make what reads it part of the program')
+  for (const { member, by } of READ_ELSEWHERE) {
+    assert(
+      unread.some((label) => member.test(label)),
+      `${member} is named as read by ${by}, which is no longer needed`,
+    )
+  }
 })
 
 test('relay.toml.example is what the table of keys says, and parses', () => {
