@@ -7,11 +7,12 @@
  */
 
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { globSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { test } from 'node:test'
 import { parseConfig } from '../src/config/parse-config.ts'
 import { renderExample } from '../src/config/render/example.ts'
+import { BANNED_WORDS, linesWith } from './support/banned-words.ts'
 import { unreadMembers } from './support/unread-members.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -123,6 +124,13 @@ const others = [...readFiles('bench'), ...readFiles('tools'), ...readFiles('wasm
 const self = relative(ROOT, import.meta.filename)
 /** This file names what it bans. */
 const checked = [...sources, ...tests, ...others].filter(({ path }) => path !== self)
+/** What people read of the program: code, messages, help, documents. */
+const prose = [
+  ...sources,
+  ...globSync('{README,CONTRIBUTING}.md', { cwd: ROOT }).map(readText),
+  ...globSync('docs/**/*.md', { cwd: ROOT }).sort().map(readText),
+  readText('relay.toml.example'),
+]
 const byPath = new Map([...sources, ...tests].map((file) => [file.path, file]))
 
 test('a file imports only lower layers and its own folder', () => {
@@ -225,6 +233,20 @@ test('every source file is imported by some test, so that coverage counts it', (
   assert.deepEqual(pathsOf(sources.filter(({ path }) => !reached.has(path))), [])
 })
 
+test('no word is used that only this project knows', () => {
+  const wrong = BANNED_WORDS.filter(({ notYet }) => notYet === undefined).flatMap((banned) =>
+    prose.flatMap((file) => linesWith(banned, file).map((line) => `${line}   → ${banned.instead}`)),
+  )
+  assert.deepEqual(wrong, [])
+})
+
+test('a word is marked as still in the code only as long as it is', () => {
+  const gone = BANNED_WORDS.filter(({ notYet }) => notYet).filter((banned) =>
+    prose.every((file) => linesWith(banned, file).length === 0),
+  )
+  assert.deepEqual(gone, [], 'take `notYet` off: test/support/banned-words.ts')
+})
+
 test('every public member of a class is read in src/, not by tests alone', () => {
   const unread = unreadMembers(ROOT)
   const wrong = unread.filter((label) => !READ_ELSEWHERE.some(({ member }) => member.test(label)))
@@ -283,6 +305,10 @@ function readFiles(folder: string): SourceFile[] {
     .filter((path) => path.endsWith('.ts'))
     .sort()
     .map(readSource)
+}
+
+function readText(path: string): { readonly path: string; readonly text: string } {
+  return { path, text: readFileSync(join(ROOT, path), 'utf8') }
 }
 
 function readSource(path: string): SourceFile {
