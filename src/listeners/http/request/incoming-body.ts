@@ -2,8 +2,8 @@
  * A body on its way in, read to where it will stay.
  *
  * Memory for it is taken as it comes, `growth` times what has come at the most: a body that a
- * client only announces costs nothing. Its owner charges `heldBytes`, and asks `heldBytesWith`
- * before it appends.
+ * client only announces costs nothing. Its owner asks `heldBytesWith` before it
+ * appends, and charges that.
  */
 
 import { free, trimmed } from '../../../std/own-memory.ts'
@@ -36,11 +36,6 @@ export class IncomingBody {
   /** What has come of it. */
   get bytes(): number {
     return this.#bytes
-  }
-
-  /** What it takes of memory. */
-  get heldBytes(): number {
-    return this.#buffer.length
   }
 
   /** What may still come. */
