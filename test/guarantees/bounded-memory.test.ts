@@ -11,6 +11,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { type FakeInflux, openFakeInflux } from '../support/fake-influx.ts'
+import { freePort } from '../support/free-port.ts'
 import { httpRequest } from '../support/http-request.ts'
 import { BUDGET_MB, MEMORY_WAYS, type MemoryWay } from '../support/memory-ways.ts'
 import { readMetrics, sumOf } from '../support/metrics.ts'
@@ -36,8 +37,9 @@ async function peakMb(pid: number): Promise<number> {
 async function configOf(
   way: MemoryWay,
   outputs: readonly FakeInflux[],
-  folder: string,
+  paths: { readonly folder: string; readonly udpPort: number },
 ): Promise<TestRelayConfig> {
+  const { folder, udpPort } = paths
   const { output = '', http = '', hasLog, isTls, budgetMb = BUDGET_MB } = way
   const keys = output === '' ? '' : `, ${output}`
   const lines = [http]
@@ -52,7 +54,18 @@ async function configOf(
     outputs: outputs.map(({ url }) => `{ location = "${url}/write"${keys} }`),
     http: lines.join('\n'),
     top: `max-memory-mb = ${budgetMb}`,
+    more: udpRelay(udpPort, outputs),
   })
+}
+
+function udpRelay(port: number, outputs: readonly FakeInflux[]): string {
+  const tables = outputs.map(({ url }, index) => {
+    return `{ name = "u${index}", location = "${url}/write?db=db" }`
+  })
+  return `[[udp]]
+name = "udp"
+bind-addr = "127.0.0.1:${port}"
+output = [${tables.join(', ')}]`
 }
 
 async function prepare(outputs: readonly FakeInflux[], { outputs: answer = 'hang' }: MemoryWay) {
@@ -80,7 +93,8 @@ for (const [name, way] of Object.entries(MEMORY_WAYS)) {
     const folder = await temporaryFolder(t)
     await using a = await openFakeInflux()
     await using b = await openFakeInflux()
-    const config = await configOf(way, [a, b], folder)
+    const udpPort = await freePort()
+    const config = await configOf(way, [a, b], { folder, udpPort })
     const env = way.env ?? {}
     await using relay = await startRelayProcess({ config: config.toml, env })
     await prepare([a, b], way)
@@ -88,7 +102,7 @@ for (const [name, way] of Object.entries(MEMORY_WAYS)) {
     const forgetting = setInterval(() => a.forget(), 100).unref()
     t.after(() => clearInterval(forgetting))
     {
-      using _flood = await way.run({ url: relay.url, adminUrl: config.adminUrl })
+      using _flood = await way.run({ url: relay.url, adminUrl: config.adminUrl, udpPort })
       if (!way.isOfAdmin) await restOf(config.adminUrl)
     }
     const mb = await peakMb(relay.pid)

@@ -4,6 +4,7 @@
  *
  * Every way sends several times `BUDGET_MB`, or as much as the relay takes.
  */
+import { createSocket } from 'node:dgram'
 import { gzipSync } from 'node:zlib'
 import type { FakeAnswer } from './fake-influx.ts'
 import { type Flood, flood } from './flood.ts'
@@ -17,6 +18,7 @@ const MB = 1024 * KB
 export interface FloodedRelay {
   readonly url: string
   readonly adminUrl: string
+  readonly udpPort: number
 }
 
 export interface MemoryWay {
@@ -85,6 +87,23 @@ function writes(url: string, request: (number: number) => Buffer, count: number)
         return Buffer.concat([...repeat(batch, (number) => request(from + number))])
       }),
   })
+}
+
+/** Resolves when the kernel has taken all of them. */
+async function datagrams(
+  port: number,
+  text: (number: number) => string,
+  count: number,
+): Promise<Flood> {
+  const socket = createSocket('udp4')
+  for (let number = 0; number < count; number++) {
+    const send = (done: () => void) => socket.send(text(number), port, '127.0.0.1', done)
+    // Now and then the relay has its turn, and time to read.
+    if (number % 100 === 0) await new Promise<void>((resolve) => send(resolve))
+    else send(() => {})
+  }
+  await new Promise<void>((resolve) => socket.send('\n', port, '127.0.0.1', () => resolve()))
+  return { openCount: 0, [Symbol.dispose]: () => socket.close() }
 }
 
 const SMALL_HEAP = { budgetMb: 256, env: { NODE_OPTIONS: '--max-old-space-size=256' } }
@@ -373,6 +392,13 @@ export const MEMORY_WAYS: Readonly<Record<string, MemoryWay>> = {
   'answers of 64 KB from the outputs': {
     outputs: { status: 500, body: 'x'.repeat(63 * KB) },
     run: ({ url }) => writes(url, (number) => post('m v=1 1\n', { query: `db=d${number}` }), 3000),
+  },
+  'datagrams before outputs that hang': {
+    run: ({ udpPort }) => datagrams(udpPort, (number) => `m v=1 ${number}\n`.repeat(60), 200_000),
+  },
+  'datagrams of one line before outputs that are down': {
+    outputs: 'down',
+    run: ({ udpPort }) => datagrams(udpPort, (number) => `m v=1 ${number}\n`, 300_000),
   },
   '[admin]: connections that say nothing': {
     isOfAdmin: true,
