@@ -19,7 +19,7 @@ import { openFileDestination } from './destinations/file/file-destination.ts'
 import { openHttpDestination } from './destinations/http/http-destination.ts'
 import { openUdpDestination } from './destinations/udp/udp-destination.ts'
 import type { Precision } from './line-protocol/precision.ts'
-import { healthOfOutputs } from './listeners/http/health.ts'
+import { healthOf } from './listeners/http/health.ts'
 import { openHttpListener } from './listeners/http/listener.ts'
 import { openUdpListener } from './listeners/udp/listener.ts'
 import { makeAnsweringFolder } from './log/answering-folder.ts'
@@ -27,6 +27,7 @@ import type { FileKeeper } from './log/cursors/file-extent.ts'
 import type { DiskLog } from './log/disk-log.ts'
 import { nodeFileSystem } from './log/file-system.ts'
 import { openDiskLog } from './log/open-disk-log.ts'
+import type { LossKind } from './log/recovery/log-loss.ts'
 import { BodyGarbage } from './process/garbage-collection.ts'
 import { type Heap, heapLimitBytes } from './process/v8-heap.ts'
 import { openRelay } from './relay/open-relay.ts'
@@ -65,8 +66,10 @@ export interface Leftover {
   readonly writes: number
   /** By number, of earlier processes, and not among `writes`. */
   readonly unreadWrites: number
-  /** On the disk, and sent after the next start. */
-  readonly isKept: boolean
+  /** Where the rest is: of a log on disk that is ours it is sent after the next start. */
+  readonly log: 'none' | 'ours' | Exclude<LossKind, 'none'>
+  /** Of them all, those that are in no log and end with the process. */
+  readonly unkeptWrites: number
   /** Writes that were in files of the log that somebody has taken away; not among the others. */
   readonly lostWrites: number
 }
@@ -278,7 +281,7 @@ async function openListener(
     case 'http':
       return await openHttpListener({
         ...{ config, relay, memory, clock, logger, stampClock },
-        health: () => healthOfOutputs(relay.snapshot().outputs),
+        health: () => healthOf(relay.snapshot()),
       })
     case 'udp':
       return await openUdpListener({ config, relay, clock, logger, stampClock })
@@ -309,8 +312,10 @@ async function stopService(
   const timer = options.clock.startTimer(shutdownTimeoutMs, () => deadline.abort())
   await Promise.all(relays.map(({ listener }) => listener.close(deadline.signal)))
   await Promise.all(relays.map(({ relay }) => relay.drain(deadline.signal)))
+  const overdue = sleep(options.clock, DISPOSE_MAX_MS)
+  await Promise.race([Promise.all(relays.map(({ relay }) => relay.settle())), overdue])
   const leftover = relays.flatMap(leftoverOf)
-  await Promise.race([parts.disposeAsync(), sleep(options.clock, DISPOSE_MAX_MS)])
+  await Promise.race([parts.disposeAsync(), overdue])
   timer.cancel()
   deadline.abort()
   return leftover
@@ -318,11 +323,13 @@ async function stopService(
 
 function leftoverOf({ config, relay }: OpenRelay): Leftover[] {
   const { outputs, disk } = relay.snapshot()
-  const isKept = disk !== undefined && !disk.isGone
+  const ofDisk = disk?.loss === 'none' ? 'ours' : disk?.loss
+  const log: Leftover['log'] = ofDisk ?? 'none'
   return outputs
-    .map(({ name, pendingLines: lines, pendingWrites: writes, unreadWrites }) => {
-      const lostWrites = disk?.lostWrites.get(name) ?? 0
-      return { relay: config.name, output: name, lines, writes, unreadWrites, isKept, lostWrites }
-    })
-    .filter(({ writes, unreadWrites, lostWrites }) => writes + unreadWrites + lostWrites > 0)
+    .map(({ name: output, pendingLines: lines, pendingWrites: writes, unreadWrites }) => ({
+      ...{ relay: config.name, output, lines, writes, unreadWrites, log },
+      unkeptWrites: disk?.unkeptWrites.get(output) ?? writes,
+      lostWrites: disk?.lostWrites.get(output) ?? 0,
+    }))
+    .filter((left) => left.writes + left.unreadWrites + left.unkeptWrites + left.lostWrites > 0)
 }

@@ -1,9 +1,10 @@
 /**
- * Snapshot → the answer of /health, in the form of InfluxDB 2's own, with the state of every
- * output.
+ * Snapshot → the answers of /ready, and of /health, in the form of InfluxDB 2's own, with the state
+ * of every output.
  *
- * Pass means that a write sent now has somewhere to go: every HTTP relay has an output that is up.
- * A single output that is down is what the relay is there for, and no reason to have it restarted.
+ * Pass means that a write sent now has somewhere to go: every HTTP relay has an output that is up,
+ * and no relay a log on disk that takes nothing. A single output that is down is what the relay is
+ * there for, and no reason to have it restarted.
  */
 
 import type { OutputSnapshot } from '../delivery/reporting/output-snapshot.ts'
@@ -30,6 +31,22 @@ interface HealthBody {
   }[]
 }
 
+export interface ReadinessAnswer {
+  readonly status: 200 | 503
+  readonly body: { readonly status: string; readonly message?: string }
+}
+
+/**
+ * The answer of /ready: whether to send writes here. Not while it stops, nor while a log on disk
+ * takes nothing; whatever the outputs do, writes have a place here otherwise, or a clear answer.
+ */
+export function renderReadiness({ isStopping, relays }: ServiceSnapshot): ReadinessAnswer {
+  if (isStopping) return { status: 503, body: { status: 'stopping' } }
+  const failing = relays.filter(hasFailingDisk)
+  if (failing.length === 0) return { status: 200, body: { status: 'ready' } }
+  return { status: 503, body: { status: 'failing', message: failingDiskText(failing) } }
+}
+
 export function renderServiceHealth(service: ServiceSnapshot): ServiceHealthAnswer {
   const failing = service.relays.filter(isFailing)
   const isPass = failing.length === 0
@@ -38,7 +55,9 @@ export function renderServiceHealth(service: ServiceSnapshot): ServiceHealthAnsw
     body: {
       name: 'line-relay',
       status: isPass ? 'pass' : 'fail',
-      message: isPass ? passMessage(service.relays) : failMessage(failing),
+      message: failing.some(isDark)
+        ? failMessage(failing.filter(isDark))
+        : upMessage(service.relays),
       version: service.version,
       relays: service.relays.map(({ name, outputs }) => ({
         name,
@@ -48,7 +67,11 @@ export function renderServiceHealth(service: ServiceSnapshot): ServiceHealthAnsw
   }
 }
 
-function isFailing({ kind, outputs }: RelaySnapshot): boolean {
+function isFailing(relay: RelaySnapshot): boolean {
+  return isDark(relay) || hasFailingDisk(relay)
+}
+
+function isDark({ kind, outputs }: RelaySnapshot): boolean {
   return kind === 'http' && !outputs.some(({ isUp }) => isUp)
 }
 
@@ -66,7 +89,7 @@ function outputHealth(output: OutputSnapshot) {
   }
 }
 
-function passMessage(relays: readonly RelaySnapshot[]): string {
+function upMessage(relays: readonly RelaySnapshot[]): string {
   const outputs = relays.flatMap((relay) => relay.outputs)
   const down = relays.flatMap((relay) => {
     // Two relays may name the same output.
@@ -82,17 +105,27 @@ function passMessage(relays: readonly RelaySnapshot[]): string {
 function readinessOf(relays: readonly RelaySnapshot[]): string {
   const failing = relays.filter(hasFailingDisk)
   const closed = relays.filter((relay) => !relay.takesWrites && !failing.includes(relay))
-  const answers = (closed: readonly RelaySnapshot[]) =>
-    `relay ${namesOf(closed)} answers writes 503`
   const texts = [
-    ...(failing.length === 0
-      ? []
-      : [`${answers(failing)} while its log on disk cannot be written`]),
+    ...(failing.length === 0 ? [] : [failingDiskText(failing)]),
     ...(closed.length === 0
       ? []
-      : [`${answers(closed)} until enough outputs are up and up to date`]),
+      : [`relay ${namesOf(closed)} answers writes 503 until enough outputs are up and up to date`]),
   ]
   return texts.length === 0 ? 'ready for writes' : texts.join('; ')
+}
+
+function failingDiskText(failing: readonly RelaySnapshot[]): string {
+  const answers = (relays: readonly RelaySnapshot[]) =>
+    `relay ${namesOf(relays)} answers writes 503`
+  const isTaken = ({ disk }: RelaySnapshot) => disk?.loss === 'taken'
+  const taken = failing.filter(isTaken)
+  const others = failing.filter((relay) => !isTaken(relay))
+  return [
+    ...(others.length === 0 ? [] : [`${answers(others)} while its log on disk cannot be written`]),
+    ...(taken.length === 0
+      ? []
+      : [`${answers(taken)} until it is restarted: another process has its log on disk`]),
+  ].join('; ')
 }
 
 function hasFailingDisk({ disk }: RelaySnapshot): boolean {

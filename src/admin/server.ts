@@ -22,7 +22,7 @@ import type { Clock } from '../std/clock.ts'
 import { errorCode, errorText, RelayError } from '../std/errors.ts'
 import type { Logger } from '../std/logger.ts'
 import { answerDeadLetters, type DeadLetterHandlers } from './dead-letter-requests.ts'
-import { renderServiceHealth } from './health.ts'
+import { renderReadiness, renderServiceHealth } from './health.ts'
 import { renderMetrics } from './metrics.ts'
 import { createOneRequestServer } from './one-request.ts'
 import { paced } from './paced.ts'
@@ -106,8 +106,8 @@ function createServer(options: AdminOptions, watch: ProcessWatch): FastifyInstan
     return reply.code(status).send(body)
   })
   server.get('/ready', (_request, reply) => {
-    const isStopping = snapshot().isStopping === true
-    return reply.code(isStopping ? 503 : 200).send({ status: isStopping ? 'stopping' : 'ready' })
+    const { status, body } = renderReadiness(snapshot())
+    return reply.code(status).send(body)
   })
   addDeadLetterRoutes(server, options, busy)
   server.setNotFoundHandler((_request, reply) => {

@@ -13,7 +13,7 @@ import { type StopSignals, watchStopSignals } from '../process/stop-signals.ts'
 import { openHeap } from '../process/v8-heap.ts'
 import { type Leftover, openService, type Service } from '../service.ts'
 import { sleep, systemClock } from '../std/clock.ts'
-import { errorText } from '../std/errors.ts'
+import { errorText, unreachable } from '../std/errors.ts'
 import type { Logger } from '../std/logger.ts'
 import { renderCount, renderWait } from '../std/units.ts'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK } from './io.ts'
@@ -44,11 +44,6 @@ export async function run(
     descriptor: io.logDescriptor,
     isTerminal: io.stdout.isTerminal,
   })
-  const { configPath } = options
-  const what = `${renderVersion(io.version)}, configuration ${configPath}`
-  logger.info({ ...io.version, config: configPath }, what)
-  for (const warning of warnings) logger.warn({}, warning)
-  if (simdProblem !== '') logger.debug({}, `lines are checked without SIMD: ${simdProblem}`)
   let isEnding = false
   const exitNow = () => {
     // At the third signal without its last words: somebody holds standard output.
@@ -56,9 +51,15 @@ export async function run(
     isEnding = true
     void flush().then(() => process.exit(EXIT_CUT_SHORT)) // Never rejects.
   }
-  // A stop that is asked for while the service opens is carried out as soon as it is open, and at
-  // the latest after `shutdown-timeout`: a folder on a network may never answer.
+  // Before the first line, which tells others that there is somebody to stop. A stop that is asked
+  // for while the service opens is carried out as soon as it is open, and at the latest after
+  // `shutdown-timeout`: a folder on a network may never answer.
   using signals = watchStopSignals(logger, exitNow)
+  const { configPath } = options
+  const what = `${renderVersion(io.version)}, configuration ${configPath}`
+  logger.info({ ...io.version, config: configPath }, what)
+  for (const warning of warnings) logger.warn({}, warning)
+  if (simdProblem !== '') logger.debug({}, `lines are checked without SIMD: ${simdProblem}`)
   try {
     return await serve(config, { io, logger, flush, signals, onReady })
   } finally {
@@ -127,12 +128,12 @@ async function stop(service: Service, logger: Logger): Promise<boolean> {
   const leftover = await service.stop()
   for (const left of leftover) tellLeftover(left, logger)
   logger.info({}, renderStopped(service.snapshot(), leftover.length > 0))
-  return leftover.every(({ isKept, lostWrites }) => isKept && lostWrites === 0)
+  return leftover.every(({ unkeptWrites, lostWrites }) => unkeptWrites + lostWrites === 0)
 }
 
 function tellLeftover(left: Leftover, logger: Logger): void {
-  const { relay, output, lines, writes, unreadWrites, isKept, lostWrites } = left
-  const fields = { relay, output, lines, writes, unreadWrites }
+  const { relay, output, lines, writes, unreadWrites, unkeptWrites, lostWrites } = left
+  const fields = { relay, output, lines, writes, unreadWrites, unkeptWrites }
   const who = `relay "${relay}": output "${output}"`
   if (lostWrites > 0) {
     const amount = renderCount(lostWrites, 'write')
@@ -145,8 +146,28 @@ function tellLeftover(left: Leftover, logger: Logger): void {
     ...(writes === 0 ? [] : [`${renderCount(lines, 'line')} in ${renderCount(writes, 'write')}`]),
     ...(unreadWrites === 0 ? [] : [`${renderCount(unreadWrites, 'write')} of former runs`]),
   ]
-  if (amounts.length === 0) return
-  const text = `${who} did not get ${amounts.join(' and ')}`
-  if (isKept) logger.info(fields, `${text} yet: kept on disk for the next start`)
-  else logger.error(fields, `${text}, and never will: without log-dir they end with the process`)
+  if (amounts.length > 0) {
+    const text = `${who} did not get ${amounts.join(' and ')}`
+    if (unkeptWrites > 0) logger.error(fields, `${text}${unkeptText(left)}`)
+    else if (left.log === 'taken')
+      logger.info(fields, `${text}: another process has its log on disk`)
+    else logger.info(fields, `${text} yet: kept on disk for the next start`)
+  } else if (unkeptWrites > 0) {
+    logger.error(fields, `${who}: what became of it is not on record${unkeptText(left)}`)
+  }
+}
+
+function unkeptText({ log, unkeptWrites }: Leftover): string {
+  const unkept = `${renderCount(unkeptWrites, 'write')} in no log, and ending with the process`
+  switch (log) {
+    case 'none':
+      return ', and never will: without log-dir they end with the process'
+    case 'ours':
+    case 'gone':
+      return `; the folder of the log is not whole: ${unkept}`
+    case 'taken':
+      return `; another process has the folder of the log: ${unkept}`
+    default:
+      return unreachable(log)
+  }
 }

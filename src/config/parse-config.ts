@@ -1,7 +1,7 @@
 /**
  * Configuration text → `Config`, or everything that is wrong with it at once.
  *
- *     toml.ts → reader.ts (one key at a time, by keys.ts)
+ *     toml.ts → read/reader.ts (one key at a time, by keys.ts)
  *             → parse-relay.ts, parse-output.ts, parse-filters.ts → cross-checks.ts
  *
  * Nothing is opened or created; the files that it names (certificates, passwords) are read through

@@ -2,8 +2,8 @@
  * The dead letters of one output: what it refused for good, on disk until somebody looks at it.
  *
  * A log of its own (log/segments/segment-log.ts) in `<log-dir>/dead/<output>/`, with one cursor,
- * below which letters are removed; the layout stands in folder.ts. So appending, its one sync
- * for all that wait, new files after a failure and recovery are the log's.
+ * below which letters are removed; the layout stands in folder.ts. So appending, its one sync for
+ * all that wait, new files after a failure and recovery are the log's.
  *
  *     refused ──append──▶ [ d4 d5 d6 d7 ] ──replay──▶ the relay's log, for this output alone
  *                           ▲      │

@@ -16,10 +16,12 @@
 import type { OutputConfig } from '../config/config.ts'
 import type { DeliveredVerdict, Destination, Verdict } from '../destinations/destination.ts'
 import type { FileMark } from '../log/cursors/file-extent.ts'
+import type { LogOwnership } from '../log/log-users.ts'
 import type { Clock } from '../std/clock.ts'
 import { unreachable } from '../std/errors.ts'
 import type { Backlog } from './backlog.ts'
 import { filterEntry } from './filter.ts'
+import { mayDeliver } from './handed-over.ts'
 import type { Holds } from './holds.ts'
 import type { OutputHealth } from './output-health.ts'
 import { type Group, type Part, storeAll, toBatch } from './part.ts'
@@ -42,6 +44,10 @@ export interface DrainOptions {
   readonly clock: Clock
   /** These records stand in a file now, up to the mark; some may not be settled yet. */
   readonly onWritten: (mark: FileMark, sequences: readonly number[]) => void
+  /** Of the log on disk, where there is one. */
+  readonly ownership: LogOwnership | undefined
+  /** What is another process's to deliver was about to be sent. */
+  readonly onHandedOver: () => void
   /** A stream came to rest: nothing to send, or nothing that can be sent now. */
   readonly onRest: () => void
 }
@@ -114,7 +120,8 @@ export class Drain {
 
   async #drain(stream: StreamDrain): Promise<void> {
     if (stream.isBusy) return
-    const { backlog, onRest, setbacks } = this.#options
+    const { backlog, onHandedOver, onRest, ownership, setbacks } = this.#options
+    let isHandedOver = false
     stream.isBusy = true
     // A stream that owes nothing is forgotten, and another may have taken its place.
     while (stream.pendingCount > 0 && this.#maySend(stream)) {
@@ -123,11 +130,15 @@ export class Drain {
         this.#take(stream)
       }
       const [group] = stream.groups
+      const isOurs = group === undefined || mayDeliver(group, ownership)
+      isHandedOver = isOurs !== true && !(await isOurs)
+      if (isHandedOver) break
       if (group !== undefined) await this.#tryGroup(stream, group)
       else if (stream.setAside.length === 0) break
       else setbacks.awaitSuccessor(stream)
     }
     stream.isBusy = false
+    if (isHandedOver) onHandedOver()
     backlog.forgetIfEmpty(stream)
     onRest()
   }

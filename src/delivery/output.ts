@@ -7,17 +7,14 @@
  */
 
 import type { OutputConfig } from '../config/config.ts'
-import type { DeadLetters } from '../dead-letters/store.ts'
 import { LetterWriter } from '../dead-letters/writer.ts'
 import type { Destination } from '../destinations/destination.ts'
 import { Questions } from '../destinations/questions.ts'
 import type { Entry } from '../log/entry.ts'
+import type { LogOwnership } from '../log/log-users.ts'
 import type { Unread } from '../log/retention/unread.ts'
-import type { StoredLog } from '../log/stored-log.ts'
 import type { StreamLog } from '../log/stream-log.ts'
 import type { Clock } from '../std/clock.ts'
-import type { Logger } from '../std/logger.ts'
-import type { Memory } from '../std/memory-budget.ts'
 import type { Outcome } from '../write/outcome.ts'
 import type { Reply } from '../write/reply.ts'
 import type { Write, WriteTarget } from '../write/write.ts'
@@ -28,6 +25,7 @@ import { Drain } from './drain.ts'
 import { Holds } from './holds.ts'
 import type { OutputEvents } from './output-events.ts'
 import { OutputHealth } from './output-health.ts'
+import type { OutputOptions } from './output-options.ts'
 import type { Group, Taken } from './part.ts'
 import { PoisonTrials } from './poison.ts'
 import { Refusals } from './rejected-lines.ts'
@@ -40,24 +38,6 @@ import type { StreamDrain } from './stream-drain.ts'
 const HELD_SHARE = 1 / 4
 const NOTHING_UNREAD: Unread = { writes: 0, bytes: 0 }
 
-export interface OutputOptions {
-  readonly config: OutputConfig
-  readonly destination: Destination
-  readonly clock: Clock
-  readonly random: () => number
-  readonly logger: Logger
-  readonly events: OutputEvents
-  readonly memory: Memory
-  /** The log on disk, where there is one. */
-  readonly stored: StoredLog | undefined
-  /** Where what it refuses is kept, with a log on disk; the caller's to close. */
-  readonly deadLetters: DeadLetters | undefined
-  /** With a log on disk: what it may have in memory. Small in tests, so that they fall behind. */
-  readonly windowBytes: number | undefined
-  /** An entry of the log in memory is not needed there by this output any more. */
-  readonly onUnloaded: (entry: Entry) => void
-}
-
 export class Output implements AsyncDisposable {
   readonly config: OutputConfig
   readonly #destination: Destination
@@ -69,6 +49,7 @@ export class Output implements AsyncDisposable {
   readonly #questions: Questions
   readonly #catchUp: CatchUp | undefined
   readonly #letters: LetterWriter | undefined
+  readonly #ownership: LogOwnership | undefined
   #isClosed = false
   #onRest: (() => void) | undefined
 
@@ -121,6 +102,8 @@ export class Output implements AsyncDisposable {
     this.#drain = new Drain({
       ...{ ...parts, destination, holds, poison, refusals, setbacks },
       onWritten: (mark, sequences) => stored?.noteWritten(mark, sequences),
+      ownership: stored?.ownership,
+      onHandedOver: () => this.handOver(),
       onRest: () => this.#onRest?.(),
     })
     const { deadLetters, onUnloaded } = options
@@ -131,6 +114,7 @@ export class Output implements AsyncDisposable {
     const catchUp = { ...parts, name, windowBytes, memory, logger, beforeUnload, onUnloaded }
     this.#catchUp = stored && new CatchUp({ ...catchUp, stored })
     this.config = config
+    this.#ownership = stored?.ownership
     this.#destination = destination
     this.#clock = clock
     this.#backlog = backlog
@@ -139,13 +123,19 @@ export class Output implements AsyncDisposable {
     this.#questions = new Questions(destination, clock)
   }
 
+  /** It answers, as far as is known. */
+  get isUp(): boolean {
+    return this.#health.isUp
+  }
+
   /** Up and at the tail: its word on a write to this database can be waited for. */
   canVote(database: string): boolean {
     // Else nobody's write would ever be taken to try it with.
     if (this.#health.isOnTrial) return this.#backlog.bytesToCatchUp === 0
     if (!this.#health.isUp || !this.isLive) return false
     // Also without an answer: what is left may wait for the very write that is to be let in.
-    if (this.#health.isBehind && this.#isCaughtUp()) this.#health.noteCaughtUp()
+    const isCaughtUp = this.#backlog.bytesToCatchUp <= this.config.batchMaxBytes
+    if (this.#health.isBehind && isCaughtUp) this.#health.noteCaughtUp()
     if (this.#health.isBehind) return false
     const stream = this.#backlog.streamOf(database)
     return stream === undefined || !stream.isBehind || stream.awaitsSuccessor()
@@ -169,24 +159,12 @@ export class Output implements AsyncDisposable {
    * How long a write that is appended to this database now would wait here, as far as one knows.
    */
   expectedWaitMs(database: string): number {
-    const stream = this.#backlog.streamOf(database)
-    if (stream === undefined || stream.awaitsSuccessor()) return 0
-    const nowMs = this.#clock.monotonicMs()
-    const oldestMs = nowMs - (stream.oldest?.appendedAtMs ?? nowMs)
-    return stream.pace.expectedWaitMs(nowMs, { bytes: stream.waitingBytes, oldestMs })
+    return this.#backlog.streamOf(database)?.expectedWaitMs(this.#clock.monotonicMs()) ?? 0
   }
 
   /** Is offered what is appended from memory; else it reads it from the disk. */
   get isLive(): boolean {
     return this.#catchUp?.isBehind !== true
-  }
-
-  #isCaughtUp(): boolean {
-    return this.#backlog.bytesToCatchUp <= this.config.batchMaxBytes
-  }
-
-  get pendingWrites(): number {
-    return this.#backlog.counters.pendingWrites
   }
 
   /** Resolves when the first probe has told whether the output is up. */
@@ -241,6 +219,12 @@ export class Output implements AsyncDisposable {
     this.#catchUp?.giveUpBelow(sequence)
   }
 
+  /** @see CatchUp.handOver */
+  handOver(): void {
+    this.#catchUp?.handOver()
+    this.#onRest?.()
+  }
+
   /** A number of the log on disk that no record will have, or one for another output. */
   noteDone(sequence: number): void {
     this.#catchUp?.noteDone(sequence)
@@ -258,12 +242,13 @@ export class Output implements AsyncDisposable {
 
   /**
    * Resolves when nothing is pending, or the output is down, or `signal` is aborted; with a log on
-   * disk also when it is behind, because what is left is kept there.
+   * disk also when it is behind, because what is left is kept there, unless that is lost.
    */
   async drained(signal: AbortSignal): Promise<void> {
     const isDone = () => {
-      const isKept = !this.isLive || !this.#health.isUp
-      return this.pendingWrites === 0 || isKept || signal.aborted
+      if (!this.#health.isUp || signal.aborted) return true
+      if (this.#ownership?.isLost === true) return this.#backlog.loadedBytes === 0
+      return this.#backlog.counters.pendingWrites === 0 || !this.isLive
     }
     await new Promise<void>((resolve) => {
       const look = () => {

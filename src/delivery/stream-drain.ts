@@ -170,6 +170,13 @@ export class StreamDrain {
     return part?.taken.entry ?? this.peek()
   }
 
+  /** How long a write that is appended now would wait here, as far as one knows. */
+  expectedWaitMs(nowMs: number): number {
+    if (this.awaitsSuccessor()) return 0
+    const oldestMs = nowMs - (this.oldest?.appendedAtMs ?? nowMs)
+    return this.pace.expectedWaitMs(nowMs, { bytes: this.waitingBytes, oldestMs })
+  }
+
   /** Appends a group: the first entry that waits, and its neighbours that may be merged with it. */
   take({ batchMaxBytes, nowMs, view }: TakeOptions): void {
     const parts: Part[] = []

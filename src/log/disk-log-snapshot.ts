@@ -1,6 +1,7 @@
 /** What a log on disk tells of itself, as plain numbers; counters since the start. Cheap. */
 
 import type { OrphanSnapshot } from './cursors/orphan.ts'
+import type { LossKind } from './recovery/log-loss.ts'
 
 export interface DiskLogSnapshot {
   readonly bytes: number
@@ -12,10 +13,10 @@ export interface DiskLogSnapshot {
   /** Bytes that a crash had left behind the last record. */
   readonly tornBytes: number
   readonly isFailing: boolean
-  /**
-   * The folder, or a part of it, is not there: what was on it may not be there at the next start.
-   */
-  readonly isGone: boolean
+  /** Whether the folder, or a part of it, is not there, or is another process's. */
+  readonly loss: LossKind
+  /** By output, what it is owed and is in nobody's log: it ends with this process. */
+  readonly unkeptWrites: ReadonlyMap<string, number>
   /** By output, what it was owed and was in files that somebody has taken away. */
   readonly lostWrites: ReadonlyMap<string, number>
   /** Outputs that have a place in it and are not configured any more. */

@@ -17,8 +17,8 @@
  * has been waiting for a moment that it can be saved at (place.ts).
  *
  * Limits: `maxBytes` for all segments, less a reserve with which what is left can still be drained
- * (log-limits.ts). Before that an output that is too far behind gives up its oldest, as far as
- * another one is through with it (`onGiveUp`, log-bounds.ts), and when that does not help
+ * (log-limits.ts). Before that an output that is too far behind (in-sync.ts) gives up its oldest,
+ * as far as another one is through with it (log-bounds.ts), and when that does not help
  * `canAppend` says no. It says no as well at the floor of what is left free of the file system.
  * Each output has a bound of its own.
  *
@@ -39,10 +39,10 @@ import type { Place } from './cursors/place.ts'
 import type { DiskLogSnapshot } from './disk-log-snapshot.ts'
 import type { FileSystem } from './file-system.ts'
 import type { lockFolder } from './lock/folder-lock.ts'
+import { LogRoom } from './log-room.ts'
+import type { LogOwnership, LogUsers } from './log-users.ts'
 import type { LogLoss } from './recovery/log-loss.ts'
-import type { RememberedWrite } from './recovery/mend-segments.ts'
-import { giveUpBelow } from './retention/log-bounds.ts'
-import { isSpaceLow, type LogLimits, limitsOf, SEGMENT_MIN_BYTES } from './retention/log-limits.ts'
+import { SEGMENT_MIN_BYTES } from './retention/log-limits.ts'
 import { type Unread, unreadOf } from './retention/unread.ts'
 import type { Appending, SegmentLog } from './segments/segment-log.ts'
 import type { LogReader } from './segments/segment-reader.ts'
@@ -74,6 +74,15 @@ export interface DiskLogOptions {
   readonly lock?: typeof lockFolder
   /** Small in tests, so that they reach rotation. */
   readonly segmentBytes?: number
+  /** 0 in tests of what is given up: as soon as another output has it. */
+  readonly lagMaxMs?: number | undefined
+}
+
+const NO_USERS: LogUsers = {
+  remembered: () => [],
+  giveUp() {},
+  isUp: () => true,
+  handOver() {},
 }
 
 interface Parts {
@@ -86,7 +95,7 @@ interface Parts {
 
 export class DiskLog implements AsyncDisposable {
   readonly #options: DiskLogOptions
-  readonly #limits: LogLimits
+  readonly #room: LogRoom
   readonly #segments: SegmentLog
   /** Of the configured outputs, in their order. */
   readonly #places: readonly Place[]
@@ -96,17 +105,10 @@ export class DiskLog implements AsyncDisposable {
   #timer: Timer | undefined
   #saving: Promise<void> = Promise.resolve()
   #isClosed = false
-  #isSpaceLow = false
   #isHurried = false
   readonly #gaps: GapFile
   readonly #loss: LogLoss
-  /** What outputs owe and have in memory, for when the folder is lost. */
-  remembered: () => readonly RememberedWrite[] = () => []
-  /**
-   * Told when an output has to give up what it owes below a number, as far as another one is
-   * through with it.
-   */
-  onGiveUp: (outputIndex: number, belowSequence: number) => void = () => {}
+  #users: LogUsers = NO_USERS
 
   /** Whether the folder is still ours. Never rejects. */
   readonly isOwner: () => Promise<boolean>
@@ -115,7 +117,7 @@ export class DiskLog implements AsyncDisposable {
     this.isOwner = isOwner
     this.#loss = loss
     this.#options = options
-    this.#limits = limitsOf(options.maxBytes)
+    this.#room = new LogRoom(options)
     this.#segments = segments
     this.#places = places.filter(({ isConfigured }) => isConfigured)
     this.#parts = parts
@@ -123,7 +125,17 @@ export class DiskLog implements AsyncDisposable {
     this.#problem = new LogThrottle(options.clock, PROBLEM_LOG_INTERVAL_MS)
     const orphaned = places.filter(({ isConfigured }) => !isConfigured)
     this.#orphans = orphaned.map((place) => this.#openOrphan(place))
+    loss.attach({
+      ...{ segments, places: this.#allPlaces },
+      remembered: () => this.#users.remembered(),
+      onTaken: () => this.#users.handOver(),
+    })
     this.#schedule()
+  }
+
+  /** To be called once, by whoever has the outputs. */
+  connect(users: LogUsers): void {
+    this.#users = users
   }
 
   /** Bytes on disk. */
@@ -145,7 +157,8 @@ export class DiskLog implements AsyncDisposable {
       damagedBytes: quarantine.damagedBytes,
       tornBytes: recovered.tornBytes,
       isFailing: this.isFailing,
-      isGone: this.#loss.isGone,
+      loss: this.#loss.kind,
+      unkeptWrites: this.#loss.unkeptWrites,
       lostWrites: this.#loss.lostWrites,
       orphans: this.#orphans.map((orphan) => orphan.snapshot(this.#segments)),
     }
@@ -163,12 +176,26 @@ export class DiskLog implements AsyncDisposable {
 
   /** No room for new writes: the bound is reached, or the file system is nearly full. */
   get isFull(): boolean {
-    return this.#isSpaceLow || this.bytes >= this.#limits.fullBytes
+    return this.#room.isFull(this.bytes)
   }
 
   /** An output other than this one was to have the record, and is through with it. */
   isDoneElsewhere(outputIndex: number, sequence: number): boolean {
     return this.#isDoneBut(this.#places[outputIndex], sequence)
+  }
+
+  /** Who delivers what of it, where another process may have the folder. */
+  get ownership(): LogOwnership {
+    return this.#loss
+  }
+
+  /**
+   * Looks whether all is there, and saves the cursors, whatever was seen and done a moment ago.
+   * Never rejects.
+   */
+  async settle(): Promise<void> {
+    this.#saving = this.#saving.then(() => this.#save(true))
+    await this.#saving
   }
 
   /** Puts on record what an output gives up, before it does. Rejects with the system's error. */
@@ -194,7 +221,7 @@ export class DiskLog implements AsyncDisposable {
    * @returns `undefined` when it is larger than a record may be
    */
   append(write: Write, output: string | undefined): Appending | undefined {
-    if (this.bytes >= this.#limits.giveWayBytes) this.#hurry()
+    if (this.bytes >= this.#room.limits.giveWayBytes) this.#hurry()
     return this.#segments.append({ kind: 'write', write, output })
   }
 
@@ -238,7 +265,8 @@ export class DiskLog implements AsyncDisposable {
 
   #schedule(): void {
     const { clock } = this.#options
-    const isScarce = this.#isHurried || (!this.isFailing && this.bytes >= this.#limits.fullBytes)
+    const isScarce =
+      this.#isHurried || (!this.isFailing && this.bytes >= this.#room.limits.fullBytes)
     const delayMs = isScarce ? HURRY_INTERVAL_MS : SAVE_INTERVAL_MS
     this.#timer = clock.startTimer(delayMs, () => this.#tick(), { isBackground: true })
   }
@@ -260,10 +288,8 @@ export class DiskLog implements AsyncDisposable {
     })
   }
 
-  async #save(): Promise<void> {
-    const { remembered } = this
-    const log = { segments: this.#segments, places: this.#allPlaces, remembered }
-    if (!(await this.#loss.mend(log))) return
+  async #save(isForced = false): Promise<void> {
+    if (!(await this.#loss.mend(isForced))) return
     // All at once: trimming must know where each of them stands on the disk.
     const belows = await Promise.all(this.#allPlaces.map((place) => this.#saveOne(place)))
     await this.#segments.trimBelow(Math.min(...belows))
@@ -286,19 +312,16 @@ export class DiskLog implements AsyncDisposable {
 
   async #bound(): Promise<void> {
     try {
-      this.#isSpaceLow = await isSpaceLow(this.#options)
+      await this.#room.look()
     } catch (error) {
       this.#tell(`cannot see how much room there is: ${errorText(error)}`)
     }
-    const places = this.#allPlaces.map(({ done, boundBytes, since, isConfigured }) => {
-      return { below: done.below, boundBytes, since, isConfigured }
-    })
-    const maxBytes = this.#limits.giveWayBytes
-    const belows = giveUpBelow({ segments: this.#segments.sizes, places, maxBytes })
+    const isUp = (index: number) => this.#users.isUp(index)
+    const belows = this.#room.giveUpBelow(this.#allPlaces, this.#segments.sizes, isUp)
     for (const [index, below] of belows.entries()) {
       if (below === 0 || this.#isClosed) continue
       const orphan = this.#orphans[index - this.#places.length]
-      if (orphan === undefined) this.onGiveUp(index, below)
+      if (orphan === undefined) this.#users.giveUp(index, below)
       else orphan.giveUpBelow(below)
     }
   }

@@ -8,7 +8,7 @@ import { lockFolder } from './lock/folder-lock.ts'
 import { LogLoss } from './recovery/log-loss.ts'
 import { NOT_OURS } from './recovery/lost-error.ts'
 import { fittingSegmentBytes } from './retention/log-limits.ts'
-import { openSegmentLog, type SegmentLog } from './segments/segment-log.ts'
+import { openSegmentLog } from './segments/segment-log.ts'
 
 /**
  * Recovers what is in the folder and opens it for appending.
@@ -20,21 +20,20 @@ export async function openDiskLog(options: DiskLogOptions): Promise<DiskLog> {
   const { files, folder, outputs, clock, logger, randomBytes, segmentBytes } = options
   const { lock: takeLock = lockFolder } = options
   await using stack = new AsyncDisposableStack()
-  let segments: SegmentLog | undefined
-  const onLost = () => void segments?.halt(NOT_OURS)
+  let loss: LogLoss | undefined
+  const onLost = () => loss?.note(NOT_OURS)
   const lock = stack.use(await takeLock({ folder, clock, logger, randomBytes, onLost }))
-  const loss = new LogLoss({ files, folder, clock, logger, lock, randomBytes })
+  loss = new LogLoss({ files, folder, clock, logger, lock, randomBytes })
   const isOwner = async () => !loss.isLost && (await lock.isOwner())
   const cursorFolder = join(folder, CURSOR_FOLDER)
   const { cursors, notes } = await loadAllCursors(files, cursorFolder)
   for (const note of notes) logger.warn({ folder }, `log: ${note}; what it covers is sent again`)
   const sequenceAtLeast = Math.max(1, ...cursors.map((cursor) => highestSequence(cursor) + 1))
   const roster = outputs.map(({ name }) => name)
-  segments = stack.use(
+  const segments = stack.use(
     await openSegmentLog({
       ...{ files, folder, logger, randomBytes, isOwner, sequenceAtLeast, roster },
-      onLoss: (why) => loss.note(why),
-      lock,
+      ...{ loss, lock },
       segmentBytes: segmentBytes ?? (await fittingSegmentBytes(options, options.maxBytes)),
     }),
   )

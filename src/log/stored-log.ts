@@ -4,6 +4,7 @@ import type { Write } from '../write/write.ts'
 import type { DoneRanges } from './cursors/done-ranges.ts'
 import type { FileMark } from './cursors/file-extent.ts'
 import type { OwedStatements } from './cursors/owed-statements.ts'
+import type { LogOwnership } from './log-users.ts'
 import type { Unread } from './retention/unread.ts'
 
 /** A record as far as an output is concerned with it. */
@@ -27,6 +28,7 @@ export interface StoredLog {
   readonly statements: OwedStatements
   /** Number of the first record that this process has appended, or will. */
   readonly firstOwnSequence: number
+  readonly ownership: LogOwnership
   openReader(fromSequence: number): StoredReader
   /** These records, or parts of them, stand in the output's file up to the mark. */
   noteWritten(mark: FileMark, sequences: readonly number[]): void

@@ -15,6 +15,7 @@ export function storedLogOf(disk: DiskLog, outputIndex: number): StoredLog {
     isDoneElsewhere: (sequence) => disk.isDoneElsewhere(outputIndex, sequence),
     unread: (from, to) => disk.unread(outputIndex, from, to),
     noteWritten: (mark, sequences) => place.noteWritten(mark, sequences),
+    ownership: disk.ownership,
     recordGap: (given) => disk.recordGap(outputIndex, given),
     openReader: (fromSequence) => {
       const reader = disk.openReader(fromSequence)
@@ -28,11 +29,17 @@ export function storedLogOf(disk: DiskLog, outputIndex: number): StoredLog {
 
 /** What the log on disk asks of the outputs, and of memory. */
 export function connect(disk: DiskLog, memory: MemoryLog, outputs: readonly Output[]): void {
-  disk.onGiveUp = (index, below) => outputs[index]?.giveUpBelow(below)
-  disk.remembered = () => {
-    const loaded = outputs.flatMap(({ memoryHolder }) => memoryHolder?.window.entries() ?? [])
-    return [...memory.entries(), ...loaded]
-  }
+  disk.connect({
+    isUp: (index) => outputs[index]?.isUp === true,
+    giveUp: (index, below) => outputs[index]?.giveUpBelow(below),
+    handOver() {
+      for (const output of outputs) output.handOver()
+    },
+    remembered() {
+      const loaded = outputs.flatMap(({ memoryHolder }) => memoryHolder?.window.entries() ?? [])
+      return [...memory.entries(), ...loaded]
+    },
+  })
 }
 
 function storedRecord({ sequence, content }: LogRecord): StoredRecord {

@@ -21,7 +21,6 @@ import { RelievedMemory } from '../log/relieved-memory.ts'
 import type { Clock } from '../std/clock.ts'
 import type { Logger } from '../std/logger.ts'
 import type { SharedMemory } from '../std/memory-budget.ts'
-import { free } from '../std/own-memory.ts'
 import {
   type AcknowledgementPolicy,
   type Decision,
@@ -31,7 +30,7 @@ import {
 import { Ballot } from '../write/ballot.ts'
 import type { Outcome } from '../write/outcome.ts'
 import type { Reply } from '../write/reply.ts'
-import { packedBody, type Write, type WriteTarget } from '../write/write.ts'
+import { freeBodies, type Write, type WriteTarget } from '../write/write.ts'
 import { isWaitBearable, noRefusedWrites, refusalReply, type WriteRefusal } from './admission.ts'
 import { connect, storedLogOf } from './connect-disk-log.ts'
 import { DeadLetterDesk } from './dead-letter-desk.ts'
@@ -181,6 +180,11 @@ export class Relay implements AsyncDisposable {
     await Promise.all(this.#outputs.map((output) => output.drained(signal)))
   }
 
+  /** What is said to be kept was seen on the disk a moment ago, when this resolves. */
+  async settle(): Promise<void> {
+    await this.#log.disk?.settle()
+  }
+
   snapshot(): RelaySnapshot {
     return {
       name: this.name,
@@ -288,14 +292,12 @@ export class Relay implements AsyncDisposable {
   }
 
   #refuse(refusal: WriteRefusal, write: Write): Promise<Reply> {
-    this.#noteRefusal(refusal, write)
-    return Promise.resolve(refusalReply(refusal))
+    return Promise.resolve(refusalReply(this.#noteRefusal(refusal, write)))
   }
 
   #noteRefusal(refusal: WriteRefusal, write: Write): WriteRefusal {
     this.#refusedWrites[refusal]++
-    const packed = packedBody(write)
-    this.memory.waste(free(write.body) + (packed === undefined ? 0 : free(packed)))
+    this.memory.waste(freeBodies(write))
     return refusal
   }
 
@@ -333,7 +335,8 @@ export class Relay implements AsyncDisposable {
 
   #answer({ entry, ballot, reply, isKept }: WaitingClient, decision: Decision): void {
     // No output has stored it yet, but it is on the disk, and none of them has refused it.
-    const isSafe = isKept && entry.isDurable && decision !== 'refused'
+    const isThere = entry.isDurable && this.#log.disk?.ownership.isLost !== true
+    const isSafe = isKept && isThere && decision !== 'refused'
     const answer = isSafe ? replyTo('stored', ballot) : replyTo(decision, ballot)
     entry.isDisowned = decision !== 'stored' && !isSafe
     reply(entry.isDurable ? answer : refusalReply('log-failing'))

@@ -8,7 +8,7 @@
  */
 
 import type { Precision } from '../line-protocol/precision.ts'
-import { ownText } from '../std/own-memory.ts'
+import { free, ownText } from '../std/own-memory.ts'
 import type { Client } from './merge-penalty.ts'
 
 /**
@@ -98,4 +98,10 @@ export type Write = LinesWrite | StatementWrite | OpaqueWrite
 export function packedBody(write: Write): Buffer | undefined {
   if (write.kind !== 'lines' || write.packed?.of !== write.body) return undefined
   return write.packed.bytes
+}
+
+/** Frees the bodies of a write that goes nowhere. @returns the bytes left to the garbage collector */
+export function freeBodies(write: Write): number {
+  const packed = packedBody(write)
+  return free(write.body) + (packed === undefined ? 0 : free(packed))
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { renderServiceHealth } from '../../src/admin/health.ts'
+import { renderReadiness, renderServiceHealth } from '../../src/admin/health.ts'
 import type { OutputSnapshot } from '../../src/delivery/reporting/output-snapshot.ts'
 import type { RelaySnapshot } from '../../src/relay/snapshot.ts'
 import { outputSnapshot, relaySnapshot, serviceSnapshot } from '../support/service-snapshot.ts'
@@ -89,17 +89,28 @@ test('failing health names the relays that answer 503, and those that keep what 
 })
 
 test('a relay whose log on disk cannot be written is not called ready, nor said to keep anything', () => {
-  const said = (output: OutputSnapshot) => {
+  const told = (output: OutputSnapshot, loss: 'none' | 'taken') => {
     const disk = {
       ...{ bytes: 1, limitBytes: 2, segments: 1, syncedGroups: 0, damagedBytes: 0, tornBytes: 0 },
-      ...{ isFailing: true, isGone: true, lostWrites: new Map(), orphans: [] },
+      ...{ isFailing: true, loss, unkeptWrites: new Map(), lostWrites: new Map(), orphans: [] },
     }
     const parts = { name: 'x', outputs: [output], disk }
-    return renderServiceHealth(serviceSnapshot({ relays: [relaySnapshot(parts)] })).body.message
+    const service = serviceSnapshot({ relays: [relaySnapshot(parts)] })
+    const health = renderServiceHealth(service)
+    assert.equal(health.status, 503)
+    assert.equal(health.body.status, 'fail')
+    const ready = renderReadiness(service)
+    assert.equal(ready.status, 503)
+    assert.equal(ready.body.status, 'failing')
+    return [health.body.message, ready.body.message]
   }
   const what = 'relay "x" answers writes 503 while its log on disk cannot be written'
-  assert.equal(said(UP), `${what}; 1 output up`)
-  assert.equal(said(DOWN), 'no output is up at relay "x"; writes are answered 503')
+  assert.deepEqual(told(UP, 'none'), [`${what}; 1 output up`, what])
+  const dark = 'no output is up at relay "x"; writes are answered 503'
+  assert.deepEqual(told(DOWN, 'none'), [dark, what])
+  const restart = 'until it is restarted: another process has its log on disk'
+  const taken = `relay "x" answers writes 503 ${restart}`
+  assert.deepEqual(told(UP, 'taken'), [`${taken}; 1 output up`, taken])
 })
 
 test('a relay that needs more outputs than are up is not called ready', () => {

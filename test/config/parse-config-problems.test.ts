@@ -491,6 +491,9 @@ test('credentials are complete, given once, and never shown', () => {
   check(`${location('http://user:secret@a:1/write')}token = "secret"\n`, [
     'relay.toml:5: http[0].output[0].token: more than one of username, token and user:password@ in location; keep one',
   ])
+  check(location('http://a:1/write?u=%ff&p=secret'), [
+    'relay.toml:4: http[0].output[0].location: has a user or password that is not UTF-8; give it as username and password',
+  ])
   check(output('password = 12345\nusername = "a"'), [
     'relay.toml:5: http[0].output[0].password: must be text in quotes, got (hidden)',
   ])

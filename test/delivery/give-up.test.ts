@@ -25,7 +25,7 @@ const clock: Clock = {
     return hurriedClock.startTimer(delayMs, count, options)
   },
 }
-const BOUNDED = { boundBytes: 10_000, windowBytes: 1e6, clock }
+const BOUNDED = { boundBytes: 10_000, windowBytes: 1e6, clock, lagMaxMs: 0 }
 
 /** The log on disk has saved its cursors, and what is over its bound is being given up. */
 async function boundsLookedAt(): Promise<void> {
@@ -70,6 +70,58 @@ test('what was taken and waits is given up as well, though another database is o
   assert.equal(b.stored.length, delivered)
   assert.equal(a.stored.length, next)
   for (const half of [0, 1]) assertRising(timesOf(b).filter((time) => time % 2 === half))
+  await relay[Symbol.asyncDispose]()
+})
+
+test('at the log’s bound one that is up gives up nothing until it is really behind', async (t) => {
+  const servers = [new Server(), new Server()]
+  const [a, b] = servers as [Server, Server]
+  let nowMs = 0
+  const { relay, disk } = await openDurableRelay(await temporaryFolder(t), servers, {
+    ...{ maxBytes: 60_000, windowBytes: 1e6 },
+    clock: { ...clock, monotonicMs: () => nowMs },
+  })
+  let taken = 0
+  const fill = async () => {
+    const isFull = async () => {
+      // Until one is refused: what was taken before it is on the disk by then, or on its way.
+      for (let i = 0; i < 10; i++) {
+        const refusal = relay.offer(writeOf(`m v=1,text="${'x'.repeat(500)}" ${taken}\n`))
+        if (refusal === undefined) taken++
+        else return refusal === 'log-full'
+      }
+      return false
+    }
+    await until(isFull, { what: 'the log is full' })
+    const isOnDisk = () => relay.snapshot().acceptedWrites === taken
+    await until(isOnDisk, { what: 'all that was taken is on the disk' })
+    await drained(relay, ['a'])
+    await boundsLookedAt()
+  }
+  const dropped = () => outputOf(relay, 'b').droppedLines['backlog-full']
+  for (let round = 0; round < 3; round++) {
+    b.hold()
+    await fill()
+    assert.equal(outputOf(relay, 'b').isUp, true)
+    assert.equal(dropped(), 0)
+    b.release()
+    await drained(relay, ['b'])
+    await until(() => disk.canAppend, { what: 'there is room again' })
+  }
+  assert.equal(a.stored.length, taken)
+  assert.deepEqual(b.stored, a.stored)
+
+  b.hold()
+  await fill()
+  const isGivenUp = () => {
+    nowMs += 1_000
+    return dropped() > 0
+  }
+  await until(isGivenUp, { what: 'it is really behind, and gives up' })
+  b.release()
+  await drained(relay, ['b'])
+  assert.equal(b.stored.length + dropped(), taken)
+  await until(() => disk.canAppend, { what: 'there is room again' })
   await relay[Symbol.asyncDispose]()
 })
 

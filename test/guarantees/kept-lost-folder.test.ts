@@ -14,12 +14,10 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { cp, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { type FakeInflux, openFakeInflux } from '../support/fake-influx.ts'
-import { readMetrics, untilNothingPends } from '../support/metrics.ts'
+import { test } from 'node:test'
+import { failing, numbersAtB, openLosableLog, removeLock } from '../support/losable-log.ts'
 import { relayConfig } from '../support/relay-config.ts'
 import { type RelayProcess, runRelay, startRelayProcess } from '../support/relay-process.ts'
-import { temporaryFolder } from '../support/temporary-folder.ts'
 import { scaled } from '../support/trials.ts'
 import { until } from '../support/wait.ts'
 import { openWriteClient } from '../support/write-client.ts'
@@ -142,44 +140,9 @@ class Writers implements AsyncDisposable {
   }
 }
 
-interface Opened extends AsyncDisposable {
-  readonly folder: string
-  readonly toml: string
-  readonly adminUrl: string
-  readonly b: FakeInflux
-}
-
-/** Output a is there, output b is not. */
-async function openOutputs(t: TestContext): Promise<Opened> {
-  const folder = join(await temporaryFolder(t), 'log')
-  const [a, b] = [await openFakeInflux(), await openFakeInflux()]
-  await b.stop()
-  const { toml, adminUrl } = await relayConfig({
-    outputs: [a.url, `{ location = "${b.url}/write", max-delay-interval = "200ms" }`],
-    http: `log-dir = "${folder}"\nack = "log"`,
-  })
-  const close = async () => {
-    await Promise.all([a[Symbol.asyncDispose](), b[Symbol.asyncDispose]()])
-  }
-  return { folder, toml, adminUrl, b, [Symbol.asyncDispose]: close }
-}
-
-async function failing(adminUrl: string): Promise<number | undefined> {
-  const samples = await readMetrics(adminUrl)
-  return samples.find(({ name }) => name === 'relay_log_disk_failing')?.value
-}
-
-/** What b has when a new process has brought it all that there is on the disk. */
-async function numbersAtB({ toml, adminUrl, b }: Opened): Promise<Set<number>> {
-  await b.start()
-  await using _relay = await startRelayProcess({ config: toml })
-  await untilNothingPends(adminUrl)
-  return new Set([...b.received.matchAll(/ n=(\d+)i/g)].map(([, n]) => Number(n)))
-}
-
 for (const [name, { lose, giveBack }] of Object.entries(WAYS)) {
   test(`${name}: 503 until there is a folder, and nothing that was acknowledged is lost`, async (t) => {
-    await using opened = await openOutputs(t)
+    await using opened = await openLosableLog(t)
     const { folder, toml, adminUrl } = opened
     const after = new Set<number>()
     let acknowledged: readonly number[] = []
@@ -221,14 +184,8 @@ for (const [name, { lose, giveBack }] of Object.entries(WAYS)) {
   })
 }
 
-async function removeLock(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    if (name.startsWith('lock')) await rm(join(folder, name))
-  }
-}
-
 test('a lock that somebody removes is made again: no second relay starts, and the first goes on', async (t) => {
-  await using opened = await openOutputs(t)
+  await using opened = await openLosableLog(t)
   const { folder, toml } = opened
   const other = await relayConfig({ outputs: [opened.b.url], http: `log-dir = "${folder}"` })
   for (let round = 0; round < scaled(1); round++) {
@@ -247,47 +204,4 @@ test('a lock that somebody removes is made again: no second relay starts, and th
     assert.deepEqual(after, before)
     assert.equal((await relay.kill('SIGTERM')).code, 0)
   }
-})
-
-test('an owner that was stopped while another took the folder: 503 from then on, and neither loses a write', async (t) => {
-  await using opened = await openOutputs(t)
-  const { folder, toml, adminUrl, b } = opened
-  const config = await relayConfig({
-    outputs: [`{ location = "${b.url}/write", max-delay-interval = "200ms" }`],
-    http: `log-dir = "${folder}"\nack = "log"`,
-  })
-  // As output b, which is owed the rest.
-  const other = config.toml.replace('name = "a"', 'name = "b"')
-  const acknowledged: number[] = []
-  let n = 0
-  for (let round = 0; round < scaled(1); round++) {
-    await using former = await startRelayProcess({ config: toml })
-    const write = async (relay: RelayProcess, expected: number) => {
-      const number = ++n
-      const { status } = await relay.write(`m n=${number}i ${number}`)
-      assert.equal(status, expected)
-      if (status === 204) acknowledged.push(number)
-    }
-    for (let i = 0; i < 10; i++) await write(former, 204)
-    former.signal('SIGSTOP')
-    await removeLock(folder)
-    await using next = await startRelayProcess({ config: other })
-    for (let i = 0; i < 10; i++) await write(next, 204)
-    const late = write(former, 503)
-    former.signal('SIGCONT')
-    await late
-    for (let i = 0; i < 10; i++) {
-      await write(former, 503)
-      await write(next, 204)
-    }
-    assert.equal(await failing(adminUrl), 1)
-    await former.line(({ msg }) => msg.includes('taken over by another process'))
-    assert.equal((await former.kill('SIGTERM')).code, 0)
-    assert.equal((await next.kill('SIGTERM')).code, 0)
-  }
-  const there = await numbersAtB(opened)
-  assert.deepEqual(
-    acknowledged.filter((number) => !there.has(number)),
-    [],
-  )
 })

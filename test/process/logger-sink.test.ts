@@ -1,7 +1,6 @@
 /**
  * Goal: nothing that happens to the log keeps writes from being relayed or the process from ending.
- * Method: a descriptor that answers as the test says; real processes in
- * test/cli/process.test.ts.
+ * Method: a descriptor that answers as the test says; real processes in test/cli/process.test.ts.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

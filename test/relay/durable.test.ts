@@ -134,7 +134,7 @@ test('what nobody has stored is never given up: at the bound new writes are refu
   assert(relay.snapshot().refusedWrites['log-full'] > 0)
   for (const server of servers) server.isUp = true
   await drained(relay, ['a', 'b'])
-  // At the bound, the one that is behind gives up what the other has, and nothing else.
+  // One that is down while the other has recovered gives up what that has, and nothing else.
   assert.equal(new Set(servers.flatMap(({ stored }) => stored)).size, taken)
   for (const [index, { stored }] of servers.entries()) {
     const { dropped } = outputOf(relay, index === 0 ? 'a' : 'b').outcomeLines

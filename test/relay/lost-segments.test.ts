@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { readdir, rename, rm, truncate } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Arrivals } from '../support/arrivals.ts'
 import { keepingLogger } from '../support/disk-log-fixture.ts'
 import { drained, openDurableRelay, Server } from '../support/durable-relay.ts'
+import { hurriedClock } from '../support/hurried-clock.ts'
 import { outputOf, SILENT, writeOf } from '../support/scripted-relay.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { until } from '../support/wait.ts'
@@ -67,6 +68,61 @@ test('an older segment that is cut short is written again from memory', async (t
   assert.deepEqual(b.stored, sent)
 })
 
+test('what is in memory when the folder is lost is not given back, however short memory is', async (t) => {
+  const folder = join(await temporaryFolder(t), 'log')
+  const [a, b] = [new Server(), new Server()]
+  b.isUp = false
+  const options = { windowBytes: 1e6, memoryBytes: 100_000, clock: hurriedClock }
+  const { relay, disk } = await openDurableRelay(folder, [a, b], options)
+  await relay.start()
+  const sent = Array.from({ length: 50 }, (_, n) => `m n=${n}i ${n}`)
+  for (const line of sent) assert.equal((await relay.accept(writeOf(`${line}\n`))).status, 204)
+  await rename(folder, `${folder}.away`)
+  await until(() => disk.isFailing, { what: 'the loss is seen' })
+  assert.equal(relay.memory.tryTake(90_000), false, 'a body that comes in meanwhile')
+  await mkdir(folder)
+  await until(() => !disk.isFailing, { what: 'it is mended' })
+  assert.equal(disk.snapshot().lostWrites.size, 0)
+  await relay[Symbol.asyncDispose]()
+  b.isUp = true
+  const next = await openDurableRelay(folder, [a, b])
+  t.after(() => next.relay[Symbol.asyncDispose]())
+  await next.relay.start()
+  await drained(next.relay, ['b'])
+  assert.deepEqual(b.stored, sent)
+})
+
+test('a stop waits for what is in memory of a log that is lost, also of one that is behind', async (t) => {
+  const folder = join(await temporaryFolder(t), 'log')
+  const [a, b] = [new Server(), new Server()]
+  const { relay, disk } = await openDurableRelay(folder, [a, b], { clock: hurriedClock })
+  t.after(() => relay[Symbol.asyncDispose]())
+  await relay.start()
+  b.hold()
+  const count = 60 // More than its window has room for.
+  for (let n = 0; n < count; n++) {
+    assert.equal((await relay.accept(writeOf(`m n=${n}i ${n}\n`))).status, 204)
+  }
+  assert.equal(outputOf(relay, 'b').isBehind, true)
+  await rename(folder, `${folder}.away`)
+  await until(() => disk.isFailing, { what: 'the loss is seen' })
+  const draining = relay.drain(new AbortController().signal)
+  b.release()
+  await draining
+  await relay.settle()
+  const { unkeptWrites, loss } = disk.snapshot()
+  assert.equal(loss, 'gone')
+  assert(b.stored.length > 0)
+  assert.deepEqual(
+    [...unkeptWrites],
+    [
+      ['a', 0],
+      ['b', count - b.stored.length],
+    ],
+  )
+  assert.equal(outputOf(relay, 'b').pendingWrites, count - b.stored.length)
+})
+
 test('the folder of another log in the place of ours is left as it is, and so is what it owes', async (t) => {
   const above = await temporaryFolder(t)
   const [mine, other] = [join(above, 'mine'), join(above, 'other')]
@@ -83,13 +139,17 @@ test('the folder of another log in the place of ours is left as it is, and so is
     if (name.startsWith('lock')) await rm(join(other, name))
   }
   const { logger, lines } = keepingLogger()
-  const opened = await openDurableRelay(mine, [new Server(), new Server()], { logger })
+  let passedMs = 0
+  const clock = { ...hurriedClock, monotonicMs: () => hurriedClock.monotonicMs() + passedMs }
+  const opened = await openDurableRelay(mine, [new Server(), new Server()], { logger, clock })
   assert.equal((await opened.relay.accept(writeOf('m mine=1i 1\n'))).status, 204)
 
   await rename(mine, `${mine}.away`)
   await rename(other, mine)
-  const isTold = () => lines.some((line) => line.includes('not of this log'))
-  await until(async () => isTold(), { what: 'the folder is seen to be of another log' })
+  const told = () => lines.filter((line) => line.includes('not of this log'))
+  await until(() => told().length === 1, { what: 'the folder is seen to be of another log' })
+  passedMs = 61_000
+  await until(() => told().length === 2, { what: 'it is told again' })
   assert.equal((await opened.relay.accept(writeOf('m mine=2i 2\n'))).status, 503)
   await opened.relay[Symbol.asyncDispose]()
 

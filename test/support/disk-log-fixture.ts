@@ -22,6 +22,7 @@ export async function simulatedLock(): Promise<FolderLock> {
     isFresh: true,
     isOwner: async () => true,
     isOwnerNow: () => true,
+    isFolderThere: async () => true,
     retake: async () => '',
     async [Symbol.asyncDispose]() {},
   }

@@ -59,6 +59,8 @@ export interface DurableOptions {
   readonly acknowledgement?: AcknowledgementPolicy
   /** What is refused is kept as a dead letter, or cannot be. */
   readonly letters?: 'kept' | 'failing'
+  /** As shipped when absent; 0: what another output has is given up at once. */
+  readonly lagMaxMs?: number
   /** Of the log on disk; the relay has the real one. */
   readonly clock?: Clock
   readonly logger?: Logger
@@ -82,6 +84,7 @@ export async function openDurableRelay(
     outputs: servers.map((_, index) => ({ name: nameOf(index), boundBytes })),
     maxBytes: options.maxBytes ?? 1e9,
     segmentBytes: 4096,
+    lagMaxMs: options.lagMaxMs,
   })
   const deadLetters = await openLetters(folder, servers, options)
   const { relay, memory } = await openTestRelay(servers, {

@@ -100,7 +100,7 @@ export async function openTestListener(options: TestListenerOptions = {}): Promi
       },
       ask: async () => undefined,
     },
-    health: options.health ?? (() => ({ isReady: true, outputs: [] })),
+    health: options.health ?? (() => ({ fault: '', outputs: [] })),
     memory,
     clock: options.clock ?? systemClock,
     stampClock: new RisingClock(systemClock, { look: () => 0 }),

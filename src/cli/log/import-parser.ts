@@ -8,6 +8,7 @@
  * Memory: one piece, of PIECE_MAX_BYTES and PIECE_LINES_MAX, and one line of LINE_MAX_BYTES.
  */
 
+import { isUtf8 } from 'node:buffer'
 import { parseStatement } from '../../destinations/file/import-form.ts'
 
 const PIECE_MAX_BYTES = 1024 * 1024
@@ -15,6 +16,8 @@ const PIECE_LINES_MAX = 5_000
 const LINE_MAX_BYTES = 24 * 1024 * 1024
 const NEWLINE = 0x0a
 const HASH = 0x23
+/** As text it would name another database than its bytes do. */
+const NOT_UTF8 = 'it is not UTF-8'
 const DATABASE = /^# CONTEXT-DATABASE:(.*)$/
 const POLICY = /^# CONTEXT-RETENTION-POLICY:(.*)$/
 
@@ -89,15 +92,17 @@ export class ImportParser {
     this.#begun = []
     this.#begunBytes = 0
     this.#lineNumber++
-    if (line[0] === HASH) this.#comment(line.toString().trimEnd())
+    if (line[0] === HASH) this.#comment(line)
     else if (line.length > 1 && line.toString('latin1').trim() !== '') this.#content(line)
   }
 
-  #comment(text: string): void {
+  #comment(line: Buffer): void {
+    const text = line.toString().trimEnd()
     if (text === '# DML') this.#hasDml = true
     const database = DATABASE.exec(text)?.[1]?.trim()
     const retentionPolicy = POLICY.exec(text)?.[1]?.trim()
     if (database === undefined && retentionPolicy === undefined) return
+    if (!isUtf8(line)) return this.#unusable(this.#lineNumber, NOT_UTF8)
     const isSame = (database ?? this.#database) === this.#database
     if (!isSame || (retentionPolicy ?? this.#retentionPolicy) !== this.#retentionPolicy) {
       this.#flush()
@@ -109,7 +114,7 @@ export class ImportParser {
   #content(line: Buffer): void {
     const number = this.#lineNumber
     if (number < this.#fromLine) return
-    if (!this.#hasDml) return this.#statement(line.toString(), number)
+    if (!this.#hasDml) return this.#statement(line, number)
     if (this.#database === '') {
       return this.#unusable(number, 'no "# CONTEXT-DATABASE:" stands above it')
     }
@@ -122,8 +127,9 @@ export class ImportParser {
   }
 
   /** Nothing but what creates: a file must not be able to drop what is there. */
-  #statement(line: string, firstLine: number): void {
-    const text = parseStatement(line)
+  #statement(line: Buffer, firstLine: number): void {
+    if (!isUtf8(line)) return this.#unusable(firstLine, NOT_UTF8)
+    const text = parseStatement(line.toString())
     if (text !== undefined) this.#pieces.push({ kind: 'statement', text, firstLine })
     else this.#unusable(firstLine, 'it is no CREATE statement, and lines stand below "# DML"')
   }

@@ -67,8 +67,13 @@ function parseServer(given: string, io: CommandIo): Server {
     throw new RelayError('RELAY_USAGE', message)
   }
   const { variables } = io
-  const username = decodeURIComponent(url.username) || variables['INFLUX_USERNAME'] || ''
-  const password = decodeURIComponent(url.password) || variables['INFLUX_PASSWORD'] || ''
+  const [user, secret] = [decoded(url.username), decoded(url.password)]
+  if (user === undefined || secret === undefined) {
+    const message = 'the URL has a user or password that is not percent-encoded UTF-8'
+    throw new RelayError('RELAY_USAGE', message)
+  }
+  const username = user || variables['INFLUX_USERNAME'] || ''
+  const password = secret || variables['INFLUX_PASSWORD'] || ''
   const token = variables['INFLUX_TOKEN'] ?? ''
   url.username = ''
   url.password = ''
@@ -79,6 +84,15 @@ function parseServer(given: string, io: CommandIo): Server {
     return { url, headers: { authorization } }
   }
   return { url, headers: token === '' ? {} : { authorization: `Token ${token}` } }
+}
+
+/** @returns `undefined` when it is no text */
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
+  }
 }
 
 /** @returns why it failed, as a text */

@@ -115,6 +115,13 @@ function parseHttpPart(
   readFile: ReadFile,
 ) {
   const query = readLocationQuery(location.query)
+  if (Object.values(query.user ?? {}).some((text) => text.includes('\ufffd'))) {
+    const path = joinPath(section.path, OUTPUT_KEYS.location.name)
+    reader.report(
+      path,
+      'has a user or password that is not UTF-8; give it as username and password',
+    )
+  }
   const endpoints = parseEndpoints(reader, section)
   const paths = outputPaths({ ...location, query: query.kept }, endpoints.paths)
   const dialect = outputDialect(paths.write)

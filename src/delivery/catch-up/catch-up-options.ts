@@ -3,7 +3,7 @@
 import type { Entry } from '../../log/entry.ts'
 import type { StoredLog } from '../../log/stored-log.ts'
 import type { Clock } from '../../std/clock.ts'
-import type { Logger } from '../../std/logger.ts'
+import type { OutputLog } from '../reporting/output-messages.ts'
 import type { StreamDrain } from '../stream-drain.ts'
 import type { ReadAheadOptions } from './read-ahead.ts'
 
@@ -11,7 +11,7 @@ export interface CatchUpOptions extends ReadAheadOptions {
   readonly name: string
   readonly stored: StoredLog
   readonly clock: Clock
-  readonly logger: Logger
+  readonly log: OutputLog
   /** What was taken is about to be given back, unless it is on hold. */
   readonly beforeUnload: () => void
   /** An entry that was read from memory is not needed there by this output. */

@@ -24,7 +24,6 @@ import { MemoryLog } from '../../log/memory-log.ts'
 import type { Unread } from '../../log/retention/unread.ts'
 import type { StoredReader, StoredRecord } from '../../log/stored-log.ts'
 import type { Timer } from '../../std/clock.ts'
-import { errorText } from '../../std/errors.ts'
 import type { Write } from '../../write/write.ts'
 import type { CatchUpOptions } from './catch-up-options.ts'
 import { ReadAhead } from './read-ahead.ts'
@@ -93,14 +92,14 @@ export class CatchUp {
   /** To be called when entries were added to the backlog from memory. */
   bound(): void {
     const { backlog, windowBytes } = this.#options
-    if (this.isBehind || backlog.loadedBytes <= windowBytes) return
+    if (this.isBehind || this.#isPinned || backlog.loadedBytes <= windowBytes) return
     const from = this.#unload(false)
     if (from !== undefined) this.#fallBehind(from)
   }
 
   /** What `yieldMemory` would give back, at the most; 0 for a while after it was called. */
   get yieldableBytes(): number {
-    return this.#hasYielded || this.#isClosed ? 0 : this.#options.backlog.residentBytes
+    return this.#hasYielded || this.#isPinned ? 0 : this.#options.backlog.residentBytes
   }
 
   /**
@@ -109,7 +108,7 @@ export class CatchUp {
    * @param isAll what was taken as well: it forgets what it knows of attempts that have failed
    */
   yieldMemory(isAll: boolean): void {
-    if (this.#isClosed) return
+    if (this.#isPinned) return
     this.#hasYielded = true
     this.#waitFor(MEMORY_WAIT_MS)
     const from = this.#unload(isAll)
@@ -123,6 +122,15 @@ export class CatchUp {
     this.#giveUpBelow = sequence
     this.#unload(true)
     this.#fallBehind(this.#options.stored.done.below)
+  }
+
+  /**
+   * Another process has the log's folder: what that delivers is forgotten here, and stays owed in
+   * the books. The rest is in memory, or nowhere.
+   */
+  handOver(): void {
+    const { ownership } = this.#options.stored
+    this.#unload(true, (sequence) => !ownership.isHandedOver(sequence))
   }
 
   /** The output is through with the record, or there is none: its cursor may pass it. */
@@ -150,14 +158,25 @@ export class CatchUp {
     if (!this.#isReading) await reader?.[Symbol.asyncDispose]()
   }
 
-  /** @returns the number of the oldest; `undefined` when there was nothing */
-  #unload(isAll: boolean): number | undefined {
-    const { backlog, beforeUnload, onUnloaded, stored } = this.#options
+  /** What is in memory may be all that there is of it. */
+  get #isPinned(): boolean {
+    return this.#isClosed || this.#options.stored.ownership.isLost
+  }
+
+  /**
+   * @param isNowhereElse of a number: what is given up cannot be read again
+   * @returns the number of the oldest; `undefined` when there was nothing
+   */
+  #unload(
+    isAll: boolean,
+    isNowhereElse = (sequence: number) => this.#options.stored.statements.has(sequence),
+  ): number | undefined {
+    const { backlog, beforeUnload, onUnloaded } = this.#options
     let from: number | undefined
     if (isAll) beforeUnload()
     const nowhereElse: Entry[] = []
     backlog.unload(isAll, (entry) => {
-      if (stored.statements.has(entry.sequence)) nowhereElse.push(entry)
+      if (isNowhereElse(entry.sequence)) nowhereElse.push(entry)
       else from = Math.min(from ?? entry.sequence, entry.sequence)
       this.#offeredThrough = Math.max(this.#offeredThrough, entry.sequence)
       if (entry.isFromDisk) this.window.release(entry)
@@ -181,31 +200,24 @@ export class CatchUp {
     this.#untaken = []
   }
 
-  #resume(): void {
-    this.#timer = undefined
-    this.#hasYielded = false
-    this.#fill()
-  }
-
   #fill(): void {
     const reader = this.#reader
     if (!reader || this.#timer || this.#isReading || this.#isClosed || this.#ahead.isFull) return
+    // Nothing of it can be had before it is mended; then this goes on.
+    if (this.#options.stored.ownership.isLost) return this.#waitFor(READ_RETRY_MS)
     this.#isReading = true
     void this.#readOn(reader) // Never rejects, but for a bug of ours, which must end the process.
   }
 
   async #readOn(reader: StoredReader): Promise<void> {
-    let isReadable = true
     try {
       await this.#read(reader)
     } catch (error) {
-      isReadable = false
-      if (this.#reader === reader) this.#retryLater(error)
+      if (this.#reader === reader && !this.#isClosed) this.#retryLater(error)
     }
     this.#isReading = false
-    if (!isReadable && this.#reader === reader) return
     if (this.#reader !== reader) await reader[Symbol.asyncDispose]()
-    // Begun anew meanwhile, or room was made after the last look.
+    // Begun anew meanwhile, or room was made after the last look; not while it has to wait.
     this.#fill()
   }
 
@@ -241,10 +253,8 @@ export class CatchUp {
 
   /** @returns those for which there is no room now */
   #takeAll(records: readonly StoredRecord[]): readonly StoredRecord[] {
-    for (const [index, record] of records.entries()) {
-      if (!this.#take(record)) return records.slice(index)
-    }
-    return []
+    const index = records.findIndex((record) => !this.#take(record))
+    return index < 0 ? [] : records.slice(index)
   }
 
   /** @returns false, with nothing changed, when there is no room for it */
@@ -323,15 +333,18 @@ export class CatchUp {
   }
 
   #retryLater(error: unknown): void {
-    if (this.#isClosed) return
-    const { name, logger } = this.#options
-    const text = `output "${name}": its backlog on disk cannot be worked on (${errorText(error)})`
-    logger.error({ output: name }, `${text}; tried again in ${READ_RETRY_MS / 1000} s`)
+    this.#options.log.cannotRead(error, READ_RETRY_MS)
     this.#waitFor(READ_RETRY_MS)
   }
 
   #waitFor(delayMs: number): void {
     const { clock } = this.#options
     this.#timer ??= clock.startTimer(delayMs, () => this.#resume(), { isBackground: true })
+  }
+
+  #resume(): void {
+    this.#timer = undefined
+    this.#hasYielded = false
+    this.#fill()
   }
 }

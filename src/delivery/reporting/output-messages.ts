@@ -9,6 +9,7 @@
 import type { Entry } from '../../log/entry.ts'
 import type { Unread } from '../../log/retention/unread.ts'
 import type { Clock } from '../../std/clock.ts'
+import { errorText } from '../../std/errors.ts'
 import type { LogFields, Logger } from '../../std/logger.ts'
 import { LogThrottle, renderRepeats } from '../../std/throttle.ts'
 import { renderBytes, renderCount, renderWait } from '../../std/units.ts'
@@ -27,6 +28,7 @@ type Kind =
   | 'refused'
   | 'unsupported'
   | 'gave-up'
+  | 'cannot-read'
   | 'one-attempt'
   | 'poison'
   | 'hold-began'
@@ -151,6 +153,15 @@ export class OutputLog {
     this.#warn('hold-gave-up', () => {
       const what = `gave up a write that waited until it can write to ${renderTarget(target)}`
       return [{ database, why }, `${what}: ${why}`]
+    })
+  }
+
+  /** Its backlog on disk. */
+  cannotRead(cause: unknown, retryMs: number): void {
+    const error = errorText(cause)
+    this.#warn('cannot-read', () => {
+      const text = `its backlog on disk cannot be worked on (${error})`
+      return [{ error }, `${text}; tried again in ${renderWait(retryMs)}`]
     })
   }
 

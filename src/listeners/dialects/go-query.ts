@@ -3,12 +3,17 @@
  * Go. Pure.
  *
  * A pair with a semicolon or a broken percent escape is left out, without an error. The first of
- * several values counts. A plus is a blank. What is not UTF-8 becomes U+FFFD.
+ * several values counts. A plus is a blank. Go keeps bytes that are not UTF-8, which text cannot
+ * hold: here they become U+FFFD, and the value says so (`isUtf8`).
  */
+
+import { isUtf8 } from 'node:buffer'
 
 export interface QueryValue {
   /** Decoded. */
   readonly text: string
+  /** False: the bytes that came are no text, and `text` is not what the client has said. */
+  readonly isUtf8: boolean
   /**
    * As it came, but for bytes outside printable ASCII, which are percent-encoded. Safe in a URL.
    */
@@ -23,11 +28,11 @@ export function parseGoQuery(query: string): GoQuery {
   for (const pair of query.split('&')) {
     if (pair === '' || pair.includes(';')) continue
     const equalsAt = pair.indexOf('=')
-    const name = unescapeGo(equalsAt < 0 ? pair : pair.slice(0, equalsAt))
+    const name = unescapeGo(equalsAt < 0 ? pair : pair.slice(0, equalsAt))?.text
     const raw = equalsAt < 0 ? '' : pair.slice(equalsAt + 1)
-    const text = unescapeGo(raw)
-    if (name === undefined || text === undefined || values.has(name)) continue
-    values.set(name, { text, raw: raw.replaceAll(/[^!-~]/g, percentEncoded) })
+    const value = unescapeGo(raw)
+    if (name === undefined || value === undefined || values.has(name)) continue
+    values.set(name, { ...value, raw: raw.replaceAll(/[^!-~]/g, percentEncoded) })
   }
   return values
 }
@@ -35,6 +40,11 @@ export function parseGoQuery(query: string): GoQuery {
 /** The decoded value of `name`; '' when it is absent, as Go's `Get`. */
 export function queryText(query: GoQuery, name: string): string {
   return query.get(name)?.text ?? ''
+}
+
+/** Whether `name` is absent, or text. */
+export function isQueryText(query: GoQuery, name: string): boolean {
+  return query.get(name)?.isUtf8 !== false
 }
 
 /** The query string of a request target, without the question mark. */
@@ -45,15 +55,16 @@ export function queryStringOf(requestTarget: string): string {
 
 const PLAIN = /^[!-$'-*,-~]*$/ // Printable ASCII without percent, ampersand and plus.
 
-function unescapeGo(text: string): string | undefined {
-  if (PLAIN.test(text)) return text
+function unescapeGo(text: string): Omit<QueryValue, 'raw'> | undefined {
+  if (PLAIN.test(text)) return { text, isUtf8: true }
   if (/%(?![0-9a-fA-F]{2})/.test(text)) return undefined
-  const bytes = text
+  const characters = text
     .replaceAll('+', ' ')
     .replaceAll(/%([0-9a-fA-F]{2})/g, (_, hex: string) =>
       String.fromCharCode(Number.parseInt(hex, 16)),
     )
-  return Buffer.from(bytes, 'latin1').toString('utf8')
+  const bytes = Buffer.from(characters, 'latin1')
+  return { text: bytes.toString('utf8'), isUtf8: isUtf8(bytes) }
 }
 
 function percentEncoded(character: string): string {

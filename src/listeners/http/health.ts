@@ -8,8 +8,8 @@ import { type HttpAnswer, jsonAnswer } from '../dialects/v1/reply.ts'
 
 /** Of one relay, told to its clients; of the whole service: admin/health.ts. */
 export interface RelayHealth {
-  /** Writes are being taken. False → 503, so that a balancer looks elsewhere. */
-  readonly isReady: boolean
+  /** Why writes are not being taken: 503, so that a balancer looks elsewhere; '' = they are. */
+  readonly fault: string
   readonly outputs: readonly OutputCheck[]
 }
 
@@ -22,18 +22,24 @@ export interface OutputCheck {
   readonly downCause: string
 }
 
-/** What a relay's outputs say together: it takes writes while one of them is up, even behind. */
-export function healthOfOutputs(outputs: readonly OutputCheck[]): RelayHealth {
-  return { isReady: outputs.some(({ isUp }) => isUp), outputs }
+/** It takes writes while one of its outputs is up, even behind, and its log takes them. */
+export function healthOf(relay: {
+  readonly outputs: readonly OutputCheck[]
+  readonly disk: { readonly isFailing: boolean } | undefined
+}): RelayHealth {
+  const { outputs, disk } = relay
+  if (disk?.isFailing === true) return { fault: 'its log on disk cannot be written', outputs }
+  return { fault: outputs.some(({ isUp }) => isUp) ? '' : 'no output is up', outputs }
 }
 
 export function renderRelayHealth(health: RelayHealth, version: string): HttpAnswer {
   const checks = health.outputs.map(renderCheck)
-  const message = health.isReady ? 'ready for queries and writes' : 'no output is up'
+  const isReady = health.fault === ''
+  const message = isReady ? 'ready for queries and writes' : health.fault
   const body =
     `{"checks":[${checks.join(',')}],"message":"${message}","name":"influxdb",` +
-    `"status":${status(health.isReady)},"version":${goJsonString(version)}}`
-  return jsonAnswer(health.isReady ? 200 : 503, body)
+    `"status":${status(isReady)},"version":${goJsonString(version)}}`
+  return jsonAnswer(isReady ? 200 : 503, body)
 }
 
 function renderCheck(check: OutputCheck): string {

@@ -57,6 +57,8 @@ export interface FolderLock extends AsyncDisposable {
   isOwner(): Promise<boolean>
   /** The same, right after its file system has answered; false = `isOwner` has to be asked. */
   isOwnerNow(): boolean
+  /** The folder that was locked last is at its path, whoever has it. Never rejects. */
+  isFolderThere(): Promise<boolean>
   /** Seen to be ours so short a time ago that nobody can have taken it over since. */
   readonly isFresh: boolean
   /**
@@ -125,6 +127,10 @@ class HeldLock implements FolderLock {
 
   get isFresh(): boolean {
     return this.#heartbeat?.isFresh === true
+  }
+
+  async isFolderThere(): Promise<boolean> {
+    return await this.#held.isAtItsPath()
   }
 
   /** @param gone processes that have left their sockets behind */

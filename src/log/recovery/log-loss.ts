@@ -2,8 +2,8 @@
  * A log whose folder, or a part of it, was taken away while it is open: seen, told, and mended as
  * far as that goes.
  *
- *     whole ── a look fails ──▶ lost: nothing is accepted or written ── a folder ──▶ mended
- *                                 └── another process has it: for good
+ *     whole ── a look fails ──▶ lost: nothing is accepted or written ── a folder ──▶ whole
+ *                                 └── another process has it ──▶ taken: for good
  *
  * Lock, folder and segments are looked at behind every group that is written (segment-log.ts), and
  * with every save of the cursors. A folder that is not there is not made: it may be a volume that
@@ -12,22 +12,31 @@
  *
  * What can be had no more is counted and told, by output, and their cursors pass it.
  *
+ * A folder that was taken holds what the new owner delivers (takeover.ts). The rest of what outputs
+ * owe is in no log: they have it from memory, or they never will (`unkeptWrites`).
+ *
+ * This is the one place that knows whether the log is lost; all others ask.
+ *
  * Limits: a folder with segments that this log does not know is not touched: it may be that of
  * another. The first record of a backlog that is not in memory cannot be had once its segment is
  * gone.
  */
 
+import assert from 'node:assert/strict'
 import type { Clock } from '../../std/clock.ts'
 import { errorText } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
+import { LogThrottle, renderRepeats } from '../../std/throttle.ts'
 import { renderCount } from '../../std/units.ts'
 import type { Place } from '../cursors/place.ts'
 import type { FileSystem } from '../file-system.ts'
 import type { FolderLock } from '../lock/folder-lock.ts'
+import type { LogOwnership } from '../log-users.ts'
 import type { SegmentInfo } from '../segments/segment-list.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
 import { isSegmentName } from '../segments/segment-names.ts'
-import { NOT_OURS } from './lost-error.ts'
+import { seeTakeover, type Takeover } from '../takeover.ts'
+import { type Loss, NOT_OURS } from './lost-error.ts'
 import {
   findForeign,
   findLost,
@@ -38,6 +47,8 @@ import {
 
 /** One call of the system for each segment. */
 const LOOK_EVERY_MS = 900
+/** How often it is said that the log is lost, while it is. */
+const TELL_INTERVAL_MS = 60_000
 
 export interface LogLossOptions {
   readonly files: FileSystem
@@ -48,31 +59,46 @@ export interface LogLossOptions {
   readonly randomBytes: (count: number) => Buffer
 }
 
-interface Log {
+export interface LosableLog {
   readonly segments: SegmentLog
   readonly places: readonly Place[]
   /** What is owed and in memory, whatever its number. */
   readonly remembered: () => readonly RememberedWrite[]
+  /** Another process has the folder, and it is known what of the log. */
+  readonly onTaken: () => void
 }
 
-export class LogLoss {
+export type LossKind = 'none' | 'gone' | 'taken'
+
+export class LogLoss implements Loss, LogOwnership {
   readonly #options: LogLossOptions
+  readonly #problems: LogThrottle
+  #attached: LosableLog | undefined
   #isLost = false
   #lastProblem = ''
   #lookedAtMs = Number.NEGATIVE_INFINITY
+  /** Segments that are not where they were; `undefined` = not looked at since the loss. */
+  #missing: readonly SegmentInfo[] | undefined
+  #takeover: Takeover | undefined
+  #seeing: Promise<void> | undefined
   readonly #lostWrites = new Map<string, number>()
 
   constructor(options: LogLossOptions) {
     this.#options = options
+    this.#problems = new LogThrottle(options.clock, TELL_INTERVAL_MS)
   }
 
   get isLost(): boolean {
     return this.#isLost
   }
 
-  /** What was on the disk is not to be had by whoever opens the folder next. */
-  get isGone(): boolean {
-    return this.#isLost && this.#options.lock.state !== 'taken'
+  get kind(): LossKind {
+    if (!this.#isLost) return 'none'
+    return this.#options.lock.state === 'taken' ? 'taken' : 'gone'
+  }
+
+  get isOurs(): boolean {
+    return !this.#isLost && this.#options.lock.isFresh
   }
 
   /** By output, what it was owed and can be had no more; since the start. */
@@ -80,60 +106,138 @@ export class LogLoss {
     return this.#lostWrites
   }
 
+  /** To be called once, before anything is asked or looked at. */
+  attach(log: LosableLog): void {
+    this.#attached = log
+  }
+
+  /** By output, how many of the writes that it is owed are in nobody's log now. */
+  get unkeptWrites(): ReadonlyMap<string, number> {
+    const configured = this.#log.places.filter(({ isConfigured }) => isConfigured)
+    return new Map(configured.map((place) => [place.output, this.#unkeptOf(place)]))
+  }
+
+  isHandedOver(sequence: number): boolean {
+    if (this.#takeover === undefined) return false
+    const { lost, isInherited } = this.#takeover
+    const { list, firstSequence } = this.#log.segments
+    if (sequence < firstSequence) return isInherited // A statement that a cursor carries.
+    const segment = list.covering(sequence)
+    return segment !== undefined && !lost.includes(segment)
+  }
+
   note(why: string): void {
     if (this.#isLost) return
     this.#isLost = true
     this.#lastProblem = ''
-    const { folder, logger, lock } = this.#options
-    const next =
-      lock.state === 'taken'
-        ? 'it was taken over by another process; nothing is stored until a restart'
-        : 'nothing is accepted until there is a folder again; what is owed and in memory goes there'
-    logger.error({ folder }, `log: ${folder}: ${why}: ${next}`)
+    this.#missing = undefined
+    const { folder, logger } = this.#options
+    logger.error({ folder }, `log: ${folder}: ${why}: ${this.#next}`)
+  }
+
+  async look(): Promise<void> {
+    const { lock } = this.#options
+    const isOwner = await lock.isOwner()
+    if (isOwner && !this.#isLost) return
+    this.note(NOT_OURS)
+    await this.#log.segments.halted()
+    if (lock.state !== 'taken') return
+    this.#seeing ??= this.#seeTakeover()
+    await this.#seeing
   }
 
   /**
    * Looks whether all is there, and mends it when it is not. @returns whether it is. Never rejects
+   *
+   * @param isForced whatever was seen a moment ago
    */
-  async mend(log: Log): Promise<boolean> {
+  async mend(isForced = false): Promise<boolean> {
     const { lock } = this.#options
+    if (isForced) this.#lookedAtMs = Number.NEGATIVE_INFINITY
     try {
-      if (!this.#isLost && (await lock.isOwner()) && (await this.#isWhole(log))) return true
-      const isThere = await lock.isOwner()
-      await log.segments.halt(isThere ? 'a part of it was removed or cut short' : NOT_OURS)
-      const problem = lock.state === 'taken' ? 'taken' : await this.#mendAll(log)
-      if (problem === '') return true
-      this.#tell(problem)
+      await this.look()
+      if (!this.#isLost && (await this.#isWhole())) return true
+      this.note('a part of it was removed or cut short')
+      await this.#log.segments.halted()
+      if (lock.state !== 'taken') {
+        const problem = await this.#mendAll()
+        if (problem === '') return true
+        // It may have been taken just now.
+        if (this.kind !== 'taken') this.#tell(problem, `${problem}; looked at every second`)
+      }
+      await this.look()
+      if (this.kind === 'taken') this.#tell('taken', this.#takenText())
     } catch (error) {
-      this.#tell(errorText(error))
+      this.#tell(errorText(error), `${errorText(error)}; looked at every second`)
     }
     return false
   }
 
+  get #log(): LosableLog {
+    assert(this.#attached, 'BUG: a loss without a log')
+    return this.#attached
+  }
+
+  #unkeptOf({ done, statements }: Place): number {
+    if (!this.#isLost) return 0
+    const { segments } = this.#log
+    const lost = this.#takeover?.lost ?? this.#missing ?? segments.list.all()
+    let writes = this.#takeover?.isInherited === true ? 0 : statements.all.length
+    for (const segment of lost) {
+      const { from, to } = rangeOf(segments, segment)
+      writes += done.openCount(from, to)
+    }
+    return writes
+  }
+
+  get #next(): string {
+    return this.#options.lock.state === 'taken'
+      ? 'it was taken over by another process; nothing is stored until a restart'
+      : 'nothing is accepted until there is a folder again; what is owed and in memory goes there'
+  }
+
+  async #seeTakeover(): Promise<void> {
+    const { files, folder, lock } = this.#options
+    const { list, nextSequence } = this.#log.segments
+    this.#takeover = await seeTakeover({
+      ...{ files, folder, nextSequence },
+      segments: list,
+      missing: this.#missing ?? [],
+      isOurFolder: await lock.isFolderThere(),
+    })
+    this.#log.onTaken()
+  }
+
   /** As it was seen within LOOK_EVERY_MS: cursors may be saved more often. */
-  async #isWhole(log: Log): Promise<boolean> {
+  async #isWhole(): Promise<boolean> {
     const nowMs = this.#options.clock.monotonicMs()
     if (nowMs - this.#lookedAtMs < LOOK_EVERY_MS) return true
-    const lost = await findLost(this.#mendOptions(log))
+    const lost = await findLost(this.#mendOptions())
     this.#lookedAtMs = lost.length === 0 ? nowMs : Number.NEGATIVE_INFINITY
     return lost.length === 0
   }
 
-  async #mendAll(log: Log): Promise<string> {
+  async #mendAll(): Promise<string> {
     const { files, folder, logger, lock } = this.#options
-    const known = new Set(log.segments.list.all().map(({ name }) => name))
+    const { segments, places } = this.#log
+    const mend = this.#mendOptions()
+    this.#missing = await findLost(mend)
+    const known = new Set(segments.list.all().map(({ name }) => name))
     const names = (await files.list(folder)).map(({ name }) => name)
     const isUnknown = (name: string) => isSegmentName(name) && !known.has(name)
-    const unknown = names.find(isUnknown) ?? (await findForeign(this.#mendOptions(log)))
-    if (unknown !== undefined) return `${unknown} in it is not of this log`
+    const unknown = names.find(isUnknown) ?? (await findForeign(mend))
+    if (unknown !== undefined) {
+      this.#missing = segments.list.all() // Whatever stands in it has their names only.
+      return `${unknown} in it is not of this log`
+    }
     const problem = await lock.retake()
     if (problem !== '') return problem
     // Failed appends are settled first: else their numbers would count as owed, and as lost.
     await new Promise((resolve) => setImmediate(resolve))
-    const kept = await this.#mendSegments(log)
-    for (const place of log.places) place.forgetSaved()
+    const kept = await this.#mendSegments()
+    for (const place of places) place.forgetSaved()
     this.#isLost = false // Before `mended`: what that writes would be refused else.
-    await log.segments.mended()
+    await segments.mended()
     logger.warn(
       { folder, kept },
       `log: ${folder} is whole again, with ${renderCount(kept, 'write')} written anew`,
@@ -142,16 +246,16 @@ export class LogLoss {
     return ''
   }
 
-  #mendOptions({ segments }: Log): MendOptions {
+  #mendOptions(): MendOptions {
     const { files, folder, randomBytes } = this.#options
-    const { list, quarantine, open } = segments
+    const { list, quarantine, open } = this.#log.segments
     return { files, folder, randomBytes, quarantine, open, segments: list }
   }
 
   /** @returns how many writes were written again */
-  async #mendSegments(log: Log): Promise<number> {
-    const { segments, places, remembered } = log
-    const mend = this.#mendOptions(log)
+  async #mendSegments(): Promise<number> {
+    const { segments, places, remembered } = this.#log
+    const mend = this.#mendOptions()
     const lost = await findLost(mend)
     const writes = lost.length > 0 ? remembered() : []
     const isOwed = (sequence: number) => places.some(({ done }) => !done.has(sequence))
@@ -193,14 +297,24 @@ export class LogLoss {
     }
   }
 
-  /** Once each. */
-  #tell(problem: string): void {
-    if (problem === this.#lastProblem) return
-    this.#lastProblem = problem
+  #takenText(): string {
+    const unkept = [...this.unkeptWrites].flatMap(([output, writes]) => {
+      return writes === 0 ? [] : [`${renderCount(writes, 'write')} for output "${output}"`]
+    })
+    if (unkept.length === 0) return this.#next
+    const next = 'delivered from memory as far as it is there, and while this process runs'
+    return `${this.#next}; in no log, and ${next}: ${unkept.join(', ')}`
+  }
+
+  /** What is new at once, and all of it again as long as it is so. */
+  #tell(problem: string, text: string): void {
     const { folder, logger } = this.#options
-    if (this.#options.lock.state !== 'taken') {
-      logger.error({ folder }, `log: ${folder} cannot be used: ${problem}; looked at every second`)
-    }
+    if (problem !== this.#lastProblem) this.#problems.reset()
+    this.#lastProblem = problem
+    const suppressed = this.#problems.hit()
+    if (suppressed === undefined) return
+    const what = `log: ${folder} cannot be used: ${text}`
+    logger.error({ folder, suppressed }, `${what}${renderRepeats(suppressed)}`)
   }
 }
 

@@ -27,6 +27,7 @@ import {
 } from '../segments/segment-header.ts'
 import type { SegmentInfo, SegmentList } from '../segments/segment-list.ts'
 import { segmentName } from '../segments/segment-names.ts'
+import { headerOf } from '../takeover.ts'
 import type { Quarantine } from './quarantine.ts'
 import { closedSegment } from './recover-segments.ts'
 
@@ -69,11 +70,8 @@ export async function findLost(options: MendOptions): Promise<readonly SegmentIn
 export async function findForeign(options: MendOptions): Promise<string | undefined> {
   const { files, folder, segments } = options
   for (const { name, header } of segments.all()) {
-    const file = await files.open(join(folder, name), 'read').catch(() => undefined)
-    if (file === undefined) continue
-    const found = await readSegmentHeader(file).catch(() => undefined)
-    await file.close().catch(() => {})
-    if (found?.kind === 'header' && !found.header.nonce.equals(header.nonce)) return name
+    const found = await headerOf(files, join(folder, name))
+    if (found !== undefined && !found.nonce.equals(header.nonce)) return name
   }
   return undefined
 }

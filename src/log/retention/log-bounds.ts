@@ -5,8 +5,9 @@
  *     segments  [ 1 … 40 ][ 41 … 90 ][ 91 … 130 ]
  *     b owes from 12 on ─┘      a is through with all below 97
  *
- * Given up is whole segments' worth of the oldest, and never what no other output is through with:
- * a record that nobody has is kept, and new writes are refused instead.
+ * Given up are whole segments of the oldest, and never what no other output is through with: a
+ * record that nobody has is kept, and new writes are refused instead. So it is with what an output
+ * owes that keeps pace with the others (in-sync.ts).
  */
 
 export interface SegmentSize {
@@ -23,6 +24,8 @@ export interface BoundedPlace {
   readonly isConfigured: boolean
   /** How much may be kept for it. */
   readonly boundBytes: number
+  /** It is merely a little behind: it gives up nothing. */
+  readonly isInSync: boolean
 }
 
 export interface BoundsOptions {
@@ -37,21 +40,32 @@ export interface BoundsOptions {
 export function giveUpBelow({ segments, places, maxBytes }: BoundsOptions): readonly number[] {
   const totalBytes = segments.reduce((sum, { bytes }) => sum + bytes, 0)
   const furthest = Math.min(...places.map(({ below }) => below))
-  return places.map(({ below, boundBytes }, index) => {
-    // One that came later does not have the oldest, which is what keeps the rest from going.
-    const others = places.filter(({ since, isConfigured }, other) => {
-      return other !== index && isConfigured && since <= below
-    })
-    const limit = Math.max(0, ...others.map((other) => other.below))
-    if (limit <= below) return 0
+  return places.map(({ below, boundBytes, isInSync }, index) => {
+    const limit = othersBelow(places, index)
+    if (isInSync || limit <= below) return 0
     const excessBytes = Math.max(
       keptBytes(segments, below) - boundBytes,
       below === furthest ? totalBytes - maxBytes : 0,
     )
     if (excessBytes <= 0) return 0
-    const end = Math.min(limit, endOf(segments, bytesBelow(segments, below) + excessBytes))
+    const wanted = endOf(segments, bytesBelow(segments, below) + excessBytes)
+    // A part of a segment would be given up for nothing: the rest of it keeps it from going.
+    const end = wanted <= limit ? wanted : startOf(segments, limit)
     return end > below ? end : 0
   })
+}
+
+/** The number that the furthest of those has reached that have what this output owes. */
+export function othersBelow(
+  places: readonly Pick<BoundedPlace, 'below' | 'since' | 'isConfigured'>[],
+  index: number,
+): number {
+  const below = places[index]?.below ?? 0
+  // One that came later does not have the oldest, which is what keeps the rest from going.
+  const others = places.filter(({ since, isConfigured }, other) => {
+    return other !== index && isConfigured && since <= below
+  })
+  return Math.max(0, ...others.map((other) => other.below))
 }
 
 /** Of the segments that are kept for an output that is through with all below the number. */
@@ -68,6 +82,11 @@ function bytesBelow(segments: readonly SegmentSize[], sequence: number): number 
     bytes += segment.bytes
   }
   return bytes
+}
+
+/** Where the segment begins that a number is in, or that it is the end of. */
+function startOf(segments: readonly SegmentSize[], sequence: number): number {
+  return segments.findLast(({ firstSequence }) => firstSequence <= sequence)?.firstSequence ?? 0
 }
 
 /** The number at which so many bytes of the log are behind, in whole segments. */

@@ -30,7 +30,7 @@ import { errorCode, errorText } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
 import type { FileSystem } from '../file-system.ts'
 import type { FolderLock } from '../lock/folder-lock.ts'
-import { lostError, NOT_OURS } from '../recovery/lost-error.ts'
+import { type Loss, lostError, NOT_OURS } from '../recovery/lost-error.ts'
 import { Quarantine } from '../recovery/quarantine.ts'
 import { type Recovered, recoverSegments } from '../recovery/recover-segments.ts'
 import type { SegmentSize } from '../retention/log-bounds.ts'
@@ -62,10 +62,11 @@ export interface SegmentLogOptions {
   /** Tells faster; without it, `isOwner` is asked each time. */
   readonly lock?: Pick<FolderLock, 'isFresh' | 'isOwnerNow'>
   /**
-   * A segment or the folder is not where it was. Whoever is told calls `mended` in the end; without
-   * it, the next group goes to a new segment, and to a new folder if need be.
+   * Whether a segment or the folder is not where it was, and who is told of it: whoever that is
+   * calls `mended` in the end. Without it, the next group goes to a new segment, and to a new
+   * folder if need be.
    */
-  readonly onLoss?: (why: string) => void
+  readonly loss?: Loss
   /** Small in tests, so that they reach rotation. */
   readonly segmentBytes?: number
 }
@@ -97,10 +98,8 @@ export class SegmentLog implements AsyncDisposable {
   readonly quarantine: Quarantine
   #nextSequence: number
   #syncedBelow: number
+  /** Stays open when it, or the folder, is lost, because it can still be read. */
   #active: Segment | undefined
-  /** It was written when it, or the folder, was lost; kept open, because it can still be read. */
-  #lost: Segment | undefined
-  #isLost = false
   #waiting: WaitingRecord[] = []
   readonly #groupBuffer = new GroupBuffer()
   #writing: Promise<void> | undefined
@@ -164,21 +163,18 @@ export class SegmentLog implements AsyncDisposable {
 
   /** The segment that is written now, or was when it was lost. */
   get open(): Segment | undefined {
-    return this.#lost ?? this.#active
+    return this.#active
   }
 
-  /** Writes nothing any more until `mended`; resolves when nothing is under way. */
-  async halt(why: string): Promise<void> {
-    this.#noteLoss(why)
+  /** Resolves when nothing is under way; after a loss nothing more comes until `mended`. */
+  async halted(): Promise<void> {
     while (this.#writing !== undefined) await this.#writing
   }
 
   /** The list is true again: goes on with a new segment. */
   async mended(): Promise<void> {
-    const lost = this.open
-    this.#lost = undefined
+    const lost = this.#active
     this.#active = undefined
-    this.#isLost = false
     this.#failures.clear()
     await lost?.abandon()
   }
@@ -201,20 +197,9 @@ export class SegmentLog implements AsyncDisposable {
 
   /** A reader of all records from `fromSequence` on; to be disposed. */
   openReader(fromSequence: number): LogReader {
-    const { files, folder } = this.#options
-    const { quarantine } = this
-    const loss = this.#options.onLoss && {
-      isLost: () => this.#isLost,
-      note: (why: string) => this.#noteLoss(why),
-    }
-    return new LogReader({
-      files,
-      folder,
-      segments: this.#segments,
-      quarantine,
-      fromSequence,
-      loss,
-    })
+    const { files, folder, loss } = this.#options
+    const { quarantine, list: segments } = this
+    return new LogReader({ files, folder, segments, quarantine, fromSequence, loss })
   }
 
   /**
@@ -256,8 +241,7 @@ export class SegmentLog implements AsyncDisposable {
     while (this.#writing !== undefined) await this.#writing
     await this.#trimming
     // In a folder that is another's nothing is cut.
-    if (await this.#options.isOwner()) await this.#closeActive()
-    await this.open?.abandon()
+    await this.#closeActive(!(await this.#options.isOwner()))
   }
 
   #startWriting(): void {
@@ -306,25 +290,20 @@ export class SegmentLog implements AsyncDisposable {
 
   async #assertOurs(): Promise<void> {
     if (!this.#isLost && (await this.#options.isOwner())) return
-    this.#noteLoss(NOT_OURS)
+    this.#options.loss?.note(NOT_OURS)
     throw lostError(NOT_OURS)
   }
 
-  #noteLoss(why: string): void {
-    const { onLoss } = this.#options
-    if (this.#isLost || onLoss === undefined) return
-    this.#isLost = true
-    this.#lost = this.#active
-    this.#active = undefined
-    onLoss(why)
+  get #isLost(): boolean {
+    return this.#options.loss?.isLost === true
   }
 
   /** Closes the segment that is written and begins the next one. */
   async #rotate(firstSequence: number): Promise<void> {
-    const { files, folder, roster, randomBytes, onLoss } = this.#options
+    const { files, folder, roster, randomBytes, loss } = this.#options
     await this.#assertOurs()
     await this.#closeActive()
-    if (onLoss === undefined) await files.makeFolder(folder)
+    if (loss === undefined) await files.makeFolder(folder)
     const previousFirstSequence = this.#segments.last?.header.firstSequence ?? 0
     const nonce = randomBytes(NONCE_BYTES)
     const header = { firstSequence, previousFirstSequence, nonce, roster }
@@ -342,8 +321,8 @@ export class SegmentLog implements AsyncDisposable {
 
   async #fail(group: readonly WaitingRecord[], error: unknown): Promise<void> {
     const isLost = errorCode(error) === 'RELAY_LOG_LOST'
-    if (isLost) this.#noteLoss(errorText(error))
-    await this.#closeActive(isLost)
+    if (isLost) this.#options.loss?.note(errorText(error))
+    if (!this.#isLost) await this.#closeActive(isLost)
     const failuresInRow = this.#failures.add(group.length, error, this.#isLost)
     for (const waiting of group) waiting.settle({ kind: 'failed', error, failuresInRow })
   }

@@ -13,18 +13,11 @@
 import { join } from 'node:path'
 import { errorCode } from '../../std/errors.ts'
 import type { FileSystem, LogFile } from '../file-system.ts'
-import { lostError } from '../recovery/lost-error.ts'
+import { type Loss, lostError } from '../recovery/lost-error.ts'
 import type { Quarantine, Range } from '../recovery/quarantine.ts'
 import type { LogRecord } from './record.ts'
 import { type ScanStep, SegmentScan } from './scan-segment.ts'
 import type { SegmentInfo, SegmentList } from './segment-list.ts'
-
-/** What a reader has to know of a log that somebody may take away (log-loss.ts). */
-export interface ReadersLoss {
-  /** Then what is not there may come again: it must not be passed over. */
-  readonly isLost: () => boolean
-  readonly note: (why: string) => void
-}
 
 export interface LogReaderOptions {
   readonly files: FileSystem
@@ -33,8 +26,8 @@ export interface LogReaderOptions {
   readonly quarantine: Quarantine
   /** Records below it are passed over. */
   readonly fromSequence: number
-  /** Without it, a segment that is not there is passed over. */
-  readonly loss?: ReadersLoss | undefined
+  /** What is lost may come again, and is not passed over; without it, it is. */
+  readonly loss?: Loss | undefined
 }
 
 interface OpenSegment {
@@ -87,7 +80,7 @@ export class LogReader implements AsyncDisposable {
   }
 
   #assertNotLost(): void {
-    if (this.#options.loss?.isLost()) throw lostError('a part of the log is not there any more')
+    if (this.#options.loss?.isLost) throw lostError('a part of the log is not there any more')
   }
 
   /** A segment that was written again has to be opened again. */

@@ -135,6 +135,22 @@ test('a file is cut at its contexts, whatever the reads that it comes in', () =>
   assert.deepEqual(briefly(parsed(text, 10, 7)), ['a/ 10-10 m v=3 3\n', 'a/week 12-12 m v=4 4\n'])
 })
 
+test('a name or a statement that is not UTF-8 is unusable: nothing goes to another database', () => {
+  const unusable = (text: string) => {
+    const parser = new ImportParser(1)
+    const pieces = [...parser.push(Buffer.from(text, 'latin1')), ...parser.end()]
+    return pieces.map((piece) => (piece.kind === 'unusable' ? piece.why : piece.kind))
+  }
+  const head = '# DML\n# CONTEXT-DATABASE: a\n'
+  assert.deepEqual(unusable('CREATE DATABASE "k\xf6ln"\n'), ['it is not UTF-8'])
+  assert.deepEqual(unusable('# DML\n# CONTEXT-DATABASE: k\xf6ln\n'), ['it is not UTF-8'])
+  assert.deepEqual(unusable(`${head}m v=1 1\n# CONTEXT-RETENTION-POLICY: \xff\n`), [
+    'lines',
+    'it is not UTF-8',
+  ])
+  assert.deepEqual(unusable(`${head}# a comment: \xff\nm,t=\xff v=1 1\n`), ['lines'])
+})
+
 test('a piece has at most 5000 lines and a megabyte; what belongs nowhere is unusable', () => {
   const head = '# DML\n# CONTEXT-DATABASE: a\n'
   const counts = (text: string) =>
@@ -240,6 +256,7 @@ test('a statement that is refused, a redirect and a server that is not there sto
     ['import', path, `me:${PASSWORD}@h`],
     /^the second argument of import must be a URL/,
   )
+  await refused(['import', path, `http://%ff:${PASSWORD}@h`], /^the URL has a user or password /)
   await refused(['import', `${path}.none`, 'http://h'], /ENOENT/, 'RELAY_LOG_UNUSABLE')
 })
 

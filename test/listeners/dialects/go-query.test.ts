@@ -27,6 +27,18 @@ test('a query string is read as Go reads it', () => {
   check('db=\u00c3\u00a9', { db: 'é' }) // Bytes that came unescaped.
 })
 
+test('a value says whether its bytes are UTF-8', () => {
+  const check = (query: string, isUtf8: boolean) =>
+    assert.equal(parseGoQuery(query).get('db')?.isUtf8, isUtf8, query)
+  for (const good of ['', 'a', '%C3%A9', '\u00c3\u00a9', '%EF%BF%BD', 'a+b', '%F0%9F%8C%8D']) {
+    check(`db=${good}`, true)
+  }
+  // Also what Go's own tables have for surrogates, overlong forms and what ends too soon.
+  for (const bad of ['%FF', 'a%80b', '%C3', '%C0%AF', '%ED%A0%80', '%F4%90%80%80', '\u00ff']) {
+    check(`db=${bad}`, false)
+  }
+})
+
 test('a raw value is safe in a URL and means what came', () => {
   const check = (query: string, raw: string) =>
     assert.equal(parseGoQuery(query).get('p')?.raw, raw, query)

@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { healthOfOutputs } from '../../../src/listeners/http/health.ts'
+import { healthOf } from '../../../src/listeners/http/health.ts'
 import { HTTP_LIMITS } from '../../../src/listeners/http/limits.ts'
 import { TokenBucket } from '../../../src/listeners/http/rate-limit.ts'
 import { RequestIds } from '../../../src/listeners/http/request/request-id.ts'
@@ -221,12 +221,16 @@ test('a failure of ours ends the listener, so that the program does not go on wi
   await http.listener.close(AbortSignal.abort())
 })
 
-test('a relay takes writes while one of its outputs is up', () => {
+test('a relay takes writes while one of its outputs is up, and its log takes them', () => {
   const up = { name: 'a', isUp: true, isBehind: false, downCause: '' }
   const down = { name: 'b', isUp: false, isBehind: false, downCause: 'x' }
-  assert.equal(healthOfOutputs([up, down]).isReady, true)
-  assert.equal(healthOfOutputs([down]).isReady, false)
-  assert.equal(healthOfOutputs([]).isReady, false)
+  const fault = (...outputs: (typeof up)[]) => healthOf({ outputs, disk: undefined }).fault
+  assert.equal(fault(up, down), '')
+  assert.equal(fault(down), 'no output is up')
+  assert.equal(fault(), 'no output is up')
+  const stored = (isFailing: boolean) => healthOf({ outputs: [up], disk: { isFailing } }).fault
+  assert.equal(stored(false), '')
+  assert.equal(stored(true), 'its log on disk cannot be written')
 })
 
 test('a token bucket lets a burst through and refills at its rate, not above its size', () => {

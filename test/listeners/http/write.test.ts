@@ -4,9 +4,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { refusedReply, STORED, unavailableReply } from '../../../src/write/reply.ts'
-import { openTestListener } from '../../support/http-fixture.ts'
+import { openTestListener, type TestListener } from '../../support/http-fixture.ts'
 import { httpRequest } from '../../support/http-request.ts'
-import { rawExchange } from '../../support/raw-http.ts'
+import { openRawConnection, rawExchange } from '../../support/raw-http.ts'
 
 test('a write is given to the relay with its target, and answered 204 without a body', async () => {
   await using http = await openTestListener()
@@ -98,8 +98,37 @@ test('a retention policy with control characters in its name is refused', async 
   }
   assert.equal((await http.write('rp=%01', 'm v=1 1')).body, '{"error":"database is required"}\n')
   assert.equal(http.writes.items.length, 0)
-  for (const name of ['two%20weeks', 'k%C3%B6ln', '%FF', '..', '%2F']) {
+  for (const name of ['two%20weeks', 'k%C3%B6ln', '%EF%BF%BD', '..', '%2F']) {
     assert.equal((await http.write(`db=a&rp=${name}`, 'm v=1 1')).status, 204, name)
+  }
+})
+
+// InfluxDB can have no such database: its statements make U+FFFD of every such byte. To it that is
+// another name than the bytes are.
+test('a name that is not UTF-8 is refused, and stored under no other', async () => {
+  const check = async (http: TestListener, path: string, query: string, error: string) => {
+    const head = `POST ${path}?${query} HTTP/1.1\r\nHost: relay\r\nContent-Length: 7\r\n\r\n`
+    await using connection = await openRawConnection(http.url)
+    await connection.send(Buffer.from(`${head}m v=1 1`, 'latin1'))
+    const { status, body } = await connection.response()
+    assert.deepEqual([status, JSON.parse(body.toString())], [400, { error }], query)
+  }
+  const badDatabase = 'invalid database name: it is not UTF-8'
+  const badPolicy = 'invalid retention policy name: it is not UTF-8'
+  for (const fastLane of [true, false]) {
+    await using http = await openTestListener({ config: { fastLane } })
+    for (const path of ['/write', '/api/v1/prom/write']) {
+      for (const name of ['%ff', 'a%80b', '%c3%28', '%ED%A0%80', '\xff', 'k\xf6ln']) {
+        await check(http, path, `db=${name}`, badDatabase)
+        await check(http, path, `db=${name}&rp=%ff`, badDatabase)
+        await check(http, path, `db=a&rp=${name}`, badPolicy)
+      }
+    }
+    for (const statement of ['CREATE DATABASE "%ff"', 'create database a with name "b%80"']) {
+      const q = statement.replaceAll(' ', '+')
+      await check(http, '/query', `q=${q}`, 'invalid statement: it is not UTF-8')
+    }
+    assert.equal(http.writes.items.length, 0)
   }
 })
 

@@ -8,7 +8,7 @@ const SEGMENTS = Array.from({ length: 10 }, (_, index) => {
 })
 
 function place(below: number, parts: Partial<BoundedPlace> = {}): BoundedPlace {
-  return { below, boundBytes: 1e9, since: 0, isConfigured: true, ...parts }
+  return { below, boundBytes: 1e9, since: 0, isConfigured: true, isInSync: false, ...parts }
 }
 
 function check(places: readonly BoundedPlace[], maxBytes: number, wanted: readonly number[]) {
@@ -35,7 +35,20 @@ test('an output over its own bound gives up, however much room there is', () => 
 test('what no other output is through with is given up by nobody', () => {
   check([place(5)], 100, [0])
   check([place(5), place(5)], 100, [0, 0])
-  check([place(5), place(28)], 100, [28, 0])
+  check([place(5), place(31)], 100, [31, 0])
+})
+
+test('a part of a segment is given up by nobody: nothing would come of it', () => {
+  check([place(5), place(28)], 100, [21, 0])
+  check([place(5), place(10)], 100, [0, 0])
+  check([place(21), place(28)], 100, [0, 0])
+})
+
+test('one that keeps pace gives up nothing, at the log’s bound or its own', () => {
+  check([place(5, { isInSync: true }), place(101)], 100, [0, 0])
+  check([place(5, { isInSync: true, boundBytes: 1 }), place(101)], 1e9, [0, 0])
+  check([place(5, { isInSync: true }), place(35), place(101)], 100, [0, 0, 0])
+  check([place(35, { isInSync: true }), place(5), place(101)], 100, [0, 91, 0])
 })
 
 test('what stands in the last segment is given up by nobody', () => {
@@ -46,7 +59,7 @@ test('what stands in the last segment is given up by nobody', () => {
 test('one that came later has not what was there before it', () => {
   check([place(5), place(101, { since: 6 })], 900, [0, 0])
   check([place(5), place(101, { since: 5 })], 900, [11, 0])
-  check([place(5), place(101, { since: 50 }), place(7)], 900, [7, 0, 0])
+  check([place(5), place(101, { since: 50 }), place(17)], 900, [11, 0, 0])
 })
 
 test('one that is not configured any more gives way, and nobody relies on it', () => {

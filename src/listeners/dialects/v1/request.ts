@@ -9,7 +9,7 @@
 import { parseV1Precision } from '../../../line-protocol/precision.ts'
 import type { AcknowledgementPolicy } from '../../../write/acknowledgement.ts'
 import { type WriteTarget, writeTarget } from '../../../write/write.ts'
-import { type GoQuery, queryText } from '../go-query.ts'
+import { type GoQuery, isQueryText, queryText } from '../go-query.ts'
 
 export interface V1WriteRequest {
   /** `database` is '' when the request names none: InfluxDB answers `database is required`. */
@@ -20,14 +20,21 @@ export interface V1WriteRequest {
    * `consistency` is none that InfluxDB knows. Told after the body was parsed, as InfluxDB does.
    */
   readonly hasInvalidConsistency: boolean
-  /**
-   * The retention policy's name has control characters. InfluxDB echoes the name of one that it
-   * does not have into a header as it is, and an answer with such a header is no HTTP: an output
-   * could not read it, would take the server for broken, and try again for ever.
-   */
-  readonly hasInvalidRetentionPolicy: boolean
+  /** Why `target` must not be written to; absent = it may be. */
+  readonly fault: TargetFault | undefined
   readonly isPretty: boolean
 }
+
+/**
+ * A name that no output may be given.
+ *
+ * - Not UTF-8: no database of InfluxDB can have it, because its statements read U+FFFD in the place
+ *   of such bytes. That would be another name, which another database may have.
+ * - A retention policy with control characters: InfluxDB echoes the name of one that it does not
+ *   have into a header as it is, and an answer with such a header is no HTTP. An output could not
+ *   read it, would take the server for broken, and try again for ever.
+ */
+export type TargetFault = 'database-not-utf8' | 'policy-not-utf8' | 'policy-with-controls'
 
 /** Consistency levels; `one` and `any` are the same to a relay. */
 const POLICIES: ReadonlyMap<string, AcknowledgementPolicy> = new Map([
@@ -63,9 +70,15 @@ export function parseV1WriteRequest(parts: V1WriteRequestParts): V1WriteRequest 
     }),
     policy: honorsConsistency ? policy : undefined,
     hasInvalidConsistency: consistency !== '' && policy === undefined,
-    hasInvalidRetentionPolicy: CONTROLS.test(retentionPolicy),
+    fault: targetFault(query, retentionPolicy),
     isPretty: queryText(query, 'pretty') === 'true',
   }
+}
+
+function targetFault(query: GoQuery, retentionPolicy: string): TargetFault | undefined {
+  if (!isQueryText(query, 'db')) return 'database-not-utf8'
+  if (!isQueryText(query, 'rp')) return 'policy-not-utf8'
+  return CONTROLS.test(retentionPolicy) ? 'policy-with-controls' : undefined
 }
 
 /** `u` and `p` as they came: whether they count is for the outputs to say. */

@@ -84,8 +84,8 @@ export class FastLane {
     const { config, requestsInFlight } = this.#options
     const head = this.#heads.headOf(text)
     if (head === undefined || head.bodyBytes > config.maxBodyBytes) return undefined
-    const { target, hasInvalidRetentionPolicy } = head.plan
-    if (target.database === '' || hasInvalidRetentionPolicy) return undefined
+    const { target, fault } = head.plan
+    if (target.database === '' || fault !== undefined) return undefined
     return requestsInFlight.isFull ? undefined : head
   }
 }

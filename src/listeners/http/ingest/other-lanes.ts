@@ -27,6 +27,8 @@ const QUERIES_GO_ELSEWHERE = refusedReply(
   'this is a write relay: it carries out CREATE DATABASE, one statement a request; ' +
     'send queries to the databases directly',
 )
+/** InfluxDB would create one with another name: U+FFFD in the place of such bytes. */
+const STATEMENT_NOT_UTF8 = refusedReply(400, 'invalid statement: it is not UTF-8')
 /** InfluxDB's words for a body that cannot be what it says. */
 const NOT_SNAPPY = refusedReply(400, 'snappy: corrupt input')
 
@@ -57,12 +59,13 @@ export class StatementLane {
     const read = (body: Buffer): Write | Reply => {
       const contentType = firstRawHeader(request.rawHeaders, 'content-type')
       const statement = findStatement({ query, contentType, body })
-      if (statement === '') return MISSING_QUERY
-      const parsed = parseStatement(statement)
+      if (statement.text === '') return MISSING_QUERY
+      const parsed = parseStatement(statement.text)
       if (parsed.kind === 'misspelt') {
         return refusedReply(400, `error parsing query: ${parsed.reason}`)
       }
       if (parsed.kind === 'other') return QUERIES_GO_ELSEWHERE
+      if (!statement.isUtf8) return STATEMENT_NOT_UTF8
       const { database, text } = parsed
       const target = writeTarget({ database, retentionPolicy: '', precision: 'ns', credentials })
       const receivedAtMs = this.#options.clock.wallMs()

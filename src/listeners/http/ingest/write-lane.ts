@@ -32,9 +32,9 @@ import type { WriteIntake, WriteRequest } from './write-intake.ts'
 import type { WritePlan, WritePlans } from './write-plans.ts'
 import {
   DATABASE_REQUIRED,
-  INVALID_RETENTION_POLICY,
   MEMORY_FULL,
   RATE_LIMITED,
+  TARGET_REFUSALS,
   TOO_LARGE,
   TOO_MANY,
 } from './write-refusals.ts'
@@ -112,7 +112,7 @@ export class WriteLane {
       return RATE_LIMITED
     }
     if (parsed.target.database === '') return DATABASE_REQUIRED
-    if (parsed.hasInvalidRetentionPolicy) return INVALID_RETENTION_POLICY
+    if (parsed.fault !== undefined) return TARGET_REFUSALS[parsed.fault]
     if ((contentLength(request) ?? 0) > config.maxBodyBytes) {
       counters.tooLargeRequests++
       return TOO_LARGE

@@ -5,7 +5,7 @@ import { findStatement } from '../../../../src/listeners/dialects/v1/query.ts'
 const FORM = 'application/x-www-form-urlencoded'
 
 function find(query: string, contentType = '', body = ''): string {
-  return findStatement({ query, contentType, body: Buffer.from(body) })
+  return findStatement({ query, contentType, body: Buffer.from(body) }).text
 }
 
 test('a statement is found in the URL, in a form, and in a part of a multipart body', () => {
@@ -22,6 +22,17 @@ test('a statement is found in the URL, in a form, and in a part of a multipart b
     .map(([name, text]) => `--b\r\nContent-Disposition: form-data; ${name}\r\n\r\n${text}\r\n`)
     .join('')
   assert.equal(find('', 'multipart/form-data; boundary=b', `${body}--b--\r\n`), 'CREATE DATABASE é')
+})
+
+test('a statement of bytes that are no text is found, and known for that', () => {
+  const isUtf8 = (query: string, contentType = '', body = '') =>
+    findStatement({ query, contentType, body: Buffer.from(body, 'latin1') }).isUtf8
+  assert.equal(isUtf8('q=%C3%A9'), true)
+  assert.equal(isUtf8('q=%E9'), false)
+  assert.equal(isUtf8('q=a', FORM, 'q=%E9'), false)
+  assert.equal(isUtf8('q=%E9', FORM, 'q=a'), true)
+  const part = '--b\r\nContent-Disposition: form-data; name="q"\r\n\r\n\xe9\r\n--b--\r\n'
+  assert.equal(isUtf8('', 'multipart/form-data; boundary=b', part), false)
 })
 
 test('where there is no statement, none is found', () => {

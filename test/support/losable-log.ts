@@ -1,0 +1,54 @@
+/**
+ * A relay on a log folder that is about to be lost: one output that is there, and one that is down
+ * until a new process has been started, so that all it gets then has been on the disk.
+ */
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { type FakeInflux, openFakeInflux } from './fake-influx.ts'
+import { readMetrics, untilNothingPends } from './metrics.ts'
+import { relayConfig } from './relay-config.ts'
+import { startRelayProcess } from './relay-process.ts'
+import { temporaryFolder } from './temporary-folder.ts'
+
+export interface LosableLog extends AsyncDisposable {
+  readonly folder: string
+  readonly toml: string
+  readonly adminUrl: string
+  readonly b: FakeInflux
+}
+
+/** Output a is there, output b is not. */
+export async function openLosableLog(t: TestContext): Promise<LosableLog> {
+  const folder = join(await temporaryFolder(t), 'log')
+  const [a, b] = [await openFakeInflux(), await openFakeInflux()]
+  await b.stop()
+  const { toml, adminUrl } = await relayConfig({
+    outputs: [a.url, `{ location = "${b.url}/write", max-delay-interval = "200ms" }`],
+    http: `log-dir = "${folder}"\nack = "log"`,
+  })
+  const close = async () => {
+    await Promise.all([a[Symbol.asyncDispose](), b[Symbol.asyncDispose]()])
+  }
+  return { folder, toml, adminUrl, b, [Symbol.asyncDispose]: close }
+}
+
+/** Of the metrics. */
+export async function failing(adminUrl: string): Promise<number | undefined> {
+  const samples = await readMetrics(adminUrl)
+  return samples.find(({ name }) => name === 'relay_log_disk_failing')?.value
+}
+
+/** What b has when a new process has brought it all that there is on the disk. */
+export async function numbersAtB({ toml, adminUrl, b }: LosableLog): Promise<Set<number>> {
+  await b.start()
+  await using _relay = await startRelayProcess({ config: toml })
+  await untilNothingPends(adminUrl)
+  return new Set([...b.received.matchAll(/ n=(\d+)i/g)].map(([, n]) => Number(n)))
+}
+
+export async function removeLock(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (name.startsWith('lock')) await rm(join(folder, name))
+  }
+}
