@@ -100,7 +100,11 @@ export function packedBody(write: Write): Buffer | undefined {
   return write.packed.bytes
 }
 
-/** Frees the bodies of a write that goes nowhere. @returns the bytes left to the garbage collector */
+/**
+ * Frees the bodies of a write that goes nowhere.
+ *
+ * @returns the bytes that are left to the garbage collector
+ */
 export function freeBodies(write: Write): number {
   const packed = packedBody(write)
   return free(write.body) + (packed === undefined ? 0 : free(packed))
