@@ -17,7 +17,7 @@ const MEMORY_MS = 2_000
 const EVIDENCE_MS = 250
 /**
  * Target duration of a merged request. A longer request would make all of its clients wait for the
- * last line, and would make a slow output look like one that is down.
+ * last one, and would make a slow output look like an output that is down.
  */
 const BATCH_TARGET_MS = 1_000
 /**

@@ -14,8 +14,8 @@
  * A client is told as soon as the answer is known to be about its write. The write is settled here
  * when all of its lines are.
  *
- * Limits: a write's lines are split SPLITS_MAX times. After that the destination's own count of
- * refused lines is taken over.
+ * Limits: a write's lines are split SPLITS_MAX times. Lines still unexplained after that count as
+ * refused, by the destination's own count.
  */
 
 import type { Verdict } from '../destinations/destination.ts'

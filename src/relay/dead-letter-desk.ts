@@ -43,7 +43,7 @@ export class DeadLetterDesk implements AsyncDisposable {
     })
   }
 
-  /** Removes the letters that died before `beforeMs`, or all. */
+  /** Removes all letters; with `beforeMs`, the oldest ones that were refused before that time. */
   async purge(output: string, beforeMs: number | undefined): Promise<Purged> {
     const { letters, outputs } = this.#options
     const itsLetters = letters[outputs.indexOf(output)]

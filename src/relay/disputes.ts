@@ -1,5 +1,5 @@
 /**
- * Divergence: counts and logs writes of which outputs refused different numbers of lines, because
+ * Divergence: counts and logs writes where one output refused more lines than another, because
  * nothing else would show that the outputs differ.
  *
  * Outputs given the same writes in the same order refuse the same lines. If they do not, their data

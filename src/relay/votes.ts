@@ -40,8 +40,8 @@ export function castVote(ballot: Ballot, index: number, outcome: Outcome): void 
     case 'withdrawn':
       return ballot.vote(index, 'failed')
     case 'dropped':
-      // The lines that fitted into datagrams were sent, and the rest is never retried: that is as
-      // stored as UDP gets.
+      // The lines that fitted into datagrams were sent, and the others are never retried: counts as
+      // stored.
       return ballot.vote(index, isSent(outcome.reason) ? 'stored' : 'failed')
     default:
       return unreachable(outcome)

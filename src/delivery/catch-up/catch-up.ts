@@ -226,7 +226,7 @@ export class CatchUp {
   }
 
   /**
-   * Reads the next records, and drops those that have to be given up.
+   * Reads the next records, and drops those that `giveUpBelow` has named.
    *
    * @returns `undefined` when reading has restarted meanwhile, or ended
    */
