@@ -115,7 +115,7 @@ export class DeadFolderReader {
   async *#lettersOf({ name, found }: FoundFile, isLast: boolean): AsyncGenerator<StoredLetter> {
     if (found.kind !== 'header') return
     const file = await openOrNone(this.#files, join(this.#folder, name))
-    if (file === undefined) return // The relay has deleted the file meanwhile.
+    if (file === undefined) return // The file was deleted meanwhile.
     try {
       const scan = new SegmentScan({ file, seal: found.seal, recordsAt: found.recordsAt })
       const end = await file.size()

@@ -162,7 +162,7 @@ export class OutputLog {
       const what = `dropped its oldest write to "${database}"`
       if (boundBytes === undefined) {
         const why = 'its backlog in the log on disk is at its bound (buffer-size-mb, log-max-mb)'
-        return [{ database }, `${why}: ${what}, which another output has stored`]
+        return [{ database }, `${why}: ${what}, which another output is done with`]
       }
       if (boundBytes === 0) {
         const why = 'too many bytes wait behind the running attempt, and buffer-size-mb is 0'
