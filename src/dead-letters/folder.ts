@@ -1,19 +1,18 @@
 /**
- * The folders that hold dead letters, and reading them without a lock: for tools, also beside a
- * running relay.
+ * Reads the folders of dead letters without a lock: for tools, also while the relay runs.
  *
  *     <log-dir>/dead/
  *       <output>/                     the name percent-encoded (cursor-file.ts)
- *         0000000000000001.seg        letters in the order in which they died (letter.ts)
- *         <output>.cursor             letters with numbers below it are removed
- *         quarantine/                 damage that the relay came across, kept for people
+ *         0000000000000001.seg        letters in the order in which they were refused (letter.ts)
+ *         <output>.cursor             letters with numbers below the cursor are removed
+ *         quarantine/                 damaged bytes that the relay found, kept for people
  *
- * The files are those of the log (log/segments/): same framing, same checksums, same search after
- * damage; a name is in the header of each.
+ * The files are segments as in the log (log/segments/): same framing, same checksums, same resync
+ * after damage. The header of each file holds the name of the output.
  *
- * Promise: nothing is changed, and nothing that a file holds is an error: what is damaged is
- * skipped and counted, what is of a newer version is said. The end of the last file may be in the
- * making and is not taken for damage.
+ * Promise: nothing is changed, and no content of a file is an error. Damage is skipped and counted;
+ * a file of a newer version is reported. The end of the last file may be a write in progress and
+ * does not count as damage.
  */
 
 import { basename, join } from 'node:path'
@@ -43,7 +42,7 @@ export interface DeadFolderReaderOptions {
   readonly output: string
 }
 
-/** The folders of all outputs that have dead letters, also of those that are gone; by name. */
+/** Folders, by name, of all outputs with dead letters, also of outputs no longer configured. */
 export async function findDeadFolders(
   files: FileSystem,
   logFolder: string,
@@ -62,9 +61,9 @@ export class DeadFolderReader {
   readonly output: string
   readonly #files: FileSystem
   readonly #folder: string
-  /** What was met so far that is no letter. */
+  /** Problems found so far, in words. */
   readonly problems: string[] = []
-  /** Of all files, as they were found. */
+  /** Size of all files when they were found. */
   bytes = 0
   damagedBytes = 0
 
@@ -74,7 +73,7 @@ export class DeadFolderReader {
     this.#folder = folder
   }
 
-  /** Every letter that is there and was not removed, oldest first. To be called once. */
+  /** Every stored letter that was not removed, oldest first. Call once. */
   async *letters(): AsyncGenerator<StoredLetter> {
     let next = await this.#removedBelow()
     const found = await findFiles(this.#files, this.#folder)
@@ -87,7 +86,7 @@ export class DeadFolderReader {
     readable.sort((a, b) => firstOf(a) - firstOf(b))
     for (const file of readable) {
       for await (const letter of this.#lettersOf(file, file === readable.at(-1))) {
-        if (letter.number < next) continue // Removed, or in two files.
+        if (letter.number < next) continue // The letter was removed, or is in two files.
         next = letter.number + 1
         yield letter
       }
@@ -96,7 +95,7 @@ export class DeadFolderReader {
 
   async #removedBelow(): Promise<number> {
     const [files, folder, output] = [this.#files, this.#folder, this.output]
-    const isOwner = async () => false // Never saved from here.
+    const isOwner = async () => false // This reader never saves the cursor.
     const loaded = await new CursorFile({ files, folder, output, isOwner }).load()
     if (loaded.kind === 'unreadable') {
       this.problems.push(`its cursor is not readable (${loaded.why}): removed letters may show`)
@@ -116,7 +115,7 @@ export class DeadFolderReader {
   async *#lettersOf({ name, found }: FoundFile, isLast: boolean): AsyncGenerator<StoredLetter> {
     if (found.kind !== 'header') return
     const file = await openOrNone(this.#files, join(this.#folder, name))
-    if (file === undefined) return // Removed since.
+    if (file === undefined) return // The file was deleted meanwhile.
     try {
       const scan = new SegmentScan({ file, seal: found.seal, recordsAt: found.recordsAt })
       const end = await file.size()
@@ -136,7 +135,7 @@ export class DeadFolderReader {
   }
 }
 
-/** @returns the output whose letters are in the folder, or `undefined` when it is not ours */
+/** @returns the output whose letters are in the folder; `undefined` when it holds none of ours */
 async function outputOf(files: FileSystem, folder: string): Promise<string | undefined> {
   const found = await findFiles(files, folder)
   const named = found.find((file) => file.found.kind === 'header')

@@ -1,6 +1,5 @@
 /**
- * How many dead letters of an output there are, and what has become of the others since it was
- * opened.
+ * Counts the dead letters of one output, and the letters removed since its store was opened.
  *
  *     letters now = those of former runs + kept − dropped − replayed − purged
  */
@@ -8,15 +7,15 @@
 import type { StoredLetter } from './letter.ts'
 import type { LetterCount } from './reader.ts'
 
-/** At the bound, or by an operator: sent again, or deleted. */
+/** `dropped` at the bound; `replayed` (sent again) or `purged` (deleted) by an operator. */
 export type LetterRemoval = 'dropped' | 'replayed' | 'purged'
 
 export interface DeadLettersSnapshot extends LetterCount {
   /** Letters and lines of former runs are still being counted. */
   readonly isCounting: boolean
-  /** Age of the oldest, milliseconds; 0 when there is none. */
+  /** Age of the oldest letter, milliseconds; 0 when there is none. */
   readonly oldestAgeMs: number
-  /** On disk; removed letters take some until their file is through. */
+  /** Size on disk; includes removed letters until their whole file is deleted. */
   readonly bytes: number
   readonly limitBytes: number
   /** Since opening. */
@@ -28,18 +27,18 @@ export class LetterBooks {
   isCounting = false
   #letters = 0
   #lines = 0
-  /** When the oldest died, milliseconds since the Unix epoch. */
+  /** When the oldest letter was refused, milliseconds since the Unix epoch. */
   #oldestAtMs: number | undefined
   readonly #removed = { dropped: none(), replayed: none(), purged: none() }
 
-  /** One more, behind all that are there. */
+  /** Counts a new letter, which is newer than all others. */
   keep(lineCount: number, deadAtMs: number): void {
     if (this.#letters === 0) this.#oldestAtMs = deadAtMs
     this.#letters++
     this.#lines += lineCount
   }
 
-  /** Those of former runs, which came before any that was kept since. */
+  /** Adds the count of former runs, whose letters are older than all that were kept since. */
   addFormer({ letters, lines }: LetterCount): void {
     this.#letters += letters
     this.#lines += lines
@@ -54,7 +53,7 @@ export class LetterBooks {
     if (this.#letters <= 0) this.#oldestAtMs = undefined
   }
 
-  /** @param oldest `undefined`: none is on the disk */
+  /** @param oldest `undefined` when no letter is on the disk */
   noteOldest(oldest: StoredLetter | undefined): void {
     if (oldest !== undefined) this.#oldestAtMs = oldest.deadAtMs
   }
@@ -65,7 +64,7 @@ export class LetterBooks {
       letters: this.#letters,
       lines: this.#lines,
       isCounting: this.isCounting,
-      // The clock may have been set back since.
+      // The wall clock may have been set back since the letter was kept.
       oldestAgeMs: this.#oldestAtMs === undefined ? 0 : Math.max(0, nowMs - this.#oldestAtMs),
       removed: { dropped: { ...dropped }, replayed: { ...replayed }, purged: { ...purged } },
     }

@@ -1,18 +1,19 @@
 /**
- * One dead letter: what an output refused for good, with the reason; as a record, and back. Pure.
+ * Codec of one dead letter: lines that an output refused for good, with the reason. Pure.
  *
- * It is framed as the records of the log are (log/segments/record.ts: mark, lengths, checksum, all
- * bound to the nonce of its file), with a number of its own and kind 4. Behind the kind byte:
+ * A letter has the framing of a log record (log/segments/record.ts: mark, lengths, checksum, all
+ * bound to the nonce of its file), with a number of its own and kind 4. After the kind byte follow:
  *
  *     header    JSON, UTF-8: kind, database, retentionPolicy, precision, authorization, query,
  *               headers, lineCount, receivedAtMs of the write; sequence of the write in the log;
- *               status, reason, tries, deadAtMs of its death
+ *               status, reason, tries, deadAtMs of the refusal
  *     payload   the refused lines as they were sent, or the statement, or the opaque body
  *
- * The client's credentials are kept: an output without its own can only be sent a letter again with
- * them, and the log beside it holds the same, readable by the same owner. No tool ever shows them.
+ * A letter keeps the client's credentials: an output without credentials of its own needs them for
+ * a replay. The log in the same folder holds them too, readable by the same owner. No tool ever
+ * shows them.
  *
- * Promise: a letter of a version or kind that is not known here is passed over, never an error.
+ * Promise: a letter of an unknown version or kind is skipped, and is never an error.
  *
  * Limits: a reason longer than REASON_MAX_CHARS is cut; error texts may quote whole bodies.
  */
@@ -28,22 +29,22 @@ const REASON_MAX_CHARS = 4_000
 const WRITE_KINDS = ['lines', 'statement', 'opaque'] as const
 
 export interface DeadLetter {
-  /** As it stood in the log, but with the refused ones of its lines only. */
+  /** The write as in the log, but with its refused lines only. */
   readonly write: Write
-  /** Of the write in the log. */
+  /** Sequence number of the write in the log. */
   readonly sequence: number
-  /** HTTP status of the refusal; 0 = the output has none. */
+  /** HTTP status of the refusal; 0 = the output has no such status. */
   readonly status: number
-  /** The output's words. */
+  /** Error text of the output. */
   readonly reason: string
-  /** Attempts that had been made. */
+  /** Attempts that were made. */
   readonly tries: number
-  /** Wall clock, milliseconds since the Unix epoch. */
+  /** Time of the refusal: wall clock, milliseconds since the Unix epoch. */
   readonly deadAtMs: number
 }
 
 export interface StoredLetter extends DeadLetter {
-  /** Rises from letter to letter of one output; never used twice. */
+  /** Ascending within one output; never used twice. */
   readonly number: number
 }
 
@@ -60,7 +61,7 @@ export function letterContent(letter: DeadLetter): RecordContent {
   return { kind: 'carried', version: VERSION, kindByte: KIND_BYTE, header, payload: write.body }
 }
 
-/** @returns `undefined` when it is no letter that we know. The body is a part of the record. */
+/** @returns `undefined` for an unknown kind or version. The body is a view of the record. */
 export function decodeLetter({ sequence: number, content }: LogRecord): StoredLetter | undefined {
   if (content.kind !== 'carried') return undefined
   if (content.version !== VERSION || content.kindByte !== KIND_BYTE) return undefined
@@ -85,7 +86,7 @@ function parseFields(json: string): Fields | undefined {
     const parsed: unknown = JSON.parse(json)
     return isFields(parsed) ? parsed : undefined
   } catch {
-    return undefined // Intact, as its checksum says, but of somebody else's making.
+    return undefined // The checksum is correct, so something else than a relay wrote this.
   }
 }
 

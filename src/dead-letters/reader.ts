@@ -1,4 +1,4 @@
-/** The letters in an open log of letters, in order, and how many there are. */
+/** Reads the letters of an open segment log in order, and counts them. */
 
 import type { SegmentLog } from '../log/segments/segment-log.ts'
 import { decodeLetter, type StoredLetter } from './letter.ts'
@@ -8,7 +8,7 @@ export interface LetterCount {
   readonly lines: number
 }
 
-/** Those with numbers in [from, below). Rejects when a file cannot be read. */
+/** The letters with numbers in [from, below). Rejects when a file cannot be read. */
 export async function* lettersOf(
   log: SegmentLog,
   from: number,

@@ -1,11 +1,11 @@
 /**
- * Sending the dead letters of an output again: hands them to the relay's log, one after the other,
- * and removes those that were taken over.
+ * Replay of an output's dead letters: appends them to the relay's log, one after the other, and
+ * removes the letters that were appended.
  *
- * Promise: a letter is removed only after it was taken over. A stop in the middle leaves at most
- * STEP_LETTERS that were taken over already and are there to be sent a second time.
+ * Promise: a letter is removed only after it was appended. A stop in the middle leaves at most
+ * STEP_LETTERS letters that were appended already and would be sent again by the next replay.
  *
- * Not here: making a write of a letter that is targeted at its output (relay/).
+ * Not here: appending a letter for its own output alone (relay/).
  */
 
 import { errorText } from '../std/errors.ts'
@@ -13,22 +13,22 @@ import { renderCount } from '../std/units.ts'
 import type { StoredLetter } from './letter.ts'
 import type { DeadLetters } from './store.ts'
 
-/** Each removal is a sync of its own. */
+/** Letters for each removal, because a removal costs a sync. */
 const STEP_LETTERS = 1_000
 
-/** Appends one letter to the relay's log; resolves when it is durable there. */
+/** Appends one letter to the relay's log; resolves once the letter is durable there. */
 export type TakeOver = (letter: StoredLetter) => Promise<'taken' | { readonly problem: string }>
 
 export type Replayed =
   | { readonly writes: number; readonly lines: number }
   | { readonly problem: string }
 
-/** Replays under way; a second one of the same letters would send all of them twice. */
+/** Stores with a running replay; a second replay would send the same letters twice. */
 const underWay = new WeakSet<DeadLetters>()
 
 /**
- * Hands every letter that is there now to `takeOver`, oldest first, one at a time. Stops at the
- * first one that was not taken; the rest stays. Never rejects.
+ * Hands every letter that is stored now to `takeOver`, oldest first, one at a time. Stops at the
+ * first letter that is not taken; that letter and all later ones stay. Never rejects.
  */
 export async function replayLetters(dead: DeadLetters, takeOver: TakeOver): Promise<Replayed> {
   if (underWay.has(dead)) return { problem: 'a replay is under way already; nothing was done' }

@@ -1,20 +1,21 @@
 /**
- * The dead letters of one output: what it refused for good, on disk until somebody looks at it.
+ * Dead letters of one output: lines that it refused for good, on disk until an operator decides.
  *
- * A log of its own (log/segments/segment-log.ts) in `<log-dir>/dead/<output>/`, with one cursor,
- * below which letters are removed; the layout stands in folder.ts. So appending, its one sync for
- * all that wait, new files after a failure and recovery are the log's.
+ * The store is a segment log (log/segments/segment-log.ts) in `<log-dir>/dead/<output>/`. Its one
+ * cursor marks the letters below it as removed; folder.ts shows the layout. The segment log does
+ * the appends, one sync for all that wait, the new file after a failure, and the recovery.
  *
  *     refused ──append──▶ [ d4 d5 d6 d7 ] ──replay──▶ the relay's log, for this output alone
  *                           ▲      │
  *            removed below ─┘      └──purge, or over the bound──▶ gone
  *
- * Promise: `append` says `kept` only once the letter is on the disk; then, and not before, the
- * output's cursor in the relay's log may pass the lines. After `failed` the letter may or may not
- * be there: appended again, it may be there twice. Damage costs the letters that it is in.
+ * Promise: `append` resolves with `kept` only once the letter is on the disk. Only then may the
+ * output's cursor in the relay's log pass the lines. After `failed` the letter may or may not be on
+ * the disk: a second append may store the letter twice. Damage loses only the letters it hits.
  *
- * Limits: `limitBytes` in all, above which the oldest file goes (counted, logged); exceeded by one
- * file at the most, the one that is written. FILE_BYTES a file, or one longer letter.
+ * Limits: `limitBytes` in all; above it the oldest file is dropped (counted, logged). The bound is
+ * exceeded by at most one file, the one being written. A file has at most FILE_BYTES, or one larger
+ * letter.
  *
  * Only the owner of the log's folder may change anything here (log/lock/folder-lock.ts).
  */
@@ -36,7 +37,7 @@ import { type DeadLettersSnapshot, LetterBooks, type LetterRemoval } from './let
 import { countLetters, type LetterCount, lettersOf } from './reader.ts'
 
 const FILE_BYTES = 16 * 1024 * 1024
-/** So that dropping the oldest file does not drop most of what is there. */
+/** Several files, so that dropping the oldest file does not drop most of the letters. */
 const FILES_IN_BOUND = 8
 const FILE_BYTES_MIN = 64 * 1024
 const REPEAT_INTERVAL_MS = 60_000
@@ -50,7 +51,7 @@ export interface DeadLettersOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly randomBytes: (count: number) => Buffer
-  /** Whether the log's folder is still ours. */
+  /** Whether this process still owns the log's folder. */
   readonly isOwner: () => Promise<boolean>
   /** Small in tests, so that they reach rotation. */
   readonly fileBytes?: number
@@ -79,11 +80,11 @@ export class DeadLetters implements AsyncDisposable {
   readonly #options: DeadLettersOptions
   readonly #folder: string
   readonly #cursor: CursorFile
-  /** None before the first letter, and while it is made anew. */
+  /** `undefined` before the first letter, and while `#beginAnew` replaces the log. */
   #log: SegmentLog | undefined
   #opening: Promise<SegmentLog> | undefined
   #removedBelow: number
-  /** Removals, one after the other; the first thing in it is the count. */
+  /** Chain of removals, one after the other; it begins with the count of former letters. */
   #removing: Promise<unknown> = Promise.resolve()
   #isClosed = false
   readonly #books = new LetterBooks()
@@ -100,9 +101,9 @@ export class DeadLetters implements AsyncDisposable {
     this.#dropThrottle = new LogThrottle(options.clock, REPEAT_INTERVAL_MS)
   }
 
-  /** To be called once, before anything else. Counting what is there goes on behind it. */
+  /** Call once, before anything else. The count of former letters goes on in the background. */
   async open(): Promise<void> {
-    // Outputs that never refuse anything get no folder.
+    // An output that never refuses a line gets no folder.
     if ((await this.#fileNames()).length === 0) return
     const log = await this.#openLog()
     this.#books.isCounting = true
@@ -115,12 +116,12 @@ export class DeadLetters implements AsyncDisposable {
       .catch(this.#warn('cannot count them'))
   }
 
-  /** Never rejects. Those that wait together go down with one sync. */
+  /** Never rejects. Letters that wait together share one sync. */
   async append(letter: DeadLetter): Promise<AppendLetterResult> {
     assert(!this.#isClosed, 'BUG: a letter for a closed store')
     try {
       let log = this.#log
-      // Looked at again: it may be closed by the time that we are told of its opening.
+      // Checked after the await: the opened log may have been replaced by then.
       while (log === undefined || log !== this.#log) log = await this.#openLog()
       const appending = log.append(letterContent(letter))
       if (appending === undefined) return { failed: new Error('it is larger than a record may be') }
@@ -134,15 +135,15 @@ export class DeadLetters implements AsyncDisposable {
     }
   }
 
-  /** What was on the disk when it was called, oldest first. Rejects when a file cannot be read. */
+  /** All letters on the disk at the time of the call, oldest first. Rejects on a read error. */
   async *letters(): AsyncGenerator<StoredLetter> {
     const log = this.#log ?? (await this.#opening)
     if (log !== undefined) yield* this.#lettersBelow(log, log.syncedBelow)
   }
 
   /**
-   * Removes all letters that are on the disk now, or those at the beginning that died before
-   * `beforeMs`. Never rejects.
+   * Removes all letters that are on the disk now; with `beforeMs`, only the oldest ones, up to the
+   * first that was refused at that time or later. Never rejects.
    */
   async purge(beforeMs: number | undefined): Promise<Removal> {
     try {
@@ -153,7 +154,7 @@ export class DeadLetters implements AsyncDisposable {
     }
   }
 
-  /** All letters with a smaller number are to be sent again: removes them. Never rejects. */
+  /** Removes all letters below `number`, which were replayed. Never rejects. */
   removeBelow(number: number): Promise<Removal> {
     return this.#enqueue(() => this.#remove(number, 'replayed'))
   }
@@ -168,7 +169,7 @@ export class DeadLetters implements AsyncDisposable {
     }
   }
 
-  /** Writes what waits. No append may follow. */
+  /** Writes all waiting letters. No append may follow. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true
     await this.#removing
@@ -197,7 +198,7 @@ export class DeadLetters implements AsyncDisposable {
     return this.#opening
   }
 
-  /** All that are not removed and have a smaller number. */
+  /** All letters below `below` that are not removed. */
   #lettersBelow(log: SegmentLog, below: number): AsyncGenerator<StoredLetter> {
     return lettersOf(log, this.#removedBelow, below)
   }
@@ -217,7 +218,7 @@ export class DeadLetters implements AsyncDisposable {
     return below
   }
 
-  /** Runs it after all that came before. Never rejects. */
+  /** Runs `remove` after all earlier removals. Never rejects. */
   #enqueue(remove: () => Promise<LetterCount>): Promise<Removal> {
     const removal = this.#removing.then(async () => {
       try {
@@ -230,7 +231,7 @@ export class DeadLetters implements AsyncDisposable {
     return removal
   }
 
-  /** Never rejects: what was removed before it is removed. */
+  /** Never rejects: a read error here must not make the removal before it look failed. */
   async #noteOldest(log: SegmentLog): Promise<void> {
     try {
       for await (const letter of this.#lettersBelow(log, log.syncedBelow)) {
@@ -252,14 +253,14 @@ export class DeadLetters implements AsyncDisposable {
     if (saved.kind === 'failed') throw saved.error
     this.#removedBelow = below
     this.#books.remove(why, count)
-    // The last file goes too, when there is nothing else in it: whoever purges wants it gone.
+    // When no letter is left the last file goes too: an operator who purges wants the data gone.
     if (log.nextSequence === below && !this.#isClosed) await this.#beginAnew(log)
     else await log.trimBelow(below)
     if (log === this.#log) await this.#noteOldest(log)
     return count
   }
 
-  /** Deletes all files. Their numbers stay taken, by the cursor. */
+  /** Deletes all files. The cursor makes sure that their numbers are not used again. */
   async #beginAnew(log: SegmentLog): Promise<void> {
     const { files } = this.#options
     const anew = async () => {
@@ -273,7 +274,7 @@ export class DeadLetters implements AsyncDisposable {
       this.#opening = undefined
       return await this.#openLog()
     }
-    // From here to the end of it, letters wait for the new log.
+    // Until `anew` is done, new letters wait for the new log.
     this.#log = undefined
     this.#opening = anew()
     await this.#opening.catch(this.#warn('cannot begin a new file'))
@@ -296,7 +297,7 @@ export class DeadLetters implements AsyncDisposable {
       const below = Number.parseInt(second, 16)
       const count = await this.#countBelow(log, below)
       await log.trimBelow(below)
-      if (log.firstSequence < below) break // It cannot be deleted, which was said.
+      if (log.firstSequence < below) break // The file cannot be deleted; the log has reported it.
       this.#removedBelow = Math.max(this.#removedBelow, below)
       this.#books.remove('dropped', count)
       sum.letters += count.letters
@@ -320,7 +321,7 @@ export class DeadLetters implements AsyncDisposable {
     )
   }
 
-  /** Of the files with letters, oldest first. */
+  /** Names of the files with letters, oldest first. */
   async #fileNames(): Promise<readonly string[]> {
     try {
       const entries = await this.#options.files.list(this.#folder)

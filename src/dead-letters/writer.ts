@@ -1,11 +1,11 @@
 /**
- * The dead letter of a write, written before the output's cursor passes it.
+ * Writes the dead letter of a write before the output's cursor passes the write.
  *
- * Only what the client does not know of becomes a letter: a refusal that is the client's answer is
- * the client's affair. So whether there is one shows when the client has been told.
+ * Only a refusal that the client was not told becomes a letter: a client that gets an error handles
+ * its own write. So it is known only after the client's answer whether a letter is needed.
  *
- * Promise: the cursor passes only what is on the disk. A letter that cannot be kept leaves its
- * write owed: it is sent again after the next start, and refused again.
+ * Promise: the cursor passes a refused write only once its letter is on the disk. If a letter
+ * cannot be kept its write stays pending: after the next start it is sent, and refused, again.
  */
 
 import type { Entry } from '../log/entry.ts'

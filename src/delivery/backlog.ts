@@ -1,16 +1,16 @@
 /**
- * What one output owes: its cursor in every stream, its bound, and the books of G10.
+ * Backlog of one output: its cursor in every stream, its bound, and its accounting (G10).
  *
- * Promise: every entry that was offered is settled exactly once, and told so (`onSettled`).
+ * Promise: every entry that was offered is settled exactly once, and `onSettled` reports it.
  *
- * Limits: `boundBytes`. At the bound the oldest writes that may be given up are: those that another
- * output has stored, or whose client was told no, as far as they stand at the head of their stream.
- * When they do not suffice there is no room, and the new write must be refused. A single write
- * larger than the bound passes while nothing else is pending. Statements are never given up, since
- * what follows them may stand only because of them; of those STATEMENTS_MAX may be owed.
+ * Limits: `boundBytes`. At the bound the oldest writes are dropped to make room, if they are at the
+ * head of their stream, and another output has stored them or their client got an error. If those
+ * do not suffice there is no room, and the relay must refuse the new write. A single write larger
+ * than the bound is accepted while nothing else is pending. Statements are never dropped, because
+ * the writes behind them may depend on them; at most STATEMENTS_MAX may be pending.
  *
- * With one attempt each (`buffer-size-mb = 0`) only what waits behind a running attempt is kept,
- * `batchMaxBytes` of it at the most, and nothing while the output is down.
+ * With `buffer-size-mb = 0` each write has one attempt. Only writes behind a running attempt are
+ * kept, at most `batchMaxBytes` of them, and none while the output is down.
  */
 
 import { type Entry, residentBytes } from '../log/entry.ts'
@@ -22,19 +22,19 @@ import type { Part, Taken } from './part.ts'
 import { OutputCounters } from './reporting/output-counters.ts'
 import { StreamDrain } from './stream-drain.ts'
 
-/** Statements owed, at the most: they are never given up, so there must not be more. */
+/** Statements that may be pending: bounded by number, because they are never dropped. */
 const STATEMENTS_MAX = 1_000
-/** Databases whose pace is remembered; beyond them all are learnt anew. */
+/** Databases whose pace is remembered; beyond that all are forgotten and measured again. */
 const PACES_MAX = 1024
 
 export interface BacklogOptions {
-  /** 0 = one attempt each. */
+  /** 0 = one attempt for each write. */
   readonly boundBytes: number
   readonly batchMaxBytes: number
-  /** What is refused, and its client does not know, is kept as a dead letter. */
+  /** Refused lines whose client got no error are kept as a dead letter. */
   readonly keepsLetters: boolean
   readonly onSettled: (entry: Entry, outcome: Outcome) => void
-  /** An entry was given up at the bound. */
+  /** An entry was dropped at the bound. */
   readonly onGivenUp: (entry: Entry) => void
 }
 
@@ -55,13 +55,13 @@ export class Backlog {
     return this.#streams.values()
   }
 
-  /** Takes on an entry that was just appended to `log`. */
+  /** Adds an entry that was just appended to `log`. */
   offer(entry: Entry, log: StreamLog): StreamDrain {
     this.counters.accept(entry)
     return this.load(entry, log)
   }
 
-  /** As `offer`, for an entry that was accepted before, and is read again. */
+  /** As `offer`, for an entry that was counted as accepted before, and is read again. */
   load(entry: Entry, log: StreamLog): StreamDrain {
     const { database } = log
     let stream = this.#streams.get(database)
@@ -80,10 +80,10 @@ export class Backlog {
   }
 
   /**
-   * Gives up all that has not been taken, to be read again later; the books stay as they are.
+   * Unloads all entries that are not yet taken, to be read again later; no counter changes.
    *
-   * @param isAll also what was taken, unless it is under way
-   * @param onUnloaded told of each entry
+   * @param isAll also unloads taken entries, unless a request of their stream is out
+   * @param onUnloaded called for each entry
    */
   unload(isAll: boolean, onUnloaded: (entry: Entry) => void): void {
     for (const stream of [...this.#streams.values()]) {
@@ -96,23 +96,23 @@ export class Backlog {
         this.#loadedLines -= entry.write.lineCount
         onUnloaded(entry)
       }
-      // One that waits for its next attempt goes on waiting, whatever it is then.
+      // A stream in backoff stays: its delay also holds for the entries that are read again.
       if (stream.retryTimer === undefined) this.forgetIfEmpty(stream)
     }
   }
 
-  /** Of what is pending, the bytes that are in memory. */
+  /** Bytes of the pending entries that are in memory. */
   get loadedBytes(): number {
     return this.#loadedBytes
   }
 
-  /** What they take of the memory budget. */
+  /** Bytes of the memory budget that the entries in memory take. */
   get residentBytes(): number {
     const streamBytes = this.#streams.size * residentStreamBytes(1)
     return residentBytes(this.#loadedBytes, this.#loadedCount) + streamBytes
   }
 
-  /** Gives up an entry that is not loaded. @param isNew it is in no count yet */
+  /** Drops an entry that is not loaded. @param isNew the entry was not counted before */
   giveUpUnloaded(entry: Entry, isNew: boolean): void {
     if (isNew) this.counters.accept(entry)
     const outcome = dropped(entry.write.lineCount, 'backlog-full')
@@ -121,7 +121,7 @@ export class Backlog {
     this.#options.onSettled(entry, outcome)
   }
 
-  /** All that is in the log is loaded: what else stands in the books was lost with a file of it. */
+  /** All of the log is loaded: other entries that count as pending were lost with a log file. */
   dropUnreadable(): void {
     this.counters.lose({
       writes: this.counters.pendingWrites - this.#loadedCount,
@@ -130,7 +130,7 @@ export class Backlog {
     })
   }
 
-  /** Bytes that are only to be sent: not on hold, and not waiting for a successor. */
+  /** Bytes that are ready to send: not on hold, and not in a stream that awaits its successor. */
   get bytesToCatchUp(): number {
     let bytes = 0
     for (const stream of this.#streams.values()) {
@@ -144,7 +144,7 @@ export class Backlog {
     return this.#streams.get(database)
   }
 
-  /** Whether one more statement may be owed. */
+  /** Whether one more statement may be pending. */
   get hasRoomForStatement(): boolean {
     return this.counters.pendingStatements < STATEMENTS_MAX
   }
@@ -164,7 +164,7 @@ export class Backlog {
     return false
   }
 
-  /** Makes an entry fit that was just appended; to be called after `canMakeRoom` has said yes. */
+  /** Drops entries to make room for one that was just appended. Call only after `canMakeRoom`. */
   makeRoom(newest: Entry): void {
     while (this.#missingBytes(newest.bytes) > 0) {
       const stream = this.#oldestGivable(newest)
@@ -176,7 +176,7 @@ export class Backlog {
     }
   }
 
-  /** One attempt each, and now there will be none: what has not been taken is dropped. */
+  /** Each write has one attempt, and none is possible now: drops all entries not yet taken. */
   dropUntaken(): void {
     for (const stream of [...this.#streams.values()]) {
       for (let entry = stream.peek(); entry !== undefined; entry = stream.peek()) {
@@ -186,7 +186,7 @@ export class Backlog {
     }
   }
 
-  /** Outlives the stream, which is forgotten whenever it is empty. */
+  /** The pace outlives the stream, which is forgotten whenever it is empty. */
   #paceOf(database: string): Pace {
     let pace = this.#paces.get(database)
     if (pace === undefined) {
@@ -213,9 +213,9 @@ export class Backlog {
   }
 
   /**
-   * Settles an entry that this output need not have any more, wherever it stands here.
+   * Settles an entry that this output need not store any more, taken or not.
    *
-   * @param held its part, when it was on hold
+   * @param held the entry's part, when the entry was on hold
    */
   withdraw(entry: Entry, held: Part | undefined): void {
     const stream = this.#streams.get(entry.write.target.database)
@@ -226,7 +226,7 @@ export class Backlog {
     this.settle(stream, entry, { kind: 'withdrawn' }, part?.taken.filteredLineCount ?? 0)
   }
 
-  /** One part of a taken entry is done; settles the entry with its last one. */
+  /** One part of a taken entry is done; the last part settles the entry. */
   finishPart(stream: StreamDrain, taken: Taken): void {
     if (!taken.finishPart()) return
     const { entry, filteredLineCount } = taken
@@ -249,17 +249,17 @@ export class Backlog {
     this.#options.onSettled(entry, outcome)
   }
 
-  /** Database names are made up by clients: a stream that owes nothing must cost nothing. */
+  /** Clients make up database names, so a stream without pending writes must cost nothing. */
   forgetIfEmpty(stream: StreamDrain): void {
     if (stream.pendingCount > 0 || stream.isBusy) return
-    // It must not wake up again: the database may have a new one by then.
+    // The old stream must not wake up: the database may have a new stream by then.
     stream.retryTimer?.cancel()
     stream.retryTimer = undefined
     const { database } = stream
     if (this.#streams.get(database) === stream) this.#streams.delete(database)
   }
 
-  /** The end of the process: whatever is pending, and not on hold, is dropped, and counted so. */
+  /** At the end of the process: drops all pending writes that are not on hold, and counts them. */
   abandon(): void {
     for (const stream of [...this.#streams.values()]) {
       stream.retryTimer?.cancel()
@@ -303,7 +303,7 @@ export class Backlog {
   }
 }
 
-/** Whether at least some of its lines are there now. */
+/** Whether the output has stored at least some of the entry's lines. */
 function isStored({ write }: Entry, outcome: Outcome, filteredLineCount: number): boolean {
   if (outcome.kind === 'delivered') return true
   if (!('lineCount' in outcome)) return false
@@ -311,7 +311,7 @@ function isStored({ write }: Entry, outcome: Outcome, filteredLineCount: number)
   return outcome.lineCount + before < write.lineCount - filteredLineCount
 }
 
-/** Stored elsewhere, or its client was told no: nobody was promised that it would be here. */
+/** May be dropped: another output has stored the entry, or its client got an error. */
 function isGivable(entry: Entry): boolean {
   return entry.storedCount > 0 || entry.isDisowned
 }

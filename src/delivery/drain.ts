@@ -1,14 +1,14 @@
 /**
- * The drain loop of one output: read from the cursor, merge, send, judge, advance.
+ * The drain loop of one output: read from the cursor, merge, send, act on the verdict, advance.
  *
  *     waiting ──take──▶ group ──send──▶ verdict ──▶ delivered: settled, the cursor advances
  *                         ▲                    ├──▶ refused, partly, split, …: rejected-lines.ts
  *                         │                    ├──▶ hold: holds.ts, or the whole output waits
- *                         └────────────────────┴──▶ retry: stays, setbacks.ts says until when
+ *                         └────────────────────┴──▶ retry: stays, setbacks.ts sets the delay
  *
- * One request is in flight per stream, which keeps the order; throughput comes from merging
- * everything that arrived meanwhile. A stream that waits (backoff) holds up no other; an output
- * that is down holds up all of its streams until it answers.
+ * Each stream has at most one request in flight, which keeps the order. Throughput comes from
+ * merging all writes that arrive during a request. A stream in backoff blocks no other stream; an
+ * output that is down blocks all of its streams until it answers.
  *
  * Never rejects: a destination that throws is a bug of ours, and ends the process.
  */
@@ -42,31 +42,31 @@ export interface DrainOptions {
   readonly poison: PoisonTrials
   readonly log: OutputLog
   readonly clock: Clock
-  /** These records stand in a file now, up to the mark; some may not be settled yet. */
+  /** The file holds these records now, up to the mark; some may not be settled yet. */
   readonly onWritten: (mark: FileMark, sequences: readonly number[]) => void
   /** Of the log on disk, where there is one. */
   readonly ownership: LogOwnership | undefined
-  /** What is another process's to deliver was about to be sent. */
+  /** The next entry belongs to another process by now, which delivers it. */
   readonly onHandedOver: () => void
-  /** A stream came to rest: nothing to send, or nothing that can be sent now. */
+  /** A stream stopped sending: it has nothing to send, or nothing that may be sent now. */
   readonly onRest: () => void
 }
 
-/** How often a group is sent that an earlier request may still be writing. */
+/** How often to send a group whose lines the server may still be writing (rejected-lines.ts). */
 const UNSETTLED_TIMES = 2
 
-/** With what could be found out of it. */
+/** A verdict, with the refused lines found where the verdict allows it. */
 type KnownVerdict = Exclude<Verdict, { kind: 'partly' }> | SiftedPartly
 
 export class Drain {
   readonly #options: DrainOptions
-  /** Streams that got something to send in this turn of the event loop. */
+  /** Streams that were woken in this turn of the event loop. */
   #woken: StreamDrain[] = []
-  /** Requests that are out, or whose answers are being dealt with. */
+  /** Requests that are out, or whose answers are being processed. */
   #inFlight = 0
-  /** While it is set no other stream sends: a candidate for poison is tried alone. */
+  /** While set, no other stream sends: this one tries a poison candidate alone. */
   #alone: StreamDrain | undefined
-  /** Resolved when nothing is in flight any more, or nobody can wait for that. */
+  /** Resolved once nothing is in flight, or once waiting for that is pointless (down, closed). */
   #quiet = Promise.withResolvers<void>()
   #isClosed = false
 
@@ -74,16 +74,16 @@ export class Drain {
     this.#options = options
   }
 
-  /** Starts sending the stream's writes, unless it is being done or has to wait. */
+  /** Starts sending the stream's writes, unless the stream is busy, backing off, or blocked. */
   wake(stream: StreamDrain): void {
     if (stream.isBusy || stream.retryTimer !== undefined || !this.#options.health.isOpen) return
     if (this.#woken.push(stream) > 1) return
-    // Not at once: what else is read from sockets in this turn of the event loop goes into the same
+    // Deferred, so that writes from other sockets in this turn of the event loop join the same
     // request.
     setImmediate(() => {
       const woken = this.#woken
       this.#woken = []
-      // `#drain` never rejects but for a bug of ours, which must end the process.
+      // `#drain` rejects only for a bug of ours, which must end the process.
       for (const each of woken) void this.#drain(each)
     })
   }
@@ -93,26 +93,26 @@ export class Drain {
     for (const stream of this.#options.backlog.streams) this.hasten(stream)
   }
 
-  /** Wakes the stream, though it waits for its next attempt. */
+  /** Retries the stream now: ends its backoff. */
   hasten(stream: StreamDrain): void {
     stream.retryTimer?.cancel()
     stream.retryTimer = undefined
     this.wake(stream)
   }
 
-  /** One stream may try whether the output takes writes again. */
+  /** Lets one stream try whether the output takes writes again. */
   wakeOne(): void {
     for (const stream of this.#options.backlog.streams) {
       if (stream.oldest !== undefined && stream.retryTimer === undefined) return this.wake(stream)
     }
   }
 
-  /** The output is down: whatever is in flight may be so for long. */
+  /** The output is down: requests in flight may stay so for long, so nothing waits for them. */
   noteDown(): void {
     this.#quiet.resolve()
   }
 
-  /** Starts no further attempt; what the ones under way bring is disregarded. */
+  /** Starts no further attempt, and ignores the verdicts of those in flight. */
   close(): void {
     this.#isClosed = true
     this.#quiet.resolve()
@@ -123,7 +123,7 @@ export class Drain {
     const { backlog, onHandedOver, onRest, ownership, setbacks } = this.#options
     let isHandedOver = false
     stream.isBusy = true
-    // A stream that owes nothing is forgotten, and another may have taken its place.
+    // The backlog forgets a stream that owes nothing; a new object may have replaced this one.
     while (stream.pendingCount > 0 && this.#maySend(stream)) {
       if (stream.groups.length === 0) {
         if (this.#isGathering(stream)) break
@@ -156,7 +156,7 @@ export class Drain {
     for (const each of this.#options.backlog.streams) this.wake(each)
   }
 
-  /** Waits until nothing else is in flight. @returns whether the stream may send, and is alone */
+  /** Waits until nothing else is in flight. @returns whether the stream may send, alone */
   async #isQuietFor(stream: StreamDrain): Promise<boolean> {
     this.#alone = stream
     if (this.#inFlight === 0) return true
@@ -165,7 +165,7 @@ export class Drain {
     return this.#inFlight === 0 && this.#maySend(stream)
   }
 
-  /** Whether to wait: woken with every write that comes, it looks again. */
+  /** Whether the stream lingers for more writes. Each new write wakes the stream to look again. */
   #isGathering(stream: StreamDrain): boolean {
     const { clock } = this.#options
     const { pendingCount: count, waitingBytes: bytes } = stream
@@ -259,7 +259,7 @@ export class Drain {
     for (const { reason, writeIndex, lineCount } of lost) {
       group.parts[writeIndex]?.taken.lose(reason, lineCount)
     }
-    // Before it is settled: once it is owed no more, what is on hold has a bound again.
+    // Release before settling: a hold has a bound again once no statement is owed.
     if (group.parts[0]?.write.kind === 'statement') holds.releaseStream(stream)
     storeAll(group, body)
     for (const { taken } of group.parts) backlog.finishPart(stream, taken)

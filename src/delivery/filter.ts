@@ -1,9 +1,9 @@
 /**
  * The lines of a write that an output's `[[filter]]`s let through.
  *
- * As veepee's relay had it, but line by line: a line goes when every filter that names the output
- * matches it, on its measurement and on at least one of its tag keys. What is not line protocol is
- * never filtered.
+ * Filters work as in veepee's relay, but line by line: a line passes when every filter that names
+ * the output matches the line's measurement and at least one of its tag keys. Only line protocol is
+ * filtered.
  */
 
 import type { LineFilter } from '../config/config.ts'
@@ -13,7 +13,7 @@ import type { Entry } from '../log/entry.ts'
 import { ownConcat } from '../std/own-memory.ts'
 import { type Part, Taken } from './part.ts'
 
-/** @returns `undefined` when no line is let through. */
+/** @returns `undefined` when no line passes */
 export function filterEntry(entry: Entry, filters: readonly LineFilter[]): Part | undefined {
   const { write } = entry
   if (filters.length === 0 || write.kind !== 'lines') return { taken: new Taken(entry, 0), write }

@@ -1,21 +1,21 @@
 /**
- * Writes to a database or retention policy that is missing at this output, or that its own user may
- * not write to, kept until that is mended.
+ * Holds back writes to a database or retention policy that is missing at this output, or that the
+ * output's own user may not write to, until an operator or a statement corrects that.
  *
  *     stream  ── answered "not found" ──▶ hold ── probe answered, CREATE DATABASE ──▶ stream
  *                                           └── grace over, bound reached ──▶ refused
  *
- * One hold for each (database, retention policy); the rest of the stream goes on. A write stays on
- * hold while another output has stored it, or still may: once all that owe it refuse it, it is
- * finished everywhere, because then it is the write that is wrong (`Entry.heldCount`). What joins
- * a hold without having been sent is refused in the hold's words.
+ * Each (database, retention policy) has one hold; other writes of the stream go on. A write stays
+ * on hold while another output has stored it, or still may. Once all outputs that owe the write
+ * miss its database, the write is at fault and is refused everywhere (`Entry.heldCount`). A write
+ * that joins a hold unsent is refused with the reply that began the hold.
  *
- * The oldest write probes, alone, with backoff. What is released goes in the order of the log.
- * While a statement of the stream is still owed, which may be what ends the hold, what is on hold
- * is backlog like everything else, and has no bound of its own.
+ * The oldest write of a hold probes, alone, with backoff. Released writes go in log order. While a
+ * statement of the stream is pending, which may end the hold, held writes have no bound of their
+ * own: they count as backlog only.
  *
- * Limits: HOLDS_MAX holds; `boundBytes` of writes in all, beyond which the oldest of the hold that
- * grows are refused; each write at the longest `graceMs`.
+ * Limits: HOLDS_MAX holds; `boundBytes` of writes in all holds, beyond which the oldest writes of
+ * the growing hold are refused; `graceMs` for each write.
  */
 
 import type { Entry } from '../log/entry.ts'
@@ -38,9 +38,9 @@ export interface HoldsOptions {
   readonly boundBytes: number
   /** One part of a taken entry is done. */
   readonly finish: (stream: StreamDrain, taken: Taken) => void
-  /** This output's word on an entry is no for now. It may be settled here before this returns. */
+  /** This output refuses an entry for now. The entry may be settled here before this returns. */
   readonly onHeld: (entry: Entry, reply: Reply) => void
-  /** It will not have the entry soon, and that is nothing that its client could mend. */
+  /** This output cannot store the entry for now, for a reason its client cannot fix. */
   readonly onWaiting: (entry: Entry) => void
   /** A stream has something to send. */
   readonly wake: (stream: StreamDrain) => void
@@ -50,17 +50,17 @@ interface Hold {
   readonly key: string
   readonly stream: StreamDrain
   readonly target: WriteTarget
-  /** The answer that began it. */
+  /** The answer that began the hold. */
   readonly reply: Reply
-  /** The output's own user has no rights there: nobody else's refusal makes the write wrong. */
+  /** The output's own user has no rights there: refusals elsewhere do not make the write wrong. */
   readonly isOurs: boolean
-  /** By the entry that they are of, in the order of the log; without the probe. */
+  /** By entry, in the order of the log; without the probe. */
   readonly parts: Map<Entry, Part[]>
-  /** Sent to see whether it is still needed, in however many parts. */
+  /** The entry that was sent, in one or more parts, to see whether the hold is still needed. */
   probe: Taken | undefined
   failures: number
   timer: Timer | undefined
-  /** The operator knows of it. */
+  /** The hold was logged. */
   isTold: boolean
 }
 
@@ -101,10 +101,10 @@ export class Holds {
   }
 
   /**
-   * Puts the stream's first group on hold, and with it whatever else was taken for its target.
+   * Puts the stream's first group on hold, and with it all other taken writes to its target.
    *
-   * @returns whether there was room for a hold; else nothing has changed. Never for a statement:
-   *   it may be what ends the hold
+   * @returns false, with nothing changed, when there is no room for a hold. Also false for a
+   *   statement, which may be what ends the hold
    */
   begin(stream: StreamDrain, group: Group, why: Pick<Hold, 'reply' | 'isOurs'>): boolean {
     if (group.parts[0]?.write.kind === 'statement') return false
@@ -122,7 +122,7 @@ export class Holds {
     return true
   }
 
-  /** Puts a part on hold that was just taken, if its target is. @returns whether it is */
+  /** Puts a part that was just taken on hold if its target is. @returns whether its target is */
   join(part: Part): boolean {
     if (this.#holds.size === 0 || part.write.kind === 'statement') return false
     const hold = this.#holds.get(keyOf(part.write.target))
@@ -133,16 +133,16 @@ export class Holds {
     return true
   }
 
-  /** The group was answered, with anything but "not found": if it was a probe, its hold is over. */
+  /** The group got an answer other than "not found": if the group was a probe, its hold ends. */
   noteAnswer(group: Group): void {
     if (this.#holds.size === 0) return
     const hold = this.#holds.get(keyOf(group.target))
     const isProbe = hold?.probe !== undefined && hold.probe === group.parts[0]?.taken
-    // All of its stream, in one order: if only this one's policy was missing, the others come back.
+    // Releases all holds of the stream, in one order; a hold that is still needed begins again.
     if (isProbe) this.releaseStream(hold.stream)
   }
 
-  /** The entry is settled here: if it was a probe, and never answered, another one has to go. */
+  /** The entry is settled here: if it was a probe without an answer, schedules another probe. */
   noteSettled(entry: Entry): void {
     if (this.#holds.size === 0) return
     if (entry.write.kind === 'statement') this.#boundAll()
@@ -152,14 +152,14 @@ export class Holds {
     this.#scheduleProbe(hold)
   }
 
-  /** The database was created: whatever waits for it goes. */
+  /** The database was created: releases all holds of its stream. */
   releaseStream(stream: StreamDrain): void {
     for (const hold of [...this.#holds.values()]) {
       if (hold.stream === stream) this.#release(hold)
     }
   }
 
-  /** All outputs that owe the entry miss its database: it is refused here, if it is on hold. */
+  /** All outputs that owe the entry miss its database: refuses the entry if it is on hold here. */
   finish(entry: Entry): void {
     const hold = this.#holds.get(keyOf(entry.write.target))
     if (hold === undefined) return
@@ -171,7 +171,7 @@ export class Holds {
     this.#refuse(hold, parts)
   }
 
-  /** Takes an entry out that need not be delivered any more, and was never taken apart. */
+  /** Removes an entry that need not be delivered any more, and was never split. */
   drop(entry: Entry): Part | undefined {
     const hold = this.#holds.get(keyOf(entry.write.target))
     if (hold === undefined) return undefined
@@ -180,12 +180,12 @@ export class Holds {
     return part
   }
 
-  /** Probes that are not under way go back to their holds: their streams are being emptied. */
+  /** Takes back the probes that are not in flight: their streams are about to be unloaded. */
   recallProbes(): void {
     for (const hold of this.#holds.values()) this.#recallProbe(hold)
   }
 
-  /** Gives up what is on hold with a smaller number: the log on disk needs its room. */
+  /** Refuses held writes below `sequence`: the log on disk needs their space. */
   giveUpBelow(sequence: number): void {
     for (const hold of [...this.#holds.values()]) {
       if ((hold.probe?.entry.sequence ?? sequence) < sequence) this.#recallProbe(hold)
@@ -197,7 +197,7 @@ export class Holds {
     }
   }
 
-  /** Takes everything out, at the end of the process. */
+  /** Removes all held writes, at the end of the process. */
   abandon(settle: (stream: StreamDrain, part: Part) => void): void {
     for (const hold of [...this.#holds.values()]) {
       this.#end(hold)
@@ -205,7 +205,7 @@ export class Holds {
     }
   }
 
-  /** Puts whatever was taken for its target on hold. @returns that */
+  /** Puts all taken writes to the hold's target on hold. @returns their parts */
   #sweep(hold: Hold): readonly Part[] {
     const isIts = ({ kind, target }: Write) => kind !== 'statement' && keyOf(target) === hold.key
     const swept = hold.stream.sweep(isIts)
@@ -260,10 +260,10 @@ export class Holds {
     }
     const entry = firstKey(hold.parts)
     if (entry === undefined) return this.#end(hold)
-    // Said only now: what every output refuses has been finished long before.
+    // Logged only now: a write that every output refuses was finished before its first probe.
     if (!hold.isTold) log.holdBegan(hold, graceMs)
     hold.isTold = true
-    // All of it, if it was taken apart: while a part of it is out, it is not on hold.
+    // All parts of the entry: while one of them is out, the entry is not on hold.
     for (const part of this.#take(hold, entry)) {
       hold.probe = part.taken
       hold.stream.groups.push(new Group([part]))
@@ -271,7 +271,7 @@ export class Holds {
     wake(hold.stream)
   }
 
-  /** A statement has been settled, and may have ended no hold. */
+  /** A statement was settled: holds that it did not end are bounded again. */
   #boundAll(): void {
     for (const hold of [...this.#holds.values()]) this.#bound(hold)
   }
@@ -280,7 +280,7 @@ export class Holds {
     if (hold.stream.statementCount > 0) return
     for (const entry of hold.parts.keys()) {
       if (this.#bytes <= this.#options.boundBytes) return
-      this.#giveUp(hold, entry, 'the bound of what is held is reached')
+      this.#giveUp(hold, entry, 'the bound of held writes is reached')
     }
   }
 
@@ -304,7 +304,7 @@ export class Holds {
     this.#count(hold, entry, 1)
   }
 
-  /** All parts of the entry; none when it is not on hold. */
+  /** Removes all parts of the entry; none when it is not on hold. */
   #take(hold: Hold, entry: Entry): readonly Part[] {
     const parts = hold.parts.get(entry)
     if (parts === undefined) return []
@@ -339,7 +339,7 @@ function openHold(
   return { key, stream, target, ...why, parts: new Map(), ...idle }
 }
 
-/** A retention policy's name and its length keep database names from running into it. */
+/** The length in front keeps the policy's name apart from the database's: keys are unique. */
 function keyOf({ database, retentionPolicy }: WriteTarget): string {
   return `${retentionPolicy.length}:${retentionPolicy}${database}`
 }

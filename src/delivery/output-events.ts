@@ -1,26 +1,24 @@
-/** What an output tells its relay of the writes that it was offered. */
+/** What an output reports to its relay about the writes that it was offered. */
 
 import type { Entry } from '../log/entry.ts'
 import type { Outcome } from '../write/outcome.ts'
 import type { Reply } from '../write/reply.ts'
 
 export interface OutputEvents {
-  /** This output's word on an entry is no, though it may not be through with it. */
+  /** This output refuses at least part of an entry; other lines may still be pending here. */
   onRefused(entry: Entry, reply: Reply): void
-  /** As `onRefused`, for want of a database that may yet come. */
+  /** As `onRefused`, because a database is missing that may still be created. */
   onHeld(entry: Entry, reply: Reply): void
-  /** It will not be had soon, and that is nothing that its client could mend. */
+  /** This output cannot store the entry for now, for a reason its client cannot fix. */
   onWaiting(entry: Entry): void
-  /**
-   * Calls `then` as soon as nobody waits for the client's answer any more, at once if nobody does.
-   */
+  /** Calls `then` once the entry's client was answered; at once when no client waits. */
   whenAnswered(entry: Entry, then: () => void): void
-  /** The entry's one and final fate here. */
+  /** The entry's one and final outcome at this output. */
   onSettled(entry: Entry, outcome: Outcome): void
-  /** An attempt in this stream failed: nothing pending there is worth waiting for. */
+  /** An attempt in this stream failed: no client should wait for this stream's pending writes. */
   onFailed(database: string): void
-  /** Down: nothing pending here is worth waiting for. */
+  /** The output is down: no client should wait for its pending writes. */
   onDown(): void
-  /** Whether the relay takes new writes, with its outputs as they are now. */
+  /** Whether the relay accepts new writes in the present state of its outputs. */
   takesWrites(): boolean
 }

@@ -1,17 +1,18 @@
 /**
- * Whether an output is up, and how we know: by its answers, and by probes while there are none.
+ * Health of an output: whether it is up, judged by its answers, or by probes while it is idle or
+ * down.
  *
  *     up ──timeout, refused, unanswered probe──▶ down ──any answer──▶ behind ──caught up──▶ up
  *      └──its own credentials refused──▶ refusing ──a write that is answered otherwise──┘
  *
- * An output that refuses its own credentials is a mistake in a configuration, here or there. It is
- * as good as down, with two differences: that it answers says nothing, so that a write of one
- * stream has to try, with backoff; and it is told as an error, again and again.
+ * An output that refuses its own credentials shows a mistake in a configuration, ours or its own.
+ * It is treated as down, with two differences. A probe's answer proves nothing, so one stream has
+ * to try a write, with backoff (a trial). And the state is logged as an error repeatedly.
  *
- * Every change is one log line with cause, duration and backlog; repeats of one that come faster
- * than FLAP_LOG_INTERVAL_MS are counted and told with the next one. An idle output is probed, so
- * that its state is known before a write needs it; a down one is probed with backoff, one probe at
- * a time.
+ * Every change is one log line with cause, duration and backlog. Repeats within
+ * FLAP_LOG_INTERVAL_MS are counted, and the next line reports the count. An idle output is probed,
+ * so that its state is known before a write needs it. A down output is probed with backoff, one
+ * probe at a time.
  */
 
 import type { ProbeResult } from '../destinations/destination.ts'
@@ -22,29 +23,29 @@ import { LogThrottle } from '../std/throttle.ts'
 import { renderBytes, renderCount, renderWait } from '../std/units.ts'
 import type { Reply } from '../write/reply.ts'
 
-/** An output that has not answered for this long is asked whether it is there. */
+/** An output that has not answered for this long is probed. */
 const IDLE_PROBE_INTERVAL_MS = 5_000
 const FLAP_LOG_INTERVAL_MS = 10_000
-/** How often a mistake in a configuration is told, while it lasts. */
+/** How often refused credentials are logged while they last. */
 const ALARM_INTERVAL_MS = 60_000
 
 export interface OutputHealthOptions {
   readonly name: string
-  /** 0 = what comes while it is down is not kept for it. */
+  /** 0 = writes that come while the output is down are not kept for it. */
   readonly bufferBytes: number
   readonly delayMaxMs: number
-  /** Up to this backlog an output that comes back is not behind: it goes in one request. */
+  /** With a backlog up to this an output that comes up is in sync: one request carries it all. */
   readonly caughtUpBytes: number
   readonly clock: Clock
   readonly random: () => number
   readonly logger: Logger
   readonly probe: () => Promise<ProbeResult>
   readonly backlog: () => { readonly pendingWrites: number; readonly pendingBytes: number }
-  /** Whether new writes are taken, with the outputs as they are now. */
+  /** Whether the relay accepts new writes in the present state of its outputs. */
   readonly takesWrites: () => boolean
   readonly onUp: () => void
   readonly onDown: () => void
-  /** While it refuses: one stream may send once. */
+  /** The output refuses its own credentials: one stream may try one write. */
   readonly onTrial: () => void
 }
 
@@ -59,7 +60,7 @@ export class OutputHealth {
   #cause = ''
   #changedAtMs: number
   #answeredAtMs: number
-  /** Probes that failed in a row, kept over a short recovery so that flapping backs off too. */
+  /** Failures in a row; only a stored write resets them, so that flapping backs off too. */
   #failures = 0
   #timer: Timer | undefined
   #isProbing = false
@@ -84,7 +85,7 @@ export class OutputHealth {
     return this.#isUp || this.#isOnTrial
   }
 
-  /** It refuses its own credentials, and the next attempt will tell whether it still does. */
+  /** The output refused its own credentials; the next attempt shows whether it still does. */
   get isOnTrial(): boolean {
     return this.#isOnTrial
   }
@@ -102,25 +103,25 @@ export class OutputHealth {
   }
 
   /**
-   * Asks once, so that the first write finds the state known, and goes on asking while there is no
-   * traffic.
+   * Probes once, so that the state is known before the first write; from then on probes while there
+   * is no traffic.
    */
   async start(): Promise<void> {
     await this.#probe()
   }
 
-  /** An answer came, whatever it said. */
+  /** The output gave an answer of any kind. */
   noteAnswer(): void {
     this.#answeredAtMs = this.#options.clock.monotonicMs()
     if (!this.#isUp) this.#markUp()
   }
 
-  /** A write was stored: the trouble, if there was any, is over. */
+  /** A write was stored: the output has recovered if it was failing. */
   noteDelivery(): void {
     this.#failures = 0
   }
 
-  /** What was missed is worked off, whatever became of it. */
+  /** The backlog is processed, whatever its outcomes: the output is in sync. */
   noteCaughtUp(): void {
     this.#isBehind = false
   }
@@ -131,7 +132,7 @@ export class OutputHealth {
     const { logger, name, onDown } = this.#options
     this.#isRefusing = false
     this.#leaveUp(cause)
-    // Only repeats are held back: a new cause is news.
+    // Only repeats are throttled; a new cause is always logged.
     if (cause !== this.#loggedCause) this.#throttle.reset()
     const suppressed = this.#throttle.hit()
     if (suppressed !== undefined) this.#loggedCause = cause
@@ -145,7 +146,7 @@ export class OutputHealth {
     onDown()
   }
 
-  /** Its own credentials were refused, by `reply`. */
+  /** The output refused its own credentials with `reply`. */
   markRefusing(reply: Reply): void {
     if (this.#isClosed) return
     const { logger, name, onDown } = this.#options
@@ -155,7 +156,7 @@ export class OutputHealth {
     this.#leaveUp(cause)
     if (isNews) this.#alarm.reset()
     if (this.#alarm.hit() !== undefined) {
-      const next = `${this.#whatFollows()}; mend username, password or token`
+      const next = `${this.#whatFollows()}; correct username, password or token`
       logger.error({ output: name, cause }, `output "${name}": ${cause}; ${next}`)
     }
     this.#scheduleProbe()
@@ -167,12 +168,12 @@ export class OutputHealth {
     this.#timer?.cancel()
   }
 
-  /** What becomes of writes from here on. */
+  /** For the log: what happens to new writes from now on. */
   #whatFollows(): string {
     const { bufferBytes, takesWrites } = this.#options
     if (!takesWrites()) return 'new writes are answered 503 until enough outputs are up'
     if (bufferBytes > 0) return 'its writes wait'
-    return 'it misses what comes until it is up (buffer-size-mb is 0)'
+    return 'it misses new writes until it is up (buffer-size-mb is 0)'
   }
 
   #leaveUp(cause: string): void {
@@ -198,7 +199,7 @@ export class OutputHealth {
     this.#cause = ''
     const waiting = `${renderCount(writes, 'write')} (${renderBytes(bytes)}) to catch up`
     const text = `output "${name}" is up again after ${renderWait(downMs)}; ${waiting}`
-    // A line that said "down" must not be left without its "up again".
+    // Each logged "down" gets its "up again".
     if (this.#isDownLogged || wasRefusing) logger.info(fields, text)
     else logger.debug(fields, text)
     this.#scheduleProbe()
@@ -214,12 +215,12 @@ export class OutputHealth {
     const delayMs = isUp
       ? IDLE_PROBE_INTERVAL_MS
       : backoffMs({ failures, delayMaxMs, retryAfterMs: undefined, random: random() })
-    // `#probe` never rejects: it only asks and takes note.
+    // `#probe` never rejects: the destination's probe returns its failures as values.
     const fire = this.#isRefusing ? () => this.#tryOnce() : () => void this.#probe()
     this.#timer = clock.startTimer(delayMs, fire, { isBackground: true })
   }
 
-  /** Its answer, or the failure of the attempt, ends the trial. */
+  /** Starts a trial. The answer to the attempt, or its failure, ends the trial. */
   #tryOnce(): void {
     this.#isOnTrial = true
     this.#options.onTrial()
@@ -234,7 +235,7 @@ export class OutputHealth {
     const result = await probe()
     this.#isProbing = false
     if (this.#isClosed) return
-    if (this.#isRefusing) return // Found out by an attempt meanwhile, which has its own timer.
+    if (this.#isRefusing) return // An attempt showed it meanwhile, and started its own timer.
     if (result.isAnswered) this.noteAnswer()
     else if (this.#isUp) this.markDown(result.why)
     else this.#failures++

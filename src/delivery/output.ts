@@ -1,9 +1,9 @@
 /**
- * One output: a destination, what it is owed, whether it is up, and the loop that drains the one
- * into the other.
+ * One output: a destination, its backlog, its health, and the loop that drains the backlog into the
+ * destination.
  *
- * Life: made around an open destination; `start` tells whether it is up; disposing stops at once
- * and settles what is left as dropped (`drained` is the patient way before that).
+ * Life: made around an open destination. `start` resolves once the health is known. Disposing stops
+ * at once: without a log on disk the backlog is dropped, so await `drained` first to deliver it.
  */
 
 import type { OutputConfig } from '../config/config.ts'
@@ -34,7 +34,7 @@ import type { OutputSnapshot } from './reporting/output-snapshot.ts'
 import { Setbacks } from './setbacks.ts'
 import type { StreamDrain } from './stream-drain.ts'
 
-/** Of an output's bound, what writes on hold may take up. */
+/** Share of an output's bound that writes on hold may take up. */
 const HELD_SHARE = 1 / 4
 const NOTHING_UNREAD: Unread = { writes: 0, bytes: 0 }
 
@@ -78,7 +78,7 @@ export class Output implements AsyncDisposable {
       onDown: () => this.#wentDown(events),
       onTrial: () => this.#drain.wakeOne(),
     })
-    // Of what was read from the disk no client waits for a word, and no other output.
+    // No client and no other output waits for an answer to an entry that was read from the disk.
     const onRefused = (entry: Entry, reply: Reply) => {
       if (!entry.isFromDisk) events.onRefused(entry, reply)
     }
@@ -96,7 +96,7 @@ export class Output implements AsyncDisposable {
     const poison = new PoisonTrials({ backlog, refusals, finish })
     const setbacks = new Setbacks({
       ...{ ...parts, onFailed, poison },
-      // Whether its database is there shows with others: its hold need not wait for it.
+      // A poison candidate cannot show whether its database exists: other writes probe the hold.
       onSuspect: (group: Group) => holds.noteAnswer(group),
     })
     this.#drain = new Drain({
@@ -123,17 +123,17 @@ export class Output implements AsyncDisposable {
     this.#questions = new Questions(destination, clock)
   }
 
-  /** It answers, as far as is known. */
+  /** The last probe or request was answered. */
   get isUp(): boolean {
     return this.#health.isUp
   }
 
-  /** Up and at the tail: its word on a write to this database can be waited for. */
+  /** In sync for this database: clients wait for its answer to a write. */
   canVote(database: string): boolean {
-    // Else nobody's write would ever be taken to try it with.
+    // An output on trial counts as in sync: otherwise no write would be admitted to try it with.
     if (this.#health.isOnTrial) return this.#backlog.bytesToCatchUp === 0
     if (!this.#health.isUp || !this.isLive) return false
-    // Also without an answer: what is left may wait for the very write that is to be let in.
+    // Checked here as well as on answers: a stream of poison candidates may wait for this write.
     const isCaughtUp = this.#backlog.bytesToCatchUp <= this.config.batchMaxBytes
     if (this.#health.isBehind && isCaughtUp) this.#health.noteCaughtUp()
     if (this.#health.isBehind) return false
@@ -142,8 +142,8 @@ export class Output implements AsyncDisposable {
   }
 
   /**
-   * Whether it can say what a write there would be told. Not where filters pick its lines, because
-   * it need not have every database then, nor while it waits for one that another output has.
+   * Whether `ask` may be called for the target. Not with filters: the output then need not have
+   * every database. Not during a hold on the database: another output may have that database.
    */
   canBeAsked({ database }: WriteTarget): boolean {
     if (!this.#questions.canBeAnswered || this.config.filters.length > 0) return false
@@ -155,28 +155,26 @@ export class Output implements AsyncDisposable {
     return this.#questions.ask(target, limitMs)
   }
 
-  /**
-   * How long a write that is appended to this database now would wait here, as far as one knows.
-   */
+  /** Estimate of how long a write that is appended to this database now would wait here. */
   expectedWaitMs(database: string): number {
     return this.#backlog.streamOf(database)?.expectedWaitMs(this.#clock.monotonicMs()) ?? 0
   }
 
-  /** Is offered what is appended from memory; else it reads it from the disk. */
+  /** Receives appended entries from memory; an output that is not live reads them from the disk. */
   get isLive(): boolean {
     return this.#catchUp?.isBehind !== true
   }
 
-  /** Resolves when the first probe has told whether the output is up. */
+  /** Resolves once the first probe has shown whether the output is up. */
   async start(): Promise<void> {
     this.#catchUp?.start()
     await this.#health.start()
   }
 
-  /** Why a write that counts so many bytes cannot be owed here. Changes nothing. */
+  /** Why the backlog has no room for a write of `bytes`; `undefined` if it has. Changes nothing. */
   refusalOf({ kind }: Write, bytes: number): 'statements-full' | 'backlog-full' | undefined {
     if (kind === 'statement' && !this.#backlog.hasRoomForStatement) return 'statements-full'
-    // With a log on disk what waits is there, and bounded there.
+    // With a log on disk the backlog is on disk, and the log bounds it.
     const hasRoom = this.#catchUp !== undefined || this.#backlog.canMakeRoom(bytes)
     return hasRoom ? undefined : 'backlog-full'
   }
@@ -187,9 +185,9 @@ export class Output implements AsyncDisposable {
   }
 
   /**
-   * Takes on an entry that was just appended.
+   * Adds an entry that was just appended to the backlog.
    *
-   * @param log where it is in memory; `undefined` when no output is live
+   * @param log holds the entry in memory; `undefined` when no output is live
    */
   offer(entry: Entry, log: StreamLog | undefined): void {
     if (this.#catchUp?.isBehind || log === undefined) {
@@ -205,14 +203,14 @@ export class Output implements AsyncDisposable {
     this.#catchUp?.bound()
   }
 
-  /** With a log on disk: what it has read from there, and who can give back memory. */
+  /** With a log on disk: the entries read from it, and the way to reclaim their memory. */
   get memoryHolder(): Pick<CatchUp, 'yieldableBytes' | 'yieldMemory' | 'window'> | undefined {
     return this.#catchUp
   }
 
   /**
-   * Over a bound: what it owes below the number is given up where another output is through with
-   * it.
+   * The log on disk is over a bound: refuses held writes below `sequence`, and drops other writes
+   * below it that another output is done with.
    */
   giveUpBelow(sequence: number): void {
     this.#holds.giveUpBelow(sequence)
@@ -225,24 +223,24 @@ export class Output implements AsyncDisposable {
     this.#onRest?.()
   }
 
-  /** A number of the log on disk that no record will have, or one for another output. */
+  /** No record for this output has the number: the cursor may pass it. */
   noteDone(sequence: number): void {
     this.#catchUp?.noteDone(sequence)
   }
 
-  /** The client was told no before anybody had begun the entry: this output need not have it. */
+  /** The client got an error before any output had begun the entry: takes it back here. */
   withdraw(entry: Entry): void {
     this.#backlog.withdraw(entry, this.#holds.drop(entry))
   }
 
-  /** Every output that owes the entry misses its database: it is refused. */
+  /** The database is missing at every output that owes the entry: refuses the entry. */
   finishHeld(entry: Entry): void {
     this.#holds.finish(entry)
   }
 
   /**
-   * Resolves when nothing is pending, or the output is down, or `signal` is aborted; with a log on
-   * disk also when it is behind, because what is left is kept there, unless that is lost.
+   * Resolves when nothing is pending, the output is down, or `signal` is aborted. With a log on
+   * disk also while the output is catching up: the disk keeps the rest.
    */
   async drained(signal: AbortSignal): Promise<void> {
     const isDone = () => {
@@ -289,7 +287,7 @@ export class Output implements AsyncDisposable {
     this.#health.close()
     await this.#destination[Symbol.asyncDispose]()
     await this.#catchUp?.close()
-    if (this.#catchUp !== undefined) return // What is pending stays owed, on the disk.
+    if (this.#catchUp !== undefined) return // The disk keeps the backlog for the next start.
     this.#holds.abandon((stream, part) => this.#backlog.abandonPart(stream, part))
     this.#backlog.abandon()
   }
@@ -311,7 +309,10 @@ export class Output implements AsyncDisposable {
     if (pendingWrites === 0) this.#onRest?.()
   }
 
-  /** A refusal is settled once it shows whether its client knows of it. */
+  /**
+   * With dead letters, settles a refusal only after the client was answered: what the client was
+   * told becomes no dead letter.
+   */
   #finish(stream: StreamDrain, taken: Taken, events: OutputEvents): void {
     const { entry, reply } = taken
     const finish = () => this.#backlog.finishPart(stream, taken)

@@ -1,36 +1,37 @@
 /**
- * How fast an output takes the writes of one stream: how much to send at once, and how long a new
- * write would wait.
+ * Flow control of one stream at one output: how much to send in one request (batch sizing), how
+ * long to linger for more writes, and how long a new write would wait.
  *
- * Judged by what attempts have taken in the recent past, weighted so that an attempt of MEMORY_MS
- * ago counts a third. An attempt that is out counts with the time it has taken so far: a server
- * that stops answering becomes slow before it becomes down.
+ * The estimates come from the duration of recent attempts, weighted so that an attempt MEMORY_MS
+ * ago counts a third. A running attempt counts with the time it has taken so far: a server that
+ * stops answering looks slow before it is marked down.
  *
- * Small requests say little about how fast large ones go. So a batch may grow with each attempt, as
- * far as the last one would have gone in BATCH_TARGET_MS; and a wait is expected only while
- * something has really been waiting for EVIDENCE_MS, and more than the next request would carry.
+ * Small requests say little about the speed of large ones. So a batch may grow with each attempt,
+ * up to what the last attempt would have processed in BATCH_TARGET_MS. A wait is expected
+ * only if the oldest write has waited for EVIDENCE_MS and the next request cannot carry the rest.
  */
 
-/** Time constant of forgetting. */
+/** Time constant of the exponential decay. */
 const MEMORY_MS = 2_000
-/** What has waited less than this tells nothing: the next merged request may carry all of it. */
+/** A shorter wait is no evidence: the next merged request may carry all that waits. */
 const EVIDENCE_MS = 250
 /**
- * A merged request is to take no longer than about this: longer ones would make all clients in it
- * wait for the last, and a slow output look like one that is down.
+ * Target duration of a merged request. A longer request would make all of its clients wait for the
+ * last one, and would make a slow output look like an output that is down.
  */
 const BATCH_TARGET_MS = 1_000
 /**
- * Of the time that a request has taken, how long its clients are given to come back: behind a long
- * way they would else go by turns, half of them in each request, and each wait for two.
+ * Linger, as a share of the duration of the last request: time for its clients to send their next
+ * write. Without it, clients behind a long network path would take turns, half of them in each
+ * request, and each client would wait for two requests.
  */
 const GATHER_SHARE = 1 / 10
 const GATHER_MAX_MS = 10
-/** More is worth a request of its own. */
+/** No linger with more bytes than this: they are worth a request of their own. */
 const GATHER_MAX_BYTES = 1024 * 1024
-/** Shorter ones cannot be waited for. */
+/** Timers cannot wait for less. */
 const GATHER_MIN_MS = 1
-/** However slow an output seems, so much may go at once. */
+/** A request may always carry this much, however slow the output seems. */
 const BATCH_MIN_BYTES = 4 * 1024
 
 export class Pace {
@@ -39,19 +40,19 @@ export class Pace {
   #updatedAtMs = 0
   #beganAtMs: number | undefined
   #runningBytes = 0
-  /** Bytes that the last attempt that got something done would have done in BATCH_TARGET_MS. */
+  /** Bytes that the last attempt that did not fail would have processed in BATCH_TARGET_MS. */
   #lastTargetBytes = Number.POSITIVE_INFINITY
   #lastMs = 0
   #gatherUntilMs = 0
   #gatherCount = 0
 
-  /** An attempt goes out with so many bytes. Times are monotonic milliseconds. */
+  /** An attempt with `bytes` begins. Times are monotonic milliseconds. */
   begin(nowMs: number, bytes: number): void {
     this.#beganAtMs = nowMs
     this.#runningBytes = bytes
   }
 
-  /** @param bytes what the attempt got done; 0 when it failed */
+  /** @param bytes what the attempt has processed; 0 when it failed */
   end(nowMs: number, bytes: number): void {
     if (this.#beganAtMs === undefined) return
     const tookMs = nowMs - this.#beganAtMs
@@ -64,17 +65,17 @@ export class Pace {
     if (bytes > 0) this.#lastTargetBytes = (bytes / Math.max(tookMs, 1)) * BATCH_TARGET_MS
   }
 
-  /** All of a request is stored. @param count its writes, and those that wait behind it */
+  /** A whole request is stored: lingers. @param count its writes plus those waiting behind it */
   gather(nowMs: number, count: number): void {
     this.#gatherUntilMs = nowMs + Math.min(this.#lastMs * GATHER_SHARE, GATHER_MAX_MS)
     this.#gatherCount = count
   }
 
   /**
-   * How long the next request should wait for writes of clients that have just been answered.
+   * How long the next request should linger for writes of clients that have just been answered.
    *
-   * @param waiting what it would carry now
-   * @returns milliseconds; 0: not at all
+   * @param waiting what the request would carry now
+   * @returns milliseconds; 0 = send now
    */
   gatherMs(nowMs: number, waiting: { readonly count: number; readonly bytes: number }): number {
     const leftMs = this.#gatherUntilMs - nowMs
@@ -90,11 +91,10 @@ export class Pace {
   }
 
   /**
-   * Milliseconds until a write that is appended now would be sent; 0 where nothing speaks for a
-   * wait. What waits behind the running attempt counts by its bytes only when it is more than the
-   * next request would carry.
+   * Milliseconds until a write that is appended now would be sent; 0 without evidence for a wait.
+   * The bytes behind the running attempt count only if the next request cannot carry all of them.
    *
-   * @param waiting all that is owed: its bytes, and how long the oldest of it has waited
+   * @param waiting the bytes of all waiting writes, and how long the oldest has waited
    */
   expectedWaitMs(
     nowMs: number,

@@ -1,12 +1,12 @@
 /**
- * What an output sends of the log's entries, and how a request is taken apart.
+ * The pieces in which an output sends log entries, and how a request is split.
  *
- *     entry ──filters──▶ Taken ──▶ Part: consecutive lines of it
- *     Group: parts that leave as one request, in order
+ *     entry ──filters──▶ Taken ──▶ Part: consecutive lines of the entry
+ *     Group: parts that are sent as one request (a batch), in order
  *
- * Merging makes one group of neighbours; bisecting replaces a group by its halves, in its place, so
- * that order is kept by construction. A taken entry is settled when the last of its parts is
- * finished.
+ * Merging puts neighbours into one group. Bisecting replaces a group with its halves, in the same
+ * place, so the order is kept by construction. A taken entry is settled when the last of its parts
+ * is finished.
  *
  * Invariant: the parts of a group are in the order of the log.
  */
@@ -18,19 +18,19 @@ import { DELIVERED, type DropReason, type Outcome } from '../write/outcome.ts'
 import type { Reply } from '../write/reply.ts'
 import type { Write, WriteTarget } from '../write/write.ts'
 
-/** Resets in a row, all under the same request, before its data is suspected. */
+/** Connection resets in a row, all during the same request, before its data may be poison. */
 const RESETS_MAX = 3
-/** Answers 5xx in a row, all to the same request, before its data is suspected. */
+/** 5xx answers in a row, all to the same request, before its data may be poison. */
 const ERRORS_MAX = 20
-/** Refusals in a row in words that are no database's, before the data is suspected. */
+/** Unconfirmed rejections in a row (`Setbacks.doubt`) before the data may be poison. */
 const DOUBTS_MAX = 3
 
 /** An entry as this output sends it, until it is settled here. */
 export class Taken {
   readonly entry: Entry
-  /** Lines that the output's filters hold back. */
+  /** Lines that the output's filters leave out. */
   readonly filteredLineCount: number
-  /** Times that its lines were taken apart. */
+  /** How often its lines were split. */
   splitCount = 0
   #openPartCount = 1
   #refusedLineCount = 0
@@ -45,17 +45,17 @@ export class Taken {
     this.filteredLineCount = filteredLineCount
   }
 
-  /** What its client is to be told; `undefined` while nothing of it was refused. */
+  /** Reply for the client; `undefined` while no line was refused. */
   get reply(): Reply | undefined {
     return this.#reply
   }
 
-  /** Of several refusals the first speaks, as a database names one reason of many. */
+  /** Keeps the first of several refusals, as a database reports one reason of many. */
   explain(reply: Reply): void {
     this.#reply ??= reply
   }
 
-  /** @param lines the refused ones; more than `lineCount` where nobody can tell which they are */
+  /** @param lines the refused lines; more than `lineCount` when the refused ones are unknown */
   refuse(lineCount: number, reply: Reply, lines: Buffer): void {
     this.#refusedLineCount += lineCount
     this.#refusedBodies.push(lines)
@@ -81,7 +81,7 @@ export class Taken {
     this.#openPartCount++
   }
 
-  /** @returns whether that was the last one */
+  /** @returns whether that was the last open part */
   finishPart(): boolean {
     this.#openPartCount--
     return this.#openPartCount === 0
@@ -107,7 +107,7 @@ export class Taken {
   }
 }
 
-/** A body that was refused whole, and then stored in part because we sent its lines apart. */
+/** For a body that was refused whole, then stored in part because we sent its lines separately. */
 function asPartial(reply: Reply, refusedLineCount: number): Reply {
   if (reply.error.includes('partial write')) return reply
   return {
@@ -119,16 +119,16 @@ function asPartial(reply: Reply, refusedLineCount: number): Reply {
 
 export interface Part {
   readonly taken: Taken
-  /** The entry's write with those of its lines that are still to be sent. */
+  /** The entry's write, reduced to the lines of this part that are still to be sent. */
   readonly write: Write
 }
 
 export interface GroupTraits {
-  /** What it is a half of has made the server fail again and again. */
+  /** The group is a half of one that made the server fail repeatedly. */
   readonly isSuspect: boolean
   /**
-   * It was part of a request that was refused in part, and may still be on its way into a shard:
-   * once is not enough (rejected-lines.ts).
+   * The group comes from a partly refused request, whose other lines the server may still be
+   * writing to a shard: it must be sent twice (rejected-lines.ts).
    */
   readonly isUnsettled: boolean
 }
@@ -138,13 +138,13 @@ const PLAIN: GroupTraits = { isSuspect: false, isUnsettled: false }
 export class Group {
   readonly parts: readonly Part[]
   readonly traits: GroupTraits
-  /** Times that it was stored. */
+  /** How often the destination stored it. */
   storedCount = 0
-  /** Why its last attempt failed that its data may be to blame for. */
+  /** Cause of its last failure that its data may have caused. */
   lastFailure = ''
-  /** Complete passes in a row in which it failed as a candidate for poison (poison.ts). */
+  /** Complete passes in a row in which it failed as a poison candidate (poison.ts). */
   failedPasses = 0
-  /** It was stored in the pass that goes on, behind a candidate that failed. */
+  /** It was stored in the current pass, behind a candidate that failed. */
   isStoredInPass = false
   #resetCount = 0
   #errorCount = 0
@@ -155,7 +155,7 @@ export class Group {
     this.traits = { ...PLAIN, ...traits }
   }
 
-  /** What all of it has in common. */
+  /** The target that all parts share. */
   get target(): WriteTarget {
     return this.#first.write.target
   }
@@ -164,26 +164,27 @@ export class Group {
     return this.parts.reduce((sum, { write }) => sum + write.lineCount, 0)
   }
 
-  /** The part of a group that has no other. */
+  /** The part, if the group has just one. */
   get onlyPart(): Part | undefined {
     return this.parts.length === 1 ? this.parts[0] : undefined
   }
 
-  /** Whether it may be the data that makes the server fail. */
+  /** Whether the data of this group may be what makes the server fail. */
   get isSuspicious(): boolean {
     if (this.#resetCount >= RESETS_MAX || this.#errorCount >= ERRORS_MAX) return true
     if (this.#refusalCount >= DOUBTS_MAX) return true
-    // What it is a half of has been tried often enough; but nothing is given up on one failure.
+    // For a half one failure is enough, because the whole has failed often. A single line needs the
+    // full count: no data is rejected on one failure.
     const hasFailed = this.#resetCount + this.#errorCount + this.#refusalCount > 0
     return this.traits.isSuspect && hasFailed && this.isDivisible('line')
   }
 
-  /** A single line, or what cannot be taken apart, that may be what makes the server fail. */
+  /** Poison candidate: suspicious, and a single line or otherwise indivisible. */
   get isCandidate(): boolean {
     return this.isSuspicious && !this.isDivisible('line')
   }
 
-  /** Connections have died under it. */
+  /** A connection died while it was sent. */
   get wasReset(): boolean {
     return this.#resetCount > 0
   }
@@ -195,7 +196,7 @@ export class Group {
     else this.#refusalCount++
   }
 
-  /** It failed for a reason that is none of the data's. */
+  /** The group failed for a reason that has nothing to do with its data. */
   clearSuspicion(): void {
     this.#resetCount = 0
     this.#errorCount = 0
@@ -209,8 +210,8 @@ export class Group {
   }
 
   /**
-   * @param traits what is to be known of both halves beside what is known of the whole
-   * @returns `undefined` when it cannot be taken apart any further
+   * @param traits set on both halves, over the traits of the whole
+   * @returns `undefined` when the group cannot be split any further
    */
   halves(
     downTo: 'write' | 'line',
@@ -243,7 +244,7 @@ function halvePart({ taken, write }: Part): readonly (readonly Part[])[] {
   })
 }
 
-/** All of the group is at its destination. */
+/** The destination has stored the whole group. */
 export function storeAll({ parts }: Group, body = ''): void {
   for (const { taken } of parts) taken.store(body)
 }

@@ -1,27 +1,27 @@
 /**
- * Poison: data that makes a server fail, whatever else that server accepts. It is found, proven and
- * rejected here.
+ * Poison: data that makes a server fail although the server accepts other data. This module finds
+ * poison, proves it, and rejects it.
  *
  *     stream  [ p ] [ q ] [ c ] …    p and q are candidates: single lines that failed often enough
  *
  *     One pass sends p, q, c in the order of the log, each alone, without a wait in between:
  *       p fails             ──▶ p is set aside, q goes next
- *       q is stored         ──▶ q is set aside behind p: it must not be final before p is
+ *       q is stored         ──▶ q is set aside behind p: q must not be final before p is
  *       c is stored         ──▶ the pass is complete: p has failed once more; the next pass begins
- *       c fails, or the server dies by itself ──▶ the server is at fault: the count begins anew
+ *       c fails, or the server dies by itself ──▶ the server is at fault: the count restarts
  *
- * A candidate is rejected once it has failed in PASSES_MIN complete passes in a row. One that is
- * stored is delivered as soon as nothing before it is undecided. So a server that merely recovers
- * costs no line: when it is well, its candidates are stored in the next pass.
+ * A candidate is rejected once it has failed in PASSES_MIN complete passes in a row. A stored
+ * candidate is delivered as soon as no earlier candidate is undecided. So a server that was only
+ * recovering costs no line: once it is healthy, the next pass stores its candidates.
  *
- * Promise: nothing that was sent in a pass is final while something before it may still be stored;
- * nothing newer than the pass's last request is sent before all of it is final.
+ * Promise: nothing that was sent in a pass is final while an earlier candidate may still be stored.
+ * Nothing newer than the last request of the pass is sent before the whole pass is final.
  *
- * A candidate under which the connection died is sent while nothing else is in flight at this
- * output (`needsQuiet`): otherwise one database's poison would put the blame on another's lines.
+ * A candidate during which the connection died is sent while nothing else is in flight at this
+ * output (`needsQuiet`): otherwise poison in one database would put the blame on lines of another.
  *
- * Limits: CANDIDATES_MAX candidates in one pass, as when a client repeats its poison; beyond them
- * the stream waits and tries again. Without anything behind the candidates they wait as well.
+ * Limits: CANDIDATES_MAX candidates in one pass, as when a client repeats its poison; beyond that
+ * the stream backs off and retries. Candidates with no write behind them wait as well.
  */
 
 import type { Backlog } from './backlog.ts'
@@ -31,8 +31,8 @@ import type { StreamDrain } from './stream-drain.ts'
 
 const CANDIDATES_MAX = 16
 /**
- * Passes in which a candidate must fail. A server that fails at random fails on a good line in one
- * pass, and rarely in several in a row.
+ * Passes in a row in which a candidate must fail. A server that fails at random may fail on a good
+ * line in one pass, but rarely in several in a row.
  */
 const PASSES_MIN = 3
 
@@ -51,10 +51,10 @@ export class PoisonTrials {
   }
 
   /**
-   * The stream's first group has failed: sets it aside if it is a candidate, so that its successor
-   * is tried at once.
+   * The stream's first group failed: sets the group aside if it is a candidate, so that its
+   * successor is tried at once.
    *
-   * @returns whether it was set aside
+   * @returns whether the group was set aside
    */
   setAside(stream: StreamDrain, group: Group): boolean {
     const isAtEnd = stream.setAside.length >= CANDIDATES_MAX || !stream.hasMore
@@ -66,9 +66,9 @@ export class PoisonTrials {
   }
 
   /**
-   * Replaces the stream's first group, which fails again and again, by its halves.
+   * Replaces the stream's first group, which fails repeatedly, with its halves.
    *
-   * @returns whether it can be halved
+   * @returns whether the group can be halved
    */
   narrow(stream: StreamDrain, group: Group): boolean {
     const halves = group.halves('line', { isSuspect: true })
@@ -79,12 +79,12 @@ export class PoisonTrials {
   }
 
   /**
-   * The stream's first group was stored. Behind candidates it is not final.
+   * The stream's first group was stored. Behind undecided candidates that is not final.
    *
-   * @returns whether it is kept, to be sent again
+   * @returns whether the group is kept, to be sent again
    */
   keeps(stream: StreamDrain, group: Group): boolean {
-    // That a server takes a statement does not say that it takes writes.
+    // A stored statement does not prove that the server accepts writes.
     if (stream.setAside.length === 0 || group.parts[0]?.write.kind === 'statement') return false
     if (group.isCandidate) {
       stream.groups.shift()
@@ -97,7 +97,7 @@ export class PoisonTrials {
     return stream.groups[0] !== group
   }
 
-  /** The server may be at fault: every candidate goes back, and its count begins anew. */
+  /** The server may be at fault: puts all candidates back and restarts their counts. */
   breakOff(stream: StreamDrain): void {
     stream.restoreSetAside()
     for (const group of stream.groups) group.failedPasses = 0
@@ -108,7 +108,7 @@ export class PoisonTrials {
     return group.failedPasses > 0 && group.wasReset
   }
 
-  /** A write behind the candidates was stored: decides as many of them as can be decided. */
+  /** A write behind the candidates was stored: delivers or rejects each candidate that it can. */
   #completePass(stream: StreamDrain): void {
     const undecided: Group[] = []
     for (const group of stream.setAside.splice(0)) {

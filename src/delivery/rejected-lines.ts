@@ -1,20 +1,21 @@
 /**
- * What becomes of lines that a destination refuses for good, and of those that were sent with them.
+ * Handles lines that a destination refuses for good, and the lines that were sent with them.
  *
- *     partly ──lines found by the answer's own words──▶ refused; the rest is sent again
+ *     partly ──lines found by the text of the answer──▶ refused; the rest is sent again
  *        └───── not found ──▶ halves
  *     split ──▶ halves ──▶ … ──▶ a write, or a line, that is refused alone
  *
- * The cursor passes a request only on a success, never on a partial refusal: InfluxDB answers one
- * as soon as one shard has refused, while others are still being written, and what comes next would
- * overtake. So the rest goes again until it is stored; and once more, because it may itself have
- * overtaken what it follows, inside that server (1 of 20 trials with one repetition).
+ * The cursor passes a request only on a success, never on a partial refusal. InfluxDB answers with
+ * a partial refusal as soon as one shard has refused, while it still writes other shards, and the
+ * next request would overtake those. So the rest is sent until it is stored, and then once more,
+ * because the rest may itself have overtaken the first request inside that server (in 1 of 20
+ * trials with one repetition).
  *
- * A client is told as soon as the answer is known to be about its write; the write is settled here
- * when all of it is done.
+ * A client is told as soon as the answer is known to be about its write. The write is settled here
+ * when all of its lines are.
  *
- * Limits: a write's lines are taken apart SPLITS_MAX times; what is then still unexplained counts
- * as refused as the destination has counted it.
+ * Limits: a write's lines are split SPLITS_MAX times. Lines still unexplained after that count as
+ * refused, by the destination's own count.
  */
 
 import type { Verdict } from '../destinations/destination.ts'
@@ -33,7 +34,7 @@ const SPLITS_MAX = 256
 
 type Partly = Extract<Verdict, { kind: 'partly' }>
 export type SiftedPartly = Partly & {
-  /** Per part of the group; `undefined` when nobody can tell which lines it is. */
+  /** Per part of the group; `undefined` when the refused lines cannot be found. */
   readonly sifted: readonly SiftedBody[] | undefined
 }
 type Split = Extract<Verdict, { kind: 'split' }>
@@ -44,7 +45,7 @@ export interface RefusalsOptions {
   readonly clock: Clock
   /** One part of a taken entry is done. */
   readonly finish: (stream: StreamDrain, taken: Taken) => void
-  /** This output's word on an entry is no, though it may not be through with it. */
+  /** This output refuses at least part of an entry; other lines may still be pending here. */
   readonly onRefused: (entry: Entry, reply: Reply) => void
 }
 
@@ -55,10 +56,10 @@ export class Refusals {
     this.#options = options
   }
 
-  /** Finds out which lines of a group are refused. Changes nothing. */
+  /** Finds which lines of a group are refused. Changes nothing. */
   async sift(group: Group, verdict: Partly): Promise<SiftedPartly> {
     const { refusedCount, clue } = verdict
-    // In a body of another format nothing can be told apart.
+    // Only line protocol can be split into lines.
     const isLines = group.parts.every(({ write }) => write.kind === 'lines')
     if (!isLines || refusedCount === undefined || refusedCount === 0) {
       return { ...verdict, sifted: undefined }
@@ -68,7 +69,7 @@ export class Refusals {
     return { ...verdict, sifted: await inSlices(sifting, this.#options.clock) }
   }
 
-  /** Some lines of the stream's first group are refused: takes them out, or the group apart. */
+  /** Some lines of the stream's first group are refused: removes them, or halves the group. */
   partly(stream: StreamDrain, group: Group, verdict: SiftedPartly): void {
     const { reply, sifted } = verdict
     if (sifted === undefined) return this.#partlyUnexplained(stream, group, verdict)
@@ -90,7 +91,7 @@ export class Refusals {
     stream.groups.splice(0, 1, ...(kept.length === 0 ? [] : [rest]))
   }
 
-  /** The stream's first group is refused whole, with nothing stored: finds out for whose sake. */
+  /** The stream's first group is refused whole, nothing is stored: bisects to find the bad line. */
   split(stream: StreamDrain, group: Group, { downTo, reply }: Split): void {
     if (isExhausted(group) || !this.#halve(stream, group, downTo, {})) {
       this.whole(stream, group, reply)
@@ -103,7 +104,7 @@ export class Refusals {
     this.#refuseAll(stream, group, reply)
   }
 
-  /** The stream's first group is a statement that the destination does not have. */
+  /** The stream's first group is a statement that the destination does not support. */
   unsupported(stream: StreamDrain, group: Group, reply: Reply): void {
     stream.groups.shift()
     this.#options.log.unsupported(group.target, reply)
@@ -113,7 +114,7 @@ export class Refusals {
     }
   }
 
-  /** Replaces the stream's first group by its halves. @returns whether it can be halved */
+  /** Replaces the stream's first group with its halves. @returns whether it can be halved */
   #halve(
     stream: StreamDrain,
     group: Group,
@@ -127,7 +128,7 @@ export class Refusals {
     return true
   }
 
-  /** A group that is in no place of the stream any more is what makes the server fail. */
+  /** Rejects a group as poison; the group was already taken out of the stream. */
   poison(stream: StreamDrain, group: Group): void {
     const why = group.lastFailure
     this.#options.log.rejectedPoison(group, why)
@@ -136,7 +137,7 @@ export class Refusals {
 
   #partlyUnexplained(stream: StreamDrain, group: Group, { reply, refusedCount }: Partly): void {
     const { onlyPart } = group
-    // Alone, its words are those that the client would have got without a relay.
+    // A request of one write: the client would have got the same answer without a relay.
     if (onlyPart !== undefined) this.#tell(onlyPart.taken, reply)
     if (!isExhausted(group) && this.#halve(stream, group, 'line', { isUnsettled: true })) return
     stream.groups.shift()

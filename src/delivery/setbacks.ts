@@ -1,8 +1,8 @@
 /**
- * Failed attempts: when to try again, and when the data itself is suspected.
+ * Retry of failed attempts: when to try again, and when the data becomes a poison candidate.
  *
- * The place in the stream is kept, over any number of attempts: nothing is given up on failures
- * alone. Data that makes a server fail while it takes everything else is poison.ts's to find.
+ * A group keeps its place in the stream over any number of attempts: failures alone drop no data.
+ * poison.ts finds data that makes a server fail while the server accepts everything else.
  */
 
 import type { OutputConfig } from '../config/config.ts'
@@ -28,7 +28,7 @@ export interface SetbacksOptions {
   readonly random: () => number
   /** An attempt in this stream failed; what is pending there stays pending. */
   readonly onFailed: (database: string) => void
-  /** The group's own data may be what makes it fail. */
+  /** The group's data may be what makes the attempt fail. */
   readonly onSuspect: (group: Group) => void
   /** A stream that waited may go on. */
   readonly wake: (stream: StreamDrain) => void
@@ -41,34 +41,34 @@ export class Setbacks {
     this.#options = options
   }
 
-  /** The attempt with the stream's first group has failed in a way that may pass. */
+  /** The attempt with the stream's first group failed in a way that may pass. */
   retry(stream: StreamDrain, group: Group, verdict: RetryVerdict): void {
     const { backlog, config, health, onFailed } = this.#options
     const { isDown, suspicion, why } = verdict
     backlog.counters.failedAttempts++
     stream.failures++
     this.#note(stream, group, verdict)
-    // A kept connection that died under the request: nothing has been said about the server yet.
+    // A keep-alive connection died during the request: that says nothing about the server yet.
     if (suspicion === 'reset' && stream.failures === 1) return
     if (config.bufferBytes === 0) {
-      // What waits behind it has its own attempt to come, and so its vote.
+      // No `onFailed`: each write behind this one still has its own attempt, so clients wait on.
       this.#giveUp(stream, group, why)
       if (isDown) health.markDown(why)
       return
     }
     stream.isBehind = true
     if (isDown) this.#died(stream, why)
-    // What follows is tried at once, and its clients still wait for that.
+    // The next group is tried at once, so its clients still wait.
     else if (this.#failed(stream, group, verdict)) return
     onFailed(stream.database)
   }
 
-  /** Keeps what the failure says of the server, and of the group's data. */
+  /** Records what the failure says about the server and about the group's data. */
   #note(stream: StreamDrain, group: Group, verdict: RetryVerdict): void {
     const { health, onSuspect } = this.#options
     const { hasBegun, isDown, suspicion, why } = verdict
     if (!hasBegun) for (const { taken } of group.parts) taken.entry.begunCount--
-    // Of a server on trial a reset says as much: it did not refuse its credentials.
+    // During a trial a reset counts as an answer: the server did not refuse the credentials.
     if (!isDown && (suspicion !== 'reset' || health.isOnTrial)) health.noteAnswer()
     if (suspicion !== 'none') group.noteSuspicion(suspicion, why)
     else if (!isDown) group.clearSuspicion()
@@ -77,35 +77,37 @@ export class Setbacks {
     if (group.isSuspicious) onSuspect(group)
   }
 
-  /** A server that died of a candidate leaves the pass going on; any other death begins it anew. */
+  /** If a poison candidate took the server down, the pass goes on; otherwise it starts again. */
   #died(stream: StreamDrain, why: string): void {
     const { health, poison } = this.#options
     if (stream.lastSuspect?.isCandidate !== true) poison.breakOff(stream)
     health.markDown(why)
   }
 
-  /** @returns whether another group of the stream is tried at once */
+  /** @returns whether the next group of the stream is tried at once */
   #failed(stream: StreamDrain, group: Group, verdict: RetryVerdict): boolean {
     const { poison } = this.#options
     if (poison.setAside(stream, group)) return true
     const isHalved = group.isSuspicious && poison.narrow(stream, group)
     poison.breakOff(stream)
-    // Halves are few, and a wait before each would hold up the rest of the stream for a minute.
+    // Halves go without backoff: they are few, and a wait before each would delay the rest of the
+    // stream by a minute.
     if (!isHalved || verdict.retryAfterMs !== undefined) this.#backOff(stream, verdict)
     return false
   }
 
   /**
-   * A refusal that does not sound like a database is worth another attempt. A page that stands in
-   * for a server refuses good writes as well, so it is a failure like any other. Bodies in another
-   * format are given up in the end: many databases do not take them, and nothing else may follow.
+   * Retries an unconfirmed rejection: a refusal that does not read like a database's answer, such
+   * as a proxy's error page, which would refuse good writes too. Line protocol is retried like any
+   * failure. An opaque body is rejected in the end: many databases do not accept the format, and
+   * there may never be a later write to compare with.
    *
-   * @returns whether there will be one
+   * @returns whether there will be another attempt
    */
   doubt(stream: StreamDrain, group: Group, reply: Reply): boolean {
     if (this.#options.config.bufferBytes === 0) return false
     const error = redacted(reply.error, group.target.credentials)
-    const why = `answered ${reply.status} ${error}: no words of a database`
+    const why = `answered ${reply.status} ${error}: not an answer of a database`
     const failure = { kind: 'retry', why, retryAfterMs: undefined } as const
     if (group.parts[0]?.write.kind !== 'opaque') {
       this.retry(stream, group, { ...failure, hasBegun: true, isDown: false, suspicion: 'doubt' })
@@ -118,7 +120,7 @@ export class Setbacks {
     return true
   }
 
-  /** Nothing that was set aside has a successor to be measured by: it waits in its place. */
+  /** No later write is left to try the candidates against: they go back, and the stream waits. */
   awaitSuccessor(stream: StreamDrain): void {
     this.#options.poison.breakOff(stream)
     const why = stream.groups[0]?.lastFailure ?? ''
@@ -138,7 +140,7 @@ export class Setbacks {
     })
   }
 
-  /** `buffer-size-mb = 0`: no second attempt, as the original had it. */
+  /** `buffer-size-mb = 0`: there is no second attempt, as in the original relay. */
   #giveUp(stream: StreamDrain, group: Group, why: string): void {
     const { backlog, log } = this.#options
     stream.failures = 0

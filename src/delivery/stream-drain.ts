@@ -1,20 +1,20 @@
 /**
- * An output's cursor in one stream: what is out in a request, and from where to read on.
+ * An output's cursor in one stream: the entries taken to be sent, and where to read on.
  *
- *     settled │ groups: taken, not settled │ released │ not yet read …
+ *     settled │ groups: taken, not settled │ released │ not yet taken …
  *             │  [ e4 e5 e6 ] [ e7 ]       │ e2 e3    │  e8  e9
  *                                                     └ sources
  *
- * Neighbours of one target are taken together up to `batchMaxBytes`; a larger write goes alone.
- * What was taken stays in `groups` until it is settled, over as many attempts as that needs, so
- * order is kept by construction. `released` are parts that were on hold: they go before anything
- * that has not been read, and nothing of their retention policy has overtaken them.
+ * `take` merges neighbours with one target up to `batchMaxBytes`; a larger write goes alone. Taken
+ * entries stay in `groups` until they are settled, over any number of attempts, so the order is
+ * kept by construction. `released` are parts that were on hold. They go before all entries that are
+ * not yet taken, and nothing of their retention policy has overtaken them.
  *
- * What has not been read stands in the memory log, or in what was read from the disk for this
- * output alone, or first in the one and then in the other: its sources.
+ * Sources hold the entries that are not yet taken: the memory log, the window of entries that were
+ * read from the disk for this output alone, or both in turn.
  *
- * Invariant: every taken entry has a number up to `takenThrough`, and they are in order. All others
- * up to there are settled, or were given back to be read again.
+ * Invariant: taken entries are in order, and their numbers are at most `takenThrough`. All other
+ * entries up to that number are settled, or were given back to be read again.
  */
 
 import type { Entry } from '../log/entry.ts'
@@ -28,11 +28,11 @@ export interface TakeOptions {
   readonly batchMaxBytes: number
   /** Monotonic milliseconds. */
   readonly nowMs: number
-  /** An entry as this output sends it; `undefined` when it does not, or not now. */
+  /** An entry as this output sends it; `undefined` when it is filtered out or on hold. */
   readonly view: (entry: Entry) => Part | undefined
 }
 
-/** A part of a log that is read from `next` on. */
+/** A log, and the position of the next entry to read from it. */
 interface Source {
   readonly log: StreamLog
   next: number
@@ -41,62 +41,62 @@ interface Source {
 export class StreamDrain {
   readonly database: string
   readonly pace: Pace
-  /** In order; the first is what the next attempt carries. */
+  /** Batches to send, in order; the next attempt carries the first. */
   readonly groups: Group[] = []
-  /** Candidates for poison, set aside in order while what follows them is tried (poison.ts). */
+  /** Poison candidates, set aside in order while later groups are tried (poison.ts). */
   readonly setAside: Group[] = []
-  /** Number of the last entry that was taken, or passed over. */
+  /** Number of the last entry that was taken or skipped. */
   takenThrough: number
-  /** A request is out, or its answer is being dealt with. */
+  /** A request is out, or its answer is being processed. */
   isBusy = false
-  /** Attempts that have failed in a row. */
+  /** Failed attempts in a row. */
   failures = 0
-  /** The last attempt failed on it, as it would on poison; nothing was accepted since. */
+  /** The last attempt failed on this group as on poison; nothing was accepted since. */
   lastSuspect: Group | undefined
-  /** Runs while the stream waits for its next attempt. */
+  /** Runs during backoff. */
   retryTimer: Timer | undefined
-  /** Runs while the stream waits for clients to come back (pace.ts). */
+  /** Runs while the stream lingers for the next writes of clients just answered (pace.ts). */
   gatherTimer: Timer | undefined
-  /** Writes that this output still owes here, on hold or not. */
+  /** Pending writes of this output in this stream, on hold or not. */
   pendingCount = 0
-  /** Of those, the statements. */
+  /** Pending statements, also counted in `pendingCount`. */
   statementCount = 0
-  /** Bytes of those that are not on hold. */
+  /** Bytes of the pending writes that are not on hold. */
   waitingBytes = 0
   /**
-   * Attempts fail, or what they left waiting is still being worked off: no client waits for this.
+   * Backing off: attempts fail, or their backlog is still being sent. No client waits for this.
    */
   isBehind = false
-  /** Where to read on, one after the other; the first is read now. */
+  /** Logs to read in turn; the first is read now. */
   readonly #sources: Source[] = []
-  /** Numbers up to `takenThrough` that are not here any more, and not settled. */
+  /** Numbers up to `takenThrough` of unsettled entries that were given back. */
   readonly #givenBack = new Set<number>()
   #released: Part[] = []
-  /** Index of the first in `#released` that was not taken again. */
+  /** Index in `#released` of the first part that was not taken again. */
   #releasedAt = 0
 
-  /** @param takenThrough all with a number up to it were settled before */
+  /** @param takenThrough all entries up to this number were settled before */
   constructor(database: string, pace: Pace, takenThrough: number) {
     this.database = database
     this.pace = pace
     this.takenThrough = takenThrough
   }
 
-  /** An entry was appended to `log` that is to be read after everything else. */
+  /** Adds an entry that was appended to `log`, to be read after everything else. */
   follow(log: StreamLog, entry: Entry): void {
     if (this.#sources.at(-1)?.log !== log) this.#sources.push({ log, next: entry.position })
     this.#givenBack.delete(entry.sequence)
   }
 
-  /** Of a number that is not settled here: the entry was taken, and is not to be read again. */
+  /** Whether an unsettled entry was taken, and is not to be read again. */
   hasTaken(sequence: number): boolean {
     return sequence <= this.takenThrough && !this.#givenBack.has(sequence)
   }
 
   /**
-   * Gives up all that has not been taken, to be read again from elsewhere.
+   * Gives back all entries that are not yet taken; the caller reads them again later.
    *
-   * @param isAll also what was taken, unless it is under way
+   * @param isAll also gives back taken entries, unless a request is out
    * @returns the entries, oldest first
    */
   unread(isAll: boolean): Entry[] {
@@ -116,7 +116,7 @@ export class StreamDrain {
     return [...entries]
   }
 
-  /** The oldest entry that has not been taken. */
+  /** The oldest entry that is not yet taken. */
   peek(): Entry | undefined {
     for (let source = this.#sources[0]; source !== undefined; source = this.#sources[0]) {
       const { log } = source
@@ -131,14 +131,14 @@ export class StreamDrain {
     return undefined
   }
 
-  /** Leaves out the entry that `peek` has given. */
+  /** Moves past the entry that `peek` has returned. */
   pass(entry: Entry): void {
     this.takenThrough = Math.max(this.takenThrough, entry.sequence)
     const [source] = this.#sources
     if (source !== undefined) source.next++
   }
 
-  /** All that has not been taken, oldest first. */
+  /** All entries that are not yet taken, oldest first. */
   *waiting(): Generator<Entry> {
     for (const { log, next } of this.#sources) {
       for (let position = next; position < log.end; position++) {
@@ -148,15 +148,16 @@ export class StreamDrain {
     }
   }
 
-  /** Something besides the first group could be sent. */
+  /** Whether the stream has something to send besides the first group. */
   get hasMore(): boolean {
     return this.groups.length > 1 || this.#peekReleased() !== undefined || this.peek() !== undefined
   }
 
   /**
-   * All that is left here makes the server fail: only another write can tell which is to blame.
+   * Whether every batch left in this stream makes the server fail. Then only a later write can show
+   * whether data or server is at fault.
    *
-   * @param newest appended just now, and not yet told of
+   * @param newest appended just now, and not offered yet
    */
   awaitsSuccessor(newest?: Entry): boolean {
     const hasCandidate = this.groups.length + this.setAside.length > 0
@@ -196,7 +197,7 @@ export class StreamDrain {
   }
 
   /**
-   * Takes the statements that would be read next, so that what follows them may be given up.
+   * Takes the statements that are next in line, so that the entries behind them may be dropped.
    *
    * @param newest appended just now, and not offered yet
    */
@@ -208,19 +209,19 @@ export class StreamDrain {
     }
   }
 
-  /** Parts that were on hold go next, in the order of the log. */
+  /** Queues parts that were on hold, in the order of the log, before entries not yet taken. */
   release(parts: readonly Part[]): void {
-    // Of two holds, `''` and `autogen` may be one storage.
+    // Sorted across holds: the retention policies `''` and `autogen` may be the same storage.
     const released = this.#released.slice(this.#releasedAt).concat(parts)
     this.#released = released.sort((a, b) => a.taken.entry.sequence - b.taken.entry.sequence)
     this.#releasedAt = 0
   }
 
-  /** Takes out whatever was taken and goes to that target, in order. */
+  /** Removes and returns, in order, the taken and released parts whose write fits. */
   sweep(fits: (write: Write) => boolean): Part[] {
     let swept: Part[] = []
     for (const group of this.groups.splice(0)) {
-      // Not spread into a call: a group may have more parts than a call takes arguments.
+      // Not `push(...parts)`: a group may have more parts than a call takes arguments.
       if (group.parts.some(({ write }) => fits(write))) swept = swept.concat(group.parts)
       else this.groups.push(group)
     }
@@ -230,9 +231,7 @@ export class StreamDrain {
     return swept.concat(released.filter(({ write }) => fits(write)))
   }
 
-  /**
-   * Takes out one entry's part, if it stands here. Only for entries that were never taken apart.
-   */
+  /** Removes and returns the part of an entry that was never split, if the part is here. */
   drop(entry: Entry): Part | undefined {
     const isIts = ({ taken }: Part) => taken.entry === entry
     const index = this.#released.findIndex((part, at) => at >= this.#releasedAt && isIts(part))
@@ -247,7 +246,7 @@ export class StreamDrain {
     return undefined
   }
 
-  /** Every candidate comes back to its place. */
+  /** Puts every candidate back at the front of the stream. */
   restoreSetAside(): void {
     this.groups.unshift(...this.setAside.splice(0))
   }

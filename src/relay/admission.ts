@@ -1,27 +1,27 @@
 /**
- * Whether a write is taken into the log at all, and what a client is told of one that is not.
+ * Admission of writes to the log, and the reply to a write that is not admitted.
  *
- * Known in advance to end in a 503, a write is refused before it is appended: an appended one is
- * offered to all outputs, and every time the client comes back with it there would be one more
- * copy.
+ * A write that is bound to end in 503 is rejected before it is appended. An appended write is
+ * offered to all outputs, so otherwise each retry of the client would add another copy to every
+ * backlog.
  */
 
 import { type AcknowledgementPolicy, storedNeeded } from '../write/acknowledgement.ts'
 import type { Vote } from '../write/ballot.ts'
 import { type Reply, unavailableReply } from '../write/reply.ts'
 
-/** What a client is asked to wait before it comes back with a write that may heal. */
+/** `Retry-After` of a 503, seconds: a later retry of the same write may succeed. */
 export const RETRY_AFTER_S = 1
 /**
- * Of `ack-timeout`, the longest wait for which a write is still taken: the rest is for what nobody
- * can foresee.
+ * Longest expected wait with which a write is admitted, as a share of `ack-timeout`. The rest is a
+ * reserve for delays that cannot be foreseen.
  */
 const ADMITTED_WAIT_SHARE = 1 / 2
 
 const TEXTS = {
   'memory-full': "the relay's memory is full (max-memory-mb)",
   'backlog-full': "an output's backlog is full (buffer-size-mb)",
-  'statements-full': 'an output is owed too many statements',
+  'statements-full': 'an output has too many pending statements',
   'no-output-up': 'no output is up and up to date',
   'too-few-outputs-up': 'too few outputs are up and up to date for this ack or consistency',
   overloaded: 'the outputs do not keep up',
@@ -31,10 +31,10 @@ const TEXTS = {
   closing: 'the relay is stopping',
 } as const
 
-/** Why a write was answered 503 before it was appended. */
+/** Reason for a 503 before the write was appended. */
 export type WriteRefusal = keyof typeof TEXTS
 
-/** For people. */
+/** The reason in words, for logs. */
 export function refusalText(refusal: WriteRefusal): string {
   return TEXTS[refusal]
 }
@@ -64,11 +64,11 @@ export interface WaitOptions {
   /** By output, before anything was sent. */
   readonly votes: readonly Vote[]
   readonly ackTimeoutMs: number
-  /** How long the write would wait at an output, as far as one knows. */
+  /** Estimate of how long the write would wait at an output. */
   readonly waitMs: (outputIndex: number) => number
 }
 
-/** Whether as many outputs as the policy asks for would have the write in time. */
+/** Whether enough outputs for the policy are expected to store the write in time. */
 export function isWaitBearable({ policy, votes, ackTimeoutMs, waitMs }: WaitOptions): boolean {
   const limitMs = ackTimeoutMs * ADMITTED_WAIT_SHARE
   let electors = 0

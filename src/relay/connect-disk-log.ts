@@ -1,4 +1,4 @@
-/** The log on disk as one output sees it: its cursor, and records instead of segments. */
+/** The log on disk as seen by one output: the output's cursor, and records instead of segments. */
 
 import type { Output } from '../delivery/output.ts'
 import type { DiskLog } from '../log/disk-log.ts'
@@ -27,7 +27,7 @@ export function storedLogOf(disk: DiskLog, outputIndex: number): StoredLog {
   }
 }
 
-/** What the log on disk asks of the outputs, and of memory. */
+/** Connects the log on disk to the outputs, and to the entries that are in memory. */
 export function connect(disk: DiskLog, memory: MemoryLog, outputs: readonly Output[]): void {
   disk.connect({
     isUp: (index) => outputs[index]?.isUp === true,

@@ -1,8 +1,8 @@
 /**
- * What an operator may do with the dead letters of a relay's outputs: send them again, remove them.
+ * Dead-letter admin: lets an operator replay or purge the dead letters of a relay's outputs.
  *
- * Sent again, a letter is a write like any other, in the log behind what its output is owed, but
- * for that output alone. Nothing here rejects.
+ * A replayed letter is a normal write: it is appended to the log behind the backlog of its output,
+ * but for that output alone. Nothing here rejects.
  */
 
 import { type Replayed, replayLetters } from '../dead-letters/replay.ts'
@@ -17,7 +17,7 @@ export interface DeadLetterDeskOptions {
   readonly outputs: readonly string[]
   readonly log: WriteLog
   readonly isClosing: () => boolean
-  /** The entry is on the disk, and for this output only. */
+  /** Called once the entry is on the disk; the entry is for this output only. */
   readonly offerTo: (outputIndex: number, entry: Entry) => void
 }
 
@@ -30,7 +30,7 @@ export class DeadLetterDesk implements AsyncDisposable {
     this.#options = options
   }
 
-  /** Resolves when every letter that is there now was taken over into the log. */
+  /** Resolves once all letters that are stored now were appended to the log. */
   async replay(output: string): Promise<Replayed> {
     const { letters, outputs, log, isClosing, offerTo } = this.#options
     const index = outputs.indexOf(output)
@@ -43,7 +43,7 @@ export class DeadLetterDesk implements AsyncDisposable {
     })
   }
 
-  /** Removes the letters that died before `beforeMs`, or all. */
+  /** Removes all letters; with `beforeMs`, the oldest ones that were refused before that time. */
   async purge(output: string, beforeMs: number | undefined): Promise<Purged> {
     const { letters, outputs } = this.#options
     const itsLetters = letters[outputs.indexOf(output)]

@@ -1,8 +1,9 @@
 /**
- * Writes that outputs do not agree on: counted and told, because nothing else would show it.
+ * Divergence: counts and logs writes where one output refused more lines than another, because
+ * nothing else would show that the outputs differ.
  *
- * Outputs that see the same writes in the same order refuse the same lines of them. Where one has
- * refused other than another, they held different things before, and they do so now.
+ * Outputs given the same writes in the same order refuse the same lines. If they do not, their data
+ * had already diverged, and diverges further.
  */
 
 import type { OutputConfig } from '../config/config.ts'
@@ -29,9 +30,9 @@ export class Disputes {
     return this.#count
   }
 
-  /** Holds the outcome at one output against that of the first one that was through with it. */
+  /** Compares the outcome at one output with that of the first output that settled the entry. */
   compare(output: OutputConfig, entry: Entry, outcome: Outcome): void {
-    // What a filter holds back is seen by some outputs only.
+    // An output with filters receives fewer lines, so its count says nothing.
     if (output.filters.length > 0) return
     const isRefused = outcome.kind === 'refused' || outcome.kind === 'dead-lettered'
     if (outcome.kind !== 'delivered' && !isRefused) return

@@ -1,9 +1,9 @@
 /**
- * The clients that wait for an answer: ballots by log entry, decided by votes or by time.
+ * Clients that wait for an answer: one ballot (pending ack) for each log entry, decided by the
+ * outputs' answers or by timeout.
  *
- * Promise: every ballot that was opened is decided exactly once, at the latest after
- * `ackTimeoutMs`. One timer serves all, because all wait equally long and so expire in the order in
- * which they were opened.
+ * Promise: every opened ballot is decided exactly once, at the latest after `ackTimeoutMs`. One
+ * timer serves all ballots: they all have the same timeout, so they expire in the order of opening.
  */
 
 import type { Entry } from '../log/entry.ts'
@@ -16,7 +16,7 @@ import type { Reply } from '../write/reply.ts'
 export interface OpenBallotsOptions {
   readonly ackTimeoutMs: number
   readonly clock: Clock
-  /** Told once for each; `open` means that the time is up. */
+  /** Called once for each client; `open` means that `ackTimeoutMs` is over. */
   readonly onDecided: (waiting: WaitingClient, decision: Decision) => void
 }
 
@@ -24,9 +24,9 @@ export interface WaitingClient {
   readonly entry: Entry
   readonly ballot: Ballot
   readonly reply: (reply: Reply) => void
-  /** Being on the disk is enough for a yes, where the outputs do not say otherwise. */
+  /** Success needs only the log on disk, unless the outputs refuse the write. */
   readonly isKept: boolean
-  /** To be called once the client was told. */
+  /** Called once the client was answered. */
   readonly afterwards: (() => void)[]
 }
 
@@ -50,7 +50,7 @@ export class OpenBallots {
     return this.#waiting.get(entry.sequence)?.ballot
   }
 
-  /** Looks whether the votes decide the entry's ballot, which they do not before it is durable. */
+  /** Closes the entry's ballot if its votes decide it; not before the entry is durable. */
   count(entry: Entry): void {
     if (!entry.isDurable) return
     const waiting = this.#waiting.get(entry.sequence)
@@ -58,20 +58,20 @@ export class OpenBallots {
     if (waiting && decision !== 'open') this.#close(waiting, decision)
   }
 
-  /** The entry is lost: there is nothing to be waited for. */
+  /** The entry is lost: closes its ballot as unavailable. */
   fail(entry: Entry): void {
     const waiting = this.#waiting.get(entry.sequence)
     if (waiting !== undefined) this.#close(waiting, 'unavailable')
   }
 
-  /** Calls `then` once the entry's client was told; at once when nobody waits for it. */
+  /** Calls `then` once the entry's client was answered; at once when no client waits. */
   whenAnswered(entry: Entry, then: () => void): void {
     const waiting = this.#waiting.get(entry.sequence)
     if (waiting === undefined) then()
     else waiting.afterwards.push(then)
   }
 
-  /** Nothing will come soon from this output, in this stream or at all: no client waits for it. */
+  /** This output will not answer soon, in one database or in all: no client waits for it. */
   giveUpOn(outputIndex: number, database?: string): void {
     for (const { entry, ballot } of this.#waiting.inOrder()) {
       if (database !== undefined && entry.write.target.database !== database) continue
@@ -101,7 +101,7 @@ export class OpenBallots {
       if (this.#waiting.get(waiting.entry.sequence) !== waiting) continue // Decided just now.
       const leftMs = waiting.entry.appendedAtMs + ackTimeoutMs - nowMs
       if (leftMs > 0) return this.#startTimer(leftMs)
-      // Before it is durable no vote counts, nor that none is needed.
+      // Before the entry is durable no vote counts, and not even a policy without votes is met.
       const { entry, ballot } = waiting
       this.#close(waiting, entry.isDurable ? ballot.lastDecision() : 'unavailable')
     }

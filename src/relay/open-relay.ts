@@ -1,11 +1,11 @@
 /**
- * A relay and the destinations of its outputs, opened together: all of them, or nothing stays open.
+ * Opens a relay together with the destinations of its outputs: all are open, or none stays open.
  */
 
 import type { Destination } from '../destinations/destination.ts'
 import { Relay, type RelayOptions } from './relay.ts'
 
-/** Opens the destinations in order; gives all back when one of them fails to open. */
+/** Opens the destinations in order; closes everything when one of them fails to open. */
 export async function openRelay(options: RelayOptions): Promise<Relay> {
   await using opened = new AsyncDisposableStack()
   if (options.disk !== undefined) opened.use(options.disk)
@@ -16,6 +16,6 @@ export async function openRelay(options: RelayOptions): Promise<Relay> {
     destinations.push(opened.use(await options.openDestination(output, place)))
     place?.begin(destinations[index]?.mark)
   }
-  opened.move() // From here they are the relay's to close.
+  opened.move() // From here on the relay closes them.
   return new Relay(options, destinations)
 }

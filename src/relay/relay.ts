@@ -1,13 +1,13 @@
 /**
- * One relay: a log, the outputs that drain it, and the policy that tells the client.
+ * One relay: a log, the outputs that drain the log, and the policy that decides the client's reply.
  *
  *     accept ──append──▶ log ──offer──▶ outputs ──outcomes──▶ ballot ──decided──▶ reply
  *
- * What was appended and not withdrawn is offered to all outputs, whether or not the client still
- * listens.
+ * Every appended entry that is not withdrawn is offered to all outputs, whether or not the client
+ * still waits.
  *
- * Promise: `accept` resolves within `ackTimeoutMs`. A write that is answered 503 and that no output
- * has begun is withdrawn everywhere, so that the client's retry does not pile up copies.
+ * Promise: `accept` resolves within `ackTimeoutMs`. A write that is answered 503 before any output
+ * has begun it is withdrawn everywhere, so that the client's retries do not pile up copies.
  */
 
 import type { OutputConfig, RelayConfig } from '../config/config.ts'
@@ -41,7 +41,7 @@ import { castVote, firstVotes, replyTo } from './votes.ts'
 import { WriteLog } from './write-log.ts'
 
 export interface AcceptOptions {
-  /** The request's `consistency`: only ever strengthens the relay's own policy. */
+  /** The request's `consistency`: can only strengthen the relay's own policy. */
   readonly policy: AcknowledgementPolicy | undefined
 }
 
@@ -53,29 +53,29 @@ export interface RelayOptions {
   /** In [0, 1). */
   readonly random: () => number
   readonly logger: Logger
-  /** The log on disk, where there is one; the relay's to close. */
+  /** The log on disk, if configured; the relay closes it. */
   readonly disk?: DiskLog | undefined
-  /** Of each output, where there is a log on disk; the relay's to close. */
+  /** By output, with a log on disk; the relay closes them. */
   readonly deadLetters?: readonly DeadLetters[]
-  /** Of each output, with a log on disk. Small in tests, so that they fall behind. */
+  /** Window of each output, with a log on disk. Small in tests, so that outputs fall behind. */
   readonly windowBytes?: number
 }
 
 export class Relay implements AsyncDisposable {
   readonly name: string
-  /** The budget, for whoever receives writes for it. */
+  /** The memory budget, also for the listener that receives writes for this relay. */
   readonly memory: SharedMemory
   readonly #config: RelayConfig
   readonly #log: WriteLog
   readonly #outputs: readonly Output[]
-  /** Outputs whose word counts, by index: the HTTP ones, or all where there is none. */
+  /** By output, whether it is a voter: HTTP outputs are; without any, all outputs are. */
   readonly #electors: readonly boolean[]
   readonly #ballots: OpenBallots
-  /** What may be done with dead letters. */
+  /** Replays and purges dead letters for an operator. */
   readonly deadLetters: DeadLetterDesk
   readonly #refusedWrites = noRefusedWrites()
   readonly #disputes: Disputes
-  /** Being taken back from one output after the other. */
+  /** The entry that is being withdrawn from the outputs, one after the other. */
   #withdrawn: Entry | undefined
   #acceptedWrites = 0
   #acceptedLines = 0
@@ -115,7 +115,7 @@ export class Relay implements AsyncDisposable {
   }
 
   /**
-   * Begins to watch the outputs; resolves when every one knows whether it is up. Until then they
+   * Starts the outputs; resolves once every output knows whether it is up. Until then the outputs
    * count as up.
    */
   async start(): Promise<void> {
@@ -136,7 +136,7 @@ export class Relay implements AsyncDisposable {
     const waitMs = (index: number) => this.#outputs[index]?.expectedWaitMs(database) ?? 0
     if (!isWaitBearable({ policy, votes, ackTimeoutMs, waitMs })) {
       if (!isKept) return this.#refuse('overloaded', write)
-      ballot.giveUp() // On the disk it can wait; its client need not.
+      ballot.giveUp() // The write waits on the disk; its client does not wait.
     }
     const entry = this.#append(write)
     if (typeof entry === 'string') return this.#refuse(entry, write)
@@ -146,8 +146,8 @@ export class Relay implements AsyncDisposable {
   }
 
   /**
-   * Asks about a request that holds nothing to store: of the first output that would have a say in
-   * a write there. `undefined` when it does not refuse the target, and whenever that may heal.
+   * Asks the first suitable output about a request that holds nothing to store. `undefined` when
+   * the output does not refuse the target, or refuses for a reason that may pass.
    */
   async ask(target: WriteTarget): Promise<Reply | undefined> {
     if (this.#isClosing) return undefined
@@ -155,7 +155,7 @@ export class Relay implements AsyncDisposable {
     return await output?.ask(target, this.#config.ackTimeoutMs)
   }
 
-  /** Whether the outputs, as they are now, let new writes in; datagrams always are. */
+  /** Whether new writes are accepted in the present state of the outputs; datagrams always are. */
   get takesWrites(): boolean {
     const { kind, acknowledgement: policy } = this.#config
     if (kind === 'udp' || (this.#log.disk !== undefined && isKeptEnough(policy))) return true
@@ -163,7 +163,7 @@ export class Relay implements AsyncDisposable {
   }
 
   /**
-   * As `accept`, for a listener that has nobody to answer. Over a bound the write is refused and
+   * As `accept`, for a listener whose clients get no answer. A write over a bound is refused and
    * counted.
    */
   offer(write: Write): WriteRefusal | undefined {
@@ -172,8 +172,8 @@ export class Relay implements AsyncDisposable {
   }
 
   /**
-   * Takes nothing new; resolves when the outputs that are up have nothing pending, or `signal` is
-   * aborted.
+   * Accepts no new writes; resolves when the outputs that are up have nothing pending, or `signal`
+   * is aborted.
    */
   async drain(signal: AbortSignal): Promise<void> {
     this.#isClosing = true
@@ -204,8 +204,8 @@ export class Relay implements AsyncDisposable {
   }
 
   /**
-   * Stops at once; waiting clients are answered 503. What is pending is dropped and counted, or,
-   * with a log on disk, stays owed and is delivered after the next start.
+   * Stops at once; waiting clients are answered 503. Pending writes are dropped and counted; with a
+   * log on disk they stay there and are delivered after the next start.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosing = true
@@ -246,7 +246,7 @@ export class Relay implements AsyncDisposable {
   #append(write: Write): Entry | WriteRefusal {
     if (this.#isClosing) return 'closing'
     const bytes = entryBytes(write)
-    // Nothing is given up for a write that is refused in the end.
+    // Checks all outputs first: none drops an old write for a new one that is then refused.
     for (const output of this.#outputs) {
       const refusal = output.refusalOf(write, bytes)
       if (refusal !== undefined) return refusal
@@ -254,7 +254,7 @@ export class Relay implements AsyncDisposable {
     return this.#log.append(write)
   }
 
-  /** The entry is where it is safe: every output gets it, from memory or in its turn. */
+  /** The entry is ready: offers it to every output, from memory or for a later read from disk. */
   #offer(entry: Entry): void {
     const { memoryLog } = this.#log
     const { lineCount, body } = entry.write
@@ -267,14 +267,14 @@ export class Relay implements AsyncDisposable {
     for (const output of this.#outputs) output.makeRoom(entry)
     const ballot = this.#ballots.of(entry)
     for (const [index, output] of this.#outputs.entries()) {
-      // It has fallen behind since the votes were given out.
+      // The output has fallen behind since the ballot was made.
       if (!output.isLive) ballot?.giveUpOn(index)
       output.offer(entry, stream)
     }
     this.#ballots.count(entry)
   }
 
-  /** As `#offer`, for an entry that only one output is to have. */
+  /** As `#offer`, for an entry that is for one output only. */
   #offerTo(index: number, entry: Entry): void {
     const { memoryLog } = this.#log
     const output = this.#outputs[index]
@@ -284,7 +284,7 @@ export class Relay implements AsyncDisposable {
     output?.offer(entry, isLive ? memoryLog.push(entry, 1) : undefined)
   }
 
-  /** The disk did not take it: no output has seen it, and none ever will. */
+  /** The entry could not be written to disk: no output has seen it, and none ever will. */
   #lost(entry: Entry): void {
     this.#refusedWrites['log-failing']++
     for (const output of this.#outputs) output.noteDone(entry.sequence)
@@ -306,7 +306,7 @@ export class Relay implements AsyncDisposable {
     this.#ballots.count(entry)
   }
 
-  /** Nobody has stored it, and all that owe it miss its database: then it is the write. */
+  /** No output has stored the entry, and its database is missing at all that owe it: refuses it. */
   #finishIfMissingEverywhere(entry: Entry): void {
     const { heldCount, owedCount, storedCount } = entry
     if (heldCount === 0 || heldCount < owedCount || storedCount > 0) return
@@ -314,7 +314,7 @@ export class Relay implements AsyncDisposable {
     for (const output of this.#outputs) output.finishHeld(entry)
   }
 
-  /** An output has fallen behind: it will read the entry from the disk. */
+  /** An output has fallen behind and will read the entry from the disk. */
   #unloaded(index: number, entry: Entry): void {
     this.#log.memoryLog.release(entry)
     this.#ballots.of(entry)?.giveUpOn(index)
@@ -341,7 +341,7 @@ export class Relay implements AsyncDisposable {
     entry.isDisowned = decision !== 'stored' && !isSafe
     reply(entry.isDurable ? answer : refusalReply('log-failing'))
     if (decision === 'refused' || decision === 'stored') return
-    // What is on the disk stays there: every output reads it in its turn.
+    // An entry on the disk is not withdrawn: every output will process it.
     if (this.#log.disk !== undefined || entry.begunCount > 0 || entry.storedCount > 0) return
     this.#withdrawn = entry
     for (const output of this.#outputs) output.withdraw(entry)

@@ -1,5 +1,5 @@
 /**
- * What a relay tells of itself, as plain numbers. Cheap: read on every scrape.
+ * Snapshot of a relay for metrics and health, as plain numbers. Cheap: taken on every scrape.
  */
 
 import type { OutputSnapshot } from '../delivery/reporting/output-snapshot.ts'
@@ -12,18 +12,18 @@ export interface RelaySnapshot {
   readonly acceptedWrites: number
   readonly acceptedLines: number
   readonly acceptedBytes: number
-  /** Writes that were not taken into the log, by reason. */
+  /** Writes that were not admitted to the log, by reason. */
   readonly refusedWrites: Readonly<Record<WriteRefusal, number>>
-  /** Writes of which one output has refused more lines than another. */
+  /** Divergences: writes of which one output refused more lines than another. */
   readonly disputedWrites: number
-  /** Whether the outputs, as they are now, let new writes in. */
+  /** Whether new writes are accepted in the present state of the outputs. */
   readonly takesWrites: boolean
-  /** Writes and bytes that some output still owes. */
+  /** Writes and bytes in the log in memory: pending at one output at least. */
   readonly logWrites: number
   readonly logBytes: number
-  /** The log on disk; `undefined` where there is none. */
+  /** The log on disk; `undefined` without one. */
   readonly disk: DiskLogSnapshot | undefined
-  /** Databases with something pending. */
+  /** Databases with pending writes in memory. */
   readonly streams: number
   readonly outputs: readonly OutputSnapshot[]
 }

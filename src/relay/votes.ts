@@ -1,5 +1,5 @@
 /**
- * Outputs and outcomes as votes, and decisions as replies: the two ends of a ballot.
+ * The two ends of a ballot: turns outputs and outcomes into votes, and decisions into replies.
  */
 
 import { unreachable } from '../std/errors.ts'
@@ -10,10 +10,10 @@ import { type Reply, STORED, unavailableReply } from '../write/reply.ts'
 import { RETRY_AFTER_S } from './admission.ts'
 
 /**
- * The votes on a write to a database, before it is sent. An output that is down or behind has
- * failed from the start: nobody waits for it.
+ * The votes on a write to a database before it is sent. An output that is down or catching up
+ * starts as failed: no client waits for it.
  *
- * @param electors by output, whether its word counts
+ * @param electors by output, whether it is a voter
  */
 export function firstVotes(
   outputs: readonly { canVote(database: string): boolean }[],
@@ -40,8 +40,8 @@ export function castVote(ballot: Ballot, index: number, outcome: Outcome): void 
     case 'withdrawn':
       return ballot.vote(index, 'failed')
     case 'dropped':
-      // A datagram that could not leave whole was sent as far as it could be; nobody will try
-      // again.
+      // The lines that fitted into datagrams were sent, and the others are never retried: counts as
+      // stored.
       return ballot.vote(index, isSent(outcome.reason) ? 'stored' : 'failed')
     default:
       return unreachable(outcome)
@@ -52,7 +52,7 @@ function isSent(reason: Extract<Outcome, { kind: 'dropped' }>['reason']): boolea
   return reason === 'over-mtu' || reason === 'send-error'
 }
 
-/** What the client is told; `open` means that the time is up. */
+/** The reply to the client; `open` means that `ack-timeout` is over. */
 export function replyTo(decision: Decision, ballot: Ballot): Reply {
   switch (decision) {
     case 'stored':

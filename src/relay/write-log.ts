@@ -1,12 +1,12 @@
 /**
- * Where a relay's writes go first: on the disk, where it has a folder for that, then into memory,
- * where outputs find them.
+ * Append path of a relay: a write goes to the log on disk, if there is one, then to the log in
+ * memory, from which the outputs read.
  *
- *     append ──▶ disk: one sync for all that came meanwhile ──▶ ready, in the order of the appends
+ *     append ──▶ disk: one sync for all waiting appends ──▶ ready, in the order of the appends
  *        └─────── without a disk: ready at once ──────────────────┘
  *
- * Promise: `onReady` comes only for what is on the disk, in order; `onFailed` for what is not, and
- * then no output has seen it.
+ * Promise with a log on disk: `onReady` is called only for entries that are on the disk, in order.
+ * `onFailed` is called for all others, and no output has seen those.
  */
 
 import type { DiskLog } from '../log/disk-log.ts'
@@ -18,11 +18,11 @@ import type { Write } from '../write/write.ts'
 import { refusalReply, type WriteRefusal } from './admission.ts'
 
 interface Then {
-  /** The only one that the write is for; absent = all of them. */
+  /** The only output that the write is for; absent = all outputs. */
   readonly output?: string
-  /** The entry may be offered to outputs: it is to be pushed to `memoryLog`, or discarded. */
+  /** The entry may be offered to outputs; the callee pushes it to `memoryLog`, or discards it. */
   readonly onReady: (entry: Entry) => void
-  /** The disk did not take it; it is given back. */
+  /** The entry could not be written to disk; its memory was released. */
   readonly onFailed: (entry: Entry) => void
 }
 
@@ -44,7 +44,7 @@ export class WriteLog {
     this.disk = options.disk
   }
 
-  /** @returns why not, when it is not taken; then nothing has changed */
+  /** @returns the entry; or, with nothing changed, why the write is refused */
   append(write: Write): Entry | WriteRefusal {
     if (this.disk !== undefined) return this.#appendDurable(write, this.disk, this.#options)
     const entry = this.memoryLog.prepare(write)
@@ -56,7 +56,7 @@ export class WriteLog {
   /**
    * Appends a write for one output only; needs a log on disk.
    *
-   * @returns '' once it is on the disk; else why not
+   * @returns '' once the write is on the disk; else why it is not
    */
   appendFor(output: string, write: Write, onReady: (entry: Entry) => void): Promise<string> {
     const { disk } = this
@@ -88,7 +88,7 @@ export class WriteLog {
       this.memoryLog.discard(entry)
       return 'record-too-large'
     }
-    // Never rejects; the results of one group come in the order of their numbers.
+    // Never rejects. The results of one sync come in the order of their sequence numbers.
     void appending.result.then(({ kind }) => {
       entry.isDurable = kind === 'durable'
       if (entry.isDurable) return then.onReady(entry)

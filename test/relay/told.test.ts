@@ -46,7 +46,7 @@ const HOLDS: readonly (readonly [string, Verdict, RegExp])[] = [
   [
     "a database that the output's own user may not write to is not called missing",
     { kind: 'hold', scope: 'rights', reply: refusedReply(403, 'bob is not authorized') },
-    /^output "b": its user may not write to database "db" \(403 bob .*; grant it that$/,
+    /^output "b": its user may not write to database "db" \(403 bob .*; grant that user write access$/,
   ],
 ]
 for (const [name, verdict, said] of HOLDS) {
@@ -63,7 +63,7 @@ for (const [name, verdict, said] of HOLDS) {
     b.verdict = () => DELIVERED
     await clock.advance(10_000)
     await turns()
-    assert.match(lines.at(-1) ?? '', /^output "b": waits no longer for database "db": /)
+    assert.match(lines.at(-1) ?? '', /^output "b": no longer waits for database "db": /)
   })
 }
 
@@ -89,7 +89,7 @@ const DOWN_CASES: readonly {
   {
     name: 'an output without a backlog misses what comes while it is down',
     setup: { output: { bufferBytes: 0 } },
-    first: /; it misses what comes until it is up \(buffer-size-mb is 0\)$/,
+    first: /; it misses new writes until it is up \(buffer-size-mb is 0\)$/,
     second: /; new writes are answered 503 until enough outputs are up$/,
   },
 ]

@@ -1,4 +1,4 @@
-/** What an output that reads the log on disk needs from those around it (catch-up.ts). */
+/** What catch-up.ts needs from the other parts of an output, and from the log on disk. */
 
 import type { Entry } from '../../log/entry.ts'
 import type { StoredLog } from '../../log/stored-log.ts'
@@ -12,9 +12,9 @@ export interface CatchUpOptions extends ReadAheadOptions {
   readonly stored: StoredLog
   readonly clock: Clock
   readonly log: OutputLog
-  /** What was taken is about to be given back, unless it is on hold. */
+  /** Taken entries are about to be unloaded, except those on hold. */
   readonly beforeUnload: () => void
-  /** An entry that was read from memory is not needed there by this output. */
+  /** This output no longer needs an entry of the log in memory: it reads the entry from disk. */
   readonly onUnloaded: (entry: Entry) => void
   readonly wake: (stream: StreamDrain) => void
 }

@@ -1,19 +1,19 @@
 /**
- * An output that is further behind than memory reaches: it reads the log on disk.
+ * Catch-up of an output whose backlog exceeds its window in memory: it reads the log on disk.
  *
  *     live ── more than a window waits ──▶ behind ── at the end of the log ──▶ live
  *          ── memory is full ────────────▶
  *
- * Live, it is offered every write as it comes, from memory. When more than `windowBytes` of them
- * wait, what has not been taken is given back and read again later, in the order of the log; what
- * comes meanwhile is only counted. So memory does not grow with the backlog, and a start with a
- * backlog of gigabytes is the same thing as an outage that has just ended.
+ * A live output is offered every new write from memory. When more than `windowBytes` of writes
+ * wait, those not yet taken are unloaded and read again later, in the order of the log; new writes
+ * are only counted meanwhile. So memory does not grow with the backlog, and a start with a backlog
+ * of gigabytes works the same as the end of an outage.
  *
- * Promise: every record that the output's cursor does not know as done is loaded, in the order of
- * the log, before anything that comes after it; again only after it was given back.
+ * Promise: every record that is not done in the output's cursor is loaded, in the order of the log,
+ * before all later records; a record is loaded again only after it was unloaded.
  *
- * Limits: `windowBytes` of entries in memory, less where memory is short (read-ahead.ts), and the
- * reader's own window. A folder that cannot be read is tried again every READ_RETRY_MS.
+ * Limits: `windowBytes` of entries in memory, less when memory is short (read-ahead.ts), and the
+ * reader's own window. A folder that cannot be read is read again every READ_RETRY_MS.
  *
  * Not here: sending (drain.ts), saving the cursor (log/disk-log.ts).
  */
@@ -29,30 +29,30 @@ import type { CatchUpOptions } from './catch-up-options.ts'
 import { ReadAhead } from './read-ahead.ts'
 
 const READ_RETRY_MS = 5_000
-/** How long an output does not read, or is not asked again, after memory was short. */
+/** Pause after memory was short: no reads, and no further reclaim from this output. */
 const MEMORY_WAIT_MS = 100
 
 export class CatchUp {
   readonly #options: CatchUpOptions
-  /** What was read and is not settled yet. */
+  /** Entries that were read from the disk and are not settled yet. */
   readonly window: MemoryLog
   readonly #ahead: ReadAhead
   /** Present while behind. */
   #reader: StoredReader | undefined
-  /** Number of the record to be read next; what is missing before it is gone. */
+  /** Number of the record to read next; numbers that the reader skips count as done. */
   #nextSequence = 0
-  /** Number of the last record of an earlier process that is in the books. */
+  /** Number of the last record of an earlier process that was counted as accepted. */
   #acceptedThrough = 0
-  /** Number of the last record that was offered while behind. */
+  /** Number of the last record that was offered while behind, or was unloaded. */
   #offeredThrough = 0
-  /** Settled, but the cursor may not pass them before something else is on the disk. */
+  /** Settled, but the cursor must not pass them yet: their dead letter is still being written. */
   readonly #settled = new Set<number>()
-  /** What it owes below this is given up where another output is through with it. */
+  /** Pending writes below this number are dropped if another output is done with them. */
   #giveUpBelow = 0
   #isReading = false
-  /** Read, but what had to be done with them first has failed; they come again. */
+  /** Read but not loaded: memory was short, or recording their gap failed. They are next. */
   #untaken: readonly StoredRecord[] = []
-  /** Runs while it waits to try again, or for memory. */
+  /** Runs before the next try after a read error, or after memory was short. */
   #timer: Timer | undefined
   #hasYielded = false
   #isClosed = false
@@ -68,13 +68,13 @@ export class CatchUp {
     return this.#reader !== undefined
   }
 
-  /** What earlier processes have left for it, as far as it is not in the books yet. */
+  /** Lag from earlier processes: records for this output that were not counted as accepted yet. */
   get unread(): Unread {
     const { stored } = this.#options
     return stored.unread(this.#acceptedThrough + 1, stored.firstOwnSequence)
   }
 
-  /** Begins where the cursor stands. */
+  /** Begins to read at the cursor. */
   start(): void {
     const { statements, done } = this.#options.stored
     for (const statement of statements.all) {
@@ -83,13 +83,13 @@ export class CatchUp {
     this.#fallBehind(done.below)
   }
 
-  /** A record was appended while this output is behind: it will be read in its turn. */
+  /** A record was appended while this output is behind; the output reads it from the disk later. */
   noteOffered(entry: Entry): void {
     this.#offeredThrough = entry.sequence
     this.#fill()
   }
 
-  /** To be called when entries were added to the backlog from memory. */
+  /** Call after entries were added to the backlog from memory: falls behind over the window. */
   bound(): void {
     const { backlog, windowBytes } = this.#options
     if (this.isBehind || this.#isPinned || backlog.loadedBytes <= windowBytes) return
@@ -97,15 +97,15 @@ export class CatchUp {
     if (from !== undefined) this.#fallBehind(from)
   }
 
-  /** What `yieldMemory` would give back, at the most; 0 for a while after it was called. */
+  /** Upper bound of what `yieldMemory` frees; 0 for MEMORY_WAIT_MS after a call. */
   get yieldableBytes(): number {
     return this.#hasYielded || this.#isPinned ? 0 : this.#options.backlog.residentBytes
   }
 
   /**
-   * Memory is full: gives back what is not under way, and reads it again later.
+   * Memory is full: unloads entries that are not in flight, and reads them again later.
    *
-   * @param isAll what was taken as well: it forgets what it knows of attempts that have failed
+   * @param isAll also unloads taken entries, and so forgets their failed attempts
    */
   yieldMemory(isAll: boolean): void {
     if (this.#isPinned) return
@@ -116,7 +116,7 @@ export class CatchUp {
     if (!this.isBehind || from < this.#nextSequence) this.#readFrom(from)
   }
 
-  /** Gives up what is owed below the number, as far as another output is through with it. */
+  /** Drops each pending write below `sequence` that another output is done with. */
   giveUpBelow(sequence: number): void {
     if (sequence <= this.#giveUpBelow) return
     this.#giveUpBelow = sequence
@@ -125,15 +125,15 @@ export class CatchUp {
   }
 
   /**
-   * Another process has the log's folder: what that delivers is forgotten here, and stays owed in
-   * the books. The rest is in memory, or nowhere.
+   * Another process has the log's folder: entries that it delivers are dropped here, and stay owed
+   * in the books. The others are in memory only.
    */
   handOver(): void {
     const { ownership } = this.#options.stored
     this.#unload(true, (sequence) => !ownership.isHandedOver(sequence))
   }
 
-  /** The output is through with the record, or there is none: its cursor may pass it. */
+  /** The output is done with the record, or the record does not exist: the cursor may pass it. */
   noteDone(sequence: number): void {
     const { done, statements } = this.#options.stored
     done.add(sequence)
@@ -141,7 +141,7 @@ export class CatchUp {
     this.#settled.delete(sequence)
   }
 
-  /** An entry was settled. @returns whether it was one that was read from the disk */
+  /** An entry was settled. @returns whether the entry was read from the disk */
   noteSettled(entry: Entry): boolean {
     if (!this.#options.stored.done.has(entry.sequence)) this.#settled.add(entry.sequence)
     if (entry.isFromDisk) this.window.release(entry)
@@ -154,18 +154,18 @@ export class CatchUp {
     this.#timer?.cancel()
     const reader = this.#reader
     this.#reader = undefined
-    // One that is in use is given back by who uses it.
+    // `#readOn` closes a reader that is in use.
     if (!this.#isReading) await reader?.[Symbol.asyncDispose]()
   }
 
-  /** What is in memory may be all that there is of it. */
+  /** The entries in memory may be the only copy. */
   get #isPinned(): boolean {
     return this.#isClosed || this.#options.stored.ownership.isLost
   }
 
   /**
-   * @param isNowhereElse of a number: what is given up cannot be read again
-   * @returns the number of the oldest; `undefined` when there was nothing
+   * @param isNowhereElse whether the record of a number cannot be read again
+   * @returns the number of the oldest unloaded entry to read again; `undefined` without any
    */
   #unload(
     isAll: boolean,
@@ -193,7 +193,7 @@ export class CatchUp {
   }
 
   #readFrom(fromSequence: number): void {
-    // A reader that is in use is given back by who uses it.
+    // `#readOn` closes a reader that is in use.
     if (this.#reader !== undefined && !this.#isReading) void this.#reader[Symbol.asyncDispose]()
     this.#nextSequence = fromSequence
     this.#reader = this.#options.stored.openReader(fromSequence)
@@ -203,10 +203,10 @@ export class CatchUp {
   #fill(): void {
     const reader = this.#reader
     if (!reader || this.#timer || this.#isReading || this.#isClosed || this.#ahead.isFull) return
-    // Nothing of it can be had before it is mended; then this goes on.
+    // The folder is lost: nothing can be read before it is there again.
     if (this.#options.stored.ownership.isLost) return this.#waitFor(READ_RETRY_MS)
     this.#isReading = true
-    void this.#readOn(reader) // Never rejects, but for a bug of ours, which must end the process.
+    void this.#readOn(reader) // Rejects only for a bug of ours, which must end the process.
   }
 
   async #readOn(reader: StoredReader): Promise<void> {
@@ -217,7 +217,7 @@ export class CatchUp {
     }
     this.#isReading = false
     if (this.#reader !== reader) await reader[Symbol.asyncDispose]()
-    // Begun anew meanwhile, or room was made after the last look; not while it has to wait.
+    // Reading may have restarted meanwhile, or room was made after the last check.
     this.#fill()
   }
 
@@ -226,38 +226,38 @@ export class CatchUp {
     while (!this.#ahead.isFull && !this.#isClosed) {
       if (!this.#ahead.mayLoad(0)) return this.#waitFor(MEMORY_WAIT_MS)
       const records = await this.#next(reader)
-      // It may have begun anew since `#next` has looked: these are not what comes next then.
+      // Reading may have restarted after the check in `#next`: then these are not the next ones.
       if (records === undefined || this.#reader !== reader) return
       this.#untaken = this.#takeAll(records)
       if (this.#untaken.length > 0 && !this.#ahead.isFull) return this.#waitFor(MEMORY_WAIT_MS)
       emptyReads = records.length === 0 ? emptyReads + 1 : 0
-      // What is offered is on the disk: a second look that finds nothing means that it is gone.
+      // Offered records are on the disk: if a second read finds nothing, they are lost.
       const isAtEnd = this.#nextSequence > this.#offeredThrough || emptyReads > 1
       if (emptyReads > 0 && isAtEnd) return this.#goLive()
     }
   }
 
   /**
-   * The next records; those that have to be given up are.
+   * Reads the next records, and drops those that `giveUpBelow` has named.
    *
-   * @returns `undefined` when reading has begun anew meanwhile, or ended
+   * @returns `undefined` when reading has restarted meanwhile, or ended
    */
   async #next(reader: StoredReader): Promise<readonly StoredRecord[] | undefined> {
     const records = this.#untaken.length > 0 ? this.#untaken : await reader.read()
     if (this.#isClosed || this.#reader !== reader) return undefined
-    this.#untaken = records // Until all is done with them that may fail.
+    this.#untaken = records // Kept for the next try in case `#giveUp` fails.
     const given = records.filter((record) => this.#isGivenUp(record))
     if (given.length > 0) await this.#giveUp(given)
     return this.#reader === reader ? records : undefined
   }
 
-  /** @returns those for which there is no room now */
+  /** @returns the records for which there is no room now */
   #takeAll(records: readonly StoredRecord[]): readonly StoredRecord[] {
     const index = records.findIndex((record) => !this.#take(record))
     return index < 0 ? [] : records.slice(index)
   }
 
-  /** @returns false, with nothing changed, when there is no room for it */
+  /** @returns false, with nothing changed, when there is no room for the record */
   #take(record: StoredRecord): boolean {
     const { done } = this.#options.stored
     const { sequence, write } = record
@@ -271,7 +271,7 @@ export class CatchUp {
     return true
   }
 
-  /** @param isNew it is in no count yet */
+  /** @param isNew the record was not counted as accepted before */
   #load(sequence: number, write: Write, isNew: boolean): void {
     const { backlog, wake } = this.#options
     const entry = this.window.appendStored(write, sequence)
@@ -282,15 +282,15 @@ export class CatchUp {
   #goLive(): void {
     const { backlog, stored } = this.#options
     const { done, firstOwnSequence } = stored
-    // What has not been read by now is not there: no record was ever given these numbers, or it is
-    // gone. Left open, they would keep all that follows from being trimmed.
+    // No records exist for numbers that were not read by now: never assigned, or lost. They count
+    // as done, because otherwise the log could not trim anything behind them.
     const gone = Math.max(this.#offeredThrough, firstOwnSequence - 1)
     if (gone >= this.#nextSequence) done.addRange(this.#nextSequence, gone)
     this.#reader = undefined
     backlog.dropUnreadable()
   }
 
-  /** For this output, if not for all. */
+  /** Whether the record is for this output, alone or among all. */
   #isItsOwn({ output }: StoredRecord): boolean {
     return output === undefined || output === this.#options.name
   }
@@ -302,7 +302,7 @@ export class CatchUp {
     return !done.has(sequence) && !this.#isOnItsWay(sequence, write) && isDoneElsewhere(sequence)
   }
 
-  /** It was taken before it could be given back: it is being sent, or on hold, or settled. */
+  /** Whether the record stayed loaded when others were unloaded: in flight, on hold, or settled. */
   #isOnItsWay(sequence: number, { target }: Write): boolean {
     const stream = this.#options.backlog.streamOf(target.database)
     return this.#settled.has(sequence) || stream?.hasTaken(sequence) === true
@@ -316,7 +316,7 @@ export class CatchUp {
     for (const { sequence, write } of gone) {
       const isNew = this.#isNew(sequence)
       if (write.kind === 'statement') {
-        // From here on the cursor carries it.
+        // From here on the cursor stores the statement.
         stored.statements.add(sequence, write)
         stored.done.add(sequence)
         this.#load(sequence, write, isNew)
@@ -324,7 +324,7 @@ export class CatchUp {
     }
   }
 
-  /** Of an earlier process, and read for the first time: it is in no count yet. */
+  /** Whether the record is of an earlier process and read for the first time: not counted yet. */
   #isNew(sequence: number): boolean {
     const { firstOwnSequence } = this.#options.stored
     const isNew = sequence < firstOwnSequence && sequence > this.#acceptedThrough

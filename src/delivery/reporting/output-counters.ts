@@ -1,5 +1,5 @@
 /**
- * The accounting of one output (G10): every line it was given is pending or has exactly one fate.
+ * Accounting of one output (G10): every offered line is pending or has exactly one outcome.
  */
 
 import assert from 'node:assert/strict'
@@ -44,7 +44,7 @@ export class OutputCounters {
   }
 
   /**
-   * @param filteredLineCount lines that the output's filters held back, already in no other count
+   * @param filteredLineCount lines that the output's filters left out; they are in no other count
    */
   settle(entry: Entry, outcome: Outcome, filteredLineCount: number): void {
     const sentLines = entry.write.lineCount - filteredLineCount
@@ -57,7 +57,7 @@ export class OutputCounters {
     assert(this.pendingWrites >= 0, 'BUG: a write was settled twice')
   }
 
-  /** Accepted, and to be had no more. */
+  /** Counts accepted writes as dropped that were lost with a file of the log on disk. */
   lose(lost: { readonly writes: number; readonly lines: number; readonly bytes: number }): void {
     this.pendingWrites -= lost.writes
     this.pendingLines -= lost.lines
@@ -66,7 +66,7 @@ export class OutputCounters {
     this.droppedLines['log-lost'] += lost.lines
   }
 
-  /** Refused and dropped outcomes name their lines; the rest of the write was stored. */
+  /** Refused and dropped outcomes count their own lines; the rest of the write was stored. */
   #count(outcome: Outcome, lineCount: number): void {
     switch (outcome.kind) {
       case 'delivered':

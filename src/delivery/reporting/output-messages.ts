@@ -1,9 +1,9 @@
 /**
- * The log lines of one output: each says what, why, how much, and what happens next; repeats are
- * limited.
+ * Log lines of one output. Each line says what happened, why, how much data is concerned, and what
+ * happens next.
  *
- * At most one line of a kind in REPEAT_INTERVAL_MS; the next one says how many were left out. What
- * an output says is shown without the credentials that it was sent.
+ * At most one line of a kind is logged in REPEAT_INTERVAL_MS; the next line says how many were left
+ * out. The output's error texts are logged without the credentials that it was sent.
  */
 
 import type { Entry } from '../../log/entry.ts'
@@ -20,7 +20,7 @@ import type { Group } from '../part.ts'
 import type { OutputCounters } from './output-counters.ts'
 
 const REPEAT_INTERVAL_MS = 5_000
-/** Error texts may quote whole bodies: this much of one says what is wrong. */
+/** Error texts may quote whole bodies; longer texts are cut. */
 const ERROR_TEXT_MAX_CHARS = 500
 
 type Kind =
@@ -39,7 +39,7 @@ export interface OutputLogOptions {
   readonly name: string
   readonly clock: Clock
   readonly logger: Logger
-  /** What it is owed beside what is pending. */
+  /** Lag: writes that the output owes but has not read from the log on disk, not in `pending`. */
   readonly unread: () => Unread
 }
 
@@ -80,7 +80,7 @@ export class OutputLog {
     })
   }
 
-  /** Lines that were refused for good, of one write or of several. */
+  /** Lines of one write that were refused for good. */
   refused(refusal: {
     readonly target: WriteTarget
     readonly lineCount: number
@@ -96,15 +96,16 @@ export class OutputLog {
     })
   }
 
-  /** A CREATE DATABASE at a server that has none; nobody has to do anything. */
+  /** The server does not support CREATE DATABASE. No action is needed. */
   unsupported(target: WriteTarget, reply: Reply): void {
     const { status } = reply
     const { database } = target
     this.#warn('unsupported', () => {
       const error = errorOf(reply, target)
       const answered = error === '' ? `${status}` : `${status} ${error}`
-      const left = `"${database}" is left to it; writes are sent as ever`
-      return [{ status, error, database }, `has no CREATE DATABASE (${answered}): ${left}`]
+      const left = `creating "${database}" is left to the server; writes are sent as before`
+      const text = `does not support CREATE DATABASE (${answered}): ${left}`
+      return [{ status, error, database }, text]
     })
   }
 
@@ -113,12 +114,12 @@ export class OutputLog {
     const why = shorten(failure)
     this.#warn('poison', () => {
       const what = `rejected ${renderLines(lineCount, target)}`
-      const text = `${what}: it failed on it again and again (${why}), while it took what follows`
+      const text = `${what}: the output kept failing (${why}), but accepted later writes`
       return [{ database, lines: lineCount, why }, text]
     })
   }
 
-  /** @param hold `isOurs`: it is there, but not for the output's own user */
+  /** @param hold `isOurs`: the database exists, but the output's own user may not write to it */
   holdBegan(
     hold: { readonly target: WriteTarget; readonly reply: Reply; readonly isOurs: boolean },
     graceMs: number,
@@ -130,7 +131,7 @@ export class OutputLog {
       const what = isOurs
         ? `its user may not write to ${renderTarget(target)} (${answer})`
         : `${renderTarget(target)} is missing there (${answer})`
-      const cure = isOurs ? 'grant it that' : 'create it'
+      const cure = isOurs ? 'grant that user write access' : 'create it'
       const text = `${what}: its writes are kept for ${renderWait(graceMs)} at most; ${cure}`
       return [{ database, retentionPolicy, graceMs }, text]
     })
@@ -139,7 +140,7 @@ export class OutputLog {
   holdEnded(target: WriteTarget, writes: number): void {
     const { database, retentionPolicy } = target
     this.#warn('hold-ended', () => {
-      const what = `waits no longer for ${renderTarget(target)}`
+      const what = `no longer waits for ${renderTarget(target)}`
       return [
         { database, retentionPolicy, writes },
         `${what}: ${renderCount(writes, 'write')} to be sent`,
@@ -151,7 +152,7 @@ export class OutputLog {
     const { target } = entry.write
     const { database } = target
     this.#warn('hold-gave-up', () => {
-      const what = `gave up a write that waited until it can write to ${renderTarget(target)}`
+      const what = `refused a write that was on hold for ${renderTarget(target)}`
       return [{ database, why }, `${what}: ${why}`]
     })
   }
@@ -160,8 +161,8 @@ export class OutputLog {
   cannotRead(cause: unknown, retryMs: number): void {
     const error = errorText(cause)
     this.#warn('cannot-read', () => {
-      const text = `its backlog on disk cannot be worked on (${error})`
-      return [{ error }, `${text}; tried again in ${renderWait(retryMs)}`]
+      const text = `its backlog on disk cannot be processed (${error})`
+      return [{ error }, `${text}; next attempt in ${renderWait(retryMs)}`]
     })
   }
 
@@ -169,17 +170,17 @@ export class OutputLog {
   gaveUp(entry: Entry, boundBytes: number | undefined): void {
     const { database } = entry.write.target
     this.#warn('gave-up', () => {
-      const what = `gave up its oldest write to "${database}"`
+      const what = `dropped its oldest write to "${database}"`
       if (boundBytes === undefined) {
-        const why = 'what the log on disk keeps for it is at its bound (buffer-size-mb, log-max-mb)'
-        return [{ database }, `${why}: ${what}, which another output has`]
+        const why = 'its backlog in the log on disk is at its bound (buffer-size-mb, log-max-mb)'
+        return [{ database }, `${why}: ${what}, which another output is done with`]
       }
       if (boundBytes === 0) {
-        const why = 'too much waits behind an attempt, and buffer-size-mb is 0'
+        const why = 'too many bytes wait behind the running attempt, and buffer-size-mb is 0'
         return [{ database, boundBytes }, `${why}: ${what}`]
       }
       const why = `backlog of ${renderBytes(boundBytes)} is full`
-      const who = 'which another output has, or whose client was told no'
+      const who = 'which another output has stored, or whose client got an error'
       return [{ database, boundBytes }, `${why}: ${what}, ${who}`]
     })
   }
@@ -192,7 +193,7 @@ export class OutputLog {
     })
   }
 
-  /** @param render called only when the line is permitted: what is kept back costs nothing */
+  /** @param render called only when the line is logged: a suppressed line costs nothing */
   #warn(kind: Kind, render: () => readonly [LogFields, string]): void {
     let throttle = this.#throttles.get(kind)
     if (throttle === undefined) {
@@ -209,7 +210,7 @@ export class OutputLog {
   }
 }
 
-/** The output's words, which may quote what the client has sent it: never its credentials. */
+/** The output's error text, which may quote the client's request, without the credentials. */
 function errorOf({ error }: Reply, { credentials }: WriteTarget): string {
   return shorten(redacted(error, credentials))
 }

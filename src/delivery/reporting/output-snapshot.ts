@@ -1,5 +1,5 @@
 /**
- * What an output tells of itself, as plain numbers. Cheap: read on every scrape.
+ * Snapshot of an output for metrics and health, as plain numbers. Cheap: taken on every scrape.
  *
  * Invariant (G10): acceptedLines = pendingLines + the sum over `outcomeLines`.
  */
@@ -13,32 +13,32 @@ export interface OutputSnapshot {
   readonly location: string
   readonly kind: 'http' | 'udp' | 'file'
   readonly isUp: boolean
-  /** Up, but still working off what it missed: it has no vote. */
+  /** Up, but still catching up: clients do not wait for it. */
   readonly isBehind: boolean
   /** Why it is down; '' while it is up. */
   readonly downCause: string
-  /** How long it has been in this state, milliseconds. */
+  /** How long the output has been up or down, milliseconds. */
   readonly stateAgeMs: number
   /** Lines of the writes this output was given. */
   readonly acceptedLines: number
   readonly pendingLines: number
   readonly pendingWrites: number
   readonly pendingBytes: number
-  /** Left by earlier processes and not read yet: by number, and in no other count. */
+  /** Lag from earlier processes: not read from the log on disk yet, and in no other count. */
   readonly unreadWrites: number
   readonly unreadBytes: number
-  /** Backlog bound, bytes; 0 = one attempt each. */
+  /** Backlog bound, bytes; 0 = one attempt for each write. */
   readonly boundBytes: number
   /** Age of the oldest pending write, milliseconds; 0 when nothing is pending. */
   readonly oldestPendingAgeMs: number
-  /** Databases and retention policies that are missing here, or not for its user to write to. */
+  /** Databases and retention policies that are missing here, or that its user may not write to. */
   readonly holds: number
-  /** Pending writes to those. */
+  /** Pending writes to the databases and retention policies on hold. */
   readonly heldWrites: number
   readonly heldBytes: number
   readonly outcomeLines: Readonly<Record<OutcomeKind, number>>
   readonly droppedLines: Readonly<Record<DropReason, number>>
-  /** What it refused for good and is kept; `undefined` without a log on disk. */
+  /** Refused lines that are kept; `undefined` without a log on disk. */
   readonly deadLetters: DeadLettersSnapshot | undefined
   /** Requests, datagram batches or file appends tried. */
   readonly attempts: number
