@@ -1,14 +1,14 @@
 /**
- * `/health` in the form of InfluxDB 1.8: what a relay knows of its outputs, as one JSON object.
- * Pure.
+ * Renders `/health` in the form of InfluxDB 1.8: the state of a relay's outputs, as one JSON
+ * object. Pure.
  */
 
 import { goJsonString } from '../dialects/v1/error-text.ts'
 import { type HttpAnswer, jsonAnswer } from '../dialects/v1/reply.ts'
 
-/** Of one relay, told to its clients; of the whole service: admin/health.ts. */
+/** The health of one relay, for its clients; admin/health.ts has that of the whole service. */
 export interface RelayHealth {
-  /** Writes are being taken. False → 503, so that a balancer looks elsewhere. */
+  /** The relay accepts writes. False → 503, so that a load balancer chooses another relay. */
   readonly isReady: boolean
   readonly outputs: readonly OutputCheck[]
 }
@@ -16,13 +16,13 @@ export interface RelayHealth {
 export interface OutputCheck {
   readonly name: string
   readonly isUp: boolean
-  /** Up, but still being sent what it missed; new writes wait behind that. */
+  /** Up, but catching up: new writes wait behind the backlog. */
   readonly isBehind: boolean
-  /** Why it is down; '' while it is up. */
+  /** The reason why the output is down; '' while it is up. */
   readonly downCause: string
 }
 
-/** What a relay's outputs say together: it takes writes while one of them is up, even behind. */
+/** A relay accepts writes while at least one output is up, even if that output is catching up. */
 export function healthOfOutputs(outputs: readonly OutputCheck[]): RelayHealth {
   return { isReady: outputs.some(({ isUp }) => isUp), outputs }
 }

@@ -193,7 +193,7 @@ test('a file that the cursor does not know is left alone, and that lines may com
   assert.deepEqual(await filesIn(folder), before)
   assert.match(
     second.log.join(),
-    /file that its cursor knows is not at .*; the last lines in it may/,
+    /file that its cursor knows is no longer at .*; the last lines of that file may/,
   )
 })
 
