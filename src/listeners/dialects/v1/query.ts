@@ -1,5 +1,5 @@
 /**
- * The `q` of a request to `/query`, found where Go's `FormValue` finds it. Pure.
+ * Finds the `q` of a request to `/query` where Go's `FormValue` finds it. Pure.
  *
  * In order: a form in the body (urlencoded), the URL, a part of a multipart body (a field or a
  * file).
@@ -8,7 +8,7 @@
 import { parseGoQuery, queryText } from '../go-query.ts'
 
 export interface QueryRequest {
-  /** What stands behind the question mark. */
+  /** The text after the question mark. */
   readonly query: string
   readonly contentType: string
   readonly body: Buffer
@@ -33,7 +33,7 @@ function multipartField(contentType: string, body: Buffer): string {
   const match = BOUNDARY.exec(contentType)
   const boundary = match?.[1] ?? match?.[2]
   if (boundary === undefined) return ''
-  // A line end before the first boundary lets all of them be found the same way.
+  // With a line end before the first boundary, one search finds every boundary.
   const parts = `\r\n${body.toString('latin1')}`.split(`\r\n--${boundary}`)
   for (const part of parts.slice(1, -1)) {
     const headEnd = part.indexOf('\r\n\r\n')

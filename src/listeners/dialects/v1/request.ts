@@ -1,9 +1,8 @@
 /**
- * The parameters of a write in the dialect of InfluxDB 1.x → where it goes and how it is read.
- * Pure.
+ * Parses the parameters of a write in the dialect of InfluxDB 1.x. Pure.
  *
- * Empty parameters are absent ones. An unknown precision means nanoseconds, as it did to InfluxDB
- * up to 1.8, and is passed on as nanoseconds: outputs would each make something else of it.
+ * An empty parameter counts as absent. An unknown precision means nanoseconds, as in InfluxDB up to
+ * 1.8, and is passed on as nanoseconds, because each output might interpret it differently.
  */
 
 import { parseV1Precision } from '../../../line-protocol/precision.ts'
@@ -14,16 +13,16 @@ import { type GoQuery, queryText } from '../go-query.ts'
 export interface V1WriteRequest {
   /** `database` is '' when the request names none: InfluxDB answers `database is required`. */
   readonly target: WriteTarget
-  /** Of `consistency`, where it is honored. */
+  /** The policy of `consistency`, if the relay honors that parameter. */
   readonly policy: AcknowledgementPolicy | undefined
   /**
-   * `consistency` is none that InfluxDB knows. Told after the body was parsed, as InfluxDB does.
+   * InfluxDB does not know this `consistency`. Reported after the body was parsed, as by InfluxDB.
    */
   readonly hasInvalidConsistency: boolean
   /**
-   * The retention policy's name has control characters. InfluxDB echoes the name of one that it
-   * does not have into a header as it is, and an answer with such a header is no HTTP: an output
-   * could not read it, would take the server for broken, and try again for ever.
+   * The retention policy's name has control characters. InfluxDB echoes the name of an unknown
+   * policy into a header unchanged, and an answer with such a header is not valid HTTP: the output
+   * could not read the answer, would treat the server as failing, and would retry for ever.
    */
   readonly hasInvalidRetentionPolicy: boolean
   readonly isPretty: boolean
@@ -37,7 +36,7 @@ const POLICIES: ReadonlyMap<string, AcknowledgementPolicy> = new Map([
   ['all', 'all'],
 ])
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the expression searches for them.
 const CONTROLS = /[\u0000-\u001f\u007f]/
 
 export interface V1WriteRequestParts {
@@ -68,7 +67,7 @@ export function parseV1WriteRequest(parts: V1WriteRequestParts): V1WriteRequest 
   }
 }
 
-/** `u` and `p` as they came: whether they count is for the outputs to say. */
+/** `u` and `p` as received: the outputs decide whether they are used. */
 export function credentialsQuery(query: GoQuery): string {
   return ['u', 'p']
     .map((name) => [name, query.get(name)?.raw ?? ''] as const)
