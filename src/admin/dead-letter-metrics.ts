@@ -1,4 +1,4 @@
-/** Dead letters of outputs, as metrics: what is kept, and what has become of the others. Pure. */
+/** Metrics of the dead letters of outputs: those in the store, and those removed from it. Pure. */
 
 import type { DeadLettersSnapshot } from '../dead-letters/letter-books.ts'
 import type { RelaySnapshot } from '../relay/snapshot.ts'
@@ -16,32 +16,32 @@ export function deadLetterFamilies(relays: readonly RelaySnapshot[]): Family[] {
   return [
     gauge(
       'relay_dead_letters',
-      'Writes that it has refused for good, as far as they are kept.',
+      'Writes that the output has refused for good and that are in its dead-letter store.',
       each(({ letters }) => letters),
     ),
     gauge(
       'relay_dead_letters_lines',
-      'Their lines.',
+      'Lines of these dead letters.',
       each(({ lines }) => lines),
     ),
     gauge(
       'relay_dead_letters_bytes',
-      'Of their files on disk; removed letters take some until their file is through.',
+      'Size of the dead-letter files on disk; removed letters count until their file is deleted.',
       each(({ bytes }) => bytes),
     ),
     gauge(
       'relay_dead_letters_limit_bytes',
-      'Above it the oldest file is dropped.',
+      'Limit of the dead-letter files on disk; above it the oldest file is dropped.',
       each(({ limitBytes }) => limitBytes),
     ),
     gauge(
       'relay_dead_letters_oldest_seconds',
-      'Age of the oldest; 0 when there is none.',
+      'Age of the oldest dead letter; 0 when there is none.',
       each(({ oldestAgeMs }) => oldestAgeMs / MS_PER_S),
     ),
     gauge(
       'relay_dead_letters_damaged_bytes',
-      'Of damage in their files that was come across, and passed over.',
+      'Damaged bytes in dead-letter files that were skipped.',
       each(({ damagedBytes }) => damagedBytes),
     ),
     ...removalFamilies(each),
@@ -54,22 +54,22 @@ function removalFamilies(
   return [
     counter(
       'relay_dead_letters_dropped_total',
-      'The oldest, dropped at the bound: lost.',
+      'Oldest dead letters, dropped at the limit: lost.',
       each(({ removed }) => removed.dropped.letters),
     ),
     counter(
       'relay_dead_letters_dropped_lines_total',
-      'Their lines.',
+      'Lines of these dead letters.',
       each(({ removed }) => removed.dropped.lines),
     ),
     counter(
       'relay_dead_letters_replayed_total',
-      'Taken into the log again, by relay dead replay.',
+      'Dead letters appended to the log again by relay dead replay.',
       each(({ removed }) => removed.replayed.letters),
     ),
     counter(
       'relay_dead_letters_purged_total',
-      'Deleted, by relay dead purge.',
+      'Dead letters deleted by relay dead purge.',
       each(({ removed }) => removed.purged.letters),
     ),
   ]

@@ -1,25 +1,26 @@
 /**
- * What the operator's server is asked to do with dead letters: send them again, or remove them.
+ * The operator's requests on dead letters: replay or purge them.
  *
  *     POST /dead-letters/replay?relay=NAME&output=NAME
  *     POST /dead-letters/purge?relay=NAME&output=NAME[&before-ms=MS]     since 1970
  *
- * The only requests there that change anything, so they are taken from this machine only, and from
- * no browser: a page of any site may send a POST to an address of this machine, but not without an
- * `Origin`, also where its name was made to mean this machine. `relay dead` sends none.
+ * These are the only requests of the server that change anything, so they are accepted from this
+ * machine only, and not from a browser. A page of any site can send a POST to an address of this
+ * machine, even through a name that was rebound to the machine, but always with an `Origin`.
+ * `relay dead` sends no `Origin`.
  *
- * Not here: doing it (relay/), the server (server.ts).
+ * Not here: carrying the requests out (relay/), the server (server.ts).
  */
 
 import type { ServiceSnapshot } from './snapshot.ts'
 
-/** Sends every letter of the output again, to it alone; resolves when all are taken over. */
+/** Replays every letter of the output to that output only; resolves when the log has them all. */
 export type ReplayHandler = (
   relay: string,
   output: string,
 ) => Promise<{ readonly writes: number; readonly lines: number } | { readonly problem: string }>
 
-/** Removes the letters that died before `beforeMs`, or all; milliseconds since the Unix epoch. */
+/** Removes the letters that were rejected before `beforeMs` (Unix time in ms), or all letters. */
 export type PurgeHandler = (
   relay: string,
   output: string,
@@ -35,7 +36,7 @@ export interface DeadLetterRequest {
   readonly action: keyof DeadLetterHandlers
   readonly query: Readonly<Record<string, unknown>>
   readonly headers: Readonly<Record<string, unknown>>
-  /** Of the socket. */
+  /** Addresses of the socket. */
   readonly remoteAddress: string | undefined
   readonly localAddress: string | undefined
 }
@@ -52,7 +53,7 @@ export async function answerDeadLetters(
   snapshot: ServiceSnapshot,
 ): Promise<DeadLetterAnswer> {
   if (!isFromHere(request)) {
-    return refusal(403, 'dead letters are changed from the machine of the relay only: relay dead')
+    return refusal(403, 'dead letters can be changed on the relay machine only, with: relay dead')
   }
   if (handlers === undefined) return refusal(409, 'no relay here has a log-dir: no dead letters')
   const { action, query } = request
@@ -63,9 +64,9 @@ export async function answerDeadLetters(
   const unknown = unknownName(snapshot, relay, output)
   if (unknown !== undefined) return refusal(404, unknown)
   const beforeMs = before === undefined ? undefined : Number(before)
-  // Number('') is 0, which would be a purge of nothing that looks like one of something.
+  // Number('') is 0: the purge would remove nothing but look successful.
   if (beforeMs !== undefined && (before === '' || !Number.isSafeInteger(beforeMs))) {
-    return refusal(400, `before-ms=${String(before)} is no whole number of milliseconds`)
+    return refusal(400, `before-ms=${String(before)} is not a whole number of milliseconds`)
   }
   try {
     const result =

@@ -1,10 +1,9 @@
 /**
- * Snapshot → the answers of /ready, and of /health, in the form of InfluxDB 2's own, with the state
- * of every output.
+ * Renders the answer of /health from a snapshot, in the form of InfluxDB 2, with the state of every
+ * output.
  *
- * Pass means that a write sent now has somewhere to go: every HTTP relay has an output that is up,
- * and no relay a log on disk that takes nothing. A single output that is down is what the relay is
- * there for, and no reason to have it restarted.
+ * `pass` means that every HTTP relay has at least one output that is up. One output that is down is
+ * the case that the relay exists for, and no reason to restart the relay.
  */
 
 import type { OutputSnapshot } from '../delivery/reporting/output-snapshot.ts'
@@ -19,7 +18,7 @@ export interface ServiceHealthAnswer {
   readonly body: HealthBody
 }
 
-/** Field names are part of the interface, hence not camelCase. */
+/** Field names are part of the public interface, so they are not in camelCase. */
 interface HealthBody {
   readonly name: string
   readonly status: 'pass' | 'fail'
@@ -92,7 +91,7 @@ function outputHealth(output: OutputSnapshot) {
 function upMessage(relays: readonly RelaySnapshot[]): string {
   const outputs = relays.flatMap((relay) => relay.outputs)
   const down = relays.flatMap((relay) => {
-    // Two relays may name the same output.
+    // Two relays may have outputs of the same name.
     const of = relays.length === 1 ? '' : ` of relay ${JSON.stringify(relay.name)}`
     return relay.outputs.flatMap(({ isUp, name }) => (isUp ? [] : [JSON.stringify(name) + of]))
   })
@@ -101,7 +100,7 @@ function upMessage(relays: readonly RelaySnapshot[]): string {
   return `${readiness}; ${down.length} of ${outputs.length} outputs down: ${down.join(', ')}`
 }
 
-/** Health is of the outputs; whether a write is taken depends on `ack` and on the disk as well. */
+/** Health covers the outputs only; whether writes are accepted also depends on `ack` and disk. */
 function readinessOf(relays: readonly RelaySnapshot[]): string {
   const failing = relays.filter(hasFailingDisk)
   const closed = relays.filter((relay) => !relay.takesWrites && !failing.includes(relay))
@@ -133,7 +132,7 @@ function hasFailingDisk({ disk }: RelaySnapshot): boolean {
 }
 
 function failMessage(failing: readonly RelaySnapshot[]): string {
-  // With a log on disk they may be taken all the same.
+  // With a log on disk, writes may be accepted even while no output is up.
   const closed = failing.filter((relay) => !relay.takesWrites || hasFailingDisk(relay))
   const kept = failing.filter((relay) => !closed.includes(relay))
   const texts = [

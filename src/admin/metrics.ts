@@ -1,8 +1,8 @@
 /**
- * Snapshot → metrics: every number under its name, with unit and meaning.
+ * Renders a snapshot as metrics: every number with name, unit and meaning.
  *
- * Names are `relay_<noun>_<unit>_total`; the process's own numbers keep the names that ready-made
- * dashboards look for. G10 can be checked from outside:
+ * Names are `relay_<noun>_<unit>_total`; metrics of the process have the names that ready-made
+ * dashboards expect. G10 can be checked from outside:
  *
  *     relay_output_accepted_lines_total
  *       = sum of relay_output_lines_total over all outcomes + relay_output_pending_lines
@@ -61,42 +61,42 @@ function relayFamilies(relays: readonly RelaySnapshot[]): Family[] {
   return [
     counter(
       'relay_accepted_writes_total',
-      'Writes taken into the log.',
+      'Writes appended to the log.',
       each((relay) => relay.acceptedWrites),
     ),
     counter(
       'relay_accepted_lines_total',
-      'Lines taken into the log.',
+      'Lines appended to the log.',
       each((relay) => relay.acceptedLines),
     ),
     counter(
       'relay_accepted_bytes_total',
-      'Body bytes taken into the log, unpacked.',
+      'Body bytes appended to the log, uncompressed.',
       each((relay) => relay.acceptedBytes),
     ),
     counter(
       'relay_refused_writes_total',
-      'Writes not taken into the log, by reason.',
+      'Writes not appended to the log, by reason.',
       relays.flatMap((relay) => spread({ relay: relay.name }, 'reason', relay.refusedWrites)),
     ),
     counter(
       'relay_disputed_writes_total',
-      'Writes of which one output has refused more lines than another: they differ now.',
+      'Writes of which the outputs have refused different lines: their data has diverged.',
       each((relay) => relay.disputedWrites),
     ),
     gauge(
       'relay_log_writes',
-      'Writes that some output still owes.',
+      'Writes that at least one output has not finished.',
       each((relay) => relay.logWrites),
     ),
     gauge(
       'relay_log_bytes',
-      'Bytes that some output still owes.',
+      'Bytes that at least one output has not finished.',
       each((relay) => relay.logBytes),
     ),
     gauge(
       'relay_streams',
-      'Databases with something pending.',
+      'Databases with pending writes.',
       each((relay) => relay.streams),
     ),
   ]
@@ -110,7 +110,7 @@ function diskFamilies(relays: readonly RelaySnapshot[]): Family[] {
   return [
     gauge(
       'relay_log_disk_bytes',
-      'Of the log on disk, all segments.',
+      'Size of all segments of the log on disk.',
       each((disk) => disk.bytes),
     ),
     gauge(
@@ -120,22 +120,22 @@ function diskFamilies(relays: readonly RelaySnapshot[]): Family[] {
     ),
     gauge(
       'relay_log_disk_segments',
-      'Files of the log on disk.',
+      'Number of segments of the log on disk.',
       each((disk) => disk.segments),
     ),
     counter(
       'relay_log_disk_syncs_total',
-      'Groups of writes that were synced.',
+      'Syncs of the log on disk, each for a group of writes.',
       each((disk) => disk.syncedGroups),
     ),
     counter(
       'relay_log_disk_damaged_bytes_total',
-      'Bytes of damage that were skipped, and kept in quarantine.',
+      'Damaged bytes that were skipped and moved to quarantine.',
       each((disk) => disk.damagedBytes),
     ),
     gauge(
       'relay_log_disk_torn_bytes',
-      'Bytes that a crash had left behind the last record, at the start.',
+      'Bytes after the last record that a crash had left, found at the start.',
       each((disk) => disk.tornBytes),
     ),
     gauge(
@@ -167,12 +167,12 @@ function processFamilies(
   return [
     counter(
       'relay_clock_steps_total',
-      'How often the wall clock was set, by more than a second; timestamps follow it at once.',
+      'Steps of the wall clock by more than a second; timestamps follow the clock at once.',
       one(clockSteps),
     ),
     gauge(
       'process_start_time_seconds',
-      'When it started, in seconds since the Unix epoch.',
+      'Start time of the process, in seconds since the Unix epoch.',
       one(startedAtMs / MS_PER_S),
     ),
     gauge('process_resident_memory_bytes', 'Memory in RAM.', one(stats.residentBytes)),
@@ -180,17 +180,17 @@ function processFamilies(
     gauge('nodejs_heap_size_used_bytes', 'JavaScript heap in use.', one(stats.heapUsedBytes)),
     gauge(
       'nodejs_eventloop_lag_p50_seconds',
-      'How late timers were since the last scrape, median.',
+      'Delay of timers since the last scrape, median.',
       one(stats.eventLoopDelayP50S),
     ),
     gauge(
       'nodejs_eventloop_lag_p99_seconds',
-      'How late timers were since the last scrape, 99th percentile.',
+      'Delay of timers since the last scrape, 99th percentile.',
       one(stats.eventLoopDelayP99S),
     ),
     gauge(
       'nodejs_eventloop_lag_max_seconds',
-      'How late timers were since the last scrape, worst.',
+      'Delay of timers since the last scrape, maximum.',
       one(stats.eventLoopDelayMaxS),
     ),
   ]

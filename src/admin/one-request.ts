@@ -1,12 +1,12 @@
 /**
- * node's HTTP server with one request on a connection: whatever comes behind it is not read.
+ * Node's HTTP server with one request for each connection: bytes after the request are not read.
  *
- * A client that sends thousands in one piece would have node make as many requests, and keep as
- * many answers, before anybody could say no.
+ * If a client pipelined thousands of requests, node would create as many request objects, and hold
+ * as many answers, before the server could refuse them.
  *
- * Limits: `connectionsMax`, further ones are closed; `requestMaxMs` for a request to arrive;
- * MEMORY_BYTES for what all of its connections keep, apart from the memory of writes: neither can
- * take from the other.
+ * Limits: `connectionsMax`, further connections are closed; `requestMaxMs` for a request to arrive;
+ * MEMORY_BYTES for all connections of this server. That budget is separate from the memory for
+ * writes, so neither can exhaust the other.
  */
 
 import { createServer, type RequestListener, type Server } from 'node:http'
@@ -24,7 +24,7 @@ export interface OneRequestOptions {
   readonly requestMaxMs: number
 }
 
-/** @returns a server whose closing ends all its connections */
+/** @returns a server whose `close` ends all its connections */
 export function createOneRequestServer(
   { clock, connectionsMax, requestMaxMs }: OneRequestOptions,
   onRequest: RequestListener,
@@ -32,7 +32,7 @@ export function createOneRequestServer(
   const server = createServer({
     keepAlive: false,
     requestTimeout: requestMaxMs,
-    headersTimeout: 0, // Heads are whole when node gets them.
+    headersTimeout: 0, // Node gets whole heads only.
     connectionsCheckingInterval: HTTP_LIMITS.timeoutCheckMs,
     maxHeaderSize: 4 * HTTP_LIMITS.headersMaxBytes,
   })

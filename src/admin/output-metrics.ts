@@ -1,5 +1,5 @@
 /**
- * What an output tells of itself, as metrics: state, lines, attempts. Pure.
+ * Metrics of an output: state, lines, attempts. Pure.
  */
 
 import type { OutputSnapshot } from '../delivery/reporting/output-snapshot.ts'
@@ -43,37 +43,37 @@ function outputStateFamilies(relays: readonly RelaySnapshot[]): Family[] {
     ),
     gauge(
       'relay_output_state_age_seconds',
-      'How long it has been up, or down.',
+      'Time since the output went up or down.',
       each((output) => output.stateAgeMs / MS_PER_S),
     ),
     gauge(
       'relay_output_pending_writes',
-      'Writes that it still owes.',
+      'Writes in the backlog of the output.',
       each((output) => output.pendingWrites),
     ),
     gauge(
       'relay_output_pending_bytes',
-      'Bytes that it still owes.',
+      'Bytes in the backlog of the output.',
       each((output) => output.pendingBytes),
     ),
     gauge(
       'relay_output_unread_writes',
-      'Writes that earlier processes have left on disk for it, by number, before they are read.',
+      'Lag: writes that earlier processes left on disk and the output has not read, by log number.',
       each((output) => output.unreadWrites),
     ),
     gauge(
       'relay_output_unread_bytes',
-      'Their share of the log on disk.',
+      'Share of these unread writes in the log on disk.',
       each((output) => output.unreadBytes),
     ),
     gauge(
       'relay_output_bound_bytes',
-      'Its backlog bound; 0 = one attempt for each write.',
+      'Backlog limit of the output; 0 = one attempt for each write.',
       each((output) => output.boundBytes),
     ),
     gauge(
       'relay_output_oldest_pending_seconds',
-      'Age of the oldest write that it still owes.',
+      'Age of the oldest write in the backlog of the output.',
       each((output) => output.oldestPendingAgeMs / MS_PER_S),
     ),
     ...outputHoldFamilies(relays),
@@ -85,7 +85,7 @@ function outputHoldFamilies(relays: readonly RelaySnapshot[]): Family[] {
   return [
     gauge(
       'relay_output_holds',
-      'Databases and retention policies that are missing there, or not for its user to write to.',
+      'Databases and retention policies missing on the server, or closed to its user.',
       each((output) => output.holds),
     ),
     gauge(
@@ -95,7 +95,7 @@ function outputHoldFamilies(relays: readonly RelaySnapshot[]): Family[] {
     ),
     gauge(
       'relay_output_held_bytes',
-      'Their bytes.',
+      'Bytes of these pending writes.',
       each((output) => output.heldBytes),
     ),
   ]
@@ -106,17 +106,17 @@ function outputLineFamilies(relays: readonly RelaySnapshot[]): Family[] {
   return [
     counter(
       'relay_output_accepted_lines_total',
-      'Lines it was given: pending, or counted under exactly one outcome.',
+      'Lines for this output: pending, or counted under exactly one outcome.',
       each((output) => output.acceptedLines),
     ),
     gauge(
       'relay_output_pending_lines',
-      'Lines that it still owes.',
+      'Lines in the backlog of the output.',
       each((output) => output.pendingLines),
     ),
     counter(
       'relay_output_lines_total',
-      'Lines it is through with, by outcome.',
+      'Finished lines, by outcome.',
       outputsOf(relays).flatMap(({ labels, output }) =>
         spread(labels, 'outcome', output.outcomeLines),
       ),
@@ -141,12 +141,12 @@ function outputAttemptFamilies(relays: readonly RelaySnapshot[]): Family[] {
     ),
     counter(
       'relay_output_failed_attempts_total',
-      'Attempts that failed in a way that may pass.',
+      'Attempts that failed with a temporary error.',
       each((output) => output.failedAttempts),
     ),
     counter(
       'relay_output_timed_out_attempts_total',
-      'Attempts that ran into the timeout of the output.',
+      'Attempts that exceeded the timeout of the output.',
       each((output) => output.timedOutAttempts),
     ),
     counter(
@@ -162,7 +162,7 @@ function outputAttemptFamilies(relays: readonly RelaySnapshot[]): Family[] {
   ]
 }
 
-/** Outputs that are not configured any more, and have a place in a log on disk. */
+/** Outputs that are no longer configured but still have a position in a log on disk. */
 function orphanFamilies(relays: readonly RelaySnapshot[]): Family[] {
   const each = (read: (orphan: OrphanSnapshot) => number): Sample[] =>
     relays.flatMap(({ name, disk }) => {
@@ -173,22 +173,22 @@ function orphanFamilies(relays: readonly RelaySnapshot[]): Family[] {
   return [
     gauge(
       'relay_orphan_kept_writes',
-      'Numbers of the log kept for an output that is not configured any more.',
+      'Writes of the log, by number, kept for an output that is no longer configured.',
       each((orphan) => orphan.keptWrites),
     ),
     gauge(
       'relay_orphan_kept_bytes',
-      'Of the log on disk, the segments from its place on.',
+      'Size of the segments of the log on disk from the position of that output on.',
       each((orphan) => orphan.keptBytes),
     ),
     counter(
       'relay_orphan_dropped_writes_total',
-      'Writes that it has given up because the log was full.',
+      'Writes dropped for that output because the log was full.',
       each((orphan) => orphan.droppedWrites),
     ),
     counter(
       'relay_orphan_dropped_lines_total',
-      'Their lines.',
+      'Lines of these dropped writes.',
       each((orphan) => orphan.droppedLines),
     ),
   ]

@@ -1,16 +1,16 @@
 /**
- * Work that takes its turn: a share of the time at the most, however often it is asked for.
+ * Limits work to a share of the time, however often clients request it.
  *
- * Metrics take milliseconds to render. A client that asks for them again and again would have the
- * data path wait for it.
+ * Metrics take milliseconds to render. A client that requests them continuously would delay the
+ * data path.
  */
 
 import { type Clock, sleep } from '../std/clock.ts'
 
-/** Of all time: one part in five. */
+/** The rest after a call, as a multiple of the call's duration: work gets one fifth of the time. */
 const REST_FACTOR = 4
 
-/** @returns `work`, one call after the other, with a rest of four times as long behind each */
+/** @returns `work`, called in sequence, with a rest of four times its duration after each call */
 export function paced<T>(clock: Clock, work: () => T): () => Promise<T> {
   let last: Promise<unknown> = Promise.resolve()
   let freeAtMs = 0

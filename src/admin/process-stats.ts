@@ -1,4 +1,4 @@
-/** What the operating system and Node say of this process. */
+/** Figures of this process from the operating system and from Node. */
 
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 
@@ -6,7 +6,7 @@ export interface ProcessStats {
   readonly residentBytes: number
   readonly heapUsedBytes: number
   readonly cpuSeconds: number
-  /** How late timers were since the last reading, seconds. */
+  /** Delay of timers since the last reading, in seconds. */
   readonly eventLoopDelayP50S: number
   readonly eventLoopDelayP99S: number
   readonly eventLoopDelayMaxS: number
@@ -19,11 +19,11 @@ export interface ProcessWatch extends Disposable {
 
 const US_PER_S = 1e6
 const NS_PER_S = 1e9
-/** Between two looks at the clock. */
+/** Interval of node's measurement. */
 const RESOLUTION_MS = 20
 const RESOLUTION_S = RESOLUTION_MS / 1000
 
-/** What is asked of node's histogram. */
+/** The part of node's histogram that is used here. */
 type Delays = Pick<
   ReturnType<typeof monitorEventLoopDelay>,
   'percentile' | 'max' | 'reset' | 'enable' | 'disable'
@@ -52,7 +52,7 @@ export function watchProcess(
   }
 }
 
-/** Node gives the whole time between two looks. */
+/** Node measures the whole time between two checks, so the interval is subtracted. */
 function lateS(betweenNs: number): number {
   return Math.max(0, betweenNs / NS_PER_S - RESOLUTION_S)
 }

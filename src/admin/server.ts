@@ -1,16 +1,16 @@
 /**
- * The operator's HTTP server: /metrics, /health, /ready, and what may be done with dead letters.
+ * The operator's HTTP server: /metrics, /health, /ready, and the requests on dead letters.
  *
- * It only reads snapshots, so that whatever happens here cannot reach the data path; but for the
- * requests of dead-letter-requests.ts. A connection carries one request (one-request.ts), and what
- * takes time to render has a share of it at the most (paced.ts): scrapers come seldom, and nothing
- * is left open that closing would wait for.
+ * Except for the requests of dead-letter-requests.ts, the server only reads snapshots, so it cannot
+ * affect the data path. A connection carries one request (one-request.ts): scrapers come seldom,
+ * and no open connection delays closing. Slow rendering gets a limited share of the time
+ * (paced.ts).
  *
- * Life: `openAdmin` returns it listening, or nothing when the default address was taken (a second
- * relay on the machine must start all the same); an address that was asked for and cannot be had is
- * an error.
+ * Life cycle: `openAdmin` resolves with a listening server, or with nothing when the default
+ * address is in use, because a second relay on the machine must still start. A configured address
+ * that cannot be used is an error.
  *
- * Limits: CONNECTIONS_MAX at a time, further ones are closed; REQUEST_MAX_MS for a request to
+ * Limits: CONNECTIONS_MAX connections, further ones are closed; REQUEST_MAX_MS for a request to
  * arrive.
  */
 
@@ -35,23 +35,22 @@ const REQUEST_MAX_MS = 10_000
 
 export interface AdminOptions {
   readonly bindAddress: BindAddress
-  /** Whether the operator asked for this address. */
+  /** The address is configured, not the default. */
   readonly isConfigured: boolean
   readonly snapshot: () => ServiceSnapshot
-  /** None where no relay keeps dead letters. */
+  /** `undefined` when no relay stores dead letters. */
   readonly deadLetters?: DeadLetterHandlers | undefined
   readonly logger: Logger
   readonly clock: Clock
 }
 
 export interface Admin extends AsyncDisposable {
-  /** Where it listens, with the real port. */
+  /** The address of the listening socket, with the port that the system chose for port 0. */
   readonly address: BindAddress
 }
 
 /**
- * @throws RelayError RELAY_ADDRESS_IN_USE or RELAY_ADDRESS_UNUSABLE, for an address that was asked
- * for
+ * @throws RelayError RELAY_ADDRESS_IN_USE or RELAY_ADDRESS_UNUSABLE, for a configured address
  */
 export async function openAdmin(options: AdminOptions): Promise<Admin | undefined> {
   const watch = watchProcess()
@@ -83,12 +82,12 @@ function createServer(options: AdminOptions, watch: ProcessWatch): FastifyInstan
   const limits = { clock, connectionsMax: CONNECTIONS_MAX, requestMaxMs: REQUEST_MAX_MS }
   const server = fastify({
     logger: false,
-    // Answers are immediate: who is cut off here has not finished asking.
+    // Answers are immediate, so only clients with an incomplete request are cut off.
     forceCloseConnections: true,
     bodyLimit: 1024,
     serverFactory: (handler) => createOneRequestServer(limits, handler),
   })
-  // Gigabytes of letters take longer to go through than a socket may be silent.
+  // Requests on gigabytes of dead letters take longer than the limit for a silent socket.
   const busy = new WeakSet<Duplex>()
   server.server.on('timeout', (connection: Duplex) => {
     if (!busy.has(connection)) connection.destroy()
@@ -126,7 +125,7 @@ function addDeadLetterRoutes(
       const { remoteAddress, localAddress } = request.socket
       busy.add(request.socket)
       const { headers } = request
-      const query = { ...(request.query as object) } // An object of fastify's making, always.
+      const query = { ...(request.query as object) } // Fastify always sets an object.
       const asked = { action, query, headers, remoteAddress, localAddress }
       const { status, body } = await answerDeadLetters(asked, deadLetters, snapshot())
       return await reply.code(status).send(body)
@@ -142,7 +141,7 @@ async function listen(server: FastifyInstance, { host, port }: BindAddress): Pro
   try {
     await server.listen({ host: '::', port })
   } catch (error) {
-    // Machines and containers without IPv6.
+    // The machine or container has no IPv6.
     if (errorCode(error) !== 'EAFNOSUPPORT') throw error
     await server.listen({ host: '0.0.0.0', port })
   }

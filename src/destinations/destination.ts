@@ -2,8 +2,8 @@
  * The seam between the drain loop and what is behind an output: an HTTP server, a UDP socket, a
  * file.
  *
- * Life: `open…Destination(options)` returns it working or rejects with nothing left behind. Not
- * being able to *reach* something is no reason to reject: the network may come back.
+ * Life cycle: `open…Destination(options)` resolves with a working destination, or rejects and
+ * leaves nothing behind. An unreachable server is no reason to reject: the network may come back.
  */
 
 import type { RefusalClue } from '../line-protocol/rejected/refusal-clue.ts'
@@ -13,8 +13,8 @@ import type { Reply } from '../write/reply.ts'
 import type { Write, WriteTarget } from '../write/write.ts'
 
 /**
- * Neighbours in a stream that leave as one request. All `writes` have equal targets; merged ones
- * are lines.
+ * Consecutive writes of a stream that are sent as one request. All `writes` have the same target;
+ * only writes of kind `lines` are merged.
  */
 export interface Batch {
   readonly target: WriteTarget
@@ -25,15 +25,15 @@ export interface Batch {
 }
 
 /**
- * What an answer means: decided for HTTP by `http/verdict.ts`, by UDP and file destinations
+ * What an answer means. `http/verdict.ts` decides for HTTP; UDP and file destinations decide for
  * themselves.
  */
 export type Verdict =
   | DeliveredVerdict
   | RetryVerdict
   /**
-   * Some lines are refused for good; the others are stored, or still being stored. `refusedCount`
-   * lines, as far as the answer says (`undefined`: it does not); `clue` tells which.
+   * Some lines are refused for good; the others are stored, or are still being stored.
+   * `refusedCount`: how many, `undefined` when the answer does not say. `clue`: which lines.
    */
   | {
       readonly kind: 'partly'
@@ -42,46 +42,52 @@ export type Verdict =
       readonly clue: RefusalClue
     }
   /**
-   * Nothing of it was stored. To be sent in parts, one after the other: down to the clients'
-   * writes, or on to single lines. What cannot be split any more is refused.
+   * Nothing of the batch was stored. The caller splits the batch and sends the pieces one after
+   * the other: down to the clients' writes, or further down to single lines. A piece that cannot
+   * be split again is refused.
    */
   | { readonly kind: 'split'; readonly downTo: 'write' | 'line'; readonly reply: Reply }
   /**
-   * `target`: its database or retention policy is missing there. `rights`: the output's own user
-   * may not write to it. `output`: the output's own credentials are refused.
+   * `target`: the database or retention policy is missing on the server. `rights`: the output's
+   * own user may not write to the database. `output`: the server refuses the output's own
+   * credentials.
    */
   | { readonly kind: 'hold'; readonly scope: 'target' | 'rights' | 'output'; readonly reply: Reply }
   /**
-   * Refused for good, all of it. `isDoubtful`: said by something that does not sound like a
-   * database, such as a maintenance page; lines are then not given up for it alone.
+   * The whole batch is refused for good. `isDoubtful`: an unconfirmed rejection, from something
+   * that does not sound like a database, such as a maintenance page. Lines are not dropped because
+   * of such an answer alone.
    */
   | { readonly kind: 'refused'; readonly reply: Reply; readonly isDoubtful: boolean }
-  /** There is no such statement there; `reply` for a client for whom nobody has it. */
+  /** The server has no such statement. `reply` is for the client when no output has it. */
   | { readonly kind: 'unsupported'; readonly reply: Reply }
 
-/** Stored. */
 export interface DeliveredVerdict {
   readonly kind: 'delivered'
   readonly body: string
-  /** What of the batch could not be sent and never will be (UDP). */
+  /** UDP: the lines of the batch that could not be sent and never will be. */
   readonly lost: readonly LostLines[]
-  /** Where it ends in a file that the next process cuts to what the cursor knows. */
+  /**
+   * File: the offset at which the batch ends. The next process truncates the file to the offset
+   * that the cursor holds.
+   */
   readonly mark?: FileMark | undefined
 }
 
-/** Keep the place and try again. */
+/** The batch keeps its place in the stream and is sent again. */
 export interface RetryVerdict {
   readonly kind: 'retry'
   readonly why: string
   readonly retryAfterMs: number | undefined
-  /** It may have been carried out, or may still be. */
+  /** The server may have carried the request out, or may still do so. */
   readonly hasBegun: boolean
   /** The destination could not be reached or did not answer: it counts as down. */
   readonly isDown: boolean
   /**
-   * Whether the data may be to blame. `reset`: the connection died under the request, as a kept one
-   * may at any time: the first is tried again at once. `error`: a 5xx that names no cause of its
-   * own. `doubt`: a refusal in words that are no database's. `none`: certainly not the data.
+   * Whether the data may be the cause. `reset`: the connection died during the request. That can
+   * happen to a kept-alive connection at any time, so the first reset is retried at once. `error`:
+   * a 5xx that names no other cause. `doubt`: a rejection in words that no database uses. `none`:
+   * the data is certainly not the cause.
    */
   readonly suspicion: 'none' | 'reset' | 'error' | 'doubt'
 }
@@ -94,34 +100,34 @@ export interface LostLines {
 }
 
 export interface SendEvents {
-  /**
-   * The attempt has run into `timeout` and is still being waited for. Called at most once an
-   * attempt.
-   */
+  /** The attempt has exceeded `timeout` and still runs. Called at most once for each attempt. */
   onTimeout(): void
 }
 
 export type ProbeResult =
   | { readonly isAnswered: true }
-  /** `why`: what the operator is told. */
+  /** `why`: the reason, for the operator. */
   | { readonly isAnswered: false; readonly why: string }
 
 export const ANSWERED: ProbeResult = { isAnswered: true }
 
 export interface Destination extends AsyncDisposable {
-  /** Sends and judges. Never rejects; one call at a time for a stream, several streams at once. */
+  /**
+   * Sends the batch and judges the answer. Never rejects. A stream makes one call at a time;
+   * several streams call concurrently.
+   */
   send(batch: Batch, events: SendEvents): Promise<Verdict>
   /**
-   * Whether it answers at all, whatever it answers. Never rejects. Always true where there is
-   * nobody to ask.
+   * Whether the destination answers at all; the content of the answer does not matter. Never
+   * rejects. Always answered for a destination without a server.
    */
   probe(): Promise<ProbeResult>
   /**
-   * Sends a write without lines, which stores nothing, to hear what is said of the target and of
-   * its credentials. Takes no connection from `send`. Never rejects; given up at `signal`. Absent
-   * where there is nobody to ask.
+   * Sends a write without lines, which stores nothing, to learn whether the server accepts the
+   * target and its credentials. Uses no connection of `send`. Never rejects; `signal` aborts the
+   * request. Absent for a destination that does not answer.
    */
   ask?(target: WriteTarget, signal: AbortSignal): Promise<Verdict>
-  /** Of a destination that writes to a file, with a log on disk: where that ends. */
+  /** Where the file ends. Only for a file destination with a log on disk. */
   readonly mark?: FileMark | undefined
 }

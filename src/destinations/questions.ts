@@ -1,14 +1,15 @@
 /**
- * What an output says of a target, asked for a client whose request holds nothing to store: an
- * empty write, or one that we refuse ourselves. InfluxDB looks at credentials and database before
- * it looks at the lines, and so its client hears of these first.
+ * Asks an output whether it accepts a target, on behalf of a client whose request holds nothing to
+ * store: an empty write, or a write that the relay refuses itself. InfluxDB checks credentials and
+ * database before the lines, so a client of InfluxDB sees errors about these first.
  *
- * Outside log, order, books and health: nobody owes a question. Only a refusal of the target, or of
- * the client's own credentials, is an answer. Whatever may heal is none, nor is what a server says
- * that takes no empty writes.
+ * A question is not appended to the log, has no place in the order of writes, and does not count
+ * in metrics or health. Only a refusal of the target, or of the client's own credentials, is an
+ * answer. A temporary failure is no answer, nor is the reply of a server that takes no empty
+ * writes.
  *
- * Limits: QUESTIONS_MAX in flight; beyond it, and after the time that is granted, there is no
- * answer. One that was given up counts until its connection is closed.
+ * Limits: QUESTIONS_MAX in flight. Beyond that number, or after the time limit, there is no answer.
+ * An aborted question counts as in flight until its connection is closed.
  */
 
 import type { Clock } from '../std/clock.ts'
@@ -16,7 +17,7 @@ import type { Reply } from '../write/reply.ts'
 import type { WriteTarget } from '../write/write.ts'
 import type { Destination, Verdict } from './destination.ts'
 
-/** In flight at one output. Each has a connection of its own. */
+/** Questions in flight at one output. Each uses its own connection. */
 export const QUESTIONS_MAX = 8
 
 export class Questions {
@@ -29,12 +30,12 @@ export class Questions {
     this.#clock = clock
   }
 
-  /** There is somebody to ask. */
+  /** False for a destination that does not answer, such as UDP or a file. */
   get canBeAnswered(): boolean {
     return this.#destination.ask !== undefined
   }
 
-  /** Resolves within `limitMs`: with a refusal, or with `undefined` where none is known. */
+  /** Resolves within `limitMs`: with a refusal, or with `undefined` when there is none so far. */
   async ask(target: WriteTarget, limitMs: number): Promise<Reply | undefined> {
     if (this.#inFlight >= QUESTIONS_MAX) return undefined
     const overdue = new AbortController()
@@ -56,7 +57,7 @@ export class Questions {
   }
 }
 
-/** What is refused of no lines, and for good, are the credentials. */
+/** The write has no lines, so a permanent refusal can only be one of the credentials. */
 function refusalIn(verdict: Verdict): Reply | undefined {
   const isOfTarget = verdict.kind === 'hold' && verdict.scope === 'target'
   const isOfCredentials = verdict.kind === 'refused' && !verdict.isDoubtful

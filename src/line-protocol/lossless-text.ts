@@ -1,15 +1,14 @@
 /**
- * Texts that clients have sent, or that echo what they have sent, with bytes that may not be UTF-8.
- * Pure.
+ * Texts from clients, or echoes of them, whose bytes may not be UTF-8. Pure.
  *
- * InfluxDB gives such bytes as they are in a header, in CSV and in msgpack, and as U+FFFD in JSON:
- * so all of these can be made from a text of this kind.
+ * InfluxDB sends such bytes unchanged in a header, in CSV and in msgpack, and as U+FFFD in JSON. A
+ * lossless text can be rendered in all of these forms.
  */
 
 import { isUtf8 } from 'node:buffer'
 import { byteAt } from './bytes.ts'
 
-/** A byte that is no UTF-8 stands in a text as this plus its value: a lone surrogate. */
+/** The text holds a byte that is not UTF-8 as this base plus the byte's value: a lone surrogate. */
 const RAW_BYTE_BASE = 0xdc00
 const RAW_BYTES = /[\udc80-\udcff]/gu
 
@@ -38,7 +37,7 @@ function characterSize(bytes: Buffer, index: number): number {
   return character.length === size && isUtf8(character) ? size : 0
 }
 
-/** The bytes of which `decodeLossless` has made the text. */
+/** The inverse of `decodeLossless`. */
 export function encodeLossless(text: string): Buffer {
   const bytes: Buffer[] = []
   let at = 0

@@ -1,9 +1,9 @@
 /**
- * The unit of a request's timestamps, and how each server spells it.
+ * The unit of a request's timestamps, and its spelling on each server.
  *
- * Tokens do not travel: v1 knows `u` but not `us`, v2 the reverse, and v2's `/write` takes `u`, `m`
- * and `h` silently for nanoseconds. So a token is parsed once at the edge, and written in the
- * output's own spelling.
+ * The spellings differ: v1 knows `u` but not `us`, v2 the reverse, and v2's `/write` silently takes
+ * `u`, `m` and `h` for nanoseconds. So the listener parses a token once, and each output writes its
+ * own spelling.
  */
 
 export const PRECISIONS = ['ns', 'us', 'ms', 's', 'm', 'h'] as const
@@ -34,7 +34,7 @@ const V1_TOKENS: ReadonlyMap<string, Precision> = new Map([
   ['h', 'h'],
 ])
 
-/** @returns what InfluxDB 1.x means by `token`, or `undefined` where it refuses the token */
+/** @returns the meaning of `token` on InfluxDB 1.x, or `undefined` if InfluxDB refuses the token */
 export function parseV1Precision(token: string): Precision | undefined {
   return V1_TOKENS.get(token)
 }

@@ -87,7 +87,11 @@ test('what is missing, unknown or malformed is said, and nothing is done', async
   await check('?relay=x&output=a', 404, /^there is no relay "x"; there are: "r"$/)
   await check('?relay=r&output=b', 404, /^relay "r" has no output "b"; it has: "a"$/)
   for (const before of ['', 'x', '1.5', '1e99']) {
-    await check(`?relay=r&output=a&before-ms=${before}`, 400, /is no whole number of milliseconds/)
+    await check(
+      `?relay=r&output=a&before-ms=${before}`,
+      400,
+      /is not a whole number of milliseconds/,
+    )
   }
   assert.deepEqual(deadLetters.calls, [])
 })

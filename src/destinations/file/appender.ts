@@ -1,19 +1,20 @@
 /**
- * One open file that only grows, by whole appends; renamed and begun anew when it is told to.
+ * One open file that grows by whole appends only; `rotate` renames the file and begins a new one.
  *
  *     name  name.1  name.2  …        younger to older (rotation.ts)
  *
- * An append that fails is taken back: the file is cut to the length before, never lengthened. A
- * torn tail, left by a process that died, is cut on opening. A file that was renamed, removed or
- * cut by others (logrotate) is noticed within CHECK_INTERVAL_MS and opened by its name again; until
- * then appends go where the name pointed before.
+ * A failed append is undone: the file is truncated to its previous length, never lengthened. A
+ * torn tail, left by a process that died, is cut on opening. When others (logrotate) have renamed,
+ * removed or truncated the file, the appender notices within CHECK_INTERVAL_MS and opens the file
+ * by its name again; until then appends go to the file that it has open.
  *
- * With a keeper, which is what a log on disk has: on opening, files are cut to what its cursor
- * knows of them (cut-back.ts); before the first append to a file its name is on the disk and the
- * keeper knows of it; and what was appended is on the disk once `sync` resolves, or is taken back.
- * Without, nothing is synced: a power cut may take what the system has not yet written.
+ * With a keeper (the relay has a log on disk): on opening, files are truncated to the lengths that
+ * the output's cursor holds (cut-back.ts). Before the first append to a file, the file's name is on
+ * the disk and the cursor knows the file. Appended bytes are on the disk once `sync` resolves; if
+ * `sync` rejects, they are undone. Without a keeper, nothing is synced: a power cut loses whatever
+ * the system has not yet written.
  *
- * Not safe for concurrent calls: the caller makes them one by one.
+ * Not safe for concurrent calls: the caller makes one call at a time.
  */
 
 import { dirname } from 'node:path'
@@ -36,7 +37,7 @@ export interface FileAppenderOptions extends CutBackOptions {
 interface OpenFile {
   readonly handle: OutputFile
   readonly identity: string
-  /** A device has no length, no tail, and nothing to be renamed. */
+  /** False for a device, which has no length and no tail and is never renamed. */
   readonly isRegular: boolean
   readonly head: string
 }
@@ -46,15 +47,18 @@ export class FileAppender implements AsyncDisposable {
   #file: OpenFile
   #length: number
   #syncedLength: number
-  /** Nothing was appended or cut since the last sync; of a file found so nobody knows. */
+  /**
+   * True if nothing was appended or truncated since the last sync. False for a file that already
+   * existed: its state on disk is unknown.
+   */
   #isSynced = false
   #generation = 1
-  /** Its name is on the disk, and the keeper's cursor knows of it. */
+  /** The file's name is on the disk, and the keeper's cursor knows the file. */
   #isNoted = false
   #checkedAtMs: number
-  /** The last append could not be taken back. */
+  /** The last append is not undone yet: the file must be truncated first. */
   #mustCut = false
-  /** How the files began that an earlier process has written to, oldest first. */
+  /** The beginnings of the files that an earlier process has written to, oldest first. */
   readonly formerHeads: readonly string[]
 
   private constructor(
@@ -70,7 +74,7 @@ export class FileAppender implements AsyncDisposable {
     this.formerHeads = formerHeads
   }
 
-  /** Creates folder and file as needed. Rejects with what the system says, nothing left open. */
+  /** Creates folder and file as needed. Rejects with the system's error; leaves nothing open. */
   static async open(options: FileAppenderOptions): Promise<FileAppender> {
     const { keeper } = options
     const formerHeads = keeper === undefined ? [] : await cutBack(options, keeper.extents)
@@ -81,12 +85,12 @@ export class FileAppender implements AsyncDisposable {
     return this.#length
   }
 
-  /** Rises when another file, or the same one cut by others, takes the place of the one before. */
+  /** Rises when another file replaces the open one, or when others have truncated the file. */
   get generation(): number {
     return this.#generation
   }
 
-  /** How the file began when it was opened. */
+  /** The beginning of the file, as it was on opening. */
   get head(): string {
     return this.#file.head
   }
@@ -95,15 +99,15 @@ export class FileAppender implements AsyncDisposable {
     return this.#file.isRegular
   }
 
-  /** Where the file ends, for the keeper; `undefined` when there is none, or nothing to be cut. */
+  /** Where the file ends, for the keeper. `undefined` without a keeper, and for a device. */
   get mark(): FileMark | undefined {
     if (this.#options.keeper === undefined || !this.#file.isRegular) return undefined
     return { file: this.#file.identity, bytes: this.#length, generation: this.#generation }
   }
 
   /**
-   * Makes sure that the name still leads to our file. To be called before each append, unless
-   * something is not synced yet: it may leave the file for another one.
+   * Makes sure that the name still leads to the open file, and otherwise opens the file that the
+   * name leads to. Call before each append, but not while appended bytes are unsynced.
    */
   async check(): Promise<void> {
     if (!this.#file.isRegular) return
@@ -114,7 +118,7 @@ export class FileAppender implements AsyncDisposable {
     this.#checkedAtMs = nowMs
   }
 
-  /** All of it or nothing. Rejects with what the system says. */
+  /** Appends all bytes or none. Rejects with the system's error. */
   async append(buffers: readonly Buffer[]): Promise<void> {
     if (this.#mustCut) await this.#cut()
     if (!this.#isNoted) await this.#note()
@@ -129,8 +133,9 @@ export class FileAppender implements AsyncDisposable {
   }
 
   /**
-   * Resolves when the file is on the disk as it is. Else rejects with what the system says, and
-   * what was appended since the last time is taken back: a second sync would prove nothing of it.
+   * Resolves when all bytes of the file are on the disk. Otherwise rejects with the system's error,
+   * and undoes the appends since the last sync: a second sync could succeed without their bytes
+   * being on the disk.
    */
   async sync(): Promise<void> {
     if (this.mark === undefined || this.#isSynced) return
@@ -146,14 +151,14 @@ export class FileAppender implements AsyncDisposable {
   }
 
   /**
-   * The file becomes `name.1`, and an empty one is begun. To be called after `sync`: what was
-   * appended since may be taken back.
+   * Renames the file to `name.1` and begins an empty one. Call after `sync`: later appends may be
+   * undone.
    */
   async rotate(): Promise<void> {
     const { files, path, keepFiles } = this.#options
     if (this.#mustCut) await this.#cut()
-    await this.sync() // What is left behind must stay as it is.
-    // Should it fail half-way, the next `check` finds out what has become of the name.
+    await this.sync() // The renamed file is final: nothing in it can be undone later.
+    // If the renaming fails half-way, the next `check` finds out where the name leads.
     this.#checkedAtMs = Number.NEGATIVE_INFINITY
     await rotateNames(files, path, keepFiles)
     if (keepFiles === 1) await this.#beginAnew()
@@ -174,17 +179,17 @@ export class FileAppender implements AsyncDisposable {
   }
 
   async #takeBack(): Promise<void> {
-    // The name may lead elsewhere, as after a file system was mounted anew: look at once.
+    // The name may lead elsewhere, for example after a new mount: check it before the next append.
     this.#checkedAtMs = Number.NEGATIVE_INFINITY
     this.#mustCut = this.#file.isRegular
-    if (this.#mustCut) await this.#cut().catch(() => {}) // `check` tries again, and tells.
+    if (this.#mustCut) await this.#cut().catch(() => {}) // `check` tries again, and rejects.
   }
 
   async #cut(): Promise<void> {
     const { handle } = this.#file
     const { bytes } = await handle.stat()
-    // Others may have cut it meanwhile (logrotate copytruncate): to truncate would then lengthen
-    // it, by NULs. What stands in it now is found out by the next `check`.
+    // Others may have cut the file meanwhile (logrotate copytruncate): `truncate` would lengthen it
+    // with NULs. The next `check` reads the new content.
     if (bytes > this.#length) await handle.truncate(this.#length)
     this.#mustCut = false
     this.#isSynced = false
@@ -206,7 +211,7 @@ export class FileAppender implements AsyncDisposable {
   }
 
   async #openAgain(): Promise<void> {
-    await this.sync() // What is left behind must stay as it is.
+    await this.sync() // The file that is left is final: nothing in it can be undone later.
     const before = this.#file.handle
     this.#takeOver(await openFile(this.#options))
     await before.close()
@@ -227,14 +232,15 @@ async function openFile(options: FileAppenderOptions): Promise<{ file: OpenFile;
   const { files, path, keeper } = options
   const folder = dirname(path)
   const changed = await files.makeFolder(folder)
-  // Before a file is made: its name alone on the disk would hide one that was renamed before.
+  // Sync the folder before a file is created: if only the new name reached the disk, it would hide
+  // the file that was renamed before.
   if (keeper !== undefined) {
     for (const each of [...changed, folder]) await files.syncFolder(each)
   }
   const handle = await files.open(path)
   try {
     const { identity, bytes, isRegular, isDevice } = await handle.stat()
-    // A pipe without a reader would hold up the whole output.
+    // Writes to a pipe without a reader would block the whole output.
     if (!isRegular && !isDevice) throw new Error('it is neither file nor device')
     const length = isRegular ? await cutTornTail(handle, bytes, options) : 0
     const head = isRegular ? await readHead(handle, length) : ''
@@ -245,7 +251,7 @@ async function openFile(options: FileAppenderOptions): Promise<{ file: OpenFile;
   }
 }
 
-/** @returns the length of what is whole */
+/** @returns the length up to the end of the last whole line */
 async function cutTornTail(
   handle: OutputFile,
   size: number,
@@ -257,7 +263,7 @@ async function cutTornTail(
   const bytes = size - end
   const text =
     `output "${output}": ${path} ended within a line; ` +
-    `its last ${renderBytes(bytes)} are cut off and come again if they are still owed`
+    `its last ${renderBytes(bytes)} are cut off, and written again if they are in the backlog`
   logger.warn({ output, path, bytes }, text)
   return end
 }

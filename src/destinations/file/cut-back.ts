@@ -1,13 +1,14 @@
 /**
- * What the last process has written to files after its cursor was saved, cut off before this one
- * writes: those lines are still owed, and come again.
+ * Truncates the output's files on opening to the lengths that the saved cursor holds. The last
+ * process has written the bytes beyond after it saved its cursor; their lines are still in the
+ * backlog and are written again.
  *
  *     cursor   out.lp up to 4,096                  after it: rotated, a new file begun
  *     found    out.lp.1 with 6,200 bytes ──▶ cut to 4,096
- *              out.lp   with 1,900 bytes ──▶ cut to 0, where it was when the cursor was told of it
+ *              out.lp   with 1,900 bytes ──▶ cut to 0, its length when the cursor noted it
  *
- * Files are known by their identity, whatever their names are now. A file that the cursor does not
- * know is left alone, and none is ever lengthened. All are synced, so that what was cut stays cut.
+ * Files are recognised by their identity, whatever their names are now. A file that the cursor does
+ * not know is left alone, and no file is ever lengthened. All are synced, so that the cuts last.
  */
 
 import type { FileExtent } from '../../log/cursors/file-extent.ts'
@@ -28,7 +29,7 @@ export interface CutBackOptions {
   readonly logger: Logger
 }
 
-/** @returns how each of the files that the cursor knows begins now, oldest first */
+/** @returns the beginnings of the files that the cursor knows, oldest first */
 export async function cutBack(
   options: CutBackOptions,
   extents: readonly FileExtent[],
@@ -56,7 +57,7 @@ async function cutFile(
 ): Promise<string> {
   const excessBytes = bytes.has - bytes.known
   if (excessBytes < 0) {
-    const text = `${path} is ${renderBytes(-excessBytes)} shorter than it was left`
+    const text = `${path} is ${renderBytes(-excessBytes)} shorter than its cursor says`
     logger.warn({ output, path, bytes: -excessBytes }, `output "${output}": ${text}`)
   }
   const file = await files.open(path)
@@ -64,10 +65,10 @@ async function cutFile(
     if (excessBytes > 0) {
       await file.truncate(bytes.known)
       const what = `the last ${renderBytes(excessBytes)} of ${path} are newer than its cursor`
-      const text = `output "${output}": ${what}: they are cut off, and come again`
+      const text = `output "${output}": ${what}: they are cut off and written again`
       logger.info({ output, path, bytes: excessBytes }, text)
     }
-    // Also when it has the right length: the last process may have cut it, and not synced that.
+    // Even at the right length: the last process may have truncated the file without a sync.
     await file.sync()
     return await readHead(file, Math.min(bytes.has, bytes.known))
   } finally {
@@ -75,7 +76,7 @@ async function cutFile(
   }
 }
 
-/** How a file begins. */
+/** Reads the beginning of a file. */
 export async function readHead(
   file: { read(into: Buffer, at: number): Promise<number> },
   length: number,
@@ -94,7 +95,7 @@ async function statsOf(files: OutputFiles, path: string): Promise<FileStats | un
 }
 
 function tellMissing({ path, output, logger }: CutBackOptions): void {
-  const what = `the file that its cursor knows is not at ${path} any more`
-  const text = `output "${output}": ${what}; the last lines in it may come again here`
+  const what = `the file that its cursor knows is no longer at ${path}`
+  const text = `output "${output}": ${what}; the last lines of that file may be written again here`
   logger.info({ output, path }, text)
 }

@@ -1,20 +1,19 @@
 /**
- * File destination: what was written, in the form that `influx -import` reads
- * (import-form.ts).
+ * File destination: appends writes in the format that `influx -import` reads (import-form.ts).
  *
  * Batches are appended one by one, each with a single write call, whole or not at all. With a log
- * on disk they are delivered once they are synced, all that waited together by one sync.
+ * on disk a batch is delivered once it is synced; one sync serves all batches that waited together.
  *
- * The context stands at the head of every file, so that each can be imported by itself; import
- * older ones first (`name.2`, `name.1`, `name`). CREATE statements that were seen stand at the head
- * of every file that is begun after them.
+ * Every file begins with a context, so that each file can be imported by itself; import older files
+ * first (`name.2`, `name.1`, `name`). A CREATE statement is repeated at the head of every later
+ * file.
  *
- * What the form cannot hold is refused for good: a string with a newline in it, a database or
- * retention policy with a colon in its name, other statements, other body formats.
+ * Writes that the format cannot hold are refused for good: a string with a newline in it, a
+ * database or retention policy with a colon in its name, other statements, other body formats.
  *
- * Limits: a file passes `rotateBytes` only by a single batch that is larger. STATEMENTS_MAX
- * statements. Closing waits for what was sent without a bound of its own: a file system that hangs
- * (NFS) holds up the stop, because a write call cannot be called off.
+ * Limits: a file exceeds `rotateBytes` only when a single batch is larger. STATEMENTS_MAX
+ * statements. Closing waits for all sent batches without a time limit: a file system that hangs
+ * (NFS) delays the stop, because a write call cannot be cancelled.
  */
 
 import type { FileOutputConfig } from '../../config/config.ts'
@@ -46,7 +45,7 @@ import {
 } from './import-form.ts'
 import { nodeOutputFiles, type OutputFiles } from './output-files.ts'
 
-/** Together well below what is read back of a file's head. */
+/** All statements together stay well below the size of the head that is read back. */
 const STATEMENTS_MAX = 64
 const STATEMENT_CHARS_MAX = 512
 const LOG_INTERVAL_MS = 60_000
@@ -57,7 +56,7 @@ const NOT_WRITTEN = {
   isDown: false,
   suspicion: 'none',
 } as const
-/** Said of a whole batch: which of its lines it is comes out when they are sent one by one. */
+/** The reply for a whole batch. The batch is then split, which finds the lines in question. */
 const NEWLINE_IN_STRING = 'an import file cannot hold a string with a newline in it'
 
 export interface FileDestinationOptions {
@@ -82,13 +81,13 @@ export async function openFileDestination(options: FileDestinationOptions): Prom
   }
 }
 
-/** What stands in the file, as far as what is appended next depends on it. */
+/** The part of the file's content that determines what the next append must begin with. */
 interface Form {
   /** `# DML` was written. */
   readonly hasDml: boolean
-  /** The context lines that hold at the end of the file. */
+  /** The context lines in effect at the end of the file. */
   readonly context: string
-  /** Those that stand at its head, and at that of each one begun after it. */
+  /** The statements at the head of this file and of every later file. */
   readonly statements: readonly string[]
 }
 
@@ -107,7 +106,7 @@ class FileDestination implements Destination {
   readonly #file: FileAppender
   readonly #rotationLog: LogThrottle
   #waiting: Waiting[] = []
-  /** Appended, in order, and told when they are synced. */
+  /** Appended batches, in order; they are resolved by the next sync. */
   #unsynced: Unsynced[] = []
   /** Never rejects. */
   #writing: Promise<void> | undefined
@@ -130,7 +129,7 @@ class FileDestination implements Destination {
   }
 
   send(batch: Batch): Promise<Verdict> {
-    // Streams send side by side; the file takes one batch after the other.
+    // Streams send concurrently; the file takes one batch at a time.
     const { promise, resolve } = Promise.withResolvers<Verdict>()
     this.#waiting.push({ batch, resolve })
     this.#writing ??= this.#writeWaiting()
@@ -152,14 +151,14 @@ class FileDestination implements Destination {
       const verdict = await this.#write(batch)
       const isUnsynced = verdict.kind === 'delivered' && verdict.mark !== undefined
       if (isUnsynced) this.#unsynced.push({ verdict, resolve })
-      // After a failure nothing is left open: the next batch begins by looking at the file.
+      // Also after a failure: the next batch may check the file only when nothing is unsynced.
       if (this.#waiting.length === 0 || verdict.kind === 'retry') await this.#sync()
       if (!isUnsynced) resolve(verdict)
     }
     this.#writing = undefined
   }
 
-  /** Tells what became of all that was appended. Never rejects. */
+  /** Syncs the file and resolves all appended batches with the result. Never rejects. */
   async #sync(): Promise<void> {
     const appended = this.#unsynced
     this.#unsynced = []
@@ -225,9 +224,9 @@ class FileDestination implements Destination {
       return refused('too many or too long statements for a file output')
     }
     await this.#makeReady(statement.length)
-    // Below `# DML` the importer would take it for a bad line.
+    // Below `# DML` the importer would take a statement for a bad line.
     if (this.#form.hasDml) await this.#rotate()
-    if (this.#form.hasDml) return refused('the file cannot be begun anew for a statement')
+    if (this.#form.hasDml) return refused('a statement needs a new file, and none can be begun')
     const statements = [...this.#form.statements, statement]
     const isNew = this.#file.length === 0
     await this.#file.append([Buffer.from(isNew ? renderDdl(statements) : `${statement}\n`)])
@@ -256,7 +255,7 @@ class FileDestination implements Destination {
     try {
       await this.#file.rotate()
     } catch (error) {
-      // A file that grows too long does less harm than writes that are not kept at all.
+      // A file that grows too long does less harm than writes that are not stored at all.
       this.#logNotRotated(error)
       return
     }
@@ -270,11 +269,11 @@ class FileDestination implements Destination {
     if (suppressed === undefined) return
     const { name, path } = this.#options.config
     const fields = { output: name, path, cause: errorCode(error), suppressed }
-    const text = `output "${name}": ${path} cannot be renamed, it goes on growing: `
+    const text = `output "${name}": ${path} cannot be rotated and keeps growing: `
     this.#options.logger.error(fields, text + errorText(error) + renderRepeats(suppressed))
   }
 
-  /** Takes over what stands in a file that has just been opened. */
+  /** Reads the head of a file that has just been opened. */
   #lookAtFile(): void {
     if (this.#generation === this.#file.generation) return
     this.#generation = this.#file.generation

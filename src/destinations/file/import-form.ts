@@ -8,9 +8,9 @@
  *     # CONTEXT-RETENTION-POLICY:              empty: the database's default
  *     cpu,host=x usage=1 1700000000000000000   nanoseconds
  *
- * Limits of the form, all read in the importer's source (importer/v8): it cuts at every newline, so
- * a string with a newline in it has no form (and could pass for a context); a name is cut at its
- * first colon and trimmed; a statement below `# DML` is taken for a bad line.
+ * Limits of the format, from the importer's source (importer/v8): it cuts at every newline, so the
+ * format cannot hold a string with a newline in it (whose second half could pass for a context). It
+ * cuts a name at the first colon and trims it. It takes a statement below `# DML` for a bad line.
  */
 
 import type { WriteTarget } from '../../write/write.ts'
@@ -19,7 +19,10 @@ export const DML = '# DML\n'
 const DDL = '# DDL\n'
 const NEWLINE = 0x0a
 
-/** The lines that say where the lines below belong, or `undefined` when a name has no form. */
+/**
+ * The lines that name the database and retention policy of the lines below; `undefined` when the
+ * format cannot hold a name.
+ */
 export function renderContext({ database, retentionPolicy }: WriteTarget): string | undefined {
   if (database === '' || !isNameable(database) || !isNameable(retentionPolicy)) return undefined
   const policy = retentionPolicy === '' ? '' : ` ${retentionPolicy}`
@@ -30,28 +33,28 @@ function isNameable(name: string): boolean {
   return name === name.trim() && !/[:\n]/.test(name)
 }
 
-/** The section for statements; it is still open. '' when there are none. */
+/** The section for statements, open for more; '' when there are no statements. */
 export function renderDdl(statements: readonly string[]): string {
   return statements.length === 0 ? '' : `${DDL}${statements.map((each) => `${each}\n`).join('')}`
 }
 
-/** A single statement that may be carried over from file to file, on one line; else `undefined`. */
+/** A single statement, on one line, that may be repeated in every file; otherwise `undefined`. */
 export function parseStatement(text: string): string | undefined {
   const statement = text.trim().replace(/\s*;$/, '')
   const isCreate = /^CREATE\s+(DATABASE|RETENTION\s+POLICY)\s/i.test(statement)
-  // A comment would swallow what follows it on the one line; behind a `;` anything may stand.
+  // On a single line a comment would hide the rest; after a `;` may follow any other statement.
   if (!isCreate || statement.includes('--') || statement.includes(';')) return undefined
   return statement.replace(/\s*[\r\n]\s*/g, ' ')
 }
 
 export interface Head {
-  /** Of the section for statements. */
+  /** The content of the section for statements. */
   readonly statements: readonly string[]
-  /** `# DML` was seen: lines may follow, statements no more. */
+  /** `# DML` was seen: lines may follow, but no statements. */
   readonly hasDml: boolean
 }
 
-/** @param text how a file begins */
+/** @param text the beginning of a file */
 export function parseHead(text: string): Head {
   const dmlAt = text.startsWith(DML) ? 0 : text.indexOf(`\n${DML}`)
   const ddl = dmlAt < 0 ? text : text.slice(0, dmlAt)

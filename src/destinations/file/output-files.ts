@@ -1,8 +1,9 @@
 /**
- * What file outputs need of a file system, and Node's own behind it.
+ * The file system calls that file outputs need, and their implementation by Node.
  *
- * The seam at which tests cut the power. Other than the log's own (log/file-system.ts) it
- * follows links, appends, and makes files that others may read: these are the operator's.
+ * Tests replace this interface to simulate power cuts. Unlike the file system of the log
+ * (log/file-system.ts), this one follows links, appends, and creates files that the owner's group
+ * may read, because the output files are for the operator.
  */
 
 import type { BigIntStats } from 'node:fs'
@@ -12,7 +13,7 @@ import { nodeFileSystem } from '../../log/file-system.ts'
 import { makeFolders, writeAll } from '../../std/files.ts'
 
 export interface FileStats {
-  /** Which file it is, whatever its name: no file that comes after it has the same. */
+  /** Identifies the file under any name; no later file gets the same identity. */
   readonly identity: string
   readonly bytes: number
   readonly isRegular: boolean
@@ -20,32 +21,32 @@ export interface FileStats {
 }
 
 export interface OutputFile {
-  /** Writes all of it at the file's end, wherever that is by now. */
+  /** Writes all bytes at the file's current end. */
   append(buffers: readonly Buffer[]): Promise<void>
   /** @returns how many bytes were read; 0 at the end of the file */
   read(into: Buffer, at: number): Promise<number>
   stat(): Promise<FileStats>
   truncate(bytes: number): Promise<void>
-  /** What was written is on the disk when this resolves (`fdatasync`). */
+  /** All written bytes are on the disk when this resolves (`fdatasync`). */
   sync(): Promise<void>
   close(): Promise<void>
 }
 
 /** All methods reject with the system's error (`code`). */
 export interface OutputFiles {
-  /** For appending and reading; made when there is none. */
+  /** Opens for appending and reading; creates the file when there is none. */
   open(path: string): Promise<OutputFile>
   stat(path: string): Promise<FileStats>
-  /** Replaces what is at `to`. */
+  /** Replaces a file at `to`. */
   rename(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
-  /** With the folders above it. @returns the folders in which one was made */
+  /** Creates the folder and its parents. @returns the folders in which a folder was created */
   makeFolder(path: string): Promise<readonly string[]>
-  /** Makes names that were made, changed or removed in the folder last. */
+  /** Puts created, changed and removed names of the folder on the disk. */
   syncFolder(path: string): Promise<void>
 }
 
-/** Readable by the owner's group only: what is measured may be confidential. */
+/** Readable by owner and group only: measurements may be confidential. */
 const FILE_MODE = 0o640
 const FOLDER_MODE = 0o755
 
@@ -76,8 +77,8 @@ export const nodeOutputFiles: OutputFiles = {
 }
 
 /**
- * An inode's number is given away again once its file is gone; with its time of birth it is the
- * file's own. 0 where the file system keeps none.
+ * The number of an inode is reused once its file is gone; together with the birth time (0 where the
+ * file system stores none) it identifies the file.
  */
 function statsOf(stats: BigIntStats): FileStats {
   return {

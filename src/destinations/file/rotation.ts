@@ -5,7 +5,7 @@
 import { errorCode } from '../../std/errors.ts'
 import type { OutputFiles } from './output-files.ts'
 
-/** Files above `keepFiles`, left by an earlier configuration: so many of them are looked for. */
+/** At most so many files above `keepFiles`, left by an earlier configuration, are removed. */
 const STALE_FILES_MAX = 1_000
 
 export function nameOfAge(path: string, age: number): string {
@@ -13,8 +13,8 @@ export function nameOfAge(path: string, age: number): string {
 }
 
 /**
- * Makes room for a new file at `path`: every other one becomes older by one, of all together
- * `keepFiles` stay. With only one to keep nothing is renamed.
+ * Frees the name `path` for a new file: renames every file to the next older name, and removes
+ * those that would exceed `keepFiles`. With `keepFiles` of 1 nothing is renamed.
  */
 export async function rotateNames(
   files: OutputFiles,

@@ -1,14 +1,14 @@
 /**
- * An answer of an HTTP output: as it came, and the words that are in it.
+ * An answer of an HTTP output, and the error text in it.
  *
- * Who has answered shows in the form: `{"error":…}` is InfluxDB 1.x and 3,
- * `{"code":…,"message":…}` is InfluxDB 2 and QuestDB, plain words are VictoriaMetrics; a web page,
- * an empty body or any other JSON is a proxy or a server that is none of them.
+ * The form of an answer shows who sent it: `{"error":…}` is InfluxDB 1.x and 3,
+ * `{"code":…,"message":…}` is InfluxDB 2 and QuestDB, plain words are VictoriaMetrics. A web page,
+ * an empty body or any other JSON comes from a proxy or an unknown server.
  *
- * Nothing here throws: whatever came has a form.
+ * Nothing here throws: every answer has a form.
  */
 
-/** Header names in lower case, the body cut at the reader's limit. */
+/** Header names are in lower case; the body is cut at ANSWER_BODY_MAX_BYTES (exchange.ts). */
 export interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
@@ -16,17 +16,17 @@ export interface Answer {
 }
 
 /**
- * `error`: JSON with an `error` text, its own or of a statement's result. `coded`: JSON with
- * `code` and `message`. `text`: plain words. `stranger`: JSON of another kind, or a web server's
- * own words.
+ * `error`: JSON with an `error` text, at the top or in a statement's result. `coded`: JSON with
+ * `code` and `message`. `text`: plain words. `stranger`: any other JSON, or the default text of a
+ * web server.
  */
 export type AnswerForm = 'error' | 'coded' | 'text' | 'empty' | 'page' | 'stranger'
 
 export interface AnswerWords {
   readonly form: AnswerForm
-  /** What it says, for people: of a web page its title. */
+  /** The error text for people; for a web page, its title. */
   readonly text: string
-  /** InfluxDB 3: what it says of single lines. */
+  /** InfluxDB 3: the details of single lines. */
   readonly data: readonly unknown[] | Readonly<Record<string, unknown>> | undefined
 }
 
@@ -38,7 +38,7 @@ export function readWords(answer: Answer): AnswerWords {
   if (text === '') return words('empty', '')
   if (text.startsWith('{')) return jsonWords(text)
   const isText = type === '' || type.startsWith('text/plain')
-  // `404 page not found`: what a web server says by itself begins with the status.
+  // The default text of a web server begins with the status: `404 page not found`.
   return words(isText && !text.startsWith(`${answer.status} `) ? 'text' : 'stranger', text)
 }
 
@@ -66,7 +66,7 @@ function jsonWords(text: string): AnswerWords {
 const JSON_HEAD = /^\{\s*(?:"code"\s*:\s*"[^"]*"\s*,\s*)?"(error|message)"\s*:\s*(?=")/
 const OPEN_STRING = /^"(?:[^"\\]|\\(?:["\\/bfnrt]|u[\da-f]{4}))*/i
 
-/** Of an answer that was cut at the reader's limit: as much of its text as there is. */
+/** Reads an answer that was cut at the size limit: returns as much of its text as there is. */
 function cutWords(text: string): AnswerWords {
   const [head = '', name] = JSON_HEAD.exec(text) ?? []
   const start = OPEN_STRING.exec(text.slice(head.length))?.[0]
@@ -89,9 +89,9 @@ function firstStatementError(fields: Fields): string | undefined {
 }
 
 /**
- * What InfluxDB 3 says of the lines that it refused: their numbers, counted from 0.
+ * Numbers of the lines that InfluxDB 3 refused, counted from 0.
  *
- * @returns `undefined` when it does not give a number for each
+ * @returns `undefined` when the server does not give a number for each line
  */
 export function refusedLineNumbers(data: AnswerWords['data']): readonly number[] | undefined {
   if (!isList(data)) return undefined
@@ -118,7 +118,7 @@ function parseObject(text: string): Fields | undefined {
     const value: unknown = JSON.parse(text)
     return isObject(value) ? value : undefined
   } catch {
-    return undefined // The caller looks at the text.
+    return undefined // Not JSON: `cutWords` reads the text.
   }
 }
 

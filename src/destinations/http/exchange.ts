@@ -1,8 +1,9 @@
 /**
- * One request and its answer over undici, as values: nothing here throws, and nothing is retried.
+ * Sends one request over undici and returns its result as a value: nothing here throws or retries.
  *
- * Costs half of `request()`: a handler on `dispatch` instead of a stream. The answer's body is read
- * to a bound; beyond it the connection is given up, because an endless body must not hold us.
+ * A handler on `dispatch` costs half of undici's `request()`, which makes a stream. The answer's
+ * body is read up to ANSWER_BODY_MAX_BYTES; then the connection is closed, because an endless body
+ * must not block the stream.
  */
 
 import { Readable } from 'node:stream'
@@ -10,17 +11,18 @@ import type { Dispatcher } from 'undici'
 import type { Answer } from './answer.ts'
 import { salvageRefusal } from './salvage.ts'
 
-/** More of an answer is never needed: error texts of the longest useful kind are far below it. */
+/** The longest useful error texts are far below this size. */
 const ANSWER_BODY_MAX_BYTES = 64 * 1024
+const ABORTED = 'the relay aborted the request'
 
 export interface ExchangeRequest {
   readonly method: 'GET' | 'POST'
   readonly path: string
-  /** Names and values in turn; none says how long the body is. */
+  /** Alternating names and values, without `content-length`. */
   readonly headers: readonly string[]
   /**
-   * Sent one after the other and not joined: copying large ones costs more than it saves. None: no
-   * body.
+   * Sent one after the other and not joined: to copy large buffers costs more than it saves. An
+   * empty list means no body.
    */
   readonly body: readonly Buffer[]
 }
@@ -30,22 +32,22 @@ export type Exchange = { readonly kind: 'answer'; readonly answer: Answer } | Fa
 export interface FailedExchange {
   readonly kind: 'failed'
   readonly error: Error
-  /** The request was handed to a connection, so a byte may have arrived. */
+  /** The request was handed to a connection, so a part of it may have arrived. */
   readonly hasBegun: boolean
   /**
-   * All of it was handed to the connection's socket. How much of that has left the machine, let
-   * alone arrived, nobody tells.
+   * The whole request was handed to the connection's socket. How much of it has left the machine,
+   * or has arrived, is unknown.
    */
   readonly isSent: boolean
 }
 
 export interface RunningExchange {
   readonly done: Promise<Exchange>
-  /** Gives the request up; `done` then resolves as failed. */
+  /** Aborts the request; `done` then resolves as failed. */
   abort(): void
 }
 
-/** @param onBegun told when the request is handed to a connection, which it may have to wait for */
+/** @param onBegun called when the request gets a connection, which may be later */
 export function startExchange(
   dispatcher: Dispatcher,
   request: ExchangeRequest,
@@ -71,11 +73,11 @@ function dispatchOptions(request: ExchangeRequest): Dispatcher.DispatchOptions {
 }
 
 /**
- * undici keeps a request's body longer than its answer, and V8 then keeps it until the whole heap
- * is marked (docs/decisions/young-bodies.md); so the body that it gets holds nothing any more once
- * it has been sent.
+ * Yields each buffer once and drops its reference. undici keeps a request's body after the answer,
+ * and V8 then keeps that body until the whole heap is marked (docs/decisions/young-bodies.md), so
+ * the body must be empty once it has been sent.
  *
- * @param left the last one first; emptied
+ * @param left in reverse order; emptied
  */
 function* eachOnce(left: Buffer[]): Generator<Buffer> {
   for (let part = left.pop(); part !== undefined; part = left.pop()) yield part
@@ -104,12 +106,12 @@ class ExchangeHandler implements Dispatcher.DispatchHandler, RunningExchange {
 
   abort(): void {
     this.#isAborted = true
-    this.#controller?.abort(new Error('given up'))
+    this.#controller?.abort(new Error(ABORTED))
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
-    if (this.#isAborted) return controller.abort(new Error('given up'))
+    if (this.#isAborted) return controller.abort(new Error(ABORTED))
     this.#hasBegun = true
     this.#onBegun?.()
   }

@@ -1,13 +1,14 @@
 /**
  * An HTTP server behind an output: one request per batch, judged by `verdict.ts`.
  *
- * A request that runs into `timeout` is not abandoned, because an abandoned request may be carried
- * out after the next one and leave stale values. It is waited for on its own connection until that
- * dies; or until a fresh `/ping` is answered and one more `timeout` has passed: then the server
- * lives and this request does not.
+ * A request that exceeds `timeout` is not abandoned, because the server may carry an abandoned
+ * request out after the next one and leave stale values. The request keeps its connection until
+ * the connection dies, or until a `/ping` on a new connection is answered and another `timeout` has
+ * passed: then the server is alive and this request is dead.
  *
- * Limits: HTTP_CONNECTIONS_MAX connections, one request on each; more streams wait for a free one.
- * Questions have QUESTIONS_MAX of their own, so that one that hangs holds up no write.
+ * Limits: HTTP_CONNECTIONS_MAX connections, one request on each; further streams wait for a free
+ * connection. Questions use QUESTIONS_MAX other connections, so that a hanging question delays no
+ * write.
  *
  * Not here: when to try again (drain.ts), what an answer means (verdict.ts).
  */
@@ -41,14 +42,15 @@ import { judge } from './verdict.ts'
 
 const HTTP_CONNECTIONS_MAX = 64
 /**
- * Idle connections are closed by us before most servers and load balancers do it under a request.
+ * The relay closes an idle connection earlier than most servers and load balancers do, because
+ * theirs may close it just as a request is sent.
  */
 const KEEP_ALIVE_MS = 30_000
-/** Connections are made anew after this time, so that a name that moved is followed. */
+/** A connection is replaced after this time, so that a change of the name's address is noticed. */
 const CONNECTION_TTL_MS = 5 * 60_000
-/** Longest time a `/ping` may take. */
+/** Longest time that a `/ping` may take. */
 const PROBE_TIMEOUT_MS = 5_000
-/** Between two `/ping`s while a request hangs. */
+/** Time between two `/ping`s while a request hangs. */
 const HUNG_PROBE_INTERVAL_MS = 1_000
 
 export interface HttpDestinationOptions {
@@ -91,16 +93,16 @@ class HttpDestination implements Destination {
 
   async send(batch: Batch, events: SendEvents): Promise<Verdict> {
     const request = await this.#render(batch)
-    // Made only when it is needed: aborting one costs as much as a small request.
+    // Created on timeout only: to abort an AbortController costs as much as a small request.
     let hanging: AbortController | undefined
     const onTimeout = () => {
       events.onTimeout()
       hanging = new AbortController()
-      // Ends with the request; its own failures are answers of `probe`.
+      // Ends with the request, and never rejects: `probe` reports failures as results.
       void this.#giveUpOnceServerLives(exchange, hanging.signal)
     }
     let timer: Timer | undefined
-    // Not from now on: waiting for a free connection is no fault of the server.
+    // The time of waiting for a free connection does not count: it is no fault of the server.
     const onBegun = () => {
       timer = this.#clock.startTimer(this.#config.timeoutMs, onTimeout)
     }
@@ -114,7 +116,10 @@ class HttpDestination implements Destination {
     return this.#verdictOn(result, batch.writes[0]?.kind ?? 'lines', batch.target)
   }
 
-  /** With `gzip` a batch is joined and packed, on other threads: it takes its size once more. */
+  /**
+   * With `gzip` other threads join and compress the batch, so its size is taken from the memory
+   * budget a second time meanwhile.
+   */
   async #render(batch: Batch): Promise<BatchRequest> {
     if (!this.#config.gzip) return await this.#renderer.render(batch)
     const lease = new Lease(this.#memory)
@@ -156,8 +161,7 @@ class HttpDestination implements Destination {
   }
 
   async probe(): Promise<ProbeResult> {
-    // A connection of its own: one that was kept says nothing about whether the server takes new
-    // ones.
+    // A new connection: a kept-alive connection does not show that the server accepts new ones.
     const client = new Client(this.#config.origin, this.#connection)
     this.#probing.add(client)
     const timer = this.#clock.startTimer(PROBE_TIMEOUT_MS, () => void client.destroy())
@@ -185,7 +189,7 @@ function connectionOptions(config: HttpOutputConfig): Client.Options {
     pipelining: 1,
     keepAliveTimeout: KEEP_ALIVE_MS,
     keepAliveMaxTimeout: KEEP_ALIVE_MS,
-    // The destination's own timer rules; undici's would abandon the request.
+    // Off: undici's timeouts would abandon the request. `send` has its own timer.
     headersTimeout: 0,
     bodyTimeout: 0,
     connect: {
@@ -199,12 +203,12 @@ function connectionOptions(config: HttpOutputConfig): Client.Options {
   }
 }
 
-/** What a request leaves behind, with a connection that may have died of it. */
+/** Estimated garbage of a request, including that of a connection that died during it. */
 const EXCHANGE_GARBAGE_BYTES = 8 * 1024
-/** What is made of an answer until it is judged: its bytes, its text, its words. */
+/** Copies of an answer until it is judged: its bytes, its text, its words. */
 const ANSWER_COPIES = 4
 
-/** Codes of a connection that died under a request, as a kept one may at any time. */
+/** Error codes of a connection that died during a request; a kept-alive one may at any time. */
 const RESET_CODES: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
 
 function unansweredVerdict({ error, hasBegun, isSent }: FailedExchange): Verdict {
@@ -212,10 +216,11 @@ function unansweredVerdict({ error, hasBegun, isSent }: FailedExchange): Verdict
   return { kind: 'retry', why: errorText(error), suspicion: suspicionOf(error, isSent), ...verdict }
 }
 
-/** A request that we gave up while it hung says nothing about its data. */
+/** A hung request that the relay aborted says nothing about its data. */
 function suspicionOf(error: Error, isSent: boolean): RetryVerdict['suspicion'] {
   if (!isSent) return 'none'
-  // Whatever it said could not be read, nor salvaged: it must not be waited for for ever.
+  // The answer could be neither parsed nor salvaged. The data may be the cause: without that
+  // verdict the batch would be retried for ever.
   if (error instanceof errors.HTTPParserError) return 'error'
   return RESET_CODES.has(errorCode(error)) ? 'reset' : 'none'
 }

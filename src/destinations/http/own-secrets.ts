@@ -1,9 +1,9 @@
 /**
- * Verdicts without the credentials that their request carried.
+ * Removes from a verdict the credentials that its request carried.
  *
- * What the output has of its own is nobody's to see, its clients included. The client's own may
- * stand in the words that go back to it, which are the server's; in what only the operator sees
- * (`why`) they do not. Where an answer is logged or kept, write/redact.ts takes them out.
+ * Nobody may see the output's own credentials, not even its clients. The client's credentials may
+ * remain in the reply to the client, which quotes the server; they are removed from the text for
+ * the operator (`why`). Where an answer is logged or stored, write/redact.ts removes them.
  */
 
 import type { HttpOutputConfig } from '../../config/config.ts'
@@ -12,18 +12,18 @@ import { type Credentials, NO_CREDENTIALS } from '../../write/write.ts'
 import type { Verdict } from '../destination.ts'
 import { ownAuthorization } from './request.ts'
 
-/** What every request to this output carries that is the output's own. */
+/** The output's own secrets, which every request to it carries. */
 export function ownSecrets({ credentials, paths }: HttpOutputConfig): Credentials {
   const questionAt = paths.write.indexOf('?')
   const query = questionAt < 0 ? '' : paths.write.slice(questionAt + 1)
   if (credentials === undefined) return { ...NO_CREDENTIALS, query }
-  // A token as an answer quotes it, which is text: not its bytes, as they stand in a header.
+  // An answer quotes the token as text. The header carries its UTF-8 bytes as latin1 instead.
   const isToken = credentials.kind === 'token'
   const authorization = isToken ? `Token ${credentials.token}` : ownAuthorization(credentials)
   return { authorization, query }
 }
 
-/** @param own as of `ownSecrets` */
+/** @param own the result of `ownSecrets` */
 export function withoutSecrets(verdict: Verdict, own: Credentials, client: Credentials): Verdict {
   if (verdict.kind === 'retry') {
     return { ...verdict, why: redacted(redacted(verdict.why, own), client) }

@@ -1,11 +1,11 @@
 /**
- * Bodies for an output that takes gzip: what the client has packed goes on as it came.
+ * Bodies for an output that takes gzip: a body that the client has compressed is sent unchanged.
  *
- *     client's member │ client's member │ ours: all that came unpacked in a row │ client's member
+ *     client's member │ client's member │ ours: consecutive uncompressed bodies │ client's member
  *
- * Members one behind the other are a valid gzip body (RFC 1952), of all that they hold. InfluxDB 1
- * and what speaks its dialect read every one of them (measured: 1.6.7 stores all); of the others
- * nobody has tried, so that they get a single one.
+ * Concatenated members are one valid gzip body (RFC 1952). InfluxDB 1 and servers of its dialect
+ * read every member (measured: 1.6.7 stores all). Other servers are untested and get a single
+ * member.
  */
 
 import { promisify } from 'node:util'
@@ -15,7 +15,10 @@ import { packedBody, type Write } from '../../write/write.ts'
 const gzipAsync = promisify(gzip)
 const LEVEL = 1
 
-/** @returns the members, in order; at least one */
+/**
+ * @param canJoin the server reads a body of several members
+ * @returns the members, in order; at least one
+ */
 export async function packBodies(writes: readonly Write[], canJoin: boolean): Promise<Buffer[]> {
   if (writes.length > 1 && !canJoin) return [await pack(writes.map(({ body }) => body))]
   const members: (Buffer | Promise<Buffer>)[] = []

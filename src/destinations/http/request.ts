@@ -1,8 +1,8 @@
 /**
- * A batch as a request in the dialect of InfluxDB 1.x: path, headers, body.
+ * Renders a batch as a request in the dialect of InfluxDB 1.x: path, headers, body.
  *
- * Path and headers depend on the target alone and are kept with it, so that a busy stream renders
- * them once.
+ * Path and headers of lines depend on the target alone and are cached for each target, so that a
+ * busy stream renders them once.
  */
 
 import type { HttpOutputConfig, OutputCredentials } from '../../config/config.ts'
@@ -13,13 +13,13 @@ import type { Batch } from '../destination.ts'
 import type { ExchangeRequest } from './exchange.ts'
 import { packBodies } from './packed-bodies.ts'
 
-/** Below this size compressing costs more than it saves. */
+/** Below this size, compression costs more than it saves. */
 const GZIP_MIN_BYTES = 1024
-/** Bodies of this size on average are sent as they are; smaller ones are joined into one. */
+/** Bodies of at least this average size are sent one by one; smaller ones are joined into one. */
 const PART_MIN_BYTES = 32 * 1024
 
 export interface BatchRequest extends ExchangeRequest {
-  /** Of the body, what is not the writes' own bytes but a copy. */
+  /** Bytes of the body that are copies; the others are the buffers of the writes themselves. */
   readonly copiedBytes: number
 }
 
@@ -53,7 +53,7 @@ export class HttpRequestRenderer {
     }
   }
 
-  /** A write without lines. */
+  /** Renders a write without lines. */
   renderQuestion(target: WriteTarget): ExchangeRequest {
     return { method: 'POST', ...this.#targetParts(target), body: [] }
   }
@@ -126,7 +126,7 @@ export class HttpRequestRenderer {
     return headers
   }
 
-  /** The output's own credentials replace the client's altogether. */
+  /** The output's own credentials replace all credentials of the client. */
   #credentialsQuery(credentials: Credentials): string[] {
     return this.#config.credentials || credentials.query === '' ? [] : [credentials.query]
   }
@@ -141,14 +141,14 @@ function retentionPolicyQuery(target: WriteTarget): string[] {
 }
 
 export function ownAuthorization(credentials: OutputCredentials): string {
-  // The bytes of UTF-8, as Go sends them: a header's text stands for bytes.
+  // Node sends a header as latin1. So the token's UTF-8 bytes go out unchanged, as from Go.
   if (credentials.kind === 'token')
     return `Token ${Buffer.from(credentials.token).toString('latin1')}`
   const { username, password } = credentials
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
 }
 
-/** The location's own query string stays. */
+/** Keeps the query string that the location has. */
 function withQuery(path: string, query: readonly string[]): string {
   if (query.length === 0) return path
   return `${path}${path.includes('?') ? '&' : '?'}${query.join('&')}`

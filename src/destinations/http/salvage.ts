@@ -1,20 +1,20 @@
 /**
- * A refusal that no HTTP parser reads: InfluxDB 1.x copies the name of a field into
- * `X-Influxdb-Error` with whatever control character it holds, and stores such fields.
+ * Reads a refusal that no HTTP parser accepts. InfluxDB 1.x copies the name of a field into
+ * `X-Influxdb-Error` with any control character in the name, and it stores such fields.
  *
- * The words stand once more in the body, as JSON. So what the parser could not read is looked
- * through for them: else one client's conflicting field would look like a server in trouble, to
- * everybody, until it is found out to be the data.
+ * The body repeats the error as JSON, so this file searches the unparsed rest of the answer for
+ * that JSON. Otherwise one client's conflicting field would look like a failing server, and would
+ * hold up all clients until the data is found to be the cause.
  */
 
 import { errors } from 'undici'
 import type { Answer } from './answer.ts'
 
-/** Said with 400, always; the status itself is behind us. */
+/** InfluxDB sends these with status 400 only; the parser has already dropped the status line. */
 const REFUSAL = /^\{"error":"(?:partial write: |field type conflict|unable to parse )/
 const HEAD_END = '\r\n\r\n'
 
-/** @returns `undefined` when the error is another one, or the rest of the answer is not at hand */
+/** @returns `undefined` for any other error, or when the rest of the answer is not available */
 export function salvageRefusal(error: Error): Answer | undefined {
   if (!(error instanceof errors.HTTPParserError) || !('data' in error)) return undefined
   const rest = typeof error.data === 'string' ? error.data : ''

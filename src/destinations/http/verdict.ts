@@ -1,16 +1,17 @@
 /**
- * What an answer of an HTTP output means. Decided here and nowhere else, from the answer alone: a
- * table, read from top to bottom; the first rule that fits is the verdict.
+ * What an answer of an HTTP output means. Only this file decides, and only from the answer: the
+ * rules are a table, read from top to bottom; the first rule that matches gives the verdict.
  *
- * Judged by the text as well as by the status: InfluxDB answers 500 for some refusals for good
- * (`retention policy not found`), and 400 for writes that it has stored in part. Texts echo what
- * clients have sent, so those that matter are looked for at their beginning.
+ * The rules match the text as well as the status: InfluxDB answers 500 for some permanent refusals
+ * (`retention policy not found`), and 400 for writes that it has stored in part. Error texts echo
+ * what clients have sent, so the patterns match at the beginning of a text.
  *
  * Sources: InfluxDB 1.x services/httpd and coordinator, measured on 1.6.7; docs/outputs.md has the
  * table for people.
  *
- * Not here: what follows. A statement or a body in another format is judged as lines are where the
- * answer does not tell them apart; that it cannot be split is for the drain loop to know.
+ * Not here: what the drain loop does with a verdict. Where answers to lines, to a statement and to
+ * a body in another format look alike, one rule judges all three; the drain loop knows that a
+ * statement or such a body cannot be split.
  */
 
 import type { OutputDialect } from '../../config/config.ts'
@@ -32,59 +33,62 @@ import {
 
 type Meaning =
   | 'delivered'
-  /** Stored but for some lines; which, the text may tell. */
+  /** All lines but some are stored; the text may tell which are not. */
   | 'partly'
-  /** The same, and their numbers are given. */
+  /** As `partly`, and the answer gives the numbers of the refused lines. */
   | 'partly, numbered'
   | 'split to writes'
   | 'split to lines'
-  /** Its database or retention policy is missing there. */
+  /** The database or retention policy is missing on the server. */
   | 'target missing'
   /** As `credentials refused`, but for this database only. */
   | 'no rights to target'
-  /** A hold when they are the output's own, a refusal when they are the client's. */
+  /** A hold when the credentials are the output's own, a refusal when they are the client's. */
   | 'credentials refused'
   | 'refused'
-  /** The server has no such statement, or no path for any: nothing was refused. */
+  /** The server has no such statement, or no path for statements. This is not a refusal. */
   | 'unsupported'
   /** Refused by something that does not sound like a database. */
   | 'refused in doubt'
-  /** Not this time, and nothing has been done. */
+  /** The server declined for now and has done nothing. */
   | 'busy'
-  /** May have been carried out, or may still be; the data is not to blame. */
+  /** The server may have carried the request out, or may still do so. The data is not the cause. */
   | 'unfinished'
-  /** The same, but nothing says that it was not the data. */
+  /** As `unfinished`, but the data may be the cause. */
   | 'failed'
-  /** Nothing that an answer to a write could be: the location is probably wrong. */
+  /** No server answers a write like this: the location is probably wrong. */
   | 'misplaced'
 
 type StatusClass = '2xx' | '3xx' | '4xx' | '5xx'
 
-/** What is left out fits everything. */
+/** A property that is left out matches every answer. */
 interface Rule {
   readonly on?: StatusClass | readonly number[]
   readonly dialects?: readonly OutputDialect[]
   readonly kinds?: readonly Write['kind'][]
   readonly forms?: readonly AnswerForm[]
   readonly text?: RegExp
-  /** InfluxDB 3 tells of refused lines in a list, of the one that spoiled them all in an object. */
+  /**
+   * InfluxDB 3 names refused lines in a list, and a single line that made it refuse all in an
+   * object.
+   */
   readonly data?: 'list' | 'object'
   readonly means: Meaning
 }
 
 const V1_V2: readonly OutputDialect[] = ['v1', 'v2']
-/** What a database says, as against a proxy, a web page, or nothing. */
+/** Forms in which a database answers; a proxy, a web page and an empty answer have others. */
 const WORDS: readonly AnswerForm[] = ['error', 'coded', 'text']
-/** InfluxDB 2 and 1.x put words of their own before it; those never quote what a client sent. */
+/** InfluxDB 2 and 1.x put their own words before these, which never quote what a client sent. */
 const PARTIAL = /^(?:[\w ]+: )*partial write: /
 const BEYOND_RETENTION = /^(?:[\w ]+: )*points beyond retention policy/
 const MISSING = /^database not found|bucket|organization|dbrp/i
-/** InfluxDB 1.x: the user is known, and has no right to this one database. */
+/** InfluxDB 1.x: the user is known, but may not write to this database. */
 const NOT_ITS_DATABASE = /not authorized to write to database/
 const POLICY_MISSING = /^retention policy not found/
 const OVERLOADED =
   /^(?:[\w ]+: )*(?:timeout$|engine is closed|engine: |cache-max-memory-size exceeded)/
-/** VictoriaMetrics, of a path that it does not know; the location's own is quoted before it. */
+/** VictoriaMetrics answers this for an unknown path, and quotes the request's URI before it. */
 const UNKNOWN_PATH = /^(?:remoteAddr: [^;]*; requestURI: \S*; )?unsupported path requested: /
 
 /** InfluxDB 2 and 3. */
@@ -93,9 +97,8 @@ const NOT_IMPLEMENTED = /not implemented: CREATE DATABASE/i
 const HAS_SERIES = /^\{"results":\[\{[^[{]*"series":/
 
 const RULES: readonly Rule[] = [
-  // Databases that come into being by themselves, or in another way: many clients send a CREATE
-  // DATABASE at each start, whoever is behind.
-  // A web page may stand in for a server that has it.
+  // Some servers create databases by themselves or have no CREATE DATABASE, but many clients send
+  // one at each start. A web page is no proof: a proxy may have sent it in place of the server.
   { on: [404, 405, 501], kinds: ['statement'], forms: ['page'], means: 'refused in doubt' },
   { on: [404, 405, 501], kinds: ['statement'], means: 'unsupported' },
   { on: [400], kinds: ['statement'], forms: ['text'], text: UNKNOWN_PATH, means: 'unsupported' },
@@ -113,8 +116,7 @@ const RULES: readonly Rule[] = [
   { on: '2xx', means: 'delivered' },
   { on: '3xx', means: 'misplaced' },
 
-  // A user who may write and not create: no word on any lines, and nothing that they should wait
-  // for.
+  // The user may write but not create databases. That says nothing about lines, so no lines wait.
   { on: [403], kinds: ['statement'], forms: WORDS, means: 'refused' },
   { on: [403], kinds: ['statement'], means: 'refused in doubt' },
   // One client's database must not stop everybody's.
@@ -129,35 +131,36 @@ const RULES: readonly Rule[] = [
     text: /database|bucket/i,
     means: 'target missing',
   },
-  // Many databases do not have Prometheus's endpoint: lines behind it must not wait for ever.
+  // Many databases have no Prometheus endpoint. Lines behind such a request must not wait for ever.
   { on: [404], kinds: ['opaque'], means: 'refused in doubt' },
   { on: [404], means: 'misplaced' },
   { on: [400], kinds: ['lines'], forms: ['text'], text: UNKNOWN_PATH, means: 'misplaced' },
   { on: [405], means: 'refused in doubt' },
 
-  // InfluxDB 2: its own deadline, or the connection, ended in the middle of it.
+  // InfluxDB 2: its own deadline passed, or the connection closed, in the middle of the request.
   { on: [408, 499], dialects: ['v2'], means: 'unfinished' },
   { on: [408, 425, 429], means: 'busy' },
   { on: [413], means: 'split to lines' },
 
-  // InfluxDB 3 also behind `/write`.
+  // InfluxDB 3, on `/write` as well.
   { on: [400, 422], data: 'list', means: 'partly, numbered' },
   { on: [400, 422], data: 'object', means: 'split to lines' },
-  // The list was cut at the reader's limit.
+  // InfluxDB 3, when the answer was cut at ANSWER_BODY_MAX_BYTES and its list cannot be parsed.
   { on: [400, 422], text: /^partial write of line protocol occurred$/, means: 'partly' },
 
-  // InfluxDB 2 answers 422, also behind `/write`.
+  // InfluxDB 2 answers 422, on `/write` as well.
   { on: [400, 422], dialects: V1_V2, forms: WORDS, text: PARTIAL, means: 'partly' },
   { on: [422], dialects: ['v2'], forms: WORDS, text: / dropped=\d/, means: 'partly' },
-  // InfluxDB 2 and QuestDB (coded) and VictoriaMetrics (plain words) store nothing of a body with
-  // one line that they do not take, while InfluxDB 1.x, whose word clients have, stores the others.
+  // InfluxDB 2 and QuestDB (coded) and VictoriaMetrics (plain words) store nothing of a body that
+  // holds one bad line. Clients expect what InfluxDB 1.x does, which stores the other lines.
   { on: [400], dialects: ['v2'], forms: WORDS, means: 'split to lines' },
   { on: [400], dialects: ['v1'], forms: ['coded', 'text'], means: 'split to lines' },
-  // InfluxDB 1.x has refused the whole request: each client's own is to be refused whole.
+  // InfluxDB 1.x refuses a whole request. Merged writes are split, so that each client's write is
+  // stored or refused as a whole.
   { on: '4xx', forms: WORDS, means: 'split to writes' },
   { on: '4xx', means: 'refused in doubt' },
 
-  // InfluxDB 1.x says these of the write, not of itself.
+  // InfluxDB 1.x answers 5xx with these texts for a fault of the write, not of the server.
   {
     on: '5xx',
     dialects: V1_V2,
@@ -182,7 +185,7 @@ const RULES: readonly Rule[] = [
     text: /unable to parse|invalid UTF-8/,
     means: 'split to lines',
   },
-  // A 503 is said before the work, by a gateway perhaps in the middle of it.
+  // A 503 comes before the work has begun; a gateway's 502 or 504 may come in the middle of it.
   { on: [503], means: 'busy' },
   { on: [502, 504], means: 'unfinished' },
   { on: '5xx', text: OVERLOADED, means: 'unfinished' },
@@ -192,12 +195,12 @@ const RULES: readonly Rule[] = [
 
 export interface JudgeOptions {
   readonly dialect: OutputDialect
-  /** What was sent. */
   readonly kind: Write['kind']
-  /** The output has credentials of its own: a refusal of them is no word on the client's write. */
+  /** The output has its own credentials; a refusal of these says nothing about the client's. */
   readonly hasOwnCredentials: boolean
   /**
-   * Wall clock, milliseconds since 1970: for a `Retry-After` with a date, and no `Date` beside it.
+   * Wall clock, milliseconds since 1970. Used for a `Retry-After` with a date when the answer has
+   * no `Date` header.
    */
   readonly nowMs: number
 }
@@ -290,11 +293,11 @@ function replyOf(answer: Answer, words: AnswerWords, { kind }: JudgeOptions): Re
   const detail = firstLineError(words.data)
   const text = detail === '' ? words.text : `${words.text}: ${detail}`
   const reply = refusedReply(answer.status, text, answer.headers['www-authenticate'])
-  // A statement that failed behind a 200: the client gets the result as it came.
+  // The statement failed behind a status 200: the client gets the result unchanged.
   return kind === 'statement' && answer.status < 300 ? { ...reply, body: answer.body } : reply
 }
 
-/** Kept as long as a request waits for its next attempt, by every stream that does. */
+/** Every stream keeps its reason while a request waits for the next attempt. */
 const WHY_MAX_CHARACTERS = 300
 
 type RetryMeaning = Extract<Meaning, 'busy' | 'unfinished' | 'failed' | 'misplaced'>
@@ -314,7 +317,7 @@ interface RetryOptions {
 
 function retry(answer: Answer, { meaning, text, nowMs }: RetryOptions): RetryVerdict {
   const header = answer.headers['retry-after']
-  // A date is one of its clock; ours may have been set.
+  // A date in `Retry-After` is a time of the server's clock, which may differ from ours.
   const itsNowMs = Date.parse(answer.headers['date'] ?? '')
   return {
     kind: 'retry',

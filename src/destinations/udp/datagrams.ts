@@ -1,17 +1,18 @@
 /**
- * Packing: the lines of a batch into datagrams of at most `mtu` bytes. Pure.
+ * Packs the lines of a batch into datagrams of at most `mtu` bytes. Pure.
  *
  *     writes      [ a b ] [ c ] [ d e f ……………… ] [ g ]
  *     datagrams   [ a b c ] [ d e ] [ f … ] [ … g ]        in order, cut at line ends only
  *
- * Small neighbours leave together. A write above half of `mtu` that fits goes alone and uncopied:
- * there is little to be gained by filling its datagram up. A longer write is cut, uncopied as well.
+ * Consecutive small writes share a datagram. A write that fits and exceeds half of `mtu` gets its
+ * own datagram and is not copied: filling the datagram up would gain little. A longer write is cut,
+ * also without a copy.
  *
- * The newline at the very end of a datagram says nothing, so it is left out when it alone is too
- * much: a line of exactly `mtu` bytes fits. A line that is longer still is left out by itself, and
- * told.
+ * The last newline of a datagram carries no information, so it is dropped when only the newline
+ * exceeds `mtu`: a line of exactly `mtu` bytes fits. A longer line is left out and reported in
+ * `tooLong`.
  *
- * Invariant: what is open never exceeds `mtu` bytes, its last newline not counted.
+ * Invariant: the open datagram never exceeds `mtu` bytes, its last newline not counted.
  */
 
 import { forEachLine } from '../../line-protocol/lines/split.ts'
@@ -28,7 +29,7 @@ export interface Datagram {
   readonly parts: readonly DatagramPart[]
 }
 
-/** How many lines of which write a datagram carries. */
+/** The number of lines of one write in a datagram. */
 export interface DatagramPart {
   readonly writeIndex: number
   lineCount: number
@@ -36,7 +37,7 @@ export interface DatagramPart {
 
 export interface Packed {
   readonly datagrams: readonly Datagram[]
-  /** Lines over `mtu`, by write. Empty when all fit. */
+  /** Lines longer than `mtu`, by write. Empty when all lines fit. */
   readonly tooLong: readonly DatagramPart[]
 }
 
@@ -62,7 +63,7 @@ export function packDatagrams(writes: readonly Lines[], mtu: number): Packed {
   return { datagrams: packer.datagrams, tooLong }
 }
 
-/** Neighbouring lines of one body. */
+/** Consecutive lines of one body. */
 interface Piece {
   readonly body: Buffer
   readonly start: number
@@ -82,7 +83,7 @@ class Packer {
 
   add(piece: Piece, part: DatagramPart): void {
     const bytes = piece.end - piece.start
-    if (bytes === 0) return // An empty datagram would only puzzle the receiver.
+    if (bytes === 0) return // A receiver has no use for an empty datagram.
     if (this.#openBytes + bytes - 1 > this.#mtu) this.flush()
     const before = this.#pieces.at(-1)
     if (before !== undefined && before.body === piece.body && before.end === piece.start) {

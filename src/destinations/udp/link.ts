@@ -1,18 +1,20 @@
 /**
- * A way to a named UDP receiver: the socket connected to its present address, and datagrams in
- * flight.
+ * The connection to a UDP receiver: a socket connected to the current address of its host, and the
+ * datagrams in flight.
  *
- * The name is looked up on opening, every REFRESH_INTERVAL_MS, and after trouble; when the address
- * has moved, a new socket takes over and the old one is closed once nothing of it is in flight.
- * Without an address `ready` says why and looks again, so whoever waits decides how often.
+ * The host name is looked up on opening, every REFRESH_INTERVAL_MS, and after a send error. When
+ * the address has changed, a new socket takes over, and the old socket is closed once no datagram
+ * is in flight. Without an address, each call of `ready` looks the name up again and returns the
+ * reason of a failure, so the caller decides how often.
  *
- * Limits: IN_FLIGHT_MAX datagrams are out at a time; then `room` waits. That is what a full send
- * buffer comes to: the system holds on to datagrams, and nothing is dropped here.
+ * Limits: IN_FLIGHT_MAX datagrams in flight; beyond that number `room` waits. A full send buffer
+ * has that effect: the system holds datagrams back, and nothing is dropped here.
  *
- * A refusal (ICMP) belongs to an earlier datagram, the system does not tell to which: the datagram
- * that met it was not sent and is sent again, the refusal is logged at a limited rate.
+ * The system reports a refusal (ICMP) of an earlier datagram as the error of a later send, and does
+ * not say which datagram was refused. The later datagram was not sent, so it is sent again; the
+ * refusal is logged at a limited rate.
  *
- * Closing waits for no lookup: it is cancelled, and a socket that opens afterwards is closed at
+ * Closing cancels a running lookup instead of waiting; a socket that opens afterwards is closed at
  * once.
  */
 
@@ -24,16 +26,16 @@ import type { Logger } from '../../std/logger.ts'
 import { LogThrottle, renderRepeats } from '../../std/throttle.ts'
 
 const REFRESH_INTERVAL_MS = 30_000
-/** After trouble the name is looked up again, but not more often than this. */
+/** Minimum time between two lookups of the name after send errors. */
 const TROUBLE_REFRESH_MS = 1_000
 const IN_FLIGHT_MAX = 256
-/** The system is short of memory for datagrams: let it send some. */
+/** Wait when the system is short of memory for datagrams, so that it can send some. */
 const SHORTAGE_WAIT_MS = 5
 const SHORTAGE_TRIES = 40
 const LOG_INTERVAL_MS = 10_000
 const CLOSED = 'the output is closed'
 
-/** What the network reported about a datagram sent before. */
+/** Errors that the network reported for an earlier datagram. */
 const REPORTED = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ECONNRESET'])
 const SHORTAGE = new Set(['EAGAIN', 'ENOBUFS', 'ENOMEM'])
 
@@ -49,7 +51,7 @@ export interface UdpLinkOptions {
   readonly connect?: typeof connectUdpSocket
 }
 
-/** Called once; `error` when the datagram never left the machine. */
+/** Called once; with `error` when the datagram never left the machine. */
 export type SendDone = (error: Error | undefined) => void
 
 export class UdpLink implements AsyncDisposable {
@@ -60,7 +62,7 @@ export class UdpLink implements AsyncDisposable {
   readonly #closing = new AbortController()
   #socket: UdpSocket | undefined
   #address = ''
-  /** The socket cannot send any more, as after its own address was taken away. */
+  /** The socket can no longer send, for example because its local address was removed. */
   #isBroken = false
   #connecting: Promise<string> | undefined
   #connectedAtMs = Number.NEGATIVE_INFINITY
@@ -87,13 +89,13 @@ export class UdpLink implements AsyncDisposable {
     return this.#inFlight < IN_FLIGHT_MAX
   }
 
-  /** Never rejects. @returns '' once there is a socket to send on, otherwise why there is none */
+  /** Never rejects. @returns '' once a socket is connected, otherwise the reason why none is */
   async ready(): Promise<string> {
     if (this.#isClosed) return CLOSED
     return this.isReady ? '' : this.#connect()
   }
 
-  /** Resolves when a datagram has left. Others may be woken too: ask `hasRoom` again. */
+  /** Resolves when a datagram has left. Other callers may wake too: check `hasRoom` again. */
   room(): Promise<void> {
     return new Promise((resolve) => {
       if (this.hasRoom) resolve()
@@ -127,7 +129,7 @@ export class UdpLink implements AsyncDisposable {
       const code = errorCode(error)
       if (REPORTED.has(code)) this.#noteRefusal(error)
       if (this.#isClosed) return this.#finish(done, error)
-      // Tried once more at once: by telling us the system has forgotten the refusal.
+      // Try once more at once: the system has cleared the refusal by reporting it.
       if (REPORTED.has(code) && tries === 1) return this.#attempt(bytes, done, 2)
       if (SHORTAGE.has(code) && tries < SHORTAGE_TRIES) {
         const again = () => this.#attempt(bytes, done, tries + 1)
@@ -158,7 +160,7 @@ export class UdpLink implements AsyncDisposable {
   }
 
   /**
-   * Keeps the present socket when the name still has its address, and when nothing better is found.
+   * Keeps the current socket when the name still has its address, or when no other address works.
    */
   async #lookUpAndConnect(): Promise<string> {
     const { host, port, resolve, connect = connectUdpSocket } = this.#options
@@ -168,7 +170,7 @@ export class UdpLink implements AsyncDisposable {
       const addresses = await resolve(host, this.#closing.signal)
       const isKept = addresses.some((each) => each.address === this.#address)
       if (isKept && this.isReady) return ''
-      // IPv6 addresses of a name are no use on a machine that has no IPv6: the first that works.
+      // The first address that connects: IPv6 addresses fail on a machine without IPv6.
       for (const address of addresses) {
         if (this.#isClosed) return CLOSED
         try {
@@ -181,7 +183,7 @@ export class UdpLink implements AsyncDisposable {
       failure = error
     }
     if (this.#isClosed) return CLOSED
-    const why = `no way to ${host}: ${errorText(failure)}`
+    const why = `cannot connect to ${host}: ${errorText(failure)}`
     if (this.isReady) this.#noteLookupFailed(why)
     return this.isReady ? '' : why
   }
@@ -189,7 +191,7 @@ export class UdpLink implements AsyncDisposable {
   #take(socket: UdpSocket, { address }: HostAddress): string {
     const { name, host, logger } = this.#options
     if (this.#isClosed) {
-      void socket.close() // Never rejects, and whoever has closed us does not wait for it.
+      void socket.close() // Never rejects; the disposal of this link does not wait for it.
       return CLOSED
     }
     socket.inner.on('error', (error) => this.#noteRefusal(error))
@@ -206,7 +208,7 @@ export class UdpLink implements AsyncDisposable {
   }
 
   #closeRetired(): void {
-    // Closing never rejects, and nobody has to wait for it.
+    // `close` never rejects, and nothing depends on its end.
     for (const socket of this.#retired) void socket.close()
     this.#retired = []
   }
@@ -220,7 +222,7 @@ export class UdpLink implements AsyncDisposable {
       logger.warn(
         { output: name, cause, refusals: this.#refusals, suppressed },
         `output "${name}": ${host}:${port} refuses datagrams (${cause}), ` +
-          `${this.#refusals} so far; what it refused is lost, sending goes on`,
+          `${this.#refusals} so far; the refused datagrams are lost, sending continues`,
       )
     }
     this.#refreshAfterTrouble()
@@ -228,7 +230,7 @@ export class UdpLink implements AsyncDisposable {
 
   #noteBroken(): void {
     const ageMs = this.#options.clock.monotonicMs() - this.#connectedAtMs
-    // A new socket that fails at once as well is no remedy: do not make one for every datagram.
+    // A new socket that fails at once does not help: do not open one for every datagram.
     if (ageMs >= TROUBLE_REFRESH_MS) this.#isBroken = true
   }
 
@@ -236,7 +238,7 @@ export class UdpLink implements AsyncDisposable {
     const { name, logger } = this.#options
     const suppressed = this.#lookupLog.hit()
     if (suppressed === undefined) return
-    const next = `sending goes on to ${this.#address}${renderRepeats(suppressed)}`
+    const next = `sending continues to ${this.#address}${renderRepeats(suppressed)}`
     const text = `output "${name}": ${why}; ${next}`
     logger.warn({ output: name, address: this.#address, suppressed }, text)
   }
@@ -244,7 +246,7 @@ export class UdpLink implements AsyncDisposable {
   #refreshAfterTrouble(): void {
     const ageMs = this.#options.clock.monotonicMs() - this.#connectedAtMs
     if (!this.#isName || this.#isClosed || ageMs < TROUBLE_REFRESH_MS) return
-    // Never rejects; a failure is logged there.
+    // Never rejects; `#lookUpAndConnect` logs a failure.
     void this.#connect()
   }
 
@@ -253,7 +255,7 @@ export class UdpLink implements AsyncDisposable {
     const refresh = () => {
       if (this.#isClosed) return
       this.#scheduleRefresh()
-      if (this.isReady) void this.#connect() // Never rejects; a failure is logged there.
+      if (this.isReady) void this.#connect() // Never rejects, as above.
     }
     const { clock } = this.#options
     this.#timer = clock.startTimer(REFRESH_INTERVAL_MS, refresh, { isBackground: true })

@@ -1,13 +1,13 @@
 /**
  * UDP destination: line protocol in datagrams of at most `mtu` bytes, fire and forget.
  *
- * Nobody answers, so `delivered` means: handed to the network. What is known to be lost is told in
- * the verdict: lines over `mtu`, and datagrams that the system refused to take. While the host's
- * name cannot be looked up nothing is sent and the writes wait, within the output's bound.
+ * UDP has no answers, so `delivered` means: handed to the network. The verdict reports the known
+ * losses: lines longer than `mtu`, and datagrams that the system did not take. While the host name
+ * cannot be looked up, nothing is sent and the writes wait, within the output's bound.
  *
- * A statement has no form in a datagram, and a receiver no need of it: it counts as delivered,
- * although nothing is sent. A body in another format holds points that would be lost: it is refused
- * for good.
+ * A statement cannot be sent in a datagram, and a receiver does not need statements: it counts as
+ * delivered, although nothing is sent. A body in another format holds points that would be lost: it
+ * is refused for good.
  *
  * Not here: what fits into a datagram (datagrams.ts), sockets, addresses and refusals
  * (link.ts).
@@ -37,7 +37,7 @@ import { type Datagram, type DatagramPart, type Lines, packDatagrams } from './d
 import { UdpLink } from './link.ts'
 
 const LOG_INTERVAL_MS = 10_000
-/** Datagrams sent before others get a turn: about 2 ms. */
+/** Datagrams sent before other work of the event loop gets a turn: about 2 ms. */
 const BURST_MAX = 256
 const NOTHING_LOST: Verdict = { kind: 'delivered', body: '', lost: [] }
 const NOT_LINES: Verdict = {
@@ -49,8 +49,8 @@ const NOT_LINES: Verdict = {
 export interface UdpDestinationOptions {
   readonly config: UdpOutputConfig
   /**
-   * What the receiver takes timestamps for. Writes in another precision are rescaled when it is
-   * `ns`, which is what a receiver assumes unless configured; otherwise they go as they are.
+   * The precision that the receiver assumes for timestamps. With `ns`, a receiver's default, writes
+   * in another precision are rescaled; with any other value all writes are sent unchanged.
    */
   readonly precision: Precision
   readonly clock: Clock
@@ -59,13 +59,13 @@ export interface UdpDestinationOptions {
   readonly resolve?: ResolveHost
 }
 
-/** Opens also when the name cannot be looked up yet; the first lookup is under way on return. */
+/** Opens even while the name cannot be looked up; the first lookup runs on return. */
 export async function openUdpDestination(options: UdpDestinationOptions): Promise<Destination> {
   const { config, clock, logger, precision, resolve = resolveHost } = options
   const { name, host, port } = config
   const link = new UdpLink({ name, host, port, resolve, clock, logger })
-  // Not waited for: silent name servers must not hold up the start (the first probe, which joins
-  // this lookup, is waited for by others, and briefly). `ready` never rejects.
+  // Not awaited: silent name servers must not delay the start. The first probe joins this lookup,
+  // and its caller waits only briefly. `ready` never rejects.
   void link.ready()
   const overMtu = new LogThrottle(clock, LOG_INTERVAL_MS)
   const sendError = new LogThrottle(clock, LOG_INTERVAL_MS)
@@ -115,7 +115,7 @@ class LinkedDestination implements Destination {
   #linesOf({ writes, target }: Batch): readonly Lines[] {
     const isRescaled = this.#options.precision === 'ns' && target.precision !== 'ns'
     const lines: Lines[] = []
-    // Index by index, because losses are told by the index of the write.
+    // One element for each write, because losses are reported by the index of the write.
     for (const { kind, body, lineCount } of writes) {
       if (kind !== 'lines') lines.push({ body: Buffer.alloc(0), lineCount: 0 })
       else if (!isRescaled) lines.push({ body, lineCount })
@@ -124,19 +124,19 @@ class LinkedDestination implements Destination {
     return lines
   }
 
-  /** @returns what the system would not take */
+  /** @returns the lines that the system did not send */
   async #sendAll(datagrams: readonly Datagram[]): Promise<DatagramPart[]> {
     const unsent: DatagramPart[] = []
     const sent = Promise.withResolvers<void>()
-    // One more than is out, given back below, so that it cannot reach 0 while the loop waits for
-    // room.
+    // The datagrams in flight plus 1 for the loop itself, so that the count cannot reach 0 while
+    // the loop waits for room.
     let open = 1
     const close = () => {
       open--
       if (open === 0) sent.resolve()
     }
     for (const [index, { bytes, parts }] of datagrams.entries()) {
-      // Sending is a system call, made at once: a large batch must not hold up everything else.
+      // `send` makes its system call synchronously: a large batch must not block the event loop.
       if (index % BURST_MAX === BURST_MAX - 1) await setImmediate()
       while (!this.#link.hasRoom) await this.#link.room()
       open++
@@ -160,7 +160,7 @@ class LinkedDestination implements Destination {
     const lines = tooLong.reduce((sum, each) => sum + each.lineCount, 0)
     const text =
       `output "${config.name}": ${renderCount(lines, 'line')} longer than the mtu of ` +
-      `${config.mtu} bytes: dropped; the lines beside went out${renderRepeats(suppressed)}`
+      `${config.mtu} bytes: dropped; the other lines were sent${renderRepeats(suppressed)}`
     logger.warn({ output: config.name, lines, mtu: config.mtu, suppressed }, text)
   }
 
@@ -185,7 +185,7 @@ function lostLines(reason: DropReason, parts: readonly DatagramPart[]): LostLine
   return parts.map(({ writeIndex, lineCount }) => ({ reason, writeIndex, lineCount }))
 }
 
-/** A write has one outcome: its losses in one sum, under the reason that came first. */
+/** A write has one outcome, so its losses are added up under the reason that came first. */
 function onePerWrite(lost: readonly LostLines[]): LostLines[] {
   const sums = new Map<number, LostLines>()
   for (const each of lost) {

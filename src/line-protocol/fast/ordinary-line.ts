@@ -1,11 +1,11 @@
 /**
- * The fast lane: decides on an ordinary line in one pass, without allocating.
+ * The middle tier of the scanner: decides on an ordinary line in one pass, without allocation.
  *
- * Ordinary is what clients send: no blanks but the two separators, no two backslashes in a row
- * outside of strings, numbers in range by their length alone, nothing in the key that begins like
- * the separator of InfluxDB's storage. Such a line InfluxDB accepts, splits where we split it, and
- * reads alike wherever it stands. For any other line the answer is "not ordinary", never "refused":
- * then point.ts decides.
+ * An ordinary line is what clients usually send: no blanks except the two separators, no two
+ * consecutive backslashes outside strings, numbers that are in range by their length alone, and no
+ * beginning of the separator of InfluxDB's storage in the key. InfluxDB accepts such a line, splits
+ * it in the same places as the relay, and reads it in the same way between any other lines. Any
+ * other line is "not ordinary", never "refused": point.ts decides on it.
  *
  * Limits: 64 tags, 32,000 bytes of key or field name; beyond, a line is not ordinary.
  */
@@ -37,9 +37,9 @@ import { startsSeparator } from '../scan/series-key.ts'
 import { type PlainTimestamps, plainTimestamps } from '../scan/timestamp.ts'
 
 const TAGS_MAX = 64
-/** A key and a field name of this length together are below InfluxDB's limit. */
+/** A key and a field name that both have this length are together below InfluxDB's limit. */
 const NAME_MAX_BYTES = 32_000
-/** Of this length a float without exponent, or with one of two digits, is in range. */
+/** Up to this length a float is in range if its exponent has at most two digits. */
 const FLOAT_PLAIN_MAX_BYTES = 200
 const INTEGER_PLAIN_MAX_DIGITS = 18
 
@@ -65,7 +65,6 @@ function byteTable(stops: readonly number[]): Uint8Array {
 /** Not an ordinary line. */
 const ODD = 0
 
-/** Reads the ordinary lines of one body. */
 export class OrdinaryLines {
   readonly #bytes: Buffer
   readonly #timestamps: PlainTimestamps
@@ -73,7 +72,7 @@ export class OrdinaryLines {
   readonly #tagEnds: number[] = []
   #isUtf8: boolean | undefined
 
-  /** @param bytes ends in a newline, on which every loop here relies to stop. */
+  /** @param bytes ends in a newline, which stops every loop here */
   constructor(bytes: Buffer, precision: Precision) {
     this.#bytes = bytes
     this.#timestamps = plainTimestamps(precision)
@@ -82,8 +81,8 @@ export class OrdinaryLines {
   /**
    * Reads the line at `from`.
    *
-   * @returns where the next line begins; negative if this one lacks a timestamp; 0 if it is not
-   * ordinary
+   * @returns the start of the next line; its negative if this line lacks a timestamp; 0 if this
+   * line is not ordinary
    */
   read(from: number): number {
     const keyEnd = this.#keyEnd(from)
@@ -124,7 +123,7 @@ export class OrdinaryLines {
       while (entryAt(stops, byteAt(bytes, i)) === 0) i++
       const stop = entryAt(stops, byteAt(bytes, i))
       if (stop === STOP) return i
-      // A body that is UTF-8 as a whole has only UTF-8 names, since they are cut at ASCII bytes.
+      // If the whole body is UTF-8, so is every name, because names are cut at ASCII bytes.
       if (stop === HIGH && !this.#isUtf8Body()) return from
       if (stop === MARK && startsSeparator(bytes, i)) return from
       i = stop === ESCAPE ? escapeEnd(bytes, i) : i + 1
@@ -161,13 +160,13 @@ export class OrdinaryLines {
     return false
   }
 
-  /** @returns the index of the space or newline behind the fields */
+  /** @returns the index of the space or newline after the fields */
   #fieldsEnd(from: number): number {
     const bytes = this.#bytes
     let i = from
     for (;;) {
       let equalsAt = i
-      // The plain name first: with its own table in the loop, which a table as argument is not.
+      // Try a plain name first: this loop has a constant table, which is faster than an argument.
       while (entryAt(FIELD_STOPS, byteAt(bytes, equalsAt)) === 0) equalsAt++
       if (byteAt(bytes, equalsAt) !== EQUALS) equalsAt = this.#nameEnd(i, FIELD_STOPS)
       if (equalsAt === i || byteAt(bytes, equalsAt) !== EQUALS) return ODD
@@ -181,7 +180,7 @@ export class OrdinaryLines {
     }
   }
 
-  /** @returns the index behind the newline */
+  /** @returns the index after the newline */
   #timestampEnd(from: number): number {
     const bytes = this.#bytes
     const { digitsMax, firstMax } = this.#timestamps
@@ -194,7 +193,7 @@ export class OrdinaryLines {
   }
 }
 
-// Not `byteAt`: that would then see two kinds of array, and be slow for both.
+// Not `byteAt`: V8 would then see two kinds of array there, and be slow for both.
 function entryAt(table: Uint8Array, byte: number): number {
   return table[byte] as number
 }
@@ -216,10 +215,10 @@ function tagStop(bytes: Uint8Array, from: number): number {
 }
 
 /**
- * The index behind the backslash at `index`, and behind the byte that it escapes.
+ * The index after the backslash at `index` and after the byte that it escapes.
  *
- * InfluxDB's scanners all read one backslash alike. Two in a row they do not: for some the second
- * is escaped, for others it escapes.
+ * All scanners of InfluxDB read a single backslash in the same way. They disagree on two in a row:
+ * for some the second backslash is escaped, for others it escapes the next byte.
  */
 function escapeEnd(bytes: Uint8Array, index: number): number {
   const next = byteAt(bytes, index + 1)
@@ -240,7 +239,7 @@ function valueEnd(bytes: Buffer, from: number): number {
   return booleanEnd(bytes, from)
 }
 
-/** A string may hold newlines, and a backslash there is skipped with the byte behind it. */
+/** A string may hold newlines; a backslash in a string is skipped together with the next byte. */
 function stringEnd(bytes: Uint8Array, from: number): number {
   const end = bytes.length
   let i = from
@@ -279,6 +278,6 @@ function exponentEnd(bytes: Uint8Array, from: number): number {
 function booleanEnd(bytes: Buffer, from: number): number {
   let end = from
   while (byteAt(bytes, end) > NINE) end++
-  // The longest is "false".
+  // The longest spelling is "false".
   return end - from <= 5 && isBoolean(latin1(bytes, from, end)) ? end : ODD
 }

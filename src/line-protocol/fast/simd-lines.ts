@@ -1,20 +1,20 @@
 /**
- * The SIMD lane: takes runs of ordinary lines several times faster than ordinary-line.ts, in
- * WebAssembly (simd-module.ts).
+ * The SIMD tier of the scanner: reads runs of ordinary lines in WebAssembly (simd-module.ts),
+ * several times faster than ordinary-line.ts.
  *
- * The body is copied into the module's memory a window at a time, each cut behind a newline:
+ * The body is copied into the module's memory in windows, each of which ends after a newline:
  *
  *     body     ███████████████▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒░░░░░░░░░░░░░░░░
  *              taken          what is in the window    not seen yet
  *
- * Lines that lack a timestamp come back with one, and replace the run in which they stood. That a
- * line is not taken means nothing: ordinary-line.ts decides on it, then point.ts. Where such lines
- * are the rule the lane pauses, longer each time.
+ * The module adds missing timestamps, and its output replaces the run of lines. A line that is not
+ * taken is undecided: ordinary-line.ts reads it, then point.ts. Where such lines are frequent, this
+ * tier pauses, longer each time.
  *
- * Invariant: what it takes ordinary-line.ts would take, with the same ends; property tests hold the
- * two against each other.
+ * Invariant: ordinary-line.ts would also take every line that this tier takes, with the same end;
+ * property tests compare the two.
  *
- * Limits: one window for the whole process: a scan that is left off has to `resume`. Lines
+ * Limits: the whole process has one window, so a scan that has paused must call `resume`. Lines
  * longer than a window are not taken.
  */
 
@@ -23,19 +23,19 @@ import type { Edits } from '../scan/edits.ts'
 import type { PlainTimestamps } from '../scan/timestamp.ts'
 import type { SimdModule } from './simd-module.ts'
 
-/** First pause where a line was not taken and none before it: about one more. Then they double. */
+/** The first pause after a line that was not taken: about one more line. Later pauses double. */
 const PAUSE_MIN_BYTES = 128
-/** Asking in vain costs less than a fiftieth of what the other lanes do in this pause. */
+/** A vain attempt costs less than a fiftieth of the other tiers' work during this pause. */
 const PAUSE_MAX_BYTES = 65_536
-/** What is opened as long as nothing has been taken; four times as much once all of it was. */
+/** Size of the first window, and of the first after a pause. Each further window is 4 times it. */
 const WINDOW_MIN_BYTES = 1_024
 
 export interface SimdLinesOptions {
   readonly module: SimdModule
-  /** Where stamped lines go. */
+  /** Receives lines to which a timestamp was added. */
   readonly edits: Edits
   readonly timestamps: PlainTimestamps
-  /** A space and the timestamp for lines that have none; asked for when one is met. */
+  /** Returns a space and the timestamp for lines without one; called at the first such line. */
   readonly stamp: () => string
 }
 
@@ -46,7 +46,7 @@ export class SimdLines {
   #lineCount = 0
   #windowFrom = 0
   #windowEnd = 0
-  /** 0: not asked for yet. */
+  /** 0: `stamp` was not called yet. */
   #stampBytes = 0
   #nextWindowBytes = WINDOW_MIN_BYTES
   #pauseBytes = 0
@@ -63,12 +63,12 @@ export class SimdLines {
     return this.#lineCount
   }
 
-  /** Before this the lane had better not be asked again. */
+  /** Before this offset `take` is probably in vain. */
   get resumeAt(): number {
     return this.#resumeAt
   }
 
-  /** As `take`, after others may have used the module. */
+  /** As `take`, but other scans may have used the module since the last call. */
   resume(from: number, until: number): number {
     this.#windowEnd = 0
     this.#stampBytes = 0
@@ -76,10 +76,10 @@ export class SimdLines {
   }
 
   /**
-   * Takes lines from `from` on, where one begins.
+   * Takes lines from `from` on, which must be the start of a line.
    *
-   * @param until no window is opened from there on
-   * @returns where the first line begins that was not taken
+   * @param until no window is opened at or after this offset
+   * @returns the start of the first line that was not taken
    */
   take(from: number, until: number): number {
     let at = from
@@ -93,7 +93,7 @@ export class SimdLines {
     return at
   }
 
-  /** @returns false at the end of the body, and where a line is longer than the window */
+  /** @returns false at the end of the body, or when the line is longer than the window */
   #openWindow(at: number): boolean {
     const bytes = this.#bytes
     const { text, functions } = this.#options.module
@@ -107,7 +107,7 @@ export class SimdLines {
     return true
   }
 
-  /** The last newline before `reach`, or the first after it where one line goes on until there. */
+  /** The last line end before `reach`, or the first after it if the line is longer than that. */
   #lineEndNear(from: number, reach: number): number {
     const bytes = this.#bytes
     if (reach >= bytes.length) return bytes.length
@@ -134,7 +134,7 @@ export class SimdLines {
     return next
   }
 
-  /** @returns whether the line at which the last walk ended can now be taken */
+  /** @returns whether the line at which the last walk ended can be taken now */
   #bringStamp(): boolean {
     const { module, stamp } = this.#options
     if (module.functions.lacksStamp() === 0) return false

@@ -1,14 +1,14 @@
 /**
- * The WebAssembly module of the SIMD lane: opened once, with memory of one size (128 KiB).
+ * The WebAssembly module of the SIMD tier: opened once, with memory of a fixed size (128 KiB).
  *
- * Its source is wasm/ordinary-lines.ts, which says what each function does. Where it cannot be had,
- * there is no SIMD lane, and the others do all of the work: on processors without SSE4.1 or Neon,
- * and where WebAssembly is switched off (`node --jitless`).
+ * Its source is wasm/ordinary-lines.ts, which documents each function. Without the module there is
+ * no SIMD tier, and the other tiers read every line: on processors without SSE4.1 or Neon, and when
+ * WebAssembly is switched off (`node --jitless`).
  */
 
 import { SIMD_BINARY_BASE64 } from './simd-binary.ts'
 
-/** The part of the WebAssembly interface that is used here. Node's types have none of it. */
+/** The part of the WebAssembly interface that is used here. Node's types lack WebAssembly. */
 declare const WebAssembly: {
   readonly Module: new (binary: Uint8Array) => object
   readonly Instance: new (module: object) => { readonly exports: unknown }
@@ -29,7 +29,7 @@ interface Exports extends Functions {
 
 interface Functions {
   classify(length: number): void
-  /** @returns where the first line begins that was not taken */
+  /** @returns the start of the first line that was not taken */
   walk(
     start: number,
     length: number,
@@ -38,25 +38,25 @@ interface Functions {
     stampBytes: number,
   ): number
   walkedLines(): number
-  /** 1 when the last walk ended at a line that needs a stamp and there was none. */
+  /** 1 if the last walk ended at a line without a timestamp and had no stamp for it. */
   lacksStamp(): number
   writtenBytes(): number
 }
 
 export interface SimdModule {
   readonly functions: Functions
-  /** Where a window's text goes. */
+  /** Receives the text of a window. */
   readonly text: Buffer
-  /** Where a stamp goes. */
+  /** Receives a stamp. */
   readonly stamp: Buffer
-  /** Where a walk writes lines that got a stamp. */
+  /** Holds the lines to which the last walk added a stamp. */
   readonly output: Buffer
 }
 
 function openModule(): SimdModule {
   const binary = Buffer.from(SIMD_BINARY_BASE64, 'base64')
   const instance = new WebAssembly.Instance(new WebAssembly.Module(binary))
-  // The binary is ours; a test compares it with its source.
+  // The binary is built from this repository; a test compares it with its source.
   const functions = instance.exports as Exports
   const { memory, TEXT, WINDOW_BYTES, STAMP, STAMP_MAX_BYTES, OUTPUT } = functions
   return {
@@ -77,8 +77,8 @@ function tryOpenModule(): SimdModule | string {
 
 const opened = tryOpenModule()
 
-/** `undefined` where the machine has no such thing. */
+/** `undefined` when the machine cannot run the module. */
 export const simdModule = typeof opened === 'string' ? undefined : opened
 
-/** Why there is none; '' when there is. Something slower is not worth more than a debug line. */
+/** Why there is no module, or ''. For a debug line only: without the module only speed suffers. */
 export const simdProblem = typeof opened === 'string' ? opened : ''

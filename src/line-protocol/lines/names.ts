@@ -1,5 +1,5 @@
 /**
- * Names in one scanned line, for filters: as the database has them, without escapes.
+ * Names in one scanned line, for filters: without escapes, as the database stores them.
  */
 
 import { BACKSLASH, byteAt, COMMA, EQUALS, NUL, QUOTE, SPACE, skipBlanks } from '../bytes.ts'
@@ -9,7 +9,7 @@ import { readKey, type SeriesKey, type Span } from '../scan/series-key.ts'
 const NAME_ESCAPES: readonly number[] = [COMMA, SPACE, QUOTE, EQUALS]
 const TAG_ESCAPES: readonly number[] = [COMMA, SPACE, EQUALS]
 
-/** The measurement of an accepted line; empty for what is none. */
+/** The measurement of an accepted line; empty for any other line. */
 export function measurementOf(line: Buffer): Buffer {
   const key = keyOf(line)
   const end = key?.measurementEnd ?? 0
@@ -27,7 +27,7 @@ export function tagKeysOf(line: Buffer): Buffer[] {
   return tagKeys.map((span) => unescaped(line, span, TAG_ESCAPES))
 }
 
-/** Mostly a view of the line: few names have escapes. */
+/** Returns a view of the line unless the name has escapes, which is rare. */
 function unescaped(line: Buffer, { from, end }: Span, escapes: readonly number[]): Buffer {
   const name = line.subarray(from, end)
   if (!name.includes(BACKSLASH)) return name

@@ -1,6 +1,5 @@
 /**
- * Rewrites timestamps in nanoseconds, for readers that know no other unit: files for `influx
- * -import`.
+ * Rewrites timestamps in nanoseconds for readers that take no other unit, such as `influx -import`.
  */
 
 import { latin1 } from '../bytes.ts'
@@ -10,9 +9,9 @@ import { endingTimestamp } from '../scan/timestamp.ts'
 import { forEachLine } from './split.ts'
 
 /**
- * @param lines as `scanLines` let them through: each has a timestamp
- * @param precision of those timestamps
- * @returns the same lines in nanoseconds; the same buffer when they are already
+ * @param lines accepted by `scanLines`, so each line has a timestamp
+ * @param precision the unit of these timestamps
+ * @returns the same lines in nanoseconds; the same buffer if `precision` is already `ns`
  */
 export function rescaleToNanoseconds(lines: Buffer, precision: Precision): Buffer {
   if (precision === 'ns') return lines

@@ -1,7 +1,7 @@
 /**
- * Splits scanned lines: for datagrams, filters, and bisecting.
+ * Splits scanned lines, for datagrams, filters, and bisecting.
  *
- * Only for what `scanLines` let through; there a line means the same in any surroundings.
+ * Only for lines that `scanLines` accepted: their meaning does not depend on neighbouring lines.
  */
 
 import { BACKSLASH, NEWLINE, QUOTE } from '../bytes.ts'
@@ -10,7 +10,7 @@ import { settledLineEnd } from '../scan/line-end.ts'
 /**
  * Visits each line from front to back.
  *
- * @param visit gets the range `[start, end)` of one line, its newline included
+ * @param visit called with the range `[start, end)` of each line, its newline included
  */
 export function forEachLine(lines: Buffer, visit: (start: number, end: number) => void): void {
   const endOf = lineEndFinder(lines)
@@ -22,9 +22,9 @@ export function forEachLine(lines: Buffer, visit: (start: number, end: number) =
   }
 }
 
-/** @returns where a line ends, its newline included, by where it starts */
+/** @returns a function from the start of a line to its end, the newline included */
 export function lineEndFinder(lines: Buffer): (start: number) => number {
-  // Without quotes and backslashes each newline ends a line, and a native search finds it faster.
+  // Without quotes and backslashes every newline ends a line, and a native search is faster.
   const isPlain = lines.indexOf(QUOTE) === -1 && lines.indexOf(BACKSLASH) === -1
   return (start) => {
     const newlineAt = isPlain

@@ -1,15 +1,15 @@
 /**
- * Where the lines of a body begin and end, for millions of them: four bytes each, and found some at
- * a time.
+ * A table of where each line of a body begins and ends. It takes four bytes for each of millions of
+ * lines, and is built in steps.
  *
- * Only for what `scanLines` let through.
+ * Only for bodies that `scanLines` returned.
  */
 
 import type { Steps } from '../../std/slices.ts'
 import { lineEndFinder } from '../lines/split.ts'
 import type { Span } from '../scan/series-key.ts'
 
-/** Lines to look at in one step: a millisecond, or some. */
+/** Lines in one step: one or a few milliseconds. */
 const STEP_LINES = 1_000
 /** Shorter lines make the table grow. */
 const EXPECTED_LINE_BYTES = 32
@@ -17,7 +17,7 @@ const EXPECTED_LINE_BYTES = 32
 export class LineTable {
   readonly body: Buffer
   readonly count: number
-  /** Of each line, its newline included. */
+  /** The end of each line, its newline included. */
   readonly #ends: Uint32Array
 
   private constructor(body: Buffer, ends: Uint32Array, count: number) {
@@ -43,7 +43,7 @@ export class LineTable {
     return { from: this.#ends[index - 1] ?? 0, end: this.#ends[index] ?? this.body.length }
   }
 
-  /** Shows `look` one range of line numbers after the other: some at each step. */
+  /** Calls `look` with consecutive ranges of line numbers, one range in each step. */
   *inSteps(look: (from: number, end: number) => void): Steps<void> {
     for (let from = 0; from < this.count; from += STEP_LINES) {
       look(from, Math.min(from + STEP_LINES, this.count))

@@ -1,20 +1,20 @@
 /**
- * Where, among the times of many lines, the oldest so many end, found some at a time: sorting all
- * of them at once would stop everything else.
+ * Finds the newest of the `count` oldest timestamps of many lines, in steps: to sort all timestamps
+ * at once would block the event loop.
  */
 
 import type { Steps } from '../../std/slices.ts'
 import type { Span } from '../scan/series-key.ts'
 import type { LineTable } from './line-table.ts'
 
-/** Sorted in one step: some milliseconds. */
+/** Timestamps that are sorted in one step: a few milliseconds. */
 const RUN_TIMES = 32_768
 
 /**
- * The newest among the oldest `count` times.
+ * The newest of the `count` oldest times.
  *
- * @returns `undefined` when there are not more than `count`, or when the one after it is the same:
- *   of several lines at the boundary nobody can tell which
+ * @returns `undefined` when there are no more than `count` times, or when the next time is equal:
+ *   then several lines share the boundary, and the server may have dropped any of them
  */
 export function* newestOfOldest(
   tables: readonly LineTable[],
@@ -47,7 +47,7 @@ function* sortedRuns(
   return runs
 }
 
-/** @param isEnough true from some time on, for the latest one at least */
+/** @param isEnough monotonic: true from some time on, and true for the latest time */
 function smallest(isEnough: (time: bigint) => boolean): bigint {
   let low = -(2n ** 63n)
   let high = 2n ** 63n - 1n
@@ -59,7 +59,7 @@ function smallest(isEnough: (time: bigint) => boolean): bigint {
   return low
 }
 
-/** How many times are not after that one. */
+/** The number of times at or before `time`. */
 function countUpTo(runs: readonly BigInt64Array[], time: bigint): number {
   let count = 0
   for (const run of runs) {

@@ -1,14 +1,15 @@
 /**
- * Which lines of a request were refused, told from what InfluxDB says about it. Pure.
+ * Finds the refused lines of a request from InfluxDB's error. Pure.
  *
- * Where exactly so many lines fit the reason (refusal-clue.ts) as were refused, they are the ones;
- * anything else is no answer, and whoever asks has to find out by sending parts again. Wrong lines
- * must never be told: they would be taken for refused, and others sent again for ever.
+ * If the number of lines that match the cause (refusal-clue.ts) equals the number of refused lines,
+ * the matching lines are the refused ones. Otherwise the result is `undefined`, and the caller must
+ * bisect by sending parts again. A wrong result would be worse than none: the relay would drop good
+ * lines, and would send the refused ones again for ever.
  *
- * Only for what `scanLines` let through: each line is accepted and ends in a timestamp.
+ * Only for lines that `scanLines` accepted: each line ends in a timestamp.
  *
- * Limits: a text names the first reason only. Lines refused for a second one, or by a second shard,
- * make the count disagree.
+ * Limits: an error names the first reason only. Lines that were refused for a second reason, or by
+ * a second shard, make the counts differ.
  */
 
 import type { Steps } from '../../std/slices.ts'
@@ -22,22 +23,22 @@ import { LineTable } from './line-table.ts'
 import { newestOfOldest } from './oldest-times.ts'
 import type { FieldType, RefusalClue } from './refusal-clue.ts'
 
-/** What is left of one body, and which of its lines were refused. */
+/** One body, partitioned into the lines that remain and the refused lines. */
 export interface SiftedBody {
-  /** The very buffer that was given when nothing of it was refused. */
+  /** The original buffer if no line was refused. */
   readonly kept: Buffer
   readonly keptCount: number
-  /** One after the other; the very buffer that was given when all of it was refused. */
+  /** Concatenated; the original buffer if all lines were refused. */
   readonly refused: Buffer
   readonly refusedCount: number
 }
 
-/** @param number of the line, counted from 0 over all bodies */
+/** @param number line number, counted from 0 over all bodies */
 type LineTest = (body: Buffer, line: Span, number: number) => boolean
 
 /** The refused lines of one body. */
 interface Selection {
-  /** By line: 1, or 0. */
+  /** For each line 1 if it was refused, otherwise 0. */
   readonly marks: Uint8Array
   readonly count: number
   readonly bytes: number
@@ -46,11 +47,10 @@ interface Selection {
 const NOTHING = Buffer.alloc(0)
 
 /**
- * Parts the lines that were refused from the others, some at each step: many lines take their
- * time.
+ * Partitions the lines into refused and other lines. Works in steps, because many lines take long.
  *
- * @param bodies as they were sent, one after the other
- * @returns per body; `undefined` when the lines that fit the clue are not exactly `refusedCount`
+ * @param bodies in the order in which they were sent
+ * @returns one result for each body; `undefined` unless exactly `refusedCount` lines match
  */
 export function* siftRefused(
   bodies: readonly Buffer[],
@@ -113,7 +113,7 @@ function* sift(table: LineTable, { marks, count, bytes }: Selection): Steps<Sift
   return { kept, refused, ...counts }
 }
 
-/** @returns `undefined` when no test can tell */
+/** @returns `undefined` when no test can identify the lines */
 function* lineTest(
   tables: readonly LineTable[],
   clue: RefusalClue,
@@ -158,10 +158,10 @@ function fieldTest(clue: Extract<RefusalClue, { kind: 'field' }>): LineTest {
 }
 
 /**
- * Where a name ends in a line that is known to be well-formed, which `readKey` does not take for
- * granted: many lines are looked at while clients wait.
+ * The end of a name in a well-formed line. Faster than `readKey`, which validates the line: many
+ * lines are tested while clients wait.
  *
- * @param stop what ends the name beside a space
+ * @param stop the byte, other than a space, that ends the name
  */
 function nameEnd(bytes: Buffer, { from, end }: Span, stop: number): number {
   for (let i = from; i < end; i++) {
@@ -172,8 +172,8 @@ function nameEnd(bytes: Buffer, { from, end }: Span, stop: number): number {
 }
 
 /**
- * Blanks before the timestamp may belong to the last value when it is a string; its name and its
- * type are the same without them.
+ * The end of the fields, without the blanks before the timestamp. These blanks may belong to a
+ * string in the last field; name and type of that field are the same without them.
  */
 function fieldsEnd(body: Buffer, { from, end }: Span): number {
   let fieldsEnd = endingTimestamp(body, from, end).from
@@ -185,10 +185,10 @@ function isBlank(byte: number): boolean {
   return byte === SPACE || byte === TAB || byte === NUL
 }
 
-/** A name without escapes, looked for where it may stand with them. */
+/** Compares a name without escapes with names that may have escapes. */
 class NameTest {
   readonly #name: string
-  /** The only form of a name in which nothing can be escaped; `undefined` for others. */
+  /** The only spelling of a name in which nothing can be escaped; `undefined` for other names. */
   readonly #bytes: Buffer | undefined
   #lookedAt: Buffer | undefined
   #isSeen = false
@@ -198,7 +198,7 @@ class NameTest {
     this.#bytes = /[, "=]/.test(name) ? undefined : Buffer.from(name)
   }
 
-  /** False only when it certainly does not; quick for one body again and again. */
+  /** False only if the body certainly does not hold the name. Fast when repeated for one body. */
   mayStandIn(bytes: Buffer): boolean {
     if (this.#bytes === undefined) return true
     if (this.#lookedAt !== bytes) this.#isSeen = bytes.includes(this.#bytes)
@@ -213,7 +213,7 @@ class NameTest {
   }
 }
 
-/** The type of a value that InfluxDB can store, decided as its iterator does: see `isStorable`. */
+/** The type of a storable value, by the rules of InfluxDB's iterator (see `isStorable`). */
 function typeOf(bytes: Buffer, { from, end }: Span): FieldType {
   if (byteAt(bytes, from) === QUOTE) return 'string'
   const text = latin1(bytes, from, end)

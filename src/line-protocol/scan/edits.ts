@@ -1,27 +1,26 @@
 /**
- * What must change in a body before it can be passed on: ranges replaced from front to back.
+ * The changes that a body needs before it is passed on: ranges are replaced from front to back.
  *
- * Most bodies need nothing, and are passed on without a byte copied. Nothing is kept per change, so
- * that a body of a million blank lines costs no more memory than its bytes.
+ * Most bodies need no change and are passed on without a copy. Changes are applied at once and not
+ * stored, so a body of a million blank lines costs no more memory than its bytes.
  */
 
 import { free, trimmed } from '../../std/own-memory.ts'
 
-/** Puts nothing in the place of a range. */
+/** Replacement that removes a range. */
 export const NOTHING = Buffer.alloc(0)
 
-/** Room for what is still to come, above what the changes so far let expect. */
+/** Reserve for the rest of the body, above the growth that the changes so far predict. */
 const ROOM_FACTOR = 1.05
-/** Most that a body is expected to grow by timestamps: lines of forty bytes. */
+/** Largest growth by timestamps that is predicted at first: lines of forty bytes. */
 const GROWTH_MAX = 1.5
-/** As `GROWTH_MAX`, once so much has been seen of it: lines of five bytes. */
+/** As `GROWTH_MAX`, once `SEEN_MIN_BYTES` of the body were read: lines of five bytes. */
 const SEEN_GROWTH_MAX = 5
 const SEEN_MIN_BYTES = 64 * 1024
 
-/** Collects changes. */
 export class Edits {
   readonly #bytes: Buffer
-  /** What is changed so far; its first `#size` bytes stand for the first `#done` of the body. */
+  /** The changed body so far: its first `#size` bytes replace the body's first `#done` bytes. */
   #result = NOTHING
   #size = 0
   #done = 0
@@ -30,21 +29,21 @@ export class Edits {
     this.#bytes = bytes
   }
 
-  /** What the changes may take of memory at the worst while `moreBytes` of the body are read. */
+  /** Largest memory of the changes while `moreBytes` more bytes of the body are read. */
   heldBytesWithin(moreBytes: number): number {
     const heldBytes = this.#result.length
     const isEnough = heldBytes - this.#size >= moreBytes * SEEN_GROWTH_MAX
     if (isEnough || heldBytes === 0) return heldBytes
-    // The old and the new, for as long as it takes to copy.
+    // The old and the new buffer exist together while the bytes are copied.
     return heldBytes + this.#roomFor(this.#size, this.#done)
   }
 
-  /** Nobody will ask for the result. */
+  /** Frees the buffer. `apply` must not be called afterwards. */
   drop(): void {
     free(this.#result)
   }
 
-  /** Puts `text` in the place of `[from, end)`; ranges come in order and do not overlap. */
+  /** Replaces `[from, end)` with `text`. Calls must be in order, and ranges must not overlap. */
   replace(from: number, end: number, text: Buffer): void {
     this.#reserve(from - this.#done + text.length, end)
     this.#keepUntil(from)
@@ -52,12 +51,12 @@ export class Edits {
     this.#done = end
   }
 
-  /** Puts ASCII `text` before `at`. */
+  /** Inserts ASCII `text` before `at`. */
   insert(at: number, text: string): void {
     this.#reserve(at - this.#done + text.length, at)
     this.#keepUntil(at)
     const result = this.#result
-    // A native call costs more than the twenty bytes of a timestamp.
+    // A native call costs more than copying the twenty bytes of a timestamp here.
     for (let i = 0; i < text.length; i++) result[this.#size + i] = text.charCodeAt(i)
     this.#size += text.length
   }
@@ -75,7 +74,7 @@ export class Edits {
     this.#done = end
   }
 
-  /** Room for `more` bytes, and for what follows `end` if that changes alike. */
+  /** Reserves `more` bytes, and room for the body after `end` if it grows at the same rate. */
   #reserve(more: number, end: number): void {
     const needed = this.#size + more
     if (needed <= this.#result.length && this.#result !== NOTHING) return
@@ -85,7 +84,7 @@ export class Edits {
     this.#result = result
   }
 
-  /** @param needed bytes for all up to `end` */
+  /** @param needed size of the changed body up to `end` */
   #roomFor(needed: number, end: number): number {
     const growthMax = end < SEEN_MIN_BYTES ? GROWTH_MAX : SEEN_GROWTH_MAX
     const growth = Math.min(Math.max(needed / Math.max(end, 1), 1), growthMax)

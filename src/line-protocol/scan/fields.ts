@@ -1,13 +1,13 @@
 /**
  * The fields of a line, as InfluxDB reads them: twice, by two different rules.
  *
- * On receipt it checks them with a scanner that skips a backslash together with the byte behind it,
- * and heeds a quote only in a value. When it stores them it walks them with an iterator that takes
- * a byte for escaped when the one before is a backslash, and heeds every quote behind the first
- * `=`. They disagree on `a\\="="`: the scanner sees the field `a\\` and accepts, the iterator sees
- * the field `a\\="` with the value `"`, and the process ends in a panic while it cuts the quotes
- * off; `a=",b"=1,"="` does the same. A value that the iterator cannot read at all costs the whole
- * request instead (500). So both are followed here, and what the second cannot read is refused.
+ * On receipt InfluxDB checks fields with a scanner that skips a backslash together with the next
+ * byte, and recognises a quote only in a value. On storing, it uses an iterator that takes a byte
+ * after a backslash for escaped, and recognises every quote after the first `=`. The two disagree
+ * on `a\\="="`: the scanner sees the field `a\\` and accepts the line; the iterator sees the field
+ * `a\\="` with the value `"`, and the process panics when it removes the quotes. `a=",b"=1,"="` has
+ * the same effect. For a value that the iterator cannot read at all, InfluxDB fails the whole
+ * request (500). So this file applies both rules, and refuses what the iterator cannot read.
  */
 
 import {
@@ -64,8 +64,8 @@ export function readFieldsEnd(bytes: Buffer, section: Section): number | string 
 }
 
 /**
- * @returns the end of the bare value behind the `=` at `equalsAt`; a quoted one is left to the
- * caller
+ * @returns the end of the unquoted value after the `=` at `equalsAt`; for a quoted value its start,
+ * and the caller finds the end
  */
 function readValueEnd(
   bytes: Buffer,
@@ -89,19 +89,19 @@ function readValueEnd(
 }
 
 function startsNumber(byte: number): boolean {
-  // NaN is sent on to the number's rules, which refuse it: so the reason is "invalid number".
+  // NaN goes to the rules for numbers, which refuse it with the reason "invalid number".
   return isDigit(byte) || byte === DOT || byte === MINUS || byte === 0x6e || byte === 0x4e
 }
 
-/** What is left of the fields when they end in a key without a value. */
+/** The rest of the fields when they end in a key without a value. */
 export interface Leftover {
   /** InfluxDB's reason, as latin1 bytes. */
   readonly problem: string
 }
 
 /**
- * The field at `from` by the iterator's rules, of a section that ends at `end`. The next one begins
- * behind the comma that follows.
+ * The field at `from` by the iterator's rules, in a section that ends at `end`. The next field
+ * begins after the comma that follows.
  */
 export function fieldAt(bytes: Buffer, from: number, end: number): Field | Leftover {
   const equalsAt = stopAt(bytes, from, end)
@@ -112,7 +112,7 @@ export function fieldAt(bytes: Buffer, from: number, end: number): Field | Lefto
   return { key: { from, end: equalsAt }, value: { from: equalsAt + 1, end: valueEnd } }
 }
 
-/** The fields of an accepted section, in order, one at a time: a line may hold millions. */
+/** The fields of an accepted section, in order. A generator, because a line may hold millions. */
 export function* eachField(bytes: Buffer, { from, end }: Span): Generator<Field> {
   let start = from
   while (start < end) {

@@ -1,9 +1,9 @@
 /**
- * Where a line ends: at a newline that is neither escaped nor inside a quoted string.
+ * Finds the end of a line: a newline that is neither escaped nor inside a quoted string.
  *
- * InfluxDB splits a body into lines before it looks at any of them, and does so by rules of its
- * own: it counts the `=` and `,` after the first space, and heeds quotes and backslashes in
- * comments too. Whoever splits otherwise sees other lines than the database.
+ * InfluxDB splits a body into lines before it parses any line, and has separate rules for that: it
+ * counts the `=` and `,` after the first space, and recognises quotes and backslashes in comments
+ * too. With other rules the relay would see other lines than the database.
  */
 
 import { BACKSLASH, byteAt, COMMA, EQUALS, NEWLINE, QUOTE, SPACE } from '../bytes.ts'
@@ -19,9 +19,9 @@ export function lineEnd(bytes: Uint8Array, from: number, end: number): number {
 }
 
 /**
- * The end of the line at `from`, whatever follows the first `end` bytes.
+ * The end of the line at `from`, independent of the bytes after `end`.
  *
- * @returns the index of the newline; `end` or more when the line goes on beyond
+ * @returns the index of the newline; `end` or more when the line continues beyond `end`
  */
 export function settledLineEnd(bytes: Uint8Array, from: number, end: number): number {
   return endOfLine(bytes, from, { end, escapesBefore: end })
@@ -34,7 +34,7 @@ interface Reach {
 }
 
 function endOfLine(bytes: Uint8Array, from: number, reach: Reach): number {
-  // Neither quotes nor signs count before the first space.
+  // Before the first space, quotes, `=` and `,` do not count.
   let i = from
   while (i < reach.end) {
     const byte = byteAt(bytes, i)

@@ -1,9 +1,9 @@
 /**
- * Numbers and booleans: what InfluxDB takes for a field value, and its reasons for refusing one.
+ * Numbers and booleans that InfluxDB accepts as a field value, and its reasons for refusing others.
  *
- * InfluxDB reads the value of a number only where it might be out of range, so `1.5` is judged by
- * its characters and `1e400` by its value. The reasons must be the same, hence so is that
- * distinction.
+ * InfluxDB computes the value of a number only if the number might be out of range: it checks `1.5`
+ * by its characters and `1e400` by its value. This file does the same, so that the reasons are the
+ * same.
  */
 
 import { byteAt, COMMA, DOT, isDigit, isExponent, latin1, MINUS, PLUS, SPACE } from '../bytes.ts'
@@ -12,7 +12,7 @@ const INTEGER_MAX = 9_223_372_036_854_775_807n
 const INTEGER_MIN = -9_223_372_036_854_775_808n
 const UNSIGNED_MAX = 18_446_744_073_709_551_615n
 
-/** From these lengths on InfluxDB reads a number to see whether it fits. */
+/** From these lengths on InfluxDB computes the value of a number to check its range. */
 const INTEGER_READ_LENGTH = 19
 const UNSIGNED_READ_LENGTH = 20
 const FLOAT_READ_LENGTH = 25
@@ -62,7 +62,7 @@ interface NumberShape {
   readonly scientific: boolean
 }
 
-/** @returns `undefined` for what cannot be a number, by its characters alone. */
+/** @returns `undefined` if the characters cannot be those of a number */
 function numberShape(bytes: Uint8Array, from: number, end: number): NumberShape | undefined {
   let suffix = 0
   let dotCount = 0
@@ -78,7 +78,7 @@ function numberShape(bytes: Uint8Array, from: number, end: number): NumberShape 
   }
   const isFloatOnly = dotCount > 0 || scientific
   if (dotCount > 1 || (suffix !== 0 && isFloatOnly)) return undefined
-  // InfluxDB counts an exponent's characters, and the `u`, as digits here.
+  // InfluxDB counts the characters of an exponent, and the `u`, as digits here.
   const digitCount = end - digitsFrom - dotCount - (suffix === SMALL_I ? 1 : 0)
   return digitCount > 0 ? { suffix, scientific } : undefined
 }
@@ -118,8 +118,8 @@ export function isBoolean(text: string): boolean {
 /**
  * A decimal integer of any length.
  *
- * Reading is quadratic in the length: what has more digits than fit is cut, to a value that does
- * not fit either, so that a body of digits cannot stop the process.
+ * Conversion takes quadratic time, so a body of digits could block the process. A number with too
+ * many digits is therefore cut to a length that is still out of range.
  */
 function toBigInt(text: string): bigint {
   const negative = text.startsWith('-')

@@ -1,17 +1,16 @@
 /**
  * The refused lines of one body, in InfluxDB's words.
  *
- * Limits: 1 MiB of text. InfluxDB has no limit; beyond ours the echo of a line is cut short, and
- * the lines after that are counted without being named.
+ * Limits: 1 MiB of text. InfluxDB has no limit. At the relay's limit the echo of a line is cut
+ * short, and later lines are only counted.
  */
 
 import { latin1 } from '../bytes.ts'
 import { decodeLossless } from '../lossless-text.ts'
 
-/** More than any client shows; so that a large body of garbage is not held a second time. */
+/** More than any client shows. The limit avoids a second copy of a large body of garbage. */
 const ERRORS_MAX_BYTES = 1024 * 1024
 
-/** Collects refusals. */
 export class Refusals {
   #count = 0
   #size = 0
@@ -21,14 +20,14 @@ export class Refusals {
     return this.#count
   }
 
-  /** What the texts take of memory: two bytes a character, at the worst. */
+  /** Memory of the texts, at most: two bytes for each character. */
   get heldBytes(): number {
     return 2 * this.#size
   }
 
   /**
    * @param line the line without its newline
-   * @param reason latin1, as the bytes InfluxDB would write
+   * @param reason latin1 text of the bytes that InfluxDB would write
    */
   add(line: Buffer, reason: string): void {
     this.#count++
@@ -41,7 +40,7 @@ export class Refusals {
     this.#texts.push(decodeLossless(Buffer.from(echo, 'latin1')))
   }
 
-  /** All refusals in InfluxDB's form, one a line; '' when there are none. */
+  /** All refusals in InfluxDB's form, one on each line; '' when there are none. */
   render(): string {
     return this.#texts.join('\n')
   }

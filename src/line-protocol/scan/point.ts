@@ -1,11 +1,12 @@
 /**
- * One line, read with all of InfluxDB's care: escapes, quotes, and every reason to refuse it.
+ * The slow tier of the scanner: reads one line by all of InfluxDB's rules, with escapes, quotes,
+ * and every reason to refuse a line.
  *
- * It also refuses what InfluxDB accepts and then fails on: names that are not UTF-8 (500, or a
- * shard that does not open after a restart: influxdb#10583, #10584), series keys that its storage
- * would cut in the wrong place, and values that it cannot store.
+ * Also refuses lines that InfluxDB accepts and then fails on: names that are not UTF-8 (500, or a
+ * shard that does not open after a restart: influxdb#10583, #10584), series keys that InfluxDB's
+ * storage would cut in the wrong place, and values that InfluxDB cannot store.
  *
- * Reasons are latin1 strings of the bytes InfluxDB would write; see parse-errors.ts.
+ * Reasons are latin1 strings of the bytes that InfluxDB would write; see parse-errors.ts.
  */
 
 import { isUtf8 } from 'node:buffer'
@@ -37,7 +38,7 @@ export interface Point {
   readonly timestamp: Span
 }
 
-/** A line that InfluxDB accepts, and then fails on with all of its request. */
+/** A line that InfluxDB accepts, and that then makes it fail the whole request. */
 export interface Unstorable {
   readonly unstorable: string
 }
@@ -68,7 +69,7 @@ export function readPoint(
   return unstorable === '' ? point : { unstorable }
 }
 
-/** InfluxDB's reason when a name is too long, or has no value by the iterator's rules; else ''. */
+/** InfluxDB's reason if a name is too long, or has no value by the iterator's rules; else ''. */
 function lengthProblem(bytes: Buffer, key: SeriesKey, { from, end }: Span): string {
   let start = from
   while (start < end) {
@@ -81,13 +82,13 @@ function lengthProblem(bytes: Buffer, key: SeriesKey, { from, end }: Span): stri
   return ''
 }
 
-/** What InfluxDB would accept, and then answer with 500, a broken shard, or its own end. */
+/** Why the accepted line would cause a 500, a broken shard or a crash of InfluxDB; else ''. */
 function storageProblem({ bytes, key, fields }: Point): string {
   if (!isUtf8(bytes.subarray(key.from, key.measurementEnd))) return 'measurement is not valid UTF-8'
   if (holdsSeparator(bytes, key)) return 'series key contains #!~#'
   for (const { key: name, value } of eachField(bytes, fields)) {
     if (!isUtf8(bytes.subarray(name.from, name.end))) return 'field key is not valid UTF-8'
-    // InfluxDB drops a field of this name unread.
+    // InfluxDB drops a field of this name without reading its value.
     if (latin1(bytes, name.from, name.end) === 'time') continue
     if (!isStorable(bytes, value)) return 'invalid field value'
   }

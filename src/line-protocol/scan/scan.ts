@@ -1,14 +1,16 @@
 /**
  * The scanner: decides on every line of a body as InfluxDB 1.x does, before any database is asked.
  *
- * What it lets through may be joined with other bodies of the same precision: each line is accepted
- * by InfluxDB, has a timestamp, ends in a newline, and means the same wherever it stands. Comments
- * and blank lines are dropped, because a backslash or a quote in them could swallow a neighbour.
+ * Accepted lines may be joined with other bodies of the same precision: InfluxDB accepts each line,
+ * and each line has a timestamp, ends in a newline, and means the same between any other lines.
+ * Comments and blank lines are dropped, because a backslash or a quote in a comment could join it
+ * with the next line.
  *
- * Three lanes, each of which hands on what it is not sure of: runs of ordinary lines in WebAssembly
- * (simd-lines.ts), an ordinary line (ordinary-line.ts), any line (point.ts). Only the last refuses.
+ * Three tiers, each of which passes undecided lines to the next: runs of ordinary lines in
+ * WebAssembly (simd-lines.ts), an ordinary line (ordinary-line.ts), any line (point.ts). Only the
+ * last tier refuses lines.
  *
- * Stricter than InfluxDB on purpose, where it would fail on what it accepts: see point.ts.
+ * Deliberately stricter than InfluxDB for lines that InfluxDB accepts and then fails on (point.ts).
  *
  * Not here: the status and the JSON of the answer (../listeners).
  */
@@ -36,26 +38,26 @@ export interface ScanOptions {
 }
 
 export interface ScannedLines {
-  /** The accepted lines; the very buffer that was given when nothing had to change. */
+  /** The accepted lines; the original buffer when nothing had to change. */
   readonly lines: Buffer
   readonly lineCount: number
   readonly refusedCount: number
-  /** InfluxDB's text: `unable to parse '…': reason`, one a line; '' when nothing was refused. */
+  /** InfluxDB's text, a line for each refusal: `unable to parse '…': reason`; '' without any. */
   readonly errors: string
   /**
-   * A refused line is one that InfluxDB would accept and then fail on, storing nothing of the
-   * request, or ending: to a client, the whole request has failed.
+   * InfluxDB would accept one of the refused lines and then store nothing of the request, or crash.
+   * So for the client the whole request has failed.
    */
   readonly hasUnstorable: boolean
 }
 
-/** About five lines. From there on the SIMD lane is twice as fast (bench/scan.ts). */
+/** About five lines. From this size on the SIMD tier is twice as fast (bench/scan.ts). */
 const SIMD_MIN_BYTES = 512
 
 /**
- * Decides on every line of `body`. Never throws: whatever a client sends has an answer.
+ * Decides on every line of `body`. Never throws: any body gives a result.
  *
- * @param simdMinBytes shortest body for the SIMD lane; given by tests and benchmarks only
+ * @param simdMinBytes shortest body for the SIMD tier; only tests and benchmarks pass it
  */
 export function scanLines(
   body: Buffer,
@@ -69,7 +71,7 @@ export function scanLines(
 
 const NEWLINE_BYTES = Buffer.from('\n')
 
-/** A scan that can be left off between two lines: a large body must not hold up everybody else. */
+/** A scan that can pause between two lines: a large body must not block the event loop. */
 export class LineScan {
   /** The body, with a newline at its end. */
   readonly #bytes: Buffer
@@ -109,9 +111,9 @@ export class LineScan {
   }
 
   /**
-   * Reads on for so many bytes, to the end of the line in which they end.
+   * Scans the next `maxBytes`, and on to the end of the current line.
    *
-   * @returns whether that was all
+   * @returns whether the whole body is scanned
    */
   read(maxBytes: number): boolean {
     const { length } = this.#bytes
@@ -126,19 +128,19 @@ export class LineScan {
     return from >= length
   }
 
-  /** What the scan may hold beside the body, at the worst, while so many bytes more are read. */
+  /** Largest memory of the scan, without the body, while `moreBytes` more bytes are read. */
   heldBytesWithin(moreBytes: number): number {
     const copiedBytes = this.#bytes.length === this.#bodyEnd ? 0 : this.#bytes.length
     return copiedBytes + this.#edits.heldBytesWithin(moreBytes) + this.#refusals.heldBytes
   }
 
-  /** It is left off, and nobody will ask for its result. */
+  /** Ends the scan early and frees its memory. `result` must not be called afterwards. */
   drop(): void {
     this.#edits.drop()
     if (this.#bytes.length !== this.#bodyEnd) free(this.#bytes)
   }
 
-  /** To be called once, when all has been read. */
+  /** Call once, when the whole body is scanned. */
   result(): ScannedLines {
     const lines = this.#edits.apply()
     if (lines !== this.#bytes && this.#bytes.length !== this.#bodyEnd) free(this.#bytes)
@@ -151,7 +153,7 @@ export class LineScan {
     }
   }
 
-  /** Reads lines until one begins at `until` or later; one at the least. @returns where */
+  /** Reads at least one line, until one begins at `until` or later. @returns the start of that */
   #readLines(from: number, until: number): number {
     const { length } = this.#bytes
     const ordinary = this.#ordinary
@@ -172,7 +174,7 @@ export class LineScan {
     return at
   }
 
-  /** What an ordinary line without a timestamp lacks. */
+  /** A space and a timestamp, for an ordinary line without a timestamp. */
   #stampText(): string {
     if (this.#spacedStamp === '') this.#spacedStamp = ` ${this.#stampDigits()}`
     return this.#spacedStamp
@@ -193,7 +195,7 @@ export class LineScan {
       this.#edits.replace(from, next, NOTHING)
       return next
     }
-    // A string that is open at the end of the body has swallowed the last newline.
+    // An unclosed string at the end of the body includes the last newline.
     const end = byteAt(bytes, newlineAt - 1) === NEWLINE ? newlineAt - 1 : newlineAt
     const point = readPoint(bytes, { from: start, end }, this.#options)
     if (typeof point === 'string') {

@@ -1,12 +1,12 @@
 /**
- * Makes an accepted line safe among strangers: with a timestamp, and with an end that stays its
- * end.
+ * Makes an accepted line safe to join with other lines: with a timestamp, and with an end that does
+ * not depend on the next line.
  *
- * Bodies are joined before InfluxDB sees them. A line may be accepted only because nothing follows
- * it: `m v="a"\` at the end of a body is a point, but joined with the next line its backslash
- * escapes the newline, and one of the two is lost. Nor can a timestamp be put behind such a line.
- * So each form that might do is read again, and the first that InfluxDB would store identically is
- * taken.
+ * Bodies are joined before InfluxDB sees them. Some lines are valid only at the end of a body:
+ * `m v="a"\` is a point there, but joined with the next line its backslash escapes the newline, and
+ * one of the two is lost. Nor can a timestamp be appended to such a line. So this file tries
+ * several spellings of the line, parses each one, and takes the first that InfluxDB would store
+ * identically.
  */
 
 import { byteAt, latin1, NEWLINE, QUOTE, skipBlanks } from '../bytes.ts'
@@ -15,17 +15,17 @@ import { settledLineEnd } from './line-end.ts'
 import { type Point, type PointOptions, readPoint } from './point.ts'
 import type { Span } from './series-key.ts'
 
-/** Whether the newline at `end - 1` ends the line that begins at `from`, whatever follows. */
+/** Whether the newline at `end - 1` ends the line at `from`, independent of the bytes after it. */
 export function isSettled(bytes: Uint8Array, from: number, end: number): boolean {
   return byteAt(bytes, end - 1) === NEWLINE && settledLineEnd(bytes, from, end) === end - 1
 }
 
 /**
- * The line of `point` with a timestamp and a newline, meaning the same wherever it stands.
+ * The line of `point` with a timestamp and a newline, with the same meaning between other lines.
  *
  * @param line the line as received, without its newline
  * @param stamp decimal digits, for a line without a timestamp
- * @returns `undefined` when it has no such form
+ * @returns `undefined` when the line has no such spelling
  */
 export function settle(
   point: Point,
@@ -77,13 +77,12 @@ function renderValue(value: string): string {
   return `"${storedValue(value).slice(1).replace(/["\\]/g, '\\$&')}"`
 }
 
-/** A string is cut of its first and last byte, whatever they are, and unescaped; `"` marks it. */
+/** InfluxDB removes the first and last byte of a string and unescapes the rest; `"` marks one. */
 function storedValue(value: string): string {
   if (value.charCodeAt(0) !== QUOTE) return value
   return `"${value.slice(1, -1).replace(/\\(["\\])/g, '$1')}`
 }
 
-/** Bytes as latin1: one character a byte, nothing lost. */
 function slice(bytes: Buffer, { from, end }: Span): string {
   return latin1(bytes, from, end)
 }

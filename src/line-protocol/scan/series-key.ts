@@ -1,20 +1,20 @@
 /**
  * The series key of a line: measurement and tags, up to the first unescaped space.
  *
- * Limits: 65,535 bytes, InfluxDB's own. Tags beyond that are not looked at for duplicates, so that
- * a key of many megabytes, which is refused either way, does not cost many times its size in
+ * Limits: 65,535 bytes, as in InfluxDB. Tags beyond this limit are not checked for duplicates,
+ * because a key of many megabytes, which is refused anyway, would take many times its size in
  * memory.
  *
- * Not refused: exactly 100, 200, 400 … tags. InfluxDB 1.6 answers 500 to those, because it writes
- * past the end of a table, but 1.8 and later store them.
+ * Not refused: exactly 100, 200, 400 … tags. InfluxDB 1.6 answers 500 to such a line, because it
+ * writes past the end of a table, but 1.8 and later store it.
  */
 
 import { byteAt, COMMA, EQUALS, HASH, isEscaped, latin1, SPACE } from '../bytes.ts'
 
-/** InfluxDB's longest series key, in bytes; its longest key with a field name and separator too. */
+/** InfluxDB's limit in bytes for a series key, and for a key with separator and field name. */
 export const KEY_MAX_BYTES = 65_535
 
-/** What InfluxDB puts between series key and field name in its storage is `#!~#`. */
+/** Length of `#!~#`, which separates series key and field name in InfluxDB's storage. */
 export const SEPARATOR_BYTES = 4
 const EXCLAMATION = 0x21
 const TILDE = 0x7e
@@ -71,7 +71,7 @@ function readTagKey(bytes: Buffer, from: number, end: number): Span | string {
   return 'missing tag value'
 }
 
-/** @returns the index of the comma or space behind the value */
+/** @returns the index of the comma or space after the value */
 function readTagValue(bytes: Buffer, from: number, end: number): number | string {
   if (from >= end) return 'missing tag value'
   const first = byteAt(bytes, from)
@@ -92,13 +92,13 @@ function hasDuplicate(bytes: Buffer, tagKeys: readonly Span[]): boolean {
 }
 
 /**
- * Whether InfluxDB would cut the key in the wrong place when it reads its files at the next start:
- * at the first `#!~#` of key, separator and field name. What is left of the key is then another
- * series, and what becomes part of the field name may be no UTF-8, so that the shard never opens
- * again (measured on 1.6.7 with its default index).
+ * Whether InfluxDB would cut the key in the wrong place when it reads its files at the next start.
+ * It cuts at the first `#!~#` of key, separator and field name. The rest of the key then names
+ * another series, and the part that goes to the field name may not be UTF-8, in which case the
+ * shard never opens again (measured on 1.6.7 with its default index).
  *
- * A tag's value that ends in `#!~` counts wherever it stands: InfluxDB sorts the tags, and behind
- * the last one comes the separator.
+ * The value of any tag that ends in `#!~` counts: InfluxDB sorts the tags, so that tag may become
+ * the last one, and the separator follows the last tag.
  */
 export function holdsSeparator(bytes: Buffer, { from, end, measurementEnd }: SeriesKey): boolean {
   for (let i = from; i + 3 <= end; i++) {
@@ -110,7 +110,7 @@ export function holdsSeparator(bytes: Buffer, { from, end, measurementEnd }: Ser
   return false
 }
 
-/** Whether `#!~` stands at `index`, where the caller has seen the `#`. */
+/** Whether `#!~` begins at `index`; the caller has already found the `#`. */
 export function startsSeparator(bytes: Uint8Array, index: number): boolean {
   const isNext = index + 2 < bytes.length && byteAt(bytes, index + 1) === EXCLAMATION
   return isNext && byteAt(bytes, index + 2) === TILDE

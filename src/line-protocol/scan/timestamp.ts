@@ -1,7 +1,7 @@
 /**
- * Timestamps: what InfluxDB takes for one, and which are in its range.
+ * Timestamps: the forms that InfluxDB accepts, and its range.
  *
- * Limits: ±9,223,372,036,854,775,806 nanoseconds around the Unix epoch, InfluxDB's own.
+ * Limits: ±9,223,372,036,854,775,806 nanoseconds around the Unix epoch, as in InfluxDB.
  */
 
 import {
@@ -23,8 +23,8 @@ const TIME_MAX_NS = 9_223_372_036_854_775_806n
 const OUT_OF_RANGE = `time outside range -${TIME_MAX_NS} - ${TIME_MAX_NS}`
 
 /**
- * Reads the rest of a line from the end of its fields. An empty span: the line has no timestamp,
- * and what follows it is never looked at.
+ * Reads the rest of a line from the end of its fields. An empty span means that the line has no
+ * timestamp; InfluxDB ignores the bytes after it.
  *
  * @returns InfluxDB's reason when it refuses the rest
  */
@@ -45,7 +45,7 @@ export function readTimestamp(bytes: Buffer, rest: Span, precision: Precision): 
   return span
 }
 
-/** @returns `undefined` when something else than a number stands there */
+/** @returns `undefined` when the text at `from` is not a number */
 function digitsAt(bytes: Buffer, from: number, end: number): Span | undefined {
   let i = from
   while (i < end) {
@@ -57,10 +57,10 @@ function digitsAt(bytes: Buffer, from: number, end: number): Span | undefined {
   return { from, end: i }
 }
 
-/** The timestamp of a scanned line, found from its end. */
+/** The timestamp of a scanned line, searched backwards from its end. */
 export function endingTimestamp(lines: Buffer, start: number, lineEnd: number): Span {
   let end = lineEnd
-  // Only spaces may stand behind it.
+  // Only spaces may follow the timestamp.
   while (byteAt(lines, end - 1) === NEWLINE || byteAt(lines, end - 1) === SPACE) end--
   let from = end
   while (from > start && (isDigit(byteAt(lines, from - 1)) || byteAt(lines, from - 1) === MINUS)) {
@@ -69,7 +69,7 @@ export function endingTimestamp(lines: Buffer, start: number, lineEnd: number): 
   return { from, end }
 }
 
-/** The longest timestamps that need no arithmetic to be found in range. */
+/** The longest timestamps that are known to be in range without arithmetic. */
 export interface PlainTimestamps {
   readonly digitsMax: number
   /** For a number of `digitsMax` digits: its greatest first digit. */
@@ -85,7 +85,7 @@ const PLAIN: Readonly<Record<Precision, PlainTimestamps>> = {
   h: { digitsMax: 6, firstMax: NINE },
 }
 
-/** @returns which timestamps of `precision` are in range by their length alone */
+/** @returns which timestamps of `precision` are in range by their length */
 export function plainTimestamps(precision: Precision): PlainTimestamps {
   return PLAIN[precision]
 }

@@ -2,9 +2,8 @@
  * A URL's query string as Go's net/url reads it (1.17 and later), because InfluxDB is written in
  * Go. Pure.
  *
- * A pair with a semicolon or a broken percent escape is left out, without an error. The first of
- * several values counts. A plus is a blank. Go keeps bytes that are not UTF-8, which text cannot
- * hold: here they become U+FFFD, and the value says so (`isUtf8`).
+ * A pair with a semicolon or an invalid percent escape is ignored without an error. The first of
+ * several values counts. A plus is a blank. Bytes that are not UTF-8 become U+FFFD.
  */
 
 import { isUtf8 } from 'node:buffer'
@@ -15,14 +14,14 @@ export interface QueryValue {
   /** False: the bytes that came are no text, and `text` is not what the client has said. */
   readonly isUtf8: boolean
   /**
-   * As it came, but for bytes outside printable ASCII, which are percent-encoded. Safe in a URL.
+   * As received, with bytes outside printable ASCII percent-encoded. Safe in a URL.
    */
   readonly raw: string
 }
 
 export type GoQuery = ReadonlyMap<string, QueryValue>
 
-/** @param query what stands behind the question mark, one character a byte */
+/** @param query the text after the question mark, one character for each byte */
 export function parseGoQuery(query: string): GoQuery {
   const values = new Map<string, QueryValue>()
   for (const pair of query.split('&')) {

@@ -1,4 +1,4 @@
-/** The last words on a connection that no handler gives, in the form of Go's HTTP server. Pure. */
+/** Final answers on a connection that no handler writes, as Go's HTTP server sends them. Pure. */
 
 export const BAD_REQUEST = '400 Bad Request'
 export const REQUEST_TIMEOUT = '408 Request Timeout'

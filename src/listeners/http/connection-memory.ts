@@ -1,8 +1,9 @@
 /**
- * What a client's connection takes of memory from the moment it is accepted until it is closed.
+ * Charges each client connection to the memory budget from accept until close.
  *
- * Limits: the memory budget, its reserved part included. At it a new connection is closed at once,
- * counted, and told of in the log now and then: without one there is no way to answer.
+ * Limits: the memory budget, its reserved part included. When the budget is full, a new connection
+ * is closed at once and counted, and the log mentions it at a limited rate. The client gets no
+ * answer, because an answer needs a connection.
  */
 
 import type { Socket } from 'node:net'
@@ -12,9 +13,9 @@ import type { Memory } from '../../std/memory-budget.ts'
 import { LogThrottle, renderRepeats } from '../../std/throttle.ts'
 import type { HttpCounters } from './counters.ts'
 
-/** A socket and its events; measured with 5,000 of them that said nothing. */
+/** A socket and its events; measured with 5,000 silent connections. */
 const CONNECTION_BYTES = 8 * 1024
-/** As `CONNECTION_BYTES`, with TLS: its state lies in OpenSSL; measured with 800. */
+/** As `CONNECTION_BYTES`, with TLS, whose state is in OpenSSL; measured with 800 connections. */
 const TLS_CONNECTION_BYTES = 80 * 1024
 const LOG_INTERVAL_MS = 10_000
 
@@ -51,7 +52,7 @@ export class ConnectionMemory {
     if (suppressed === undefined) return
     const text =
       'a connection was closed: there is no memory for it (max-memory-mb); ' +
-      'connections and requests have taken all of it'
+      'connections and requests use all of it'
     logger.warn({ suppressed }, `${text}${renderRepeats(suppressed)}`)
   }
 }

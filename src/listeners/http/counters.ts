@@ -1,6 +1,5 @@
 /**
- * What an HTTP listener counts, in plain numbers. Every answer and every refusal shows up
- * somewhere.
+ * Counters of an HTTP listener. Every answer and every refusal increments at least one of them.
  */
 
 export interface HttpCounters {
@@ -8,16 +7,16 @@ export interface HttpCounters {
   /** Closed at once: `max-connections`. */
   refusedConnections: number
   writeRequests: number
-  /** Of `writeRequests`, those that the fast lane has read. */
+  /** The part of `writeRequests` that the fast path has read. */
   fastWriteRequests: number
   otherRequests: number
   /** Body bytes of writes, as sent. */
   receivedBytes: number
   /** Body bytes of writes, unpacked. */
   unpackedBytes: number
-  /** Lines that InfluxDB would refuse, or that would harm it. Never forwarded. */
+  /** Lines that InfluxDB would refuse, or that would harm InfluxDB. Never forwarded. */
   refusedLines: number
-  /** Answers by class. */
+  /** Answers by class of status; `answers2xx` includes any status below 400. */
   answers2xx: number
   answers4xx: number
   answers5xx: number
@@ -29,11 +28,11 @@ export interface HttpCounters {
   memoryFullRequests: number
   /** 503: too many requests in flight. */
   tooManyRequests: number
-  /** The client went away before the whole body was here; nothing of it was used. */
+  /** The client closed the connection before the whole body had arrived; the body is discarded. */
   abortedRequests: number
-  /** Not HTTP, or against its rules, or too slow. */
+  /** Not HTTP, or a violation of HTTP, or too slow. */
   malformedRequests: number
-  /** The operating system would not let us accept a connection. */
+  /** The operating system refused to accept a connection. */
   acceptErrors: number
 }
 
@@ -60,7 +59,7 @@ export function newHttpCounters(): HttpCounters {
   }
 }
 
-/** Counts an answer that is about to be written, whoever gives it. */
+/** Counts an answer that is about to be written, from any source. */
 export function countAnswer(counters: HttpCounters, status: number): void {
   if (status < 400) counters.answers2xx++
   else if (status < 500) counters.answers4xx++

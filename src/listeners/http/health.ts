@@ -1,12 +1,12 @@
 /**
- * `/health` in the form of InfluxDB 1.8: what a relay knows of its outputs, as one JSON object.
- * Pure.
+ * Renders `/health` in the form of InfluxDB 1.8: the state of a relay's outputs, as one JSON
+ * object. Pure.
  */
 
 import { goJsonString } from '../dialects/v1/error-text.ts'
 import { type HttpAnswer, jsonAnswer } from '../dialects/v1/reply.ts'
 
-/** Of one relay, told to its clients; of the whole service: admin/health.ts. */
+/** The health of one relay, for its clients; admin/health.ts has that of the whole service. */
 export interface RelayHealth {
   /** Why writes are not being taken: 503, so that a balancer looks elsewhere; '' = they are. */
   readonly fault: string
@@ -16,9 +16,9 @@ export interface RelayHealth {
 export interface OutputCheck {
   readonly name: string
   readonly isUp: boolean
-  /** Up, but still being sent what it missed; new writes wait behind that. */
+  /** Up, but catching up: new writes wait behind the backlog. */
   readonly isBehind: boolean
-  /** Why it is down; '' while it is up. */
+  /** The reason why the output is down; '' while it is up. */
   readonly downCause: string
 }
 

@@ -1,45 +1,44 @@
 /**
- * The bounds of an HTTP listener that are not configured, each with what happens at it.
+ * The fixed limits of an HTTP listener, and what happens when a client reaches them.
  *
- * Configured ones (HttpRelayConfig): `maxBodyBytes` → 413, `maxConnections` → the connection is
+ * Configurable limits (HttpRelayConfig): `maxBodyBytes` → 413, `maxConnections` → the connection is
  * closed at once, `idleTimeoutMs`.
  */
 
 export interface HttpLimits {
   /**
-   * From a connection's first byte, or the last answer's follower's, to the end of its headers.
-   * Then 408.
+   * From the first byte of a request to the end of its headers. Then 408.
    */
   readonly headersTimeoutMs: number
   /**
-   * Silence while a request is being received, or an answer is not being read. Then the connection
-   * is closed.
+   * Silence while a request is being received, or while the client does not read an answer. Then
+   * the connection is closed.
    */
   readonly idleTimeoutMs: number
-  /** One request in all, however steadily it trickles in. Then 408. */
+  /** The whole time of receiving one request, however steadily its bytes arrive. Then 408. */
   readonly requestTimeoutMs: number
   /**
    * `idle-timeout`: silence between two requests, or before the first. Then the connection is
-   * closed, and nothing is said.
+   * closed without an answer.
    */
   readonly keepAliveTimeoutMs: number
-  /** How often `headersTimeoutMs` and `requestTimeoutMs` are looked at. */
+  /** Interval between two checks of `headersTimeoutMs` and `requestTimeoutMs`. */
   readonly timeoutCheckMs: number
   /** Request line and headers together. Beyond: 431. */
   readonly headersMaxBytes: number
   /**
-   * Requests of all connections that are not answered yet. Beyond: 503. Pipelining is what can
-   * reach it.
+   * Unanswered requests on all connections. Beyond: 503. Only pipelining clients can reach this
+   * limit.
    */
   readonly inFlightMaxRequests: number
   /**
-   * How long the rest of a refused body is read and thrown away, so that the client gets to read
-   * the answer.
+   * Time during which the rest of a refused body is read and discarded, so that the client can read
+   * the answer before the connection closes.
    */
   readonly lingerMs: number
   /** A statement sent to `/query`. Beyond: 413. */
   readonly queryBodyMaxBytes: number
-  /** What `Symbol.asyncDispose` grants requests in flight. Then connections are cut. */
+  /** Time that `Symbol.asyncDispose` gives requests in flight. Then connections are cut. */
   readonly closeTimeoutMs: number
 }
 
@@ -56,10 +55,9 @@ export const HTTP_LIMITS: Omit<HttpLimits, 'keepAliveTimeoutMs'> = {
 }
 
 /**
- * Connections that the kernel may hold before we have taken them; the machine's own bound may be
- * lower.
+ * Connections that may wait in the kernel's accept queue; the machine's own limit may be lower.
  */
 export const LISTEN_BACKLOG_CONNECTIONS = 1024
 
-/** What a client is asked to wait after a 503 of the listener itself. */
+/** The `Retry-After` of a 503 that the listener itself sends. */
 export const RETRY_AFTER_S = 1

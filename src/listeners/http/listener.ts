@@ -1,15 +1,16 @@
 /**
- * The HTTP listener of a relay: to its clients, an InfluxDB 1.x.
+ * The HTTP listener of a relay; clients see an InfluxDB 1.x.
  *
- *     socket ─▶ fast lane ── plain POST /write ──────────────────▶ intake ──▶ relay
- *                   └─▶ node's parser ─┬─ POST /write ──▶ write lane ─▲
+ *     socket ─▶ fast path ── plain POST /write ─────────────────────▶ ingest ──▶ relay
+ *                   └─▶ node's parser ─┬─ POST /write ──▶ write handler ─▲
  *                                      └─ all else ─────▶ fastify ─────▶ /ping, /health, /query, …
  *
- * Life: `openHttpListener` returns it listening, or rejects with nothing left open. Closing stops
- * accepting first, then answers what is in flight with `Connection: close`, then ends idle
- * connections; what is left at the deadline is cut.
+ * Life cycle: `openHttpListener` resolves with a listening listener, or rejects and leaves nothing
+ * open. Closing first stops accepting, then answers the requests in flight with
+ * `Connection: close`, then closes idle connections. Connections that remain at the deadline are
+ * cut.
  *
- * Limits: limits.ts. Never logs a query string or a header: credentials are in both.
+ * Limits: limits.ts. Never logs a query string or a header, because both can hold credentials.
  */
 
 import { once } from 'node:events'
@@ -40,14 +41,14 @@ import { readCertificate } from './tls.ts'
 export interface HttpListenerOptions {
   readonly config: HttpRelayConfig
   readonly relay: Pick<Relay, 'accept' | 'ask'>
-  /** Asked by `/health`; must not take longer than `healthTimeoutMs`. */
+  /** Called for `/health`; must not take longer than `healthTimeoutMs`. */
   readonly health: () => Promise<RelayHealth> | RelayHealth
   readonly memory: SharedMemory
   readonly clock: Clock
   readonly logger: Logger
-  /** One for each relay: see G3. */
+  /** Each relay has its own: see G3. */
   readonly stampClock: RisingClock
-  /** For tests that do not want to wait. */
+  /** Shorter limits for tests. */
   readonly limits?: Partial<HttpLimits>
 }
 
@@ -60,10 +61,10 @@ export interface HttpListenerSnapshot {
 
 export interface HttpListener extends AsyncDisposable {
   readonly address: { readonly host: string; readonly port: number }
-  /** Resolves when closed on request; rejects when the listener has died at run time. */
+  /** Resolves when the listener was closed on request; rejects when it failed at run time. */
   readonly closed: Promise<void>
   snapshot(): HttpListenerSnapshot
-  /** As disposing, with a deadline of the caller's. At it, what is left is cut. */
+  /** As disposing, but with the caller's deadline; remaining connections are cut then. */
   close(deadline: AbortSignal): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -100,7 +101,8 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
   const intake = new WriteIntake(shared)
   const parts = { ...shared, responder, plans, intake }
   const writes = new WriteLane(parts)
-  // A rate limit counts what is refused as well, which is node's to do.
+  // A rate limit also counts requests that only the standard path refuses, so it turns the fast
+  // path off.
   const isFast = config.fastLane && rateLimit === undefined
   const fastLane = isFast ? parts : undefined
   const serverOptions = { ...parts, certificate, maxConnections, writes, fastLane }
@@ -141,8 +143,8 @@ function listenError({ name, bindAddress }: HttpRelayConfig, cause: unknown): Re
 
 const LOG_INTERVAL_MS = 10_000
 /**
- * Connections become idle without telling; fastify/fastify#7044 is what happens if nobody looks
- * again.
+ * A connection becomes idle without an event, so idle connections are closed repeatedly until none
+ * remains. fastify/fastify#7044 shows what happens otherwise.
  */
 const IDLE_CHECK_MS = 50
 
@@ -167,12 +169,12 @@ class ServingListener implements HttpListener {
     const { server, failure, counters } = options
     this.#options = options
     this.#server = server
-    // An address of a pipe would be a string; ours has a port.
+    // Only the address of a pipe is a string; this server listens on a port.
     const { address, port } = server.address() as AddressInfo
     this.address = { host: address, port }
     this.#serverClosed = new Promise((resolve) => server.once('close', resolve))
     this.closed = Promise.race([this.#serverClosed, failure.promise])
-    this.closed.catch(() => {}) // Whoever wants to know asks `closed`; nobody has to.
+    this.closed.catch(() => {}) // No unhandled rejection when no caller awaits `closed`.
     server.on('connection', (socket: Socket) => {
       counters.acceptedConnections++
       this.#sockets.add(socket)
@@ -220,17 +222,17 @@ class ServingListener implements HttpListener {
     let timer = clock.startTimer(0, closeIdle)
     await this.#serverClosed
     timer.cancel()
-    // The server counts a connection as gone before it says so itself.
+    // The server counts a connection as closed before the socket emits `close`.
     await Promise.all([...this.#sockets].map((socket) => once(socket, 'close')))
   }
 
-  /** Of `accept`, mostly for want of file descriptors: the server goes on listening. */
+  /** Errors of `accept`, mostly for lack of file descriptors. The server continues to listen. */
   #onServerError(error: Error, throttle: LogThrottle): void {
     const { counters, logger } = this.#options
     counters.acceptErrors++
     const suppressed = throttle.hit()
     if (suppressed === undefined) return
-    const text = `cannot accept connections: ${errorText(error)}; going on`
+    const text = `cannot accept connections: ${errorText(error)}; still listening`
     const fields = { code: errorCode(error), suppressed }
     logger.error(fields, `${text}${renderRepeats(suppressed)}`)
   }

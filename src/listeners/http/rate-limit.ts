@@ -1,7 +1,7 @@
 /**
- * `rate-limit` and `burst-limit`: a token bucket, counted in requests.
+ * `rate-limit` and `burst-limit`: a token bucket that counts requests.
  *
- * Starts full. A request takes one token or is refused; nothing waits.
+ * The bucket starts full. A request takes one token or is refused; no request waits.
  */
 
 import type { RateLimit } from '../../config/config.ts'

@@ -1,14 +1,14 @@
 /**
- * A debug line for each request that is not answered with success: what came, from whom, and what
- * it was told. The first question of whoever sees nothing arrive.
+ * A debug line for each request that is answered with an error: the request, the client, and the
+ * answer. An operator whose data does not arrive looks here first.
  *
  *     answered 404 to POST /api/v2/write from 10.0.0.9:51514: 404 page not found
  *
- * Never a query string or a header, for credentials are in both; and where an answer quotes what
- * the request carried (write/redact.ts), that neither.
+ * A line never holds a query string or a header, because both can hold credentials. Credentials
+ * that an answer quotes from the request are redacted (write/redact.ts).
  *
- * Limits: one line of a status in REPEAT_INTERVAL_MS; the next one says how many were left out. A
- * line that is not written costs a look at the clock.
+ * Limits: one line for each status in REPEAT_INTERVAL_MS; the next line says how many were left
+ * out. A suppressed line costs one call of the clock.
  */
 
 import type { IncomingMessage } from 'node:http'
@@ -25,7 +25,7 @@ import type { HttpAnswer } from '../dialects/v1/reply.ts'
 const REPEAT_INTERVAL_MS = 1_000
 const PATH_MAX_CHARS = 200
 const ERROR_MAX_CHARS = 500
-/** The lowest status that is one. */
+/** The lowest status that counts as a refusal. */
 export const FIRST_REFUSAL = 400
 
 type Peer = Pick<Socket, 'remoteAddress' | 'remotePort'>
@@ -40,7 +40,7 @@ interface Refusal {
 export class RefusalLog {
   readonly #clock: Clock
   readonly #logger: Logger
-  /** By status: of each kind of mistake one can be seen, however common another is. */
+  /** By status, so that a frequent kind of error does not hide a rare one. */
   readonly #throttles = new Map<number, LogThrottle>()
 
   constructor(options: { readonly clock: Clock; readonly logger: Logger }) {
@@ -48,7 +48,7 @@ export class RefusalLog {
     this.#logger = options.logger
   }
 
-  /** An answer of node's lanes is about to be written. */
+  /** Logs an answer to a request that node's parser has read. */
   noteAnswer(request: IncomingMessage, answer: HttpAnswer): void {
     const { status } = answer
     this.#note(status, request.socket, () => {
@@ -61,7 +61,7 @@ export class RefusalLog {
     })
   }
 
-  /** A write of the fast lane is about to be answered. */
+  /** Logs an answer to a write on the fast path. */
   noteWrite(target: WriteTarget, reply: Reply, peer: Peer): void {
     const { status, error } = reply
     this.#note(status, peer, () => {
@@ -70,11 +70,11 @@ export class RefusalLog {
     })
   }
 
-  /** Bytes that are no request, or one that did not come to its end. */
+  /** Logs an answer to bytes that are not a request, or only the beginning of one. */
   noteBytes(status: number, error: string, peer: Peer): void {
     this.#note(status, peer, () => {
       const shown = redacted(error, NO_CREDENTIALS)
-      return { status, what: 'what is no whole request', database: '', error: shown }
+      return { status, what: 'an invalid or incomplete request', database: '', error: shown }
     })
   }
 
@@ -101,13 +101,13 @@ function clientOf({ remoteAddress, remotePort }: Peer): string {
   return `${remoteAddress.includes(':') ? `[${remoteAddress}]` : remoteAddress}:${remotePort}`
 }
 
-/** Of a target that is a whole URL as well: no user and password. */
+/** The path of a request target. A whole URL is also a valid target; its user and password go. */
 function pathOf(target: string): string {
   const path = target.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, '').replace(/[?#].*$/s, '')
   return path.length <= PATH_MAX_CHARS ? path : `${path.slice(0, PATH_MAX_CHARS)}…`
 }
 
-/** As it stands in the header for it; else the first line of the body. */
+/** The error text from its header if there is one, otherwise the first line of the body. */
 function errorOf({ headers, body }: HttpAnswer): string {
   const nameAt = headers.indexOf('X-Influxdb-Error')
   if (nameAt >= 0) return headers[nameAt + 1] ?? ''

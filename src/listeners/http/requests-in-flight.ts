@@ -1,11 +1,11 @@
 /**
- * The requests of one listener that are not answered yet.
+ * The unanswered requests of one listener.
  *
- * A connection with a request that is here in full is never cut for silence: it is we who keep it
- * waiting. And whatever else comes on that connection, nothing may be said before that request has
- * its answer.
+ * A connection whose request has arrived in full is never cut for silence, because the client waits
+ * for the relay. Whatever else arrives on that connection, nothing may be sent before the answer to
+ * that request.
  *
- * Limits: `maxRequests`, and the memory budget, which each request is charged to until it is
+ * Limits: `maxRequests`, and the memory budget, to which each request is charged until it is
  * answered.
  */
 
@@ -18,9 +18,9 @@ export interface RequestInFlight {
   readonly response: ServerResponse
 }
 
-/** What a request takes beside its body, until it is answered; measured with 10,000 of them. */
+/** Memory of an unanswered request without its body; measured with 10,000 requests. */
 const REQUEST_BYTES = 8 * 1024
-/** As `REQUEST_BYTES`, of the fast lane. */
+/** As `REQUEST_BYTES`, for a request on the fast path. */
 const FAST_REQUEST_BYTES = 2 * 1024
 
 export class HttpRequestsInFlight {
@@ -30,7 +30,7 @@ export class HttpRequestsInFlight {
   readonly #condemned = new Set<Duplex>()
   /** The listener is closing: every answer from now on closes its connection. */
   isDraining = false
-  /** Those of the fast lane, which keeps them by itself. */
+  /** The number of requests on the fast path, which keeps its own list of them. */
   #fast = 0
 
   constructor(memory: Memory, maxRequests: number) {
@@ -42,24 +42,24 @@ export class HttpRequestsInFlight {
     return this.#open.size + this.#fast
   }
 
-  /** There are as many as may be. */
+  /** The number of requests has reached `maxRequests`. */
   get isFull(): boolean {
     return this.count >= this.#maxRequests
   }
 
-  /** @returns false, with nothing begun, when there is no memory for it */
+  /** @returns false, without having begun the request, when there is no memory for it */
   tryBegin(request: IncomingMessage, response: ServerResponse): boolean {
     if (!this.#memory.tryTake(REQUEST_BYTES)) return false
     this.#open.set(request, response)
     return true
   }
 
-  /** To be called before the answer is written. */
+  /** Call before the answer is written. */
   end(request: IncomingMessage): void {
     if (this.#open.delete(request)) this.#memory.giveBack(REQUEST_BYTES)
   }
 
-  /** One of the fast lane has begun. @returns false when there is no memory to go on with it */
+  /** Begins a request on the fast path. @returns false when there is no memory to receive it */
   beginFast(): boolean {
     this.#fast++
     const hasRoom = this.#memory.tryTake(FAST_REQUEST_BYTES)
@@ -69,11 +69,11 @@ export class HttpRequestsInFlight {
 
   endFast(count = 1): void {
     this.#fast -= count
-    // What a request of the fast lane leaves behind is collected with the young.
+    // The garbage of a request on the fast path is collected in V8's young generation.
     this.#memory.handOn(count * FAST_REQUEST_BYTES)
   }
 
-  /** Rarely asked (on silence, on bad bytes), so looked for rather than kept by connection. */
+  /** Searches all requests instead of an index by connection: called only on silence or errors. */
   isAnsweringOn(connection: Duplex): boolean {
     for (const request of this.#open.keys()) {
       if (request.socket === connection && request.complete) return true
@@ -81,7 +81,7 @@ export class HttpRequestsInFlight {
     return false
   }
 
-  /** The request of this connection whose body is not here in full; as rarely asked. */
+  /** The request of this connection whose body has not arrived in full; called as rarely. */
   receivingOn(connection: Duplex): RequestInFlight | undefined {
     for (const [request, response] of this.#open) {
       if (request.socket === connection && !request.complete) return { request, response }
@@ -90,8 +90,7 @@ export class HttpRequestsInFlight {
   }
 
   /**
-   * Nothing readable will come on this connection any more: the last answer that it is owed closes
-   * it.
+   * Nothing more can be read from this connection, so its last outstanding answer closes it.
    */
   condemn(connection: Duplex): void {
     if (this.#condemned.has(connection)) return

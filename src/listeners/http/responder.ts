@@ -1,8 +1,8 @@
 /**
- * Writes answers, with the headers that InfluxDB puts on all of them.
+ * Writes answers, with the headers that InfluxDB puts on every answer.
  *
- * Request ids are the client's where it sent one. While the listener is closing every answer says
- * `Connection: close`.
+ * The request id is the client's if the client sent one. While the listener is closing, the last
+ * answer on each connection says `Connection: close`.
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -44,30 +44,30 @@ export class HttpResponder {
     this.#requestIds = new RequestIds(options.clock)
   }
 
-  /** An answer of a handler: with request ids, and CORS headers where the client is a web page. */
+  /** An answer of a handler: with request ids, and with CORS headers for a web page. */
   answer(request: IncomingMessage, response: ServerResponse, answer: HttpAnswer): void {
     this.#write(response, answer, this.#handlerHeaders(request))
   }
 
-  /** An answer of the router, which knows nothing of request ids. */
+  /** An answer of the router: InfluxDB's router adds no request ids. */
   answerUnrouted(response: ServerResponse, answer: HttpAnswer): void {
     this.#write(response, answer, [])
   }
 
-  /** An answer to a body that cannot be read on: nothing more is read from this connection. */
+  /** An answer to a body that cannot be read further: nothing more is read from the connection. */
   answerLast(request: IncomingMessage, response: ServerResponse, answer: HttpAnswer): void {
     readNoMore(request)
     this.#write(response, answer, [...this.#handlerHeaders(request), 'Connection', 'close'])
   }
 
   /**
-   * Refuses a body that is still coming, and closes the connection.
+   * Refuses a body that is still arriving, and closes the connection.
    *
-   * Closing at once would reset it, and the client would never see the answer. So what still comes
-   * is thrown away for `lingerMs`, with the answer already sent.
+   * Closing at once would reset the connection, and the client would never see the answer. So the
+   * answer is sent first, and further bytes are discarded for `lingerMs`.
    */
   answerEarly(request: IncomingMessage, response: ServerResponse, answer: HttpAnswer): void {
-    // It has been told meanwhile that its body is broken.
+    // The request has already been answered: its body is broken.
     if (response.headersSent) return
     if (request.complete) return this.answerLast(request, response, answer)
     readNoMore(request)
@@ -114,7 +114,7 @@ export class HttpResponder {
       ...more,
     ]
     if (status !== 204) headers.push('Content-Length', String(Buffer.byteLength(body)))
-    // The request's socket: a pipelined response is given its own only when its turn comes.
+    // Use the request's socket: node assigns one to a pipelined response only in its turn.
     if (this.#options.requestsInFlight.isLastOn(response.req.socket)) {
       readNoMore(response.req)
       headers.push('Connection', 'close')
@@ -125,23 +125,24 @@ export class HttpResponder {
   }
 }
 
-/** What is behind a request whose answer closes the connection is not carried out. */
+/** Requests behind one whose answer closes the connection are not carried out. */
 function readNoMore({ socket }: IncomingMessage): void {
   if (socket instanceof CanonicalConnection) socket.readNoMore()
 }
 
 /**
- * As node's own, but lets control characters of an echoed line stand in a header, as InfluxDB does.
+ * As node's `writeHead`, but keeps the control characters of an echoed line in a header, as
+ * InfluxDB does.
  *
- * The server's `httpValidation: 'relaxed'` would do that too, but for requests as well, and there
- * it loops for ever on a NUL (node 26.10). So only this answer is told; node before 26 knows no
- * such thing and gets blanks.
+ * The server's option `httpValidation: 'relaxed'` would do the same, but also for requests, where
+ * node 26.10 loops for ever on a NUL. So the option is set for this answer only. Node before 26
+ * does not know the option; there, blanks replace the control characters.
  */
 function writeHead(response: ServerResponse, status: number, headers: string[]): void {
   if (tryWriteHead(response, status, headers)) return
   Object.assign(response, { httpValidation: 'relaxed' })
   if (tryWriteHead(response, status, headers)) return
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what has to go.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression replaces them.
   const controls = /[\u0000-\u001f\u007f]/g
   response.writeHead(
     status,
@@ -149,7 +150,7 @@ function writeHead(response: ServerResponse, status: number, headers: string[]):
   )
 }
 
-/** @returns false, with nothing written, when node does not like a character in `headers` */
+/** @returns false, with nothing written, when node rejects a character in `headers` */
 function tryWriteHead(response: ServerResponse, status: number, headers: string[]): boolean {
   try {
     response.writeHead(status, headers)

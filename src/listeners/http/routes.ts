@@ -1,8 +1,8 @@
 /**
- * Every path but the hot one, as fastify routes.
+ * Every path except `POST /write`, as fastify routes.
  *
- * fastify routes and nothing else: bodies are received and answers written by ourselves, so that
- * both lanes have the same limits and the same headers.
+ * Fastify only routes. The relay's own code receives bodies and writes answers, so that all
+ * handlers have the same limits and the same headers.
  */
 
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
@@ -30,7 +30,7 @@ import type { LaneOptions, WriteLane } from './ingest/write-lane.ts'
 export interface RoutesOptions extends LaneOptions {
   readonly writes: WriteLane
   readonly health: () => Promise<RelayHealth> | RelayHealth
-  /** Makes the server around fastify's handler. */
+  /** Creates the server around fastify's handler. */
   readonly serverFactory: (
     handler: (request: IncomingMessage, response: ServerResponse) => void,
   ) => Server
@@ -45,22 +45,22 @@ const ADMIN_NOT_BUILT = refusedReply(
 )
 const FLUSH_NOT_BUILT = refusedReply(
   403,
-  'this relay has no /admin/flush: what an output still owes is never thrown away on request',
+  'this relay has no /admin/flush: the backlog of an output is never discarded on request',
 )
 
-/** Registers the routes. `server` of what it returns is not listening yet. */
+/** Registers the routes. The `server` of the returned instance does not listen yet. */
 export async function openRoutes(options: RoutesOptions): Promise<FastifyInstance> {
   const app = Fastify({
     serverFactory: options.serverFactory,
-    // Go's router compares paths as they came: `/%77rite` is not `/write`.
+    // Go's router compares paths without decoding them: `/%77rite` is not `/write`.
     rewriteUrl: (request) => routerTarget(request.url ?? ''),
     exposeHeadRoutes: false,
     return503OnClosing: false,
-    clientErrorHandler: () => {}, // The server's own (server.ts) has seen to it.
+    clientErrorHandler: () => {}, // The server's own handler (server.ts) has answered.
     logger: false,
   })
-  // An empty Content-Type, which InfluxDB's own clients send, would be a 415. Ours to read: the raw
-  // headers.
+  // Fastify would answer 415 to an empty Content-Type, which InfluxDB's own clients send. The
+  // handlers read the raw headers, which keep the original value.
   app.addHook('onRequest', (request, _reply, done) => {
     request.raw.headers['content-type'] = 'application/octet-stream'
     done()
@@ -73,7 +73,7 @@ export async function openRoutes(options: RoutesOptions): Promise<FastifyInstanc
       app.route({ method, url, handler: (request, reply) => run(options, handler, request, reply) })
     }
   }
-  // Handlers give their own answers. What is left is fastify's word on the request, or a bug.
+  // Handlers write their own answers. An error here is fastify's refusal of the request, or a bug.
   app.setErrorHandler<FastifyError>((error, request, reply) => {
     const { statusCode = 500, message } = error
     if (statusCode >= 500) return options.onBug(error)
@@ -158,13 +158,13 @@ function answerHealth(
   }, onBug)
 }
 
-/** The path of a request target, which has no host: see canonical/request-head.ts. */
+/** The path of a request target; the target has no host (see canonical/request-head.ts). */
 function pathOf(target: string): string {
   const questionAt = target.indexOf('?')
   return questionAt < 0 ? target : target.slice(0, questionAt)
 }
 
-/** What the router gets to see: no percent escape that it would decode. */
+/** The target for the router, with each percent sign escaped so that the router decodes nothing. */
 function routerTarget(target: string): string {
   const path = pathOf(target)
   return path.replaceAll('%', '%25') + target.slice(path.length)

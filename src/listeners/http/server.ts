@@ -1,8 +1,8 @@
 /**
- * The server under the listener: node's own behind the readers of ../canonical and of the fast
- * lane, with every limit set, and what happens when a client breaks them.
+ * The server under the listener: node's HTTP server behind the readers of canonical/ and
+ * fast-path/. Sets every limit, and answers clients that violate a limit or HTTP.
  *
- * Requests for the hot path never reach the router.
+ * `POST /write` never reaches the router.
  */
 
 import {
@@ -50,21 +50,21 @@ export interface HttpServerOptions {
   readonly responder: HttpResponder
   readonly refusals: RefusalLog
   readonly writes: WriteLane
-  /** Of the lane in front of all; `undefined`: there is none. */
+  /** `undefined`: the fast path is off. */
   readonly fastLane: FastLaneOptions | undefined
 }
 
 /**
  * @param route takes every request but `POST /write`
- * @returns a server whose `closeIdleConnections` knows of all its connections
+ * @returns a server whose `closeIdleConnections` includes the connections that node does not know
  */
 export function createHttpServer(options: HttpServerOptions, route: RequestHandler): Server {
   const { limits, certificate, maxConnections, counters, writes, requestsInFlight } = options
   const server = createBareServer(limits, certificate)
   server.maxConnections = maxConnections
   server.timeout = limits.idleTimeoutMs
-  server.maxHeadersCount = 0 // Any number: their bytes are bounded.
-  // Read by node, known to no type: a client that has sent all and closes its half gets its answer.
+  server.maxHeadersCount = 0 // Any number: `headersMaxBytes` bounds their size.
+  // The types lack this option of node's: a client that closes its sending half gets its answer.
   Object.assign(server, { httpAllowHalfOpen: true })
 
   const onRequest = (isAwaitingContinue: boolean): RequestHandler => {
@@ -77,7 +77,7 @@ export function createHttpServer(options: HttpServerOptions, route: RequestHandl
         if (isAwaitingContinue) response.writeContinue()
         route(request, response)
       }
-      // After the listeners of those who receive the body.
+      // Must come after the handlers have added their listeners for the body.
       connection.goOnBehind(request)
     }
   }
@@ -97,15 +97,15 @@ export function createHttpServer(options: HttpServerOptions, route: RequestHandl
 
 function createBareServer(limits: HttpLimits, certificate: ListenerCertificate | undefined) {
   const options: ServerOptions = {
-    keepAlive: true, // Of TCP: finds out about clients that have vanished.
+    keepAlive: true, // TCP keep-alive detects clients that have vanished.
     noDelay: true,
-    headersTimeout: 0, // Heads are whole when node gets them.
+    headersTimeout: 0, // Node gets whole heads only.
     requestTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     connectionsCheckingInterval: limits.timeoutCheckMs,
-    // Canonical heads are no longer than what the client has sent, but for escapes.
+    // Only escapes can make a canonical head longer than the head that the client sent.
     maxHeaderSize: 4 * limits.headersMaxBytes,
-    // Strict: node 26.10's 'relaxed' loops for ever on a NUL in a header value.
+    // Strict: the relaxed parser of node 26.10 loops for ever on a NUL in a header value.
     insecureHTTPParser: false,
   }
   if (certificate === undefined) return createServer(options)
@@ -113,7 +113,7 @@ function createBareServer(limits: HttpLimits, certificate: ListenerCertificate |
   return createTlsServer({ ...options, ...tls, ...certificate })
 }
 
-/** From the sockets to node's own listener for new connections. */
+/** Puts the memory charge, the fast path and canonical/ in front of node's connection listener. */
 function takeOverConnections(server: Server, options: HttpServerOptions): void {
   const { memory } = options
   const isTls = options.certificate !== undefined
@@ -127,11 +127,11 @@ function takeOverConnections(server: Server, options: HttpServerOptions): void {
   const open = (socket: Socket) => connections.open(socket)
   const fastLane = options.fastLane && new FastLane(options.fastLane, open)
   server.on(event, (socket: Socket) => {
-    if (socket.destroyed) return // There was no memory for it.
+    if (socket.destroyed) return // There was no memory for the connection.
     if (fastLane === undefined) open(socket)
     else fastLane.take(socket)
   })
-  // Node asks for it as well when it closes, and does not see that a head is coming in.
+  // `server.close` calls it too. Node itself would not see that a head is arriving.
   server.closeIdleConnections = () => {
     connections.closeIdle()
     fastLane?.closeIdleConnections()
@@ -146,7 +146,7 @@ function isWrite({ method, url = '' }: IncomingMessage): boolean {
   return url.length === WRITE.length || url.charCodeAt(WRITE.length) === QUESTION_MARK
 }
 
-/** The last answer on its connection: nothing behind it was read as a request. */
+/** The last answer on its connection: no bytes behind that request are read as a request. */
 function refuseRequest(
   response: ServerResponse,
   refusal: HeadRefusal,
@@ -164,19 +164,20 @@ function refuseRequest(
 }
 
 /**
- * A body that is none, or one that came too slowly. The parser has given up on this connection.
+ * Answers a malformed body, or one that arrived too slowly. The parser has stopped reading this
+ * connection.
  */
 function refuseBytes(error: Error, connection: Duplex, options: HttpServerOptions): void {
   const { counters, refusals, requestsInFlight } = options
-  // Also one that has failed to agree on TLS, which is counted as that.
+  // A failed TLS handshake also comes here; `tlsClientError` has counted it.
   const isOurs = connection instanceof CanonicalConnection && connection.writable
   if (!isOurs || errorCode(error) === 'ECONNRESET') return void connection.destroy()
   counters.malformedRequests++
   if (refuseBody(error, connection, options)) return
-  // An earlier request of this connection is still being answered; these bytes must not pass for
-  // its answer. So nothing is said of them, and that answer closes the connection.
+  // An earlier request of this connection is still unanswered, and the client would take an error
+  // for its answer. So the error is not sent, and the earlier answer closes the connection.
   if (requestsInFlight.isAnsweringOn(connection)) return requestsInFlight.condemn(connection)
-  // It has its answer already, given without waiting for the rest of its body.
+  // The request was already answered, before the rest of its body arrived.
   if (requestsInFlight.receivingOn(connection) === undefined) return connection.destroySoon()
   const isLate = errorCode(error) === 'ERR_HTTP_REQUEST_TIMEOUT'
   const refusal = isLate ? REQUEST_TIMEOUT : BAD_REQUEST
@@ -186,7 +187,7 @@ function refuseBytes(error: Error, connection: Duplex, options: HttpServerOption
   connection.end(renderClosing(refusal), () => connection.destroy())
 }
 
-/** @returns false when no body was being received, or when this is no fault of the body */
+/** @returns false when no body was being received, or when the error is not one of the body */
 function refuseBody(
   error: Error,
   connection: CanonicalConnection,
@@ -196,14 +197,15 @@ function refuseBody(
   const open = text === '' ? undefined : options.requestsInFlight.receivingOn(connection)
   if (open === undefined) return false
   const { request, response } = open
-  // Node forgets a request that is answered; without this nobody would learn that its body is lost.
+  // Node drops an answered request without an event. `destroy` tells the receiver that the body is
+  // lost.
   response.once('finish', () => request.destroy())
   const format = errorFormat(request.headers.accept, false)
   options.responder.answerLast(request, response, renderReply(refusedReply(400, text), format))
   return true
 }
 
-/** What is wrong within a body, as Go's reader of bodies says it to InfluxDB's handler; or ''. */
+/** The error in a body, in the words of Go's body reader in InfluxDB; '' when there is none. */
 function bodyErrorOf(error: Error, connection: CanonicalConnection): string {
   if (connection.bodyError !== '') return connection.bodyError
   return errorCode(error) === 'HPE_INVALID_EOF_STATE' ? 'unexpected EOF' : ''

@@ -1,5 +1,5 @@
 /**
- * The certificate of a listener: one PEM file with the chain and its key, as the originals have it.
+ * The certificate of a listener: one PEM file with the chain and its key, as influxdb-relay has it.
  */
 
 import { readFile } from 'node:fs/promises'
@@ -7,7 +7,7 @@ import type { SecureVersion } from 'node:tls'
 import { pairFault } from '../../net/certificates.ts'
 import { errorText, RelayError } from '../../std/errors.ts'
 
-/** Older versions are broken. */
+/** Earlier versions of TLS are insecure. */
 const TLS_MIN_VERSION: SecureVersion = 'TLSv1.2'
 
 /** For `https.createServer` and `server.setSecureContext`. */
@@ -30,7 +30,7 @@ export async function readCertificate(pemPath: string): Promise<ListenerCertific
   if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(pem)) {
     throw unreadable(pemPath, 'no private key in it')
   }
-  // Each reader takes its own kind of block out of the file and skips the others.
+  // Node reads only the blocks of the right kind from each, so both can be the whole file.
   const certificate = { cert: pem, key: pem, minVersion: TLS_MIN_VERSION }
   const fault = pairFault(pem, pem)
   if (fault !== undefined) throw unreadable(pemPath, fault)

@@ -15,15 +15,15 @@ export type BindSocket = (endpoint: UdpEndpoint) => Promise<UdpSocket>
 
 export interface Bound {
   readonly socket: UdpSocket
-  /** With the port that the system chose, where any was asked for. */
+  /** With the port that the system chose, if port 0 was configured. */
   readonly endpoint: UdpEndpoint
 }
 
-/** A machine without IPv6 answers so to a socket for it. */
+/** Errors of an IPv6 socket on a machine without IPv6. */
 const NO_IPV6 = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EPROTONOSUPPORT', 'EINVAL'])
 
 /**
- * Bound to the first address of the host that works; '' is every address of the machine, IPv4 and
+ * Binds a socket to the first address of the host; '' is every address of the machine, IPv4 and
  * IPv6.
  *
  * @throws RelayError RELAY_ADDRESS_IN_USE, RELAY_ADDRESS_UNUSABLE
@@ -58,7 +58,7 @@ function bound(socket: UdpSocket, family: 4 | 6): Bound {
   return { socket, endpoint: { address, port, family } }
 }
 
-/** What a failed bind means to the operator. */
+/** The error of a failed bind, for the operator. */
 export function bindError(wanted: BindAddress, error: unknown): RelayError {
   const address = renderAddress(wanted)
   if (errorCode(error) === 'EADDRINUSE') {
@@ -69,7 +69,7 @@ export function bindError(wanted: BindAddress, error: unknown): RelayError {
   return new RelayError('RELAY_ADDRESS_UNUSABLE', text, { cause: error })
 }
 
-/** Sets SO_RCVBUF and reads it back, because the system cuts it silently to its own maximum. */
+/** Sets SO_RCVBUF and reads it back, because the system silently cuts it to its own maximum. */
 export function setReceiveBuffer(socket: UdpSocket, wantedBytes: number, logger: Logger): void {
   if (wantedBytes === 0) return
   let cause = ''
@@ -78,7 +78,7 @@ export function setReceiveBuffer(socket: UdpSocket, wantedBytes: number, logger:
   } catch (error) {
     cause = ` (${errorText(error)})`
   }
-  // Linux reports the double of what it grants: its own bookkeeping is counted in.
+  // Linux reports twice the granted size: it doubles the size for its own bookkeeping.
   const factor = process.platform === 'linux' ? 2 : 1
   const grantedBytes = Math.floor(socket.inner.getRecvBufferSize() / factor)
   if (grantedBytes >= wantedBytes) return

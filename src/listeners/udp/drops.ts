@@ -1,7 +1,8 @@
 /**
- * How many datagrams the system has thrown away because we read too slowly, as Linux counts them.
+ * The number of datagrams that the system has dropped because the relay read too slowly, on Linux.
  *
- * The sender is never told of these, and neither are we but by this file of the kernel:
+ * Neither the sender nor the relay gets an error for these; only this file of the kernel counts
+ * them:
  *
  *     sl  local_address rem_address … inode ref pointer drops
  *     92: 00000000:1F90 00000000:0000 … 22734 2 0000000000000000 17
@@ -12,11 +13,11 @@ import { readFile } from 'node:fs/promises'
 const TABLE_PATHS = ['/proc/net/udp', '/proc/net/udp6'] as const
 
 /**
- * Drops of the sockets bound to `port`, since they were bound; 0 where the system does not tell.
+ * Drops of the sockets bound to `port`, since they were bound; 0 where the system has no counter.
  */
 export async function readUdpDrops(port: number): Promise<number> {
   const tables = await Promise.all(
-    // Where there is no Linux there is no such file.
+    // The files exist on Linux only.
     TABLE_PATHS.map((path) => readFile(path, 'latin1').catch(() => '')),
   )
   return tables.reduce((sum, table) => sum + parseUdpDrops(table, port), 0)

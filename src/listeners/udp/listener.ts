@@ -1,14 +1,14 @@
 /**
- * UDP listener: each datagram that arrives becomes one write. Nobody is answered.
+ * UDP listener: each datagram becomes one write. The sender gets no answer.
  *
- * A datagram is cheap to send and may come 100,000 times a second, so what is done for each is
- * little: scan, count, offer. A bad line is dropped alone, the good ones beside it are kept
- * (InfluxDB drops the whole datagram). What is dropped is counted; log lines about it come at a
- * limited rate.
+ * Datagrams are cheap to send and 100,000 may arrive in a second, so the listener does little for
+ * each: scan, count, offer. A bad line is dropped alone, and the good lines of its datagram are
+ * kept (InfluxDB drops the whole datagram). Dropped lines are counted, and logged at a limited
+ * rate.
  *
- * Life: `openUdpListener` returns it receiving, or rejects. It outlives read errors, and opens its
- * socket anew on the same address when that has closed; after REOPEN_TRIES failures in a row it is
- * dead and `closed` rejects.
+ * Life cycle: `openUdpListener` resolves with a receiving listener, or rejects. The listener
+ * survives read errors, and reopens its socket on the same address when the socket has closed.
+ * After REOPEN_TRIES failures in a row the listener is dead and `closed` rejects.
  */
 
 import type { UdpRelayConfig } from '../../config/config.ts'
@@ -28,39 +28,39 @@ import { type BindSocket, bindAddressOf, bindError, setReceiveBuffer } from './b
 import { readUdpDrops } from './drops.ts'
 
 const LOG_INTERVAL_MS = 10_000
-/** A bad line may be as long as a datagram. */
+/** Longer error texts are cut in the log: a bad line may be as long as a datagram. */
 const LOGGED_ERROR_CHARS = 300
 const REOPEN_TRIES = 30
 const REOPEN_WAIT_MS = 100
 const REOPEN_WAIT_MAX_MS = 1_000
-/** So many read errors without one datagram between them: the socket itself is beyond help. */
+/** After so many read errors without a datagram in between, the socket is reopened. */
 const READ_ERRORS_MAX = 100
 const DROPS_READ_INTERVAL_MS = 10_000
 
 export interface UdpListenerOptions {
   readonly config: UdpRelayConfig
   readonly relay: Pick<Relay, 'offer' | 'memory'>
-  /** Timestamps for lines without one, one for each datagram; see G3. */
+  /** The timestamp for lines without one; each datagram gets another timestamp; see G3. */
   readonly stampClock: { next(precision: Precision): string }
   readonly clock: Clock
   readonly logger: Logger
   readonly bind?: BindSocket
 }
 
-/** Since opening. A type and not an interface: it has to pass as a record of numbers. */
+/** Counts since opening. A type, because an interface would not pass as a record of numbers. */
 export type UdpListenerCounters = {
   receivedDatagrams: number
   receivedBytes: number
   /** Lines offered to the relay. */
   receivedLines: number
-  /** Lines that are not line protocol. */
+  /** Lines that are not valid line protocol. */
   refusedLines: number
   /** Datagrams without a single good line. */
   emptyDatagrams: number
   readErrors: number
   /** The socket was lost and opened again. */
   reopenedSockets: number
-  /** Thrown away by the system because we read too slowly; read every 10 s, Linux only. */
+  /** Dropped by the system because the relay read too slowly; read every 10 s, Linux only. */
   systemDroppedDatagrams: number
 }
 
@@ -68,7 +68,7 @@ export interface UdpListener extends AsyncDisposable {
   readonly address: { readonly host: string; readonly port: number }
   /** Resolves when disposed, rejects with a RelayError when the socket is lost for good. */
   readonly closed: Promise<void>
-  /** As disposing. */
+  /** Same as disposing. */
   close(): Promise<void>
   snapshot(): { readonly relay: string; readonly counters: Readonly<UdpListenerCounters> }
 }
@@ -107,14 +107,14 @@ class DatagramListener implements UdpListener {
   #reopening: Promise<void> | undefined
   #errorsInRow = 0
   #dropsTimer: Timer | undefined
-  /** What the system said of the present socket; it begins at 0 with each. */
+  /** The system's drop counter of the current socket, which begins at 0 for each socket. */
   #socketDrops = 0
 
   constructor(options: UdpListenerOptions, socket: UdpSocket, endpoint: UdpEndpoint) {
     const { config, clock, stampClock } = options
     const { precision } = config
     this.#options = options
-    // One for all datagrams: the stamp is asked for anew by each that needs one.
+    // All datagrams share these options: a scan that needs a timestamp calls `stamp` itself.
     const stamp = () => stampClock.next(precision)
     this.#scanOptions = { precision, stamp, unsignedIntegers: false }
     this.#endpoint = endpoint
@@ -129,8 +129,7 @@ class DatagramListener implements UdpListener {
     this.#errorLog = new LogThrottle(clock, LOG_INTERVAL_MS)
     this.#notTakenLog = new LogThrottle(clock, LOG_INTERVAL_MS)
     this.closed = this.#end.promise
-    // Whoever runs the listener looks at `closed`; until he does, a rejection must not end the
-    // process.
+    // A rejection must not end the process before the caller awaits `closed`.
     this.closed.catch(() => {})
     this.#receiveFrom(socket)
     this.#scheduleDropsRead()
@@ -140,7 +139,7 @@ class DatagramListener implements UdpListener {
     return { relay: this.#options.config.name, counters: { ...this.#counters } }
   }
 
-  /** Takes no datagram more. Nothing is in flight here, so there is no deadline to keep. */
+  /** Stops receiving. Nothing is in flight in the listener, so no deadline is needed. */
   async close(): Promise<void> {
     await this.#countDrops()
     this.#closing.abort()
@@ -188,7 +187,7 @@ class DatagramListener implements UdpListener {
     if (refusal !== undefined) this.#noteNotTaken(refusal, lineCount)
   }
 
-  /** Nobody but the operator can be told. */
+  /** Logs a lost datagram for the operator; the sender gets no answer. */
   #noteNotTaken(refusal: WriteRefusal, lines: number): void {
     const suppressed = this.#notTakenLog.hit()
     if (suppressed === undefined) return
@@ -211,7 +210,7 @@ class DatagramListener implements UdpListener {
     this.#errorsInRow++
     const suppressed = this.#errorLog.hit()
     if (suppressed !== undefined) {
-      const text = `read error, reading on: ${errorText(error)}${renderRepeats(suppressed)}`
+      const text = `read error, still receiving: ${errorText(error)}${renderRepeats(suppressed)}`
       this.#options.logger.warn({ cause: error.message, suppressed }, text)
     }
     if (this.#errorsInRow >= READ_ERRORS_MAX) this.#reopen('it only gives errors')
@@ -222,7 +221,7 @@ class DatagramListener implements UdpListener {
     const lost = this.#socket
     this.#socket = undefined
     this.#options.logger.warn({ cause: why }, `opening the UDP socket again, ${why}`)
-    // Never rejects: failing for good is told by `closed`.
+    // Never rejects: `closed` rejects when all tries have failed.
     this.#reopening = this.#openAgain(lost)
   }
 
@@ -248,7 +247,7 @@ class DatagramListener implements UdpListener {
   }
 
   #scheduleDropsRead(): void {
-    // Never rejects: where the system tells nothing, it reads 0.
+    // Never rejects: without a counter of the system the result is 0.
     const read = () => void this.#readDrops()
     const { clock } = this.#options
     this.#dropsTimer = clock.startTimer(DROPS_READ_INTERVAL_MS, read, { isBackground: true })
@@ -261,7 +260,7 @@ class DatagramListener implements UdpListener {
 
   async #countDrops(): Promise<void> {
     const drops = await readUdpDrops(this.address.port)
-    // Of a socket that is closed nothing is told any more.
+    // A closed socket has no counter any more.
     if (this.#closing.signal.aborted) return
     const newDrops = drops - this.#socketDrops
     this.#socketDrops = drops

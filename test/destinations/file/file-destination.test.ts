@@ -169,16 +169,16 @@ test('a batch that fills the file to the last byte stays in it, one byte more be
   assert.deepEqual(await readdir(join(output.path, '..')), ['out.lp'])
 })
 
-test('when the file cannot be renamed it goes on growing, and the log says so', async (t) => {
+test('when the file cannot be renamed it keeps growing, and the log says so', async (t) => {
   const output = await openOutput(t, { rotateBytes: 100, keepFiles: 2 })
   const line = `a,t=${'x'.repeat(60)} v=1 1\n`
-  // A folder with something in it cannot be renamed over.
+  // No file can be renamed to a folder with something in it.
   await mkdir(join(`${output.path}.1`, 'x'), { recursive: true })
   for (let sends = 0; sends < 3; sends++) {
     assert.deepEqual(await send(output, lines([line])), DELIVERED)
   }
   assert.equal((await output.text()).split(line).length - 1, 3)
-  assert.equal(output.log.items.filter((each) => each.includes('goes on growing')).length, 1)
+  assert.equal(output.log.items.filter((each) => each.includes('keeps growing')).length, 1)
 })
 
 test('CREATE statements stand before the lines, of this file and of every later one, once', async (t) => {

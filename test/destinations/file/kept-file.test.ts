@@ -118,7 +118,7 @@ test('lines behind the saved cursor are cut off, which is told, and come again',
   assert.equal(
     second.log.join(),
     `output "o": the last 8 B of ${folder}/out.lp are newer than its cursor: ` +
-      'they are cut off, and come again',
+      'they are cut off and written again',
   )
   await second.write(2, 'b v=1 2\n')
   assert.deepEqual(await filesIn(folder), { 'out.lp': `${HEAD}a v=1 1\n${CONTEXT}b v=1 2\n` })
@@ -193,7 +193,7 @@ test('a file that the cursor does not know is left alone, and that lines may com
   assert.deepEqual(await filesIn(folder), before)
   assert.match(
     second.log.join(),
-    /file that its cursor knows is not at .*; the last lines in it may/,
+    /file that its cursor knows is no longer at .*; the last lines of that file may/,
   )
 })
 
@@ -206,7 +206,7 @@ test('a file that others have cut is never lengthened, which is told', async (t)
   await truncate(path, HEAD.length + 8)
   const second = await open(t, folder)
   assert.deepEqual(await filesIn(folder), { 'out.lp': `${HEAD}a v=1 1\n` })
-  assert.match(second.log.join(), /out\.lp is 16 B shorter than it was left$/)
+  assert.match(second.log.join(), /out\.lp is 16 B shorter than its cursor says$/)
   await second.write(4, 'b v=1 1\n')
   await open(t, folder)
   // From here on, its length now is what counts.

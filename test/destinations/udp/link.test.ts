@@ -99,7 +99,7 @@ test('a refusal of an earlier datagram does not cost the one that met it', async
   assert.equal(await sent.promise, undefined)
   assert.deepEqual(fake.warnings, [
     'output "o": 127.0.0.1:9 refuses datagrams (ECONNREFUSED), 1 so far; ' +
-      'what it refused is lost, sending goes on',
+      'the refused datagrams are lost, sending continues',
   ])
 })
 

@@ -178,7 +178,7 @@ test('a name that cannot be looked up yet is down, and up once it can', async (t
   const verdict = await output.send(batch(['a v=1 1\n']), events)
   assert.deepEqual(verdict, {
     kind: 'retry',
-    why: 'no way to db.example: queryA ENOTFOUND db.example',
+    why: 'cannot connect to db.example: queryA ENOTFOUND db.example',
     retryAfterMs: undefined,
     hasBegun: false,
     isDown: true,

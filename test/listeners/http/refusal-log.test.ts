@@ -93,7 +93,7 @@ test('told: bytes that are no request', async () => {
   await rawExchange(listener.url, 'nonsense\r\n\r\n')
   assert.match(
     listener.logged.join('\n'),
-    /answered 400 to what is no whole request from .*: .*400/,
+    /answered 400 to an invalid or incomplete request from .*: .*400/,
   )
 })
 

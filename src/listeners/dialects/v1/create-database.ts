@@ -1,10 +1,10 @@
 /**
- * The one statement that a relay carries out: `CREATE DATABASE`, as InfluxQL writes it. Pure.
+ * Parses the one InfluxQL statement that a relay carries out: `CREATE DATABASE`. Pure.
  *
  *     CREATE DATABASE name [WITH [DURATION d] [REPLICATION n] [SHARD DURATION d] [NAME name]] [;]
  *
- * What InfluxDB cannot parse is refused in its own words. Options behind WITH that are not among
- * these are passed on: later versions know more of them.
+ * A statement that InfluxDB cannot parse is refused in InfluxDB's words. Other options after WITH
+ * are passed on, because later versions have more options.
  */
 
 import { Scanner, type Token } from './influxql-scanner.ts'
@@ -12,7 +12,7 @@ import { Scanner, type Token } from './influxql-scanner.ts'
 export interface CreateDatabase {
   readonly kind: 'create-database'
   readonly database: string
-  /** The statement, without comments and what stands before and behind it. */
+  /** The statement, without comments and without the text before and after it. */
   readonly text: string
 }
 
@@ -24,7 +24,7 @@ export type ParsedStatement =
   | { readonly kind: 'misspelt'; readonly reason: string }
 
 /**
- * Longer ones are none that a person or a client library writes. Keeps the scanner cheap.
+ * No person or client library writes longer statements. The limit keeps the scanner cheap.
  */
 const STATEMENT_MAX_CHARACTERS = 4096
 
@@ -36,7 +36,7 @@ const OPTIONS = ['DURATION', 'NAME', 'REPLICATION', 'SHARD']
 const OTHER: ParsedStatement = { kind: 'other' }
 
 export function parseStatement(query: string): ParsedStatement {
-  // A NUL is half an end to InfluxDB.
+  // InfluxDB's scanner takes a NUL for the end of the text in some places only.
   if (query.length > STATEMENT_MAX_CHARACTERS || query.includes('\0')) return OTHER
   try {
     return new Parser(query).parse() ?? OTHER
@@ -51,7 +51,7 @@ class Misspelt extends Error {}
 
 class Parser {
   readonly #scanner: Scanner
-  /** Those of the statement that is being read. */
+  /** The tokens of the current statement. */
   #tokens: Token[] = []
   #isPushedBack = false
 
@@ -59,7 +59,7 @@ class Parser {
     this.#scanner = new Scanner(query)
   }
 
-  /** @returns `undefined` for what is not one CREATE DATABASE */
+  /** @returns `undefined` unless the query is exactly one CREATE DATABASE */
   parse(): CreateDatabase | undefined {
     const found: CreateDatabase[] = []
     for (let mayBegin = true; ; ) {
@@ -103,7 +103,7 @@ class Parser {
       this.#duration()
     }
     if (this.#takes('NAME')) this.#identifier()
-    // Behind a word that is not known anything may stand, up to the end of the statement.
+    // After an unknown word, everything up to the end of the statement is accepted.
     if (isWord(this.#next())) while (!['end', ';'].includes(this.#next().kind));
     this.#pushBack()
   }
@@ -190,7 +190,7 @@ const NS_PER_UNIT: ReadonlyMap<string, bigint> = new Map([
 const INT64_MAX = 2n ** 63n - 1n
 const COPIES_MAX = 2 ** 31 - 1
 
-/** What InfluxDB says against a duration; `undefined` = nothing. */
+/** InfluxDB's error for a duration; `undefined` if the duration is valid. */
 function durationFault(text: string): string | undefined {
   if (!/^(?:\d+(?:ns|ms|[uµmshdw]))+$/.test(text)) return 'invalid duration'
   let sum = 0n
@@ -198,14 +198,14 @@ function durationFault(text: string): string | undefined {
   for (const [part, digits = '', unit = ''] of text.matchAll(/(\d+)(ns|ms|[uµmshdw])/g)) {
     const count = BigInt(digits)
     if (count > INT64_MAX) return 'invalid duration'
-    // In 64 bits, as Go does it: what goes all the way round passes.
+    // In 64 bits, as in Go: a sum that overflows back to a positive number passes.
     sum = BigInt.asIntN(64, sum + count * (NS_PER_UNIT.get(unit) ?? 0n))
     last = part.replace(/^0+(?=\d)/, '')
   }
   return sum < 0n ? `overflowed duration ${last}: choose a smaller duration or INF` : undefined
 }
 
-/** The same for a number of copies. */
+/** InfluxDB's error for a number of copies; `undefined` if the number is valid. */
 function copiesFault(text: string): string | undefined {
   if (BigInt(text) > INT64_MAX) return `strconv.Atoi: parsing "${text}": value out of range`
   const count = Number(text)

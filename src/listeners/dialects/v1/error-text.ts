@@ -1,5 +1,5 @@
 /**
- * An error text in the forms in which InfluxDB 1.x gives it to clients. Pure.
+ * Renders an error text in the forms in which InfluxDB 1.x sends it to clients. Pure.
  *
  * Source: influxdb@1.6 services/httpd/response_writer.go, and Go's encoding/json, encoding/csv and
  * net/http.
@@ -8,10 +8,10 @@
 import { encodeLossless } from '../../../line-protocol/lossless-text.ts'
 import { unreachable } from '../../../std/errors.ts'
 
-/** What the client's `Accept` and `pretty` ask for. */
+/** The format that the client requests by `Accept` and `pretty`. */
 export type ErrorFormat = 'json' | 'pretty' | 'csv' | 'msgpack'
 
-/** InfluxDB compares `Accept` as a whole: a list of types is none of these. */
+/** InfluxDB compares the whole value of `Accept`, so a list of types means JSON. */
 export function errorFormat(accept: string | undefined, isPretty: boolean): ErrorFormat {
   if (accept === 'application/csv' || accept === 'text/csv') return 'csv'
   if (accept === 'application/x-msgpack') return 'msgpack'
@@ -46,10 +46,10 @@ const SHORT_ESCAPES: ReadonlyMap<string, string> = new Map([
   ['\t', '\\t'],
 ])
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what has to be escaped.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these must be escaped.
 const GO_ESCAPED = /[\u0000-\u001f"\\<>&\u2028\u2029\ufffd\udc80-\udcff]/gu
 
-/** JSON as Go writes it: safe in HTML, and no short form of backspace and form feed. */
+/** JSON as Go writes it: safe in HTML, and without the short escapes of backspace and form feed. */
 export function goJsonString(text: string): string {
   return `"${text.replaceAll(GO_ESCAPED, goJsonEscape)}"`
 }
@@ -60,7 +60,7 @@ function goJsonEscape(character: string): string {
   return SHORT_ESCAPES.get(character) ?? `\\u${code}`
 }
 
-/** How the scanner puts a byte that is no UTF-8 into a text: see line-protocol/lossless-text.ts. */
+/** The form of a byte that is not UTF-8 in a lossless text (line-protocol/lossless-text.ts). */
 function isRawByte(character: string): boolean {
   return character >= '\udc80' && character <= '\udcff'
 }
@@ -86,22 +86,22 @@ function msgpackString(text: string): Buffer {
   return Buffer.concat([head, bytes])
 }
 
-/** Longest value of `X-Influxdb-Error`, bytes; the body has the whole text. */
+/** Longest value of `X-Influxdb-Error` in bytes; the body has the whole text. */
 const ERROR_HEADER_MAX_BYTES = 1024
 
 /**
- * The text as a header's value, one character a byte.
+ * The text as the value of a header, one character for each byte.
  *
- * Line ends become blanks, as in Go's net/http. So do NULs, which Go lets through and node does
- * not. Other control characters stay, as InfluxDB sends them, though clients built with Go 1.20 or
- * later, or on node, cannot read such an answer.
+ * Line ends become blanks, as in Go's net/http. NULs, which Go allows and node does not, become
+ * blanks too. Other control characters stay, as in InfluxDB's answers, although clients built with
+ * Go 1.20 or later, or on node, cannot read such an answer.
  */
 export function errorHeader(text: string): string {
   const bytes = encodeLossless(text.length > ERROR_HEADER_MAX_BYTES ? cut(text) : text)
   return (
     bytes
       .toString('latin1', 0, ERROR_HEADER_MAX_BYTES)
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what has to go.
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression replaces them.
       .replaceAll(/[\u0000\n\r]/g, ' ')
       .trim()
   )

@@ -1,8 +1,9 @@
 /**
- * The tokens of InfluxQL, as far as `CREATE DATABASE` and its misspellings need them. Pure.
+ * The tokens of InfluxQL that `CREATE DATABASE` and the errors about it need. Pure.
  *
- * After InfluxDB's own scanner (influxql/scanner.go), with its places and its oddities: of `a"b"`
- * only `b` is kept; the end of the text stands one character further where a token ran into it.
+ * Follows InfluxDB's own scanner (influxql/scanner.go), with its positions and its oddities: `a"b"`
+ * gives `b` only; the position of the end of the text is one character further if a token ran into
+ * the end.
  */
 
 export type TokenKind =
@@ -12,12 +13,12 @@ export type TokenKind =
   | 'integer'
   | 'duration'
   | ';'
-  /** Everything that has no place in the statement, also what cannot be read. */
+  /** Any token that the statement cannot contain, or that cannot be read. */
   | 'other'
 
 export interface Token {
   readonly kind: TokenKind
-  /** Of a word its text without quotes, of a keyword its text in capitals. */
+  /** The text of a word without quotes, or the text of a keyword in capitals. */
   readonly value: string
   /** As error texts show it. */
   readonly shown: string
@@ -30,7 +31,7 @@ export interface Token {
 }
 
 type Scanned = Pick<Token, 'kind' | 'value' | 'shown'> & {
-  /** Index of the character whose place is told; default: the token's first. */
+  /** Index of the character whose place the token reports; default: its first character. */
   readonly placeAt?: number
 }
 
@@ -46,14 +47,14 @@ const KEYWORDS: ReadonlySet<string> = new Set(
   ).split(' '),
 )
 
-/** What stands behind a backslash in a string, and what it stands for. */
+/** The characters after a backslash in a string, and their meaning. */
 const ESCAPES: ReadonlyMap<string, string> = new Map([
   ['n', '\n'],
   ['\\', '\\'],
   ['"', '"'],
   ["'", "'"],
 ])
-/** Of two characters, and how InfluxDB shows them. */
+/** Operators of two characters, and how InfluxDB shows them. */
 const PAIRS: ReadonlyMap<string, string> = new Map([
   ['=~', '=~'],
   ['!=', '!='],
@@ -66,14 +67,14 @@ const PAIRS: ReadonlyMap<string, string> = new Map([
 
 export class Scanner {
   readonly #characters: readonly string[]
-  /** Beyond the last character once something has run into the end. */
+  /** Beyond the last character once a token has run into the end. */
   #at = 0
 
   constructor(text: string) {
     this.#characters = [...text.replace(/\r\n?/g, '\n')]
   }
 
-  /** Any number of times at the end. */
+  /** May be called any number of times at the end, and then returns `end` each time. */
   next(): Token {
     let isBehindComment = false
     for (;;) {
@@ -164,9 +165,9 @@ export class Scanner {
     return { kind: 'word', value: bare, shown: bare }
   }
 
-  /** @param emptyShown how an empty one is shown where strings are; `undefined` = it is a word */
+  /** @param emptyShown how errors show an empty string; `undefined` if the string is a word */
   #string(quote: string, emptyShown: string | undefined): Scanned {
-    // InfluxDB's place of a string is that of the character before it.
+    // InfluxDB reports the position of the character before a string.
     const placeAt = Math.max(0, this.#at - 2)
     let value = ''
     for (;;) {

@@ -1,5 +1,5 @@
 /**
- * The `q` of a request to `/query`, found where Go's `FormValue` finds it. Pure.
+ * Finds the `q` of a request to `/query` where Go's `FormValue` finds it. Pure.
  *
  * In order: a form in the body (urlencoded), the URL, a part of a multipart body (a field or a
  * file).
@@ -9,7 +9,7 @@ import { isUtf8 } from 'node:buffer'
 import { type GoQuery, isQueryText, parseGoQuery, queryText } from '../go-query.ts'
 
 export interface QueryRequest {
-  /** What stands behind the question mark. */
+  /** The text after the question mark. */
   readonly query: string
   readonly contentType: string
   readonly body: Buffer

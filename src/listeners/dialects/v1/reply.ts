@@ -1,9 +1,9 @@
 /**
- * Answers in the dialect of InfluxDB 1.x: a `Reply`, or a fixed answer of its router, as status,
- * headers, body.
+ * Renders answers in the dialect of InfluxDB 1.x: a `Reply`, or a fixed answer of its router, as
+ * status, headers, body.
  *
- * Pure. What depends on the request alone (request ids, CORS) and what every answer carries
- * (version) is added by the writer of responses (http/responder.ts).
+ * Pure. http/responder.ts adds the headers that depend on the request alone (request ids, CORS) and
+ * the headers of every answer (version).
  */
 
 import type { Reply } from '../../../write/reply.ts'
@@ -11,15 +11,15 @@ import { contentTypeOf, type ErrorFormat, errorHeader, renderError } from './err
 
 export interface HttpAnswer {
   readonly status: number
-  /** Names and values in turn. */
+  /** Alternating names and values. */
   readonly headers: readonly string[]
   readonly body: Buffer | string
 }
 
-/** What InfluxDB puts into `WWW-Authenticate` when it is not configured otherwise. */
+/** InfluxDB's default value of `WWW-Authenticate`. */
 const DEFAULT_CHALLENGE = 'Basic realm="InfluxDB"'
 
-/** An answer of InfluxDB's handlers: on success no body, but a content type all the same. */
+/** An answer of InfluxDB's handlers: a success has no body, but still a content type. */
 export function renderReply(reply: Reply, format: ErrorFormat): HttpAnswer {
   const headers = ['Content-Type', contentTypeOf(format)]
   if (reply.retryAfterS > 0) headers.push('Retry-After', String(reply.retryAfterS))
@@ -30,10 +30,10 @@ export function renderReply(reply: Reply, format: ErrorFormat): HttpAnswer {
   return { status: reply.status, headers, body: renderError(reply.error, format) }
 }
 
-/** What InfluxDB answers to a statement that has worked and has nothing to show. */
+/** InfluxDB's answer to a successful statement without a result. */
 const EMPTY_RESULT = '{"results":[{"statement_id":0}]}\n'
 
-/** The answer to a statement: a destination's own words where there are any. */
+/** The answer to a statement: the destination's own body if it has one. */
 export function renderStatementReply(reply: Reply, format: ErrorFormat): HttpAnswer {
   const hasOwnBody = reply.body !== ''
   if (!hasOwnBody && !isSuccess(reply.status)) return renderReply(reply, format)
@@ -46,12 +46,12 @@ function isSuccess(status: number): boolean {
   return status >= 200 && status < 300
 }
 
-/** JSON with a content type, for what is not an error: `/ping?verbose=true`, `/health`. */
+/** JSON with a content type, for answers other than errors: `/ping?verbose=true`, `/health`. */
 export function jsonAnswer(status: number, body: string): HttpAnswer {
   return { status, headers: ['Content-Type', 'application/json'], body }
 }
 
-/** To `OPTIONS`: InfluxDB's CORS wrapper returns before any handler. */
+/** The answer to `OPTIONS`: InfluxDB's CORS wrapper returns before any handler. */
 export const OPTIONS_ANSWER: HttpAnswer = { status: 200, headers: [], body: '' }
 
 const TEXT_HEADERS = [
@@ -68,7 +68,7 @@ export const NOT_FOUND_ANSWER: HttpAnswer = {
   body: '404 page not found\n',
 }
 
-/** A known path, but not for this method. */
+/** The path is known, but not with this method. */
 export function methodNotAllowedAnswer(allowed: readonly string[]): HttpAnswer {
   return {
     status: 405,

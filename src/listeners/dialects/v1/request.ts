@@ -1,9 +1,8 @@
 /**
- * The parameters of a write in the dialect of InfluxDB 1.x → where it goes and how it is read.
- * Pure.
+ * Parses the parameters of a write in the dialect of InfluxDB 1.x. Pure.
  *
- * Empty parameters are absent ones. An unknown precision means nanoseconds, as it did to InfluxDB
- * up to 1.8, and is passed on as nanoseconds: outputs would each make something else of it.
+ * An empty parameter counts as absent. An unknown precision means nanoseconds, as in InfluxDB up to
+ * 1.8, and is passed on as nanoseconds, because each output might interpret it differently.
  */
 
 import { parseV1Precision } from '../../../line-protocol/precision.ts'
@@ -14,10 +13,10 @@ import { type GoQuery, isQueryText, queryText } from '../go-query.ts'
 export interface V1WriteRequest {
   /** `database` is '' when the request names none: InfluxDB answers `database is required`. */
   readonly target: WriteTarget
-  /** Of `consistency`, where it is honored. */
+  /** The policy of `consistency`, if the relay honors that parameter. */
   readonly policy: AcknowledgementPolicy | undefined
   /**
-   * `consistency` is none that InfluxDB knows. Told after the body was parsed, as InfluxDB does.
+   * InfluxDB does not know this `consistency`. Reported after the body was parsed, as by InfluxDB.
    */
   readonly hasInvalidConsistency: boolean
   /** Why `target` must not be written to; absent = it may be. */
@@ -44,7 +43,7 @@ const POLICIES: ReadonlyMap<string, AcknowledgementPolicy> = new Map([
   ['all', 'all'],
 ])
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the expression searches for them.
 const CONTROLS = /[\u0000-\u001f\u007f]/
 
 export interface V1WriteRequestParts {

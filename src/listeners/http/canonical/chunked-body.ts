@@ -1,25 +1,25 @@
 /**
- * Takes a chunked body apart, as Go's server does, with its words for what is wrong.
+ * Decodes a chunked body as Go's server does, and reports errors in Go's words.
  *
  *     size [; extension] CR LF  data CR LF  …  0 CR LF  *( trailer CR LF ) CR LF
  *
- * Extensions and trailers are read and thrown away. A bare LF is no line end here, as it is none to
- * Go 1.23.8 and newer: servers that read it differently could be played off against each other.
+ * Extensions and trailers are discarded. A bare LF is not a line end, as in Go 1.23.8 and newer: if
+ * two servers disagreed on it, a client could smuggle a request past one of them.
  *
- * Limits: a line of `LINE_MAX_BYTES`; of what is no data `OVERHEAD_MAX_BYTES` beyond what chunks of
- * a usual size need.
+ * Limits: `LINE_MAX_BYTES` for a line; `OVERHEAD_MAX_BYTES` for bytes other than data, beyond the
+ * bytes that chunks of a usual size need.
  */
 
 const LF = 0x0a
 const LINE_MAX_BYTES = 4096
-/** Go's bound for extensions: a body that is next to nothing but those is no body. */
+/** Go's limit for extensions: rejects a body that consists of little else. */
 const OVERHEAD_MAX_BYTES = 16 * 1024
 const SIZE_MAX_DIGITS = 16
 
 export interface ChunkedPiece {
-  /** Where in the bytes it was left off. */
+  /** The offset up to which bytes were read. */
   readonly end: number
-  /** Of the body. */
+  /** The decoded body. */
   readonly data: readonly Buffer[]
   readonly dataBytes: number
   readonly state: 'more' | 'complete' | 'broken'
@@ -29,11 +29,11 @@ type State = 'size' | 'data' | 'behind data' | 'trailer' | 'complete' | 'broken'
 
 export class ChunkedBody {
   #state: State = 'size'
-  /** Of a line that has not come to its end. */
+  /** The beginning of an incomplete line. */
   #line = ''
   #missingBytes = 0
   #overheadBytes = 0
-  /** What is wrong with it; '' while nothing is. */
+  /** The error in the body, or ''. */
   error = ''
 
   read(bytes: Buffer, start: number): ChunkedPiece {
@@ -91,7 +91,7 @@ export class ChunkedBody {
     if (size.length > SIZE_MAX_DIGITS || !Number.isSafeInteger(bytes)) {
       return this.#break('http chunk length too large')
     }
-    // As Go counts it: a chunk of usual size pays for its own line.
+    // As in Go: the data of a chunk of usual size offsets the chunk's own line.
     const freeBytes = 16 + 2 * bytes
     this.#overheadBytes = Math.max(0, this.#overheadBytes + text.length + 2 - freeBytes)
     if (this.#overheadBytes > OVERHEAD_MAX_BYTES) {

@@ -1,19 +1,19 @@
 /**
- * A client's connection as node's HTTP server gets it: what is read from it are canonical requests
- * (request-reader.ts), what is written to it goes to the client as it is.
+ * A client's connection as node's HTTP server sees it: node reads canonical requests from it
+ * (request-reader.ts), and everything that node writes to it goes unchanged to the client.
  *
  *     socket ──bytes──▶ RequestReader ──canonical requests──▶ node's parser ──▶ request, refusal
  *        ▲                                                                          │
  *        └───────────────────────────────── answers ────────────────────────────────┘
  *
- * Node is told of the connection when the first request has begun to come out of it. A request
- * that is refused is one to node as well, so that its answer comes in its turn; `begin` says which
- * it is. Behind a request nothing is read before it has been received to the end (`goOnBehind`),
- * and nothing at all once an answer is to be the last one (`readNoMore`).
+ * Node gets the connection when the first canonical request is ready. A refused request is also a
+ * request for node, so that its answer keeps the order; `begin` returns the refusal. Bytes behind a
+ * request are read only once the request has been received to its end (`goOnBehind`), and no bytes
+ * are read after an answer that must be the last (`readNoMore`).
  *
- * Limits: http/limits.ts. Silence in front of a request ends the connection without a word, in the
- * middle of a head with 408. What it keeps is charged to the memory budget: a head for which there
- * is no room is refused with 503, and a client that reads no answers meanwhile is cut off.
+ * Limits: http/limits.ts. Silence before a request closes the connection without an answer; silence
+ * within a head gives 408. Buffered bytes are charged to the memory budget: a head without memory
+ * is refused with 503, and a client that reads no answers meanwhile is cut off.
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -30,11 +30,11 @@ import { RequestReader } from './request-reader.ts'
 const TOO_SLOW = refused(408, REQUEST_TIMEOUT)
 const NO_MEMORY = refused(503, MEMORY_FULL_CLOSING)
 /**
- * What it takes beside what it keeps: two parsers, two streams and their events; measured with
- * 4,000 connections.
+ * Memory of a connection without buffered bytes: two parsers, two streams and their events;
+ * measured with 4,000 connections.
  */
 const OWN_BYTES = 16 * 1024
-/** A head that is read leaves behind so many times its length, here and in node's parser. */
+/** Garbage of parsing a head, here and in node's parser, as a multiple of the head's length. */
 const PARSED_FACTOR = 12
 
 export interface CanonicalConnectionOptions {
@@ -50,23 +50,23 @@ export class CanonicalConnection extends Duplex {
   readonly #options: CanonicalConnectionOptions
   readonly #reader: RequestReader
   readonly #lease: Lease
-  /** Of the requests that node has not begun, in their order. */
+  /** Heads of the requests that node has not begun, in order. */
   readonly #heads: (RequestHead | RefusedHead)[] = []
-  /** For node, all that came out of one read: one piece costs it a fifth of five. */
+  /** Output of one read, for node: one joined piece costs node a fifth of five pieces. */
   #unpushed: Buffer[] = []
   #isNodes = false
-  /** Requests that are not answered down to the last byte. */
+  /** Number of requests that are not answered down to the last byte. */
   #owed = 0
   #isThrowingAway = false
-  /** Read from the socket, and to be read as requests once the one before has been received. */
+  /** Bytes from the socket that wait until the request before them has been received. */
   #held: Buffer | undefined
-  /** Node has enough for now. */
+  /** Node takes no more bytes for now. */
   #isFull = false
-  /** Monotonic milliseconds when something came the last time. */
+  /** Monotonic time (ms) of the last read. */
   #activeAtMs: number
-  /** Monotonic milliseconds when the head that is coming in began. */
+  /** Monotonic time (ms) at which the incomplete head began. */
   #headBeganAtMs: number | undefined
-  /** What is wrong with the chunks of the body that is coming in; '' while nothing is. */
+  /** The error in the chunks of the current body, or ''. */
   bodyError = ''
 
   constructor(socket: Socket, options: CanonicalConnectionOptions) {
@@ -98,7 +98,7 @@ export class CanonicalConnection extends Duplex {
     else this.destroy()
   }
 
-  /** As a socket's, for logs. */
+  /** As a socket has it, for logs. */
   get remoteAddress(): string | undefined {
     return this.#socket.remoteAddress
   }
@@ -111,7 +111,7 @@ export class CanonicalConnection extends Duplex {
     return this.#socket.remotePort
   }
 
-  /** The next request has come out of node's parser. @returns why it is refused, if it is */
+  /** Call when node's parser has the next request. @returns the refusal if it is refused */
   begin(response: ServerResponse): HeadRefusal | undefined {
     this.#owed++
     response.once('close', () => {
@@ -122,12 +122,12 @@ export class CanonicalConnection extends Duplex {
     return head.isRefused ? head : undefined
   }
 
-  /** What is behind this request may be read once it has been received. */
+  /** Lets the bytes behind this request be read once the request has been received. */
   goOnBehind(request: IncomingMessage): void {
     request.once('end', this.#goOn)
   }
 
-  /** The answer that is being written to it is the last one: nothing behind its request is read. */
+  /** The answer that is being written is the last one: nothing behind its request is read. */
   readNoMore(): void {
     if (this.#held !== undefined) this.#isThrowingAway = true
     this.#held = undefined
@@ -135,20 +135,20 @@ export class CanonicalConnection extends Duplex {
     this.#resume()
   }
 
-  /** No request has begun that is not answered, down to the last byte. */
+  /** Every request that has begun is answered, down to the last byte. */
   get isIdle(): boolean {
     const isAnswered = this.#owed === 0 && this.#socket.writableLength === 0
     return isAnswered && this.#reader.isBetween && this.#heads.length === 0
   }
 
-  /** Ends it if it was silent for too long in front of a request, or within a head. */
+  /** Ends the connection if it was silent for too long before a request or within a head. */
   expire(nowMs: number): void {
     const { headersTimeoutMs, idleTimeoutMs, keepAliveTimeoutMs } = this.#options.limits
     const silentMs = nowMs - this.#activeAtMs
-    // It is we who do not read on.
+    // The relay itself has paused reading.
     if (this.#socket.isPaused()) return
     if (this.#headBeganAtMs === undefined) {
-      // From the first request on node looks at this.
+      // From the first request on, node checks this timeout.
       if (!this.#isNodes && silentMs > keepAliveTimeoutMs) this.destroy()
     } else if (nowMs - this.#headBeganAtMs > headersTimeoutMs) {
       this.#headBeganAtMs = undefined
@@ -157,14 +157,14 @@ export class CanonicalConnection extends Duplex {
     } else if (silentMs > idleTimeoutMs) this.destroy()
   }
 
-  /** As a socket's: node asks for it. */
+  /** As of a socket: node calls it. */
   setTimeout(timeoutMs: number, onTimeout?: () => void): this {
     if (onTimeout !== undefined) this.once('timeout', onTimeout)
     this.#socket.setTimeout(timeoutMs)
     return this
   }
 
-  /** As a socket's: node calls it after the last answer. */
+  /** As of a socket: node calls it after the last answer. */
   destroySoon(): void {
     this.end()
     if (this.writableFinished) this.#part()
@@ -195,18 +195,18 @@ export class CanonicalConnection extends Duplex {
     this.#finishWrite(isTaken || this.#socket.destroyed, done)
   }
 
-  /** @param isTaken the socket takes more at once */
+  /** @param isTaken the socket can take more at once */
   #finishWrite(isTaken: boolean, done: () => void): void {
     if (isTaken) return done()
     this.#socket.once('drain', () => {
       done()
       this.#weigh()
     })
-    // It does not read what it is told, and there is no memory to keep that.
+    // The client does not read its answers, and there is no memory to keep them.
     if (!this.#weigh()) this.destroy()
   }
 
-  /** Charges what it keeps. @returns false when there is no memory for it */
+  /** Charges the buffered bytes to the budget. @returns false when there is no memory for them */
   #weigh(): boolean {
     const keptBytes = this.#reader.keptBytes + (this.#held?.length ?? 0)
     const bytes = OWN_BYTES + keptBytes + this.#socket.writableLength
@@ -228,7 +228,7 @@ export class CanonicalConnection extends Duplex {
   readonly #onData = (chunk: Buffer): void => {
     const { clock, memory } = this.#options
     this.#activeAtMs = clock.monotonicMs()
-    // Whoever keeps more than a moment's worth of it keeps a copy.
+    // The chunk becomes garbage soon: code that keeps bytes for longer copies them.
     memory.waste(chunk.length)
     this.#readRequests(chunk)
   }
@@ -255,7 +255,7 @@ export class CanonicalConnection extends Duplex {
   }
 
   #refuseForMemory(): void {
-    // What is behind a request that was read cannot be refused in words before that has its answer.
+    // Outside a head, cut the connection: a 503 would have to wait for the answer before it.
     if (!this.#reader.isInHead) return void this.destroy()
     this.#reader.refuse(NO_MEMORY)
     this.#flush()
@@ -292,8 +292,8 @@ export class CanonicalConnection extends Duplex {
   }
 
   /**
-   * Closing while more comes would reset the connection, and the client would never see its answer:
-   * so what still comes is thrown away for a while.
+   * To close while bytes still arrive would reset the connection, and the client would never see
+   * its answer. So further bytes are discarded for `lingerMs`.
    */
   #part(): void {
     const { clock, limits } = this.#options
@@ -308,5 +308,5 @@ export class CanonicalConnection extends Duplex {
   }
 }
 
-/** `close` comes after it. */
+/** Ignored: the `close` event follows. */
 function onError(): void {}

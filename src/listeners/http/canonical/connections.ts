@@ -4,8 +4,8 @@
  *     const connections = CanonicalConnections.before(server, 'connection', options)
  *     server.on('connection', (socket) => connections.open(socket))
  *
- * Limits: those of http/limits.ts that node cannot look at, because it does not see a head before
- * it is whole. Looked at every `timeoutCheckMs`.
+ * Limits: those of http/limits.ts that node cannot check, because it gets whole heads only. They
+ * are checked every `timeoutCheckMs`.
  */
 
 import type { IncomingMessage, Server } from 'node:http'
@@ -32,7 +32,7 @@ export class CanonicalConnections {
     this.#options = options
   }
 
-  /** Takes the place of node's own listener for new connections, which gets them from here. */
+  /** Replaces node's own listener for new connections, and calls it later with each connection. */
   static before(
     server: Server,
     event: 'connection' | 'secureConnection',
@@ -60,12 +60,12 @@ export class CanonicalConnections {
     this.#timer ??= this.#watch()
   }
 
-  /** Ends the connections on which nothing is being received or answered. */
+  /** Closes the connections on which no request is being received or answered. */
   closeIdle(): void {
     for (const connection of this.#open) if (connection.isIdle) connection.destroy()
   }
 
-  /** Ends all of them. */
+  /** Closes all connections. */
   close(): void {
     for (const connection of this.#open) connection.destroy()
   }

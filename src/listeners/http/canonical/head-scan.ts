@@ -1,9 +1,9 @@
 /**
- * Finds where the head of a request ends, as its bytes come in.
+ * Finds the end of a request's head while its bytes arrive.
  *
- * Lines end in CR LF, or all of them in a bare LF, as RFC 9112 2.2 allows and Go's server takes it.
- * Not some in this and some in that: a server in front of us for which a bare LF is a part of a
- * header's value would hand on a head in which we saw one more header than it did
+ * Either all lines end in CR LF or all end in a bare LF, which RFC 9112 2.2 allows and Go's server
+ * accepts. A mix is refused: a proxy in front of the relay that takes a bare LF for a part of a
+ * header's value would forward a head in which the relay sees one more header than the proxy
  * (docs/decisions/canonical-requests.md).
  */
 
@@ -16,26 +16,26 @@ const MIXED = because('some lines end in CR LF and some in LF')
 export type HeadScanResult =
   | { readonly kind: 'incomplete' }
   | { readonly kind: 'refused'; readonly refusal: RefusedHead }
-  /** `lines` without their ends; what follows begins at `end`. */
+  /** `lines` have no line ends; the bytes after the head begin at `end`. */
   | { readonly kind: 'complete'; readonly lines: readonly string[]; readonly end: number }
 
 const INCOMPLETE: HeadScanResult = { kind: 'incomplete' }
 
 export class HeadScan {
-  /** Where the next line end is looked for. */
+  /** The offset from which the next line end is searched. */
   #searchedTo: number
   readonly #start: number
   #lineStart: number
   #lineEnd: '\n' | '\r\n' | undefined
 
-  /** @param start where the head begins */
+  /** @param start offset of the head */
   constructor(start: number) {
     this.#start = start
     this.#lineStart = start
     this.#searchedTo = start
   }
 
-  /** @param bytes what has come so far, each time from the same beginning */
+  /** @param bytes all bytes so far; every call starts with the same bytes */
   read(bytes: Buffer): HeadScanResult {
     for (;;) {
       const lfAt = bytes.indexOf(LF, this.#searchedTo)

@@ -1,22 +1,22 @@
 /**
- * The head of a request, read as Go's HTTP server reads it, and written again for node's parser.
- * Pure.
+ * Parses the head of a request as Go's HTTP server does, and rewrites it for node's parser. Pure.
  *
- *     lines of a head ──▶ what is wrong with it, as Go says it
+ *     lines of a head ──▶ the error, in Go's words
  *                     └─▶ canonical head: POST TARGET HTTP/1.1, Host, known headers, framing
  *
- * Node's parser sees canonical heads only. So how long a body is and what a header says is decided
- * here, once; node is stricter than Go in what has no bearing on either (methods, versions, bytes
- * of a URL), and does not get to see it.
+ * Node's parser sees canonical heads only, so the length of a body and the value of a header are
+ * decided only here. In other respects (methods, versions, bytes of a URL) node is stricter than
+ * Go; it never sees what it would refuse.
  *
- * Stricter than Go, because servers in front of us may read it differently and a request could be
- * smuggled past them: folded headers, Content-Length beside Transfer-Encoding, an empty
- * Content-Length, Transfer-Encoding in HTTP/1.0, a header without a name.
+ * This file is stricter than Go where a proxy in front of the relay may read a head differently,
+ * because a request could be smuggled past that proxy: folded headers, Content-Length beside
+ * Transfer-Encoding, an empty Content-Length, Transfer-Encoding in HTTP/1.0, a header without a
+ * name.
  */
 
 import { METHODS } from 'node:http'
 
-/** In Go's words where it has some. */
+/** In Go's words if Go has an error for it. */
 export interface HeadRefusal {
   readonly status: number
   /** The body of the answer. */
@@ -29,10 +29,10 @@ export type Framing =
 
 export interface RequestHead {
   readonly isRefused: false
-  /** The same request, as node is given it. */
+  /** The rewritten head, for node. */
   readonly canonical: string
   readonly framing: Framing
-  /** The connection ends with its answer. */
+  /** The connection closes after the answer. */
   readonly isLast: boolean
 }
 
@@ -49,7 +49,7 @@ const INVALID_VALUE = because('invalid header value')
 const FOLDED = because('a header goes on in the next line')
 const TWO_LENGTHS = because('both Content-Length and Transfer-Encoding')
 const OLD_CHUNKED = because('Transfer-Encoding in HTTP/1.0')
-/** Whoever undoes one more encoding than we do sees another body: a way to smuggle. */
+/** A proxy that decodes one more encoding than the relay sees another body: request smuggling. */
 const UNSUPPORTED_ENCODING = refused(501, 'Unsupported transfer encoding')
 const EXPECTATION_FAILED = refused(417, '')
 
@@ -65,14 +65,14 @@ export function because(reason: string): RefusedHead {
 
 const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([^ ]+) HTTP\/(\d)\.(\d)$/
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the expression searches for them.
 const CONTROLS = /[\u0000-\u0008\u000a-\u001f\u007f]/
-/** What Go's `httpguts.ValidHostHeader` lets pass. */
+/** The values that Go's `httpguts.ValidHostHeader` accepts. */
 const VALID_HOST = /^[-\w!$%&'()*+,.:;=[\]~]*$/
-/** Of a larger number nobody could say exactly how large it is. */
+/** At most 15 digits, so that a JavaScript number is exact. */
 const LENGTH = /^\d{1,15}$/
 
-/** What is read by somebody behind node; nothing else gets there. */
+/** The headers that code behind node's parser reads; all others are dropped. */
 const KEPT: ReadonlySet<string> = new Set([
   'accept',
   'authorization',
@@ -83,10 +83,10 @@ const KEPT: ReadonlySet<string> = new Set([
   'x-prometheus-remote-write-version',
   'x-request-id',
 ])
-/** The others are one and the same to the router; CONNECT is answered as any that no path has. */
+/** Other methods become OTHER_METHOD: to the router, all methods without a route are the same. */
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS.filter((name) => name !== 'CONNECT'))
 const OTHER_METHOD = 'PUT'
-/** A path that nothing is served at. */
+/** A path without a route. */
 const NOWHERE = '/*'
 
 interface RequestLine {
@@ -95,18 +95,18 @@ interface RequestLine {
   readonly minorVersion: number
 }
 
-/** What of the headers decides how the request is read. */
+/** The headers that decide how the request is read. */
 interface Fields {
   readonly hosts: string[]
   readonly lengths: string[]
   readonly encodings: string[]
   readonly connections: string[]
   readonly expectations: string[]
-  /** As they came, each with its line end. */
+  /** The headers of KEPT, each with its line end. */
   kept: string
 }
 
-/** @param lines of a head, a character a byte, without their ends and without the empty one */
+/** @param lines the head, one character for each byte, without line ends and the empty last line */
 export function readRequestHead(lines: readonly string[]): RequestHead | RefusedHead {
   const requestLine = readRequestLine(lines[0] ?? '')
   if ('isRefused' in requestLine) return requestLine
@@ -129,7 +129,7 @@ export function readRequestHead(lines: readonly string[]): RequestHead | Refused
 function readRequestLine(line: string): RequestLine | RefusedHead {
   const [, method = '', target = '', major, minor] = REQUEST_LINE.exec(line) ?? []
   if (method === '' || CONTROLS.test(target) || target.includes('\t')) return BAD_REQUEST
-  // The preface of HTTP/2, which Go's server takes for a request.
+  // Go's server takes the preface of HTTP/2 for a request.
   if (major === '2' && method === 'PRI' && target === '*') return canonicalLine(method, NOWHERE, 0)
   if (major !== '1') return BAD_VERSION
   const path = originForm(method, target)
@@ -137,7 +137,7 @@ function readRequestLine(line: string): RequestLine | RefusedHead {
 }
 
 function canonicalLine(method: string, path: string, minorVersion: number): RequestLine {
-  // What node's parser does not take in a URL means the same when it is escaped.
+  // Bytes that node's parser refuses in a URL mean the same when they are escaped.
   const target = path.replaceAll(/[^!-~]|["#<>\\^`{|}]/g, escapeByte)
   return { method: KNOWN_METHODS.has(method) ? method : OTHER_METHOD, target, minorVersion }
 }
@@ -146,7 +146,7 @@ function escapeByte(character: string): string {
   return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
 }
 
-/** Path and query of what may be a whole URL; `undefined` when Go could not parse it. */
+/** Path and query of a target that may be a whole URL; `undefined` when Go cannot parse it. */
 function originForm(method: string, target: string): string | undefined {
   let path = target
   if (!target.startsWith('/')) {
@@ -233,7 +233,7 @@ function renderFraming({ lengths }: Fields, framing: Framing): string {
   return lengths.length === 0 ? '' : `Content-Length: ${framing.bytes}\r\n`
 }
 
-/** Servers that take different ones of two hosts can be played off against each other. */
+/** Two Host headers are refused: a proxy and the relay might each use another one. */
 function hostRefusal(hosts: readonly string[], minorVersion: number): RefusedHead | undefined {
   const [host] = hosts
   if (hosts.length > 1) return BAD_REQUEST
@@ -241,7 +241,7 @@ function hostRefusal(hosts: readonly string[], minorVersion: number): RefusedHea
   return VALID_HOST.test(host) ? undefined : MALFORMED_HOST
 }
 
-/** The header that makes node say `100 Continue`, or ''; HTTP/1.0 knows no such thing. */
+/** The header that makes node send `100 Continue`, or ''. HTTP/1.0 does not have it. */
 function continuationOf(
   { expectations }: Fields,
   minorVersion: number,

@@ -1,5 +1,5 @@
 /**
- * The bytes of a connection → the same requests in canonical form, one after the other.
+ * Turns the bytes of a connection into the same requests in canonical form, one after the other.
  *
  *        ┌───── received ────── held ◀── body complete ───┐
  *        ▼                                                │
@@ -7,11 +7,11 @@
  *        │                    └──▶ chunks ────────────────┤
  *        │ refused                                        │ the last one on this connection
  *        ▼                                                ▼
- *     a head that stands for the refusal ───────────▶ over: what else comes is thrown away
+ *     a head that stands for the refusal ───────────▶ over: further bytes are discarded
  *
- * Promise: every head that is pushed makes node's parser give exactly one request, with exactly
- * that body. What is behind a refused request, or behind the last one, is never read as a request:
- * so nothing is read behind one before whoever receives it has it all, and has not refused it.
+ * Promise: node's parser makes exactly one request, with exactly that body, from every head that is
+ * pushed. Bytes behind a refused request, or behind the last one, are never read as a request. So
+ * reading stops after each request until its receiver has the whole request and has not refused it.
  */
 
 import { ChunkedBody } from './chunked-body.ts'
@@ -27,11 +27,11 @@ import {
 const EMPTY = Buffer.alloc(0)
 const LAST_CHUNK = Buffer.from('0\r\n\r\n')
 const CHUNK_END = Buffer.from('\r\n')
-/** No parser takes it for the size of a chunk. */
+/** Every parser refuses this as the size of a chunk. */
 const BROKEN_CHUNK = Buffer.from('\0\r\n')
-/** Stands for a request that is refused, whatever it was. */
+/** Replaces any request that is refused. */
 const REFUSED = Buffer.from('GET / HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n')
-/** With what a method begins: else it is no request, and there may never be a line end. */
+/** The first byte of a method. Other bytes are not a request, and a line end may never come. */
 const TOKEN_BYTE = /[!#$%&'*+.^_`|~0-9A-Za-z-]/
 const TOO_LARGE_HEAD = refused(431, '431 Request Header Fields Too Large')
 
@@ -50,7 +50,7 @@ export class RequestReader {
   readonly #sink: RequestSink
   readonly #headersMaxBytes: number
   #place: Place = 'head'
-  /** Of a head that has not come to its end. */
+  /** The bytes of an incomplete head. */
   #kept: Buffer = EMPTY
   #scan: HeadScan | undefined
   #missingBytes = 0
@@ -63,17 +63,17 @@ export class RequestReader {
     this.#headersMaxBytes = headersMaxBytes
   }
 
-  /** A head has begun and not come to its end. */
+  /** A head has begun and is incomplete. */
   get isInHead(): boolean {
     return this.#place === 'head' && this.#kept.length > 0
   }
 
-  /** Of a head that has not come to its end. */
+  /** Size of the incomplete head. */
   get keptBytes(): number {
     return this.#kept.length
   }
 
-  /** Nothing has begun. */
+  /** No request has begun. */
   get isBetween(): boolean {
     return this.#place === 'over' || (this.#place === 'head' && this.#kept.length === 0)
   }
@@ -83,12 +83,12 @@ export class RequestReader {
     return this.#place === 'over'
   }
 
-  /** What was refused may have more to come. */
+  /** More bytes of a refused request may arrive. */
   get isCut(): boolean {
     return this.#isCut
   }
 
-  /** @returns how much of it was read: less than all of it when it is held, or over */
+  /** @returns the number of bytes read: fewer than all when reading is held or over */
   read(chunk: Buffer): number {
     let at = 0
     while (at < chunk.length) {
@@ -100,12 +100,12 @@ export class RequestReader {
     return at
   }
 
-  /** The request that it is held at has been received. */
+  /** Call when the request after which reading is held has been received. */
   goOn(): void {
     if (this.#place === 'held') this.#place = 'head'
   }
 
-  /** What has begun is the last request of this connection. */
+  /** The current request is the last one of this connection. */
   readNoMore(): void {
     this.#isLast = true
     if (this.#place !== 'head' && this.#place !== 'held') return
@@ -113,12 +113,12 @@ export class RequestReader {
     this.#kept = EMPTY
   }
 
-  /** The client has sent all that it will. */
+  /** The client has closed its sending half. */
   end(): void {
     if (this.isInHead) this.refuse(BAD_REQUEST)
   }
 
-  /** To be called between two requests, or in a head. */
+  /** Call between two requests or within a head only. */
   refuse(refusal: RefusedHead): void {
     this.#place = 'over'
     this.#isCut = true
@@ -154,7 +154,7 @@ export class RequestReader {
       return
     }
     this.#kept = Buffer.from(bytes)
-    // Counted from where the head begins from here on.
+    // From now on offsets count from the start of the head.
     this.#scan = new HeadScan(0)
     this.#scan.read(this.#kept)
   }
@@ -188,7 +188,7 @@ export class RequestReader {
     if (state === 'complete') this.#finish()
     if (dataBytes > 0) {
       this.#sink.push(Buffer.from(`${dataBytes.toString(16)}\r\n`))
-      // As one chunk, however small they came: each costs more than its bytes further on.
+      // Joined into one chunk: many small chunks would cost node more than the copy.
       this.#sink.push(data.length === 1 && data[0] ? data[0] : Buffer.concat(data, dataBytes))
       this.#sink.push(CHUNK_END)
     }

@@ -1,8 +1,8 @@
 /**
- * Answers as bytes: what node and http/responder.ts make of the same ones, name by name.
+ * Renders answers as bytes, with the same headers as those of node and http/responder.ts.
  *
- * `Date` is rendered once a second, and the answer to a stored write, which is nearly all of them,
- * is put together from three ready pieces.
+ * `Date` is rendered once a second. The answer to a stored write, which is nearly every answer, is
+ * joined from three prepared pieces.
  */
 
 import { STATUS_CODES } from 'node:http'
@@ -25,7 +25,7 @@ export class FastAnswers {
   readonly #keepAlive: string
   #second = -1
   #date = ''
-  /** What stands before and behind the ids in the answer to a stored write. */
+  /** The text before and after the request ids in the answer to a stored write. */
   #stored: readonly [string, string] = ['', '']
 
   constructor(options: FastAnswersOptions) {
@@ -35,10 +35,10 @@ export class FastAnswers {
     this.#keepAlive = `Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}\r\n\r\n`
   }
 
-  /** To a request that does not come to its end in time; it closes the connection. */
+  /** The answer to a request that did not arrive in time; it closes the connection. */
   readonly timeout = renderClosing(REQUEST_TIMEOUT)
 
-  /** @param isLast it closes the connection */
+  /** @param isLast the answer closes the connection */
   of(reply: Reply, format: ErrorFormat, isLast: boolean): string | Buffer {
     this.#tick()
     const isPlain = reply === STORED && format !== 'csv' && format !== 'msgpack' && !isLast
@@ -85,8 +85,8 @@ function statusLine(status: number): string {
 function renderHeaders(namesAndValues: readonly string[]): string {
   let rendered = ''
   for (let i = 0; i + 1 < namesAndValues.length; i += 2) {
-    // Other control characters of an echoed line may stand there, as InfluxDB lets them.
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they would end the header.
+    // Other control characters of an echoed line stay in the header, as in InfluxDB's answers.
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these would end the header.
     const value = namesAndValues[i + 1]?.replaceAll(/[\u0000\n\r]/g, ' ')
     rendered += `${namesAndValues[i]}: ${value}\r\n`
   }

@@ -1,24 +1,24 @@
 /**
- * One client's connection in the fast lane, from its first byte until it ends or goes to node.
+ * One client's connection on the fast path, from its first byte until it ends or goes to node.
  *
  *            ┌────────── body complete ───────────┐
  *            ▼                                    │
  *     reading heads ── plain `POST /write` ──▶ receiving a body
  *            │                                    │ no memory for it, or the client has ended
  *            │ anything else                      ▼
- *            ▼                                 leaving: what else comes is thrown away
- *     waiting for the answers that are owed       │
- *            │ none is                            │ all is answered
+ *            ▼                                 leaving: further bytes are discarded
+ *     waiting for outstanding answers             │
+ *            │ none is left                       │ every request is answered
  *            ▼                                    ▼
  *     given to node, from that head on         closed
  *
- * Requests may come one behind the other without waiting (pipelining). They go to the relay as they
- * come, and are answered in the same order. While the client does not read its answers, nothing
- * more is read from it.
+ * Clients may pipeline requests. The requests go to the relay as they arrive, and are answered in
+ * the same order. While the client does not read its answers, nothing more is read from it.
  *
- * Promise: a byte is read either here or by ../canonical/; a request that has begun here ends here.
+ * Promise: each byte is read either here or by ../canonical/; a request that has begun here ends
+ * here.
  *
- * Not here: what a head may look like (head.ts); when to look for silence (fast-path.ts).
+ * Not here: the accepted form of a head (head.ts); when to check for silence (fast-path.ts).
  */
 
 import type { Socket } from 'node:net'
@@ -42,7 +42,7 @@ import { FastRequest } from './request.ts'
 
 const HEAD_END = Buffer.from('\r\n\r\n')
 const EMPTY = Buffer.alloc(0)
-/** Heads are read into it, by all connections: what is to stay of it is copied at once. */
+/** All connections read heads into this buffer; bytes that are kept are copied at once. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024)
 const UNEXPECTED_END = refusedReply(400, 'unexpected EOF')
 
@@ -56,11 +56,11 @@ export interface FastParts {
   readonly intake: WriteIntake
   readonly answers: FastAnswers
   readonly refusals: RefusalLog
-  /** @returns `undefined` when the request is not for this lane */
+  /** @returns `undefined` when the fast path does not take the request */
   readonly headOf: (text: string) => PlannedHead | undefined
-  /** The connection, with nothing read that it does not still have, is node's from here. */
+  /** Hands the connection to node. All bytes read from it and not used are back in the socket. */
   readonly giveToNode: (socket: Socket) => void
-  /** The connection has left the lane, one way or another. */
+  /** The connection was closed or handed to node. */
   readonly onGone: (connection: FastConnection) => void
 }
 
@@ -75,19 +75,19 @@ export class FastConnection {
   readonly #parts: FastParts
   readonly #reads: OwnReads | undefined
   readonly #client = new Client()
-  /** Not answered yet, in the order in which they came. */
+  /** Unanswered requests, in their order of arrival. */
   readonly #owed: FastRequest[] = []
   #incoming: Incoming | undefined
-  /** Of answers that the client has not read, and of what is kept for node. */
+  /** Memory of answers that the client has not read, and of bytes that are kept for node. */
   readonly #kept: Lease
-  /** To be given to node once nothing is owed; nothing more is read meanwhile. */
+  /** Goes to node once every request is answered; nothing more is read until then. */
   #isForNode = false
   #isLeaving = false
-  /** The rest of a body may still come. */
+  /** The rest of a refused body may still arrive. */
   #isBodyCut = false
-  /** Monotonic milliseconds when something came the last time, or an answer was taken. */
+  /** Monotonic time (ms) of the last read, or of the last answer that the socket took. */
   #activeAtMs: number
-  /** Monotonic milliseconds when the last request began. */
+  /** Monotonic time (ms) at which the last request began. */
   #begunAtMs = 0
 
   constructor(socket: Socket, parts: FastParts) {
@@ -104,18 +104,17 @@ export class FastConnection {
     socket.on('error', onError)
   }
 
-  /** No request has begun that is not answered, down to the last byte. */
+  /** Every request that has begun is answered, down to the last byte. */
   get isIdle(): boolean {
     const isAnswered = this.#owed.length === 0 && this.#socket.writableLength === 0
     return isAnswered && this.#incoming === undefined
   }
 
-  /** Ends it at once. */
   destroy(): void {
     this.#socket.destroy()
   }
 
-  /** Ends it if it was silent for too long. */
+  /** Ends the connection if it was silent for too long. */
   expire(nowMs: number): void {
     const { idleTimeoutMs, keepAliveTimeoutMs, requestTimeoutMs } = this.#parts.limits
     const silentMs = nowMs - this.#activeAtMs
@@ -123,12 +122,12 @@ export class FastConnection {
       if (nowMs - this.#begunAtMs > requestTimeoutMs) this.#timeOut()
       else if (silentMs > idleTimeoutMs) this.destroy()
     } else if (this.#owed.length > 0 || this.#isLeaving) {
-      // It is we who keep it waiting, unless it does not read what it was sent.
+      // The client waits for the relay, unless it does not read its answers.
       if (this.#socket.writableLength > 0 && silentMs > idleTimeoutMs) this.destroy()
     } else if (silentMs > keepAliveTimeoutMs) this.destroy()
   }
 
-  /** Writes what can be answered, in the order in which it was asked. */
+  /** Writes the answers that are ready, in the order of the requests. */
   readonly #flush = (): void => {
     const { answers, counters, refusals, requestsInFlight } = this.#parts
     let text = ''
@@ -138,7 +137,7 @@ export class FastConnection {
       const isLast = first.head.isLast || (this.#owed.length === 0 && this.#isToEnd)
       if (isLast) this.#isLeaving = true
       countAnswer(counters, first.reply.status)
-      // Made only when it is needed: what describes a refusal costs as much as a small answer.
+      // Only for refusals: to describe an answer for the log costs as much as a small answer.
       if (first.reply.status >= FIRST_REFUSAL) {
         refusals.noteWrite(first.plan.target, first.reply, this.#socket)
       }
@@ -156,7 +155,7 @@ export class FastConnection {
     else if (this.#isForNode) this.#giveToNode()
   }
 
-  /** The last answer that is owed has to close it. */
+  /** The last outstanding answer must close the connection. */
   get #isToEnd(): boolean {
     const isDone = this.#incoming === undefined && !this.#isForNode
     return this.#isLeaving || (this.#parts.requestsInFlight.isDraining && isDone)
@@ -167,7 +166,7 @@ export class FastConnection {
   readonly #onRead = (bytes: number, room: Buffer): void => {
     if (room === READ_BUFFER) return this.#onData(room.subarray(0, bytes))
     this.#activeAtMs = this.#parts.clock.monotonicMs()
-    if (this.#incoming === undefined) return // A room whose body is refused by now.
+    if (this.#incoming === undefined) return // The body of this buffer was refused meanwhile.
     this.#incoming.body.advance(bytes)
     this.#finishIfWhole(this.#incoming)
   }
@@ -177,7 +176,7 @@ export class FastConnection {
     this.#onData(chunk)
   }
 
-  /** What is kept of the chunk is copied. */
+  /** Bytes of the chunk that are kept are copied. */
   readonly #onData = (chunk: Buffer): void => {
     this.#activeAtMs = this.#parts.clock.monotonicMs()
     let at = 0
@@ -200,7 +199,7 @@ export class FastConnection {
     if (!this.#isForNode) this.#socket.resume()
   }
 
-  /** The client has sent all that it will, and may still wait for answers. */
+  /** The client has closed its sending half, and may still wait for answers. */
   readonly #onEnd = (): void => {
     if (this.#incoming !== undefined) {
       this.#parts.counters.malformedRequests++
@@ -234,7 +233,7 @@ export class FastConnection {
     this.#incoming = { head, body: new IncomingBody(head.bodyBytes), lease: new Lease(memory) }
   }
 
-  /** @returns where in the chunk it was left off */
+  /** @returns the offset in the chunk up to which bytes were used */
   #receive(incoming: Incoming, chunk: Buffer, at: number): number {
     const { head, body, lease } = incoming
     const end = Math.min(chunk.length, at + body.missingBytes)
@@ -269,7 +268,7 @@ export class FastConnection {
     this.#refuseBody(head, MEMORY_FULL)
   }
 
-  /** Of what is left to come of it nothing is read. */
+  /** Refuses a request; the rest of its body is not read. */
   #refuseBody(head: PlannedHead, reply: Reply): void {
     this.#isBodyCut = true
     this.#isLeaving = true
@@ -284,7 +283,7 @@ export class FastConnection {
     this.#incoming = undefined
   }
 
-  /** A request that does not come to its end. Answers that are owed before it come first. */
+  /** Ends a request that did not arrive in time. Outstanding answers before it come first. */
   #timeOut(): void {
     const { answers, counters, refusals, requestsInFlight } = this.#parts
     counters.malformedRequests++
@@ -292,7 +291,7 @@ export class FastConnection {
     this.#forgetBody()
     this.#isBodyCut = true
     this.#isLeaving = true
-    if (this.#owed.length > 0) return // The last of them closes it.
+    if (this.#owed.length > 0) return // The last of these answers closes the connection.
     countAnswer(counters, 408)
     refusals.noteBytes(408, 'Request Timeout', this.#socket)
     this.#write(answers.timeout)
@@ -302,9 +301,9 @@ export class FastConnection {
   #giveAway(rest: Buffer): void {
     this.#isForNode = true
     this.#socket.pause()
-    this.#socket.unshift(rest) // Before the end may come: behind it nothing can be given back.
+    this.#socket.unshift(rest) // At once: after the stream's end nothing can be put back.
     if (this.#owed.length === 0) return this.#giveToNode()
-    // It cannot be refused in words before the requests in front of it have their answers.
+    // Without memory, cut the connection: a 503 would have to wait for the answers before it.
     if (!this.#kept.tryGrowTo(this.#kept.bytes + rest.length)) this.destroy()
   }
 
@@ -328,17 +327,17 @@ export class FastConnection {
       typeof answer === 'string' ? this.#socket.write(answer, 'latin1') : this.#socket.write(answer)
     if (isTaken) return
     this.#socket.pause()
-    // It does not read what it is told, and there is no memory to keep that.
+    // The client does not read its answers, and there is no memory to keep them.
     if (!this.#kept.tryGrowTo(this.#socket.writableLength)) this.destroy()
   }
 
-  /** After the last answer. */
+  /** Closes the connection after the last answer. */
   #close(): void {
     const { clock, limits } = this.#parts
     const socket = this.#socket
     if (!this.#isBodyCut || socket.readableEnded) return socket.destroySoon()
-    // Closing while more comes would reset the connection, and the client would never see its
-    // answer: so what still comes is thrown away for a while.
+    // To close while bytes still arrive would reset the connection, and the client would never see
+    // its answer. So further bytes are discarded for `lingerMs`.
     socket.end()
     socket.resume()
     const timer = clock.startTimer(limits.lingerMs, () => socket.destroy(), { isBackground: true })
@@ -346,5 +345,5 @@ export class FastConnection {
   }
 }
 
-/** `close` comes after it. */
+/** Ignored: the `close` event follows. */
 function onError(): void {}

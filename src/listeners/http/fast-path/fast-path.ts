@@ -1,14 +1,15 @@
 /**
- * The fast lane: plain `POST /write` read from the socket, in front of node's HTTP server.
+ * The fast path: reads plain `POST /write` from the socket, in front of node's HTTP server.
  *
- *     socket ──▶ fast lane ── plain `POST /write` ──▶ intake
+ *     socket ──▶ fast path ── plain `POST /write` ──▶ ingest
  *                    └─ anything else, with its bytes ──▶ ../canonical/ ──▶ node's parser
  *
- * A connection begins here and stays as long as all that comes on it is of the one form that
- * head.ts takes; at the first doubt it is given away, for good. So whatever a client sends,
- * what is not plain is judged elsewhere, and told there what is wrong with it.
+ * A connection begins here and stays while every request on it has the one form that head.ts
+ * accepts. With the first other request the connection goes to node for good. So the fast path
+ * never answers an unusual or malformed request; node's path does.
  *
- * Limits: those of http/limits.ts, as node has them. Silence is looked for every `timeoutCheckMs`.
+ * Limits: those of http/limits.ts, the same as on node's path. Silence is checked every
+ * `timeoutCheckMs`.
  */
 
 import type { Socket } from 'node:net'
@@ -44,7 +45,7 @@ export class FastLane {
   readonly #connections = new Set<FastConnection>()
   #timer: Timer | undefined
 
-  /** @param giveToNode is given a connection at the first doubt, with all that was not read here */
+  /** @param giveToNode takes a connection with its unused bytes, at the first other request */
   constructor(options: FastLaneOptions, giveToNode: (socket: Socket) => void) {
     const { config, clock, limits } = options
     const { influxdbVersion: version } = config
@@ -64,7 +65,7 @@ export class FastLane {
     this.#timer ??= this.#watch()
   }
 
-  /** Ends the connections on which nothing is being received or answered. */
+  /** Closes the connections on which no request is being received or answered. */
   closeIdleConnections(): void {
     for (const connection of this.#connections) if (connection.isIdle) connection.destroy()
   }
@@ -79,7 +80,7 @@ export class FastLane {
     return clock.startTimer(limits.timeoutCheckMs, look, { isBackground: true })
   }
 
-  /** What would be refused before its body is read is node's to refuse. */
+  /** Requests that are refused before their body is read go to node's path, which refuses them. */
   #headOf(text: string): PlannedHead | undefined {
     const { config, requestsInFlight } = this.#options
     const head = this.#heads.headOf(text)

@@ -1,21 +1,21 @@
 /**
- * The one form of request head that the fast lane takes. Pure.
+ * The one form of request head that the fast path accepts. Pure.
  *
  *     POST /write[?query] HTTP/1.1 CRLF
  *     *( name ":" blanks value blanks CRLF ) CRLF
  *
- *     request target    what RFC 3986 lets a query have, and nothing more
- *     names             of NAMES, each at most once; `host` and `content-length` have to be there
- *     values            visible ASCII, blanks and tabs inside; what NAMES asks for besides
+ *     request target    the characters that RFC 3986 allows in a query, and no others
+ *     names             from NAMES, each at most once; `host` and `content-length` are required
+ *     values            visible ASCII, with blanks and tabs inside; NAMES may restrict them further
  *
- * Stricter than node's parser in every rule: it may take nothing that node would read differently.
- * What it does not take is no error, and goes to node as it came (connection.ts). A name is
- * on the list when usual clients and proxies send it, and either means nothing to us or is read
- * here. So there is none that changes how a body is framed, or what connection it comes on, but for
- * those with a rule.
+ * Every rule is stricter than node's parser, so that the fast path never accepts a head that node
+ * would read differently. Any other head is not an error; it goes unchanged to node
+ * (connection.ts). NAMES holds the headers that usual clients and proxies send and that are either
+ * read here or irrelevant to the relay. Headers that affect the framing of a body or the connection
+ * are in NAMES only with a rule for their value.
  */
 
-/** What the lane needs to know of a request. */
+/** The parts of a request head that the fast path uses. */
 export interface FastHead {
   /** Path and query, as the client sent them. */
   readonly requestTarget: string
@@ -31,9 +31,9 @@ const REQUEST_LINE = /^POST (\/write(?:\?[-\w.~!$&'()*+,;=:@/?%]*)?) HTTP\/1\.1$
 const FIELD = /^([A-Za-z0-9-]+):[ \t]*((?:[!-~](?:[ -~\t]*[!-~])?)?)[ \t]*$/
 
 const ANY = /^/
-/** Each with what its value has to be. */
+/** The accepted headers, each with the form of its value. */
 const NAMES: ReadonlyMap<string, RegExp> = new Map([
-  // As request-head.ts, and not empty.
+  // As in request-head.ts, but not empty.
   ['host', /^[-\w!$%&'()*+,.:;=[\]~]+$/],
   // No sign, no list, no leading zero.
   ['content-length', /^(?:0|[1-9]\d{0,9})$/],
@@ -60,8 +60,8 @@ const NAMES: ReadonlyMap<string, RegExp> = new Map([
 ])
 
 /**
- * @param text the head, a character a byte, without the empty line that ends it
- * @returns `undefined` when it is anything but the plain form
+ * @param text the head, one character for each byte, without the empty line at its end
+ * @returns `undefined` when the head is not of the plain form
  */
 export function readFastHead(text: string): FastHead | undefined {
   const [requestLine = '', ...lines] = text.split('\r\n')

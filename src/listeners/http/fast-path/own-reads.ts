@@ -1,26 +1,25 @@
 /**
- * Reads an accepted connection into buffers of ours.
+ * Reads an accepted connection into buffers of the relay.
  *
- * For every read node allocates 64 KB, and copies what came once more. Against that there is
- * `onread` for connections that one makes oneself; for accepted ones there is no public way. So
- * this does to a socket what `onread` would have done, by the same properties
- * (docs/decisions/own-reads.md).
+ * For every read node allocates 64 KB and then copies the bytes. The option `onread` avoids both
+ * for outgoing connections; accepted connections have no public option. So this file sets the same
+ * properties of a socket that `onread` would set (docs/decisions/own-reads.md).
  *
- * Only on versions of Node on which it was tried, and not for TLS. Elsewhere `undefined`, and the
- * connection is read by its `data` events.
+ * Works only on the tested versions of Node, and not with TLS. Otherwise `of` returns `undefined`,
+ * and the connection is read by its `data` events.
  */
 
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 
 const NODE_MAJORS: readonly number[] = [24, 25, 26]
-/** Of all connections that were released: what comes into it is copied at once. */
+/** The read buffer of all released connections; bytes in it are copied at once. */
 const RELEASED = Buffer.allocUnsafeSlow(64 * 1024)
 
 export interface ReadSink {
-  /** Where the next read may go; never empty. */
+  /** The buffer for the next read; never empty. */
   room(): Buffer
-  /** So many bytes have come into that room. */
+  /** The read has put so many bytes into `room`. */
   onRead(bytes: number, room: Buffer): void
 }
 
@@ -45,9 +44,9 @@ export class OwnReads {
   }
 
   /**
-   * To be called before anything was read.
+   * Call before anything is read.
    *
-   * @returns `undefined`, with nothing changed, where it cannot be done
+   * @returns `undefined`, with nothing changed, when the socket does not support it
    */
   static of(socket: Socket, sink: ReadSink): OwnReads | undefined {
     const handle: unknown = Reflect.get(socket, '_handle')
@@ -62,12 +61,12 @@ export class OwnReads {
     return reads
   }
 
-  /** What is read from here on comes out of the socket as it does of any other. */
+  /** From now on the socket emits `data` like any other socket. */
   release(): void {
     this.#sink = undefined
   }
 
-  /** @returns false to read no more for the time being */
+  /** @returns false to stop reading for now */
   readonly #onRead = (bytes: number, room: Buffer): boolean => {
     if (this.#sink === undefined) return this.#socket.push(Buffer.from(room.subarray(0, bytes)))
     this.#sink.onRead(bytes, room)
@@ -77,7 +76,7 @@ export class OwnReads {
   readonly #nextBuffer = (): Buffer => this.#sink?.room() ?? RELEASED
 }
 
-/** Where node keeps what `onread` asks for; of one version all sockets have the same. */
+/** The properties that `onread` sets. All sockets of one version of node have the same keys. */
 let knownKeys: Keys | undefined
 
 function keysOf(socket: Socket): Keys | undefined {

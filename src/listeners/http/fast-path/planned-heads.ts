@@ -1,10 +1,10 @@
 /**
- * Heads that were read before, kept: a client says the same with every write, but for the length of
+ * A cache of parsed heads: a client sends the same head with every write, except for the length of
  * the body.
  *
- * Limits: `GENERATION_MAX_HEADS` in each of two generations, the younger of which takes what is
- * used; longer ones than `KEPT_MAX_CHARACTERS` are read each time. Holds credentials as long as a
- * head lives.
+ * Limits: two generations of `GENERATION_MAX_HEADS` each; a head that is used moves to the younger
+ * one. Heads longer than `KEPT_MAX_CHARACTERS` are parsed each time. The cache holds credentials as
+ * long as it keeps a head.
  */
 
 import { Generations } from '../../../std/generations.ts'
@@ -13,19 +13,19 @@ import { type ErrorFormat, errorFormat } from '../../dialects/v1/error-text.ts'
 import type { WritePlan, WritePlans } from '../ingest/write-plans.ts'
 import { readFastHead } from './head.ts'
 
-/** A head, with all that its request needs. */
+/** A parsed head, with everything that its request needs. */
 export interface PlannedHead {
   readonly plan: WritePlan
   readonly bodyBytes: number
   readonly isGzip: boolean
   readonly isLast: boolean
-  /** Of an error, if there is one to tell. */
+  /** The format of an error in the answer. */
   readonly format: ErrorFormat
 }
 
 const GENERATION_MAX_HEADS = 1024
 const KEPT_MAX_CHARACTERS = 2048
-/** A head that is read leaves behind so many times its length: its text, lines, values, a plan. */
+/** Garbage of parsing, as a multiple of the head's length: its text, lines, values, a plan. */
 const PARSED_FACTOR = 8
 
 export class PlannedHeads {
@@ -33,13 +33,13 @@ export class PlannedHeads {
   readonly #memory: Memory
   readonly #kept = new Generations<PlannedHead>(GENERATION_MAX_HEADS)
 
-  /** @param memory told of what is left behind by a head that is not kept */
+  /** @param memory the budget that counts the garbage of parsing */
   constructor(plans: WritePlans, memory: Memory) {
     this.#plans = plans
     this.#memory = memory
   }
 
-  /** @returns `undefined` when it is not of the plain form: see head.ts */
+  /** @returns `undefined` when the head is not of the plain form (head.ts) */
   headOf(text: string): PlannedHead | undefined {
     const known = this.#kept.get(text)
     if (known !== undefined) return known

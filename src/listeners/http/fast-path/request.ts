@@ -1,4 +1,4 @@
-/** One request of the fast lane, from its head until its answer is written. */
+/** One request on the fast path, from its head until its answer is written. */
 
 import type { Client } from '../../../write/merge-penalty.ts'
 import type { Reply } from '../../../write/reply.ts'
@@ -10,7 +10,7 @@ export class FastRequest implements WriteRequest {
   readonly head: PlannedHead
   readonly client: Client
   readonly #onReply: () => void
-  /** Once it is known, and until it is written. */
+  /** Set once the answer is known, until the answer is written. */
   reply: Reply | undefined
 
   constructor(head: PlannedHead, client: Client, onReply: () => void) {

@@ -1,8 +1,9 @@
 /**
- * The rarer ways to write: `CREATE DATABASE` through `/query`, and Prometheus remote write.
+ * The handlers of the less usual writes: `CREATE DATABASE` through `/query`, and Prometheus remote
+ * write.
  *
- * Both take the whole body and hand one write to the relay. Every other query is refused in words:
- * what a relay could answer for one database would not be true of the others.
+ * Both receive the whole body and pass one write to the relay. Every other query is refused with an
+ * explanation, because an answer for one database would not be true for the others.
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -39,7 +40,7 @@ interface Task {
   readonly response: ServerResponse
   readonly maxBytes: number
   readonly render: Render
-  /** The whole body → a write for the relay, or the answer that needs none. */
+  /** Turns the whole body into a write for the relay, or into an answer that needs no write. */
   readonly read: (body: Buffer) => Write | Reply
 }
 
@@ -83,12 +84,12 @@ export class StatementLane {
   }
 }
 
-/** What tells a receiver of Prometheus remote write how to read the body. */
+/** The headers that tell a receiver of Prometheus remote write how to read the body. */
 const BODY_HEADERS = ['content-type', 'content-encoding', 'x-prometheus-remote-write-version']
 
 export class PrometheusLane {
   readonly #options: LaneOptions
-  /** For the bounds that all writes share. */
+  /** Applies the limits that all writes share. */
   readonly #writes: WriteLane
 
   constructor(options: LaneOptions, writes: WriteLane) {

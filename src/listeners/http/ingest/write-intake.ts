@@ -1,19 +1,19 @@
 /**
- * From a body that is here in full to its answer, whichever lane it came by.
+ * Takes a whole body to its answer, both on the fast path and on node's path.
  *
  *     body → gzip → scanner → relay → answer
  *
- * Checks come in InfluxDB's order. What needs no database is decided here; only lines that InfluxDB
- * accepts go on. Where there are none, an output is asked about database and credentials all the
- * same, because InfluxDB looks at these first.
+ * Checks come in InfluxDB's order. Checks that need no database are made here; only lines that
+ * InfluxDB accepts go to the relay. When no line does, an output is still asked about database and
+ * credentials, because InfluxDB checks these first.
  *
- * Promise: bodies of one connection go to the relay in the order in which they came, though large
- * gzip bodies are unpacked on other threads. What comes behind one waits as it came, packed, and
- * counts against the memory budget meanwhile.
+ * Promise: bodies of one connection go to the relay in their order of arrival, although large gzip
+ * bodies are decompressed on other threads. Later bodies of the connection wait, still compressed,
+ * and count against the memory budget meanwhile.
  *
- * Limits: http/limits.ts. A body is scanned in slices (std/slices.ts), then everybody else has a
- * turn; it counts against the memory budget meanwhile, and so does what the scan makes of it: lines
- * without a time may become four times as long.
+ * Limits: http/limits.ts. A large body is scanned in time slices (std/slices.ts), with other work
+ * of the event loop in between. Meanwhile the body counts against the memory budget, and so does
+ * the output of the scan: lines without a timestamp may become four times as long.
  */
 
 import type { HttpRelayConfig } from '../../../config/config.ts'
@@ -34,25 +34,28 @@ import { type UnpackResult, unpackGzip } from '../request/unpack.ts'
 import type { WritePlan } from './write-plans.ts'
 import { MEMORY_FULL, TOO_LARGE } from './write-refusals.ts'
 
-/** Read between two looks at the clock: at worst, when no line is ordinary, some milliseconds. */
+/**
+ * Bytes scanned between two checks of the clock: a few milliseconds at worst, when every line needs
+ * the slow tier of the scanner.
+ */
 const SCAN_PIECE_BYTES = 64 * 1024
 
 const EMPTY = Buffer.alloc(0)
 const INVALID_CONSISTENCY = refusedReply(400, 'invalid consistency level')
 
-/** A request, as far as what becomes of its body is concerned. */
+/** The parts of a request that the handling of its body needs. */
 export interface WriteRequest {
   readonly plan: WritePlan
   readonly isGzip: boolean
-  /** Of its connection. */
+  /** One for each connection. */
   readonly client: Client
-  /** Gives the answer; called once, unless a part of ours has failed that must not. */
+  /** Sends the answer. Called once, except after a bug of the relay (`onBug`). */
   answer(reply: Reply): void
 }
 
 interface ScannedBody {
   readonly body: Buffer
-  /** As it came, where it came in gzip. */
+  /** The gzip body as the client sent it, if it did. */
   readonly packed: Buffer | undefined
   readonly scanned: ScannedLines
 }
@@ -69,11 +72,9 @@ export interface WriteIntakeOptions {
 export class WriteIntake {
   readonly #options: WriteIntakeOptions
   readonly #bodyOptions: BodyOptions
-  /** Some output takes gzip, and can have it as the client has packed it. */
+  /** At least one output takes gzip, and can get the client's compressed body. */
   readonly #forwardsGzip: boolean
-  /**
-   * The last work of a connection that was put off; what comes after it on that connection waits.
-   */
+  /** The last deferred work of each connection; later bodies of that connection wait for it. */
   readonly #putOff = new Map<Client, Promise<void>>()
 
   constructor(options: WriteIntakeOptions) {
@@ -83,7 +84,7 @@ export class WriteIntake {
     this.#forwardsGzip = config.outputs.some((output) => output.kind === 'http' && output.gzip)
   }
 
-  /** Takes a body in its turn: after what was put off before it on this connection. */
+  /** Handles a body after the deferred work of earlier bodies on the same connection. */
   take(write: WriteRequest, body: Buffer): void {
     this.#options.counters.receivedBytes += body.length
     const { client } = write
@@ -95,7 +96,7 @@ export class WriteIntake {
     if (rest !== undefined) this.#putOffUntil(client, rest)
   }
 
-  /** @returns what is still to come, when the body is large; else it is with the relay by now */
+  /** @returns the deferred work of a large body; `undefined` once the relay has the body */
   #unpack(write: WriteRequest, body: Buffer): Promise<void> | undefined {
     const result = write.isGzip ? unpackGzip(body, this.#bodyOptions) : undefined
     if (result instanceof Promise) {
@@ -110,8 +111,8 @@ export class WriteIntake {
   /**
    * Charges a body to the memory budget while it waits for `ready`, which never rejects.
    *
-   * Cannot pass the budget's limit: whoever comes here has given the same bytes back just before,
-   * having received the body or waited with it.
+   * Takes the bytes without a check of the limit: the caller has just given the same bytes back,
+   * after receiving the body or after waiting with it.
    */
   #holdUntil<T>(
     ready: Promise<T>,
@@ -135,7 +136,7 @@ export class WriteIntake {
 
   #unpacked(write: WriteRequest, packed: Buffer, result: UnpackResult): Promise<void> | undefined {
     const { counters, memory } = this.#options
-    // Left off in the middle of it, zlib may still be reading it on another thread.
+    // Not freed: after an early end, zlib may still be reading the body on another thread.
     if (result.kind !== 'unpacked') memory.waste(packed.length)
     switch (result.kind) {
       case 'unpacked':
@@ -154,8 +155,8 @@ export class WriteIntake {
   }
 
   /**
-   * @param packed as it came, where it came in gzip
-   * @returns what is still to come, when it takes its time; else it is with the relay by now
+   * @param packed the gzip body as the client sent it, if it did
+   * @returns the deferred rest of the scan; `undefined` once the relay has the body
    */
   #scan(write: WriteRequest, body: Buffer, packed: Buffer | undefined): Promise<void> | undefined {
     const scan = new LineScan(body, write.plan.scan)
@@ -205,7 +206,7 @@ export class WriteIntake {
     }, onBug)
   }
 
-  /** As `#answerAtOnce`, with the answer that is ours unless an output's comes before it. */
+  /** Answers with `own`, unless an output refuses the target and its refusal has precedence. */
   #answerAfterAsking(write: WriteRequest, own: Reply, leftOver: Buffer): undefined {
     const { memory, relay, onBug } = this.#options
     memory.waste(free(leftOver))
@@ -217,7 +218,7 @@ export class WriteIntake {
   }
 }
 
-/** @returns false, having left off, when there is no memory for what comes of it */
+/** @returns false when the scan has stopped for lack of memory for its output */
 function* restOf(scan: LineScan, lease: Lease): Steps<boolean> {
   while (lease.tryGrowTo(scan.heldBytesWithin(SCAN_PIECE_BYTES))) {
     if (scan.read(SCAN_PIECE_BYTES)) return true
@@ -226,7 +227,7 @@ function* restOf(scan: LineScan, lease: Lease): Steps<boolean> {
   return false
 }
 
-/** @returns `undefined` when the answer is the outputs' to give */
+/** @returns `undefined` when the outputs decide on the answer */
 function replyOf(scanned: ScannedLines, plan: WritePlan): Reply | undefined {
   const { lineCount, refusedCount, hasUnstorable, errors } = scanned
   if ((lineCount === 0 && refusedCount > 0) || hasUnstorable) return refusedReply(400, errors)
@@ -235,16 +236,16 @@ function replyOf(scanned: ScannedLines, plan: WritePlan): Reply | undefined {
 }
 
 /**
- * InfluxDB's order: credentials and database (4xx), the body, the retention policy (500).
+ * InfluxDB's order of errors: credentials and database (4xx), the body, the retention policy (500).
  *
- * @param theirs what an output refuses, if anything
+ * @param theirs the refusal of an output, if there is one
  */
 function firstOf(theirs: Reply | undefined, own: Reply): Reply {
   if (theirs === undefined) return own
   return theirs.status < 500 || own === STORED ? theirs : own
 }
 
-/** Nothing was dropped in InfluxDB's sense: what did not parse was no point. */
+/** `dropped=0`, as from InfluxDB: only points count as dropped, and an unparsable line is none. */
 function partialReply(errors: string): Reply {
   return refusedReply(400, `partial write: ${errors} dropped=0`)
 }

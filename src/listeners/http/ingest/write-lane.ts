@@ -1,11 +1,11 @@
 /**
- * `POST /write` as node's own server gives it: from the request's headers to its body.
+ * Handles `POST /write` of node's HTTP server, from the request's headers to its body.
  *
- *     plan (URL) → bounds → body → intake (write-intake.ts)
+ *     parsed URL → limits → body → ingest (write-intake.ts)
  *
- * Checks come in InfluxDB's order. Nothing of a body that was cut off is ever used.
+ * Checks come in InfluxDB's order. No part of a truncated body is ever used.
  *
- * Limits: http/limits.ts. Not here: the plain form of `POST /write`, while the fast lane is on
+ * Limits: http/limits.ts. Not here: the plain form of `POST /write`, while the fast path is on
  * (fast-path/).
  */
 
@@ -39,7 +39,7 @@ import {
   TOO_MANY,
 } from './write-refusals.ts'
 
-/** What the lanes of one listener share. */
+/** What the handlers of one listener share. */
 export interface LaneOptions {
   readonly config: HttpRelayConfig
   readonly relay: Pick<Relay, 'accept' | 'ask'>
@@ -50,9 +50,9 @@ export interface LaneOptions {
   readonly requestsInFlight: HttpRequestsInFlight
   readonly counters: HttpCounters
   /**
-   * A part of ours has failed that must not: the listener ends. The request that met it, say one
-   * whose `accept` rejected, is never answered: its write may be stored or not, and any status
-   * would say one of the two. What its client sees is a connection that is cut.
+   * Reports a bug of the relay, which ends the listener. The affected request, for example one
+   * whose `accept` rejected, is never answered: its write may or may not be stored, and any status
+   * would claim one of the two. Its client sees the connection cut.
    */
   readonly onBug: (error: unknown) => void
 }
@@ -75,7 +75,7 @@ export class WriteLane {
     this.#bucket = config.rateLimit && new TokenBucket(config.rateLimit, clock)
   }
 
-  /** @param isAwaitingContinue the client sends the body only once it is told to */
+  /** @param isAwaitingContinue the client waits for `100 Continue` before it sends the body */
   handle(request: IncomingMessage, response: ServerResponse, isAwaitingContinue = false): void {
     const { counters, plans, requestsInFlight, responder } = this.#options
     counters.writeRequests++
@@ -83,7 +83,7 @@ export class WriteLane {
     const refusal = this.admit(request, plan)
     if (refusal !== undefined) {
       const answer = render(request, plan, refusal)
-      // Nobody knows whether a client that was not told to go on sends the body all the same.
+      // A client that gets no `100 Continue` may still send the body, so the connection must close.
       if (isAwaitingContinue) responder.answerLast(request, response, answer)
       else if (refusal !== TOO_LARGE) responder.answer(request, response, answer)
       else responder.answerEarly(request, response, answer)
@@ -102,8 +102,10 @@ export class WriteLane {
   }
 
   /**
-   * What can be refused before the body is here, in InfluxDB's order, the relay's own bounds around
-   * it.
+   * Makes the checks that need no body, in InfluxDB's order, before and after them the relay's own
+   * limits.
+   *
+   * @returns the refusal, or `undefined`
    */
   admit(request: IncomingMessage, parsed: V1WriteRequest): Reply | undefined {
     const { config, requestsInFlight, counters } = this.#options

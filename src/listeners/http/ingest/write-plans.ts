@@ -1,11 +1,12 @@
 /**
- * Parsed request targets, kept: clients say the same query string and credentials with every write.
+ * A cache of parsed request targets: clients send the same query string and credentials with every
+ * write.
  *
- * Writes of one plan share one `WriteTarget`, which is what outputs merge by.
+ * Writes of one plan share one `WriteTarget`; outputs merge writes with the same target object.
  *
- * Limits: `GENERATION_MAX_PLANS` in each of two generations, the younger of which takes what is
- * used; keys longer than `KEY_MAX_CHARACTERS` are parsed each time. Holds credentials as long as a
- * plan lives.
+ * Limits: two generations of `GENERATION_MAX_PLANS` each; a plan that is used moves to the younger
+ * one. Keys longer than `KEY_MAX_CHARACTERS` are parsed each time. The cache holds credentials as
+ * long as it keeps a plan.
  */
 
 import type { ScanOptions } from '../../../line-protocol/scan/scan.ts'
@@ -15,7 +16,7 @@ import type { RisingClock } from '../../../write/rising-clock.ts'
 import { parseGoQuery, queryStringOf } from '../../dialects/go-query.ts'
 import { parseV1WriteRequest, type V1WriteRequest } from '../../dialects/v1/request.ts'
 
-/** All that a write's URL and credentials say, ready to use. */
+/** The parsed URL and credentials of a write, with the options that follow from them. */
 export interface WritePlan extends V1WriteRequest {
   readonly accept: AcceptOptions
   readonly scan: ScanOptions
@@ -39,9 +40,9 @@ export class WritePlans {
     this.#options = options
   }
 
-  /** @param requestTarget path and query as the client sent them */
+  /** @param requestTarget path and query, as the client sent them */
   planFor(requestTarget: string, authorization: string): WritePlan {
-    // A request target has no blanks, so that no two pairs make the same key.
+    // A request target has no blanks, so no two pairs have the same key.
     const key = authorization === '' ? requestTarget : `${requestTarget} ${authorization}`
     const known = this.#kept.get(key)
     if (known !== undefined) return known

@@ -1,4 +1,4 @@
-/** What a write is told that is refused before its body is looked at. */
+/** Replies to writes that are refused before their body is scanned. */
 
 import { type Reply, refusedReply, unavailableReply } from '../../../write/reply.ts'
 import type { TargetFault } from '../../dialects/v1/request.ts'

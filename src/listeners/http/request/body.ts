@@ -1,11 +1,10 @@
 /**
- * Receives one request body: counted, bounded, and charged to the memory budget while it comes in.
+ * Receives one request body, up to a limit, and charges it to the memory budget while it arrives.
  *
- * A body that is cut off ends as `aborted`, never as a shorter body. Whoever gets a `BodyResult`
- * has the budget's share back already: from there the bytes are the receiver's to account for.
+ * A truncated body ends as `aborted`, never as a shorter body. The charge ends before `done` gets
+ * the `BodyResult`: from then on the receiver accounts for the bytes.
  *
- * Limit: `maxBytes`, known before the first byte from Content-Length, or at the chunk that passes
- * it.
+ * Limit: `maxBytes`, checked with each chunk. Writes compare Content-Length with it beforehand.
  */
 
 import type { IncomingMessage } from 'node:http'
@@ -19,7 +18,7 @@ export type BodyResult =
   | { readonly kind: 'received'; readonly body: Buffer }
   | { readonly kind: 'too-large' }
   | { readonly kind: 'memory-full' }
-  /** The connection died before the end. Nobody is left to answer. */
+  /** The connection died before the end of the body, so no answer can be sent. */
   | { readonly kind: 'aborted' }
 
 const EMPTY = Buffer.alloc(0)
@@ -33,8 +32,7 @@ export interface BodyOptions {
 }
 
 /**
- * Calls `done` exactly once. After `too-large` and `memory-full` the rest of the body is thrown
- * away.
+ * Calls `done` exactly once. After `too-large` and `memory-full` the rest of the body is discarded.
  */
 export function receiveBody(
   request: IncomingMessage,
@@ -43,7 +41,7 @@ export function receiveBody(
 ): void {
   const announcedBytes = contentLength(request)
   const lease = new Lease(memory)
-  // Most bodies are one chunk, which is ours: node has copied it out of its read buffer.
+  // Most bodies are a single chunk, which may be kept: node has copied it from its read buffer.
   let only: Buffer | undefined
   let joined: IncomingBody | undefined
   let bytes = 0

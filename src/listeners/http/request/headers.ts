@@ -1,5 +1,6 @@
 /**
- * Single header values as Go's `Header.Get` gives them: the first, where node joins several. Pure.
+ * Single header values as Go's `Header.Get` returns them: the first of several, which node joins.
+ * Pure.
  */
 
 import type { IncomingMessage } from 'node:http'
@@ -9,11 +10,11 @@ export function firstHeader(request: IncomingMessage, name: string): string {
   const value = request.headers[name]
   if (value === undefined) return ''
   if (typeof value !== 'string') return value[0] ?? ''
-  // Only a joined value can have this; the raw list tells whether it came joined.
+  // A joined value has `, ` in it, but a single value can have it too: the raw list decides.
   return value.includes(', ') ? firstRawHeader(request.rawHeaders, name) : value
 }
 
-/** As `firstHeader`, from the list that nobody has changed. */
+/** As `firstHeader`, from the raw list, which node and fastify leave unchanged. */
 export function firstRawHeader(rawHeaders: readonly string[], name: string): string {
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
     const candidate = rawHeaders[index]
@@ -24,7 +25,7 @@ export function firstRawHeader(rawHeaders: readonly string[], name: string): str
   return ''
 }
 
-/** Bytes the body will have, or `undefined` when it does not say (chunked) or there is none. */
+/** The announced length of the body; `undefined` when it is chunked or there is no body. */
 export function contentLength(request: IncomingMessage): number | undefined {
   const value = request.headers['content-length']
   return value === undefined ? undefined : Number(value)

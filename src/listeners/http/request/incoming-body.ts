@@ -1,18 +1,18 @@
 /**
- * A body on its way in, read to where it will stay.
+ * A body that is being received, in its final buffer.
  *
- * Memory for it is taken as it comes, `growth` times what has come at the most: a body that a
- * client only announces costs nothing. Its owner asks `heldBytesWith` before it
- * appends, and charges that.
+ * The buffer grows with the received bytes, to at most `growth` times their number: a body that a
+ * client only announces costs no memory. Before each append the owner calls `heldBytesWith` and
+ * charges the result to the memory budget.
  */
 
 import { free, trimmed } from '../../../std/own-memory.ts'
 
 const EMPTY = Buffer.alloc(0)
 const GROWTH = 4
-/** Beyond the expected length less is taken in advance. */
+/** Growth beyond the expected length. */
 const UNEXPECTED_GROWTH = 2
-/** What is read at once into less costs more than to copy it. */
+/** Reads into less room than this cost more than reading elsewhere and copying. */
 const ROOM_MIN_BYTES = 64 * 1024
 
 export class IncomingBody {
@@ -23,9 +23,9 @@ export class IncomingBody {
   #bytes = 0
 
   /**
-   * @param maxBytes at least 1; how long it may be at the most
-   * @param expectedBytes how long it will be, on somebody's word; 0 where nobody has said it
-   * @param growth up to the expected length
+   * @param maxBytes maximum length of the body; at least 1
+   * @param expectedBytes announced length of the body, which need not be true; 0 if unknown
+   * @param growth growth of the buffer up to the expected length
    */
   constructor(maxBytes: number, expectedBytes = maxBytes, growth = GROWTH) {
     this.#maxBytes = maxBytes
@@ -33,17 +33,17 @@ export class IncomingBody {
     this.#expectedBytes = Math.min(expectedBytes, maxBytes)
   }
 
-  /** What has come of it. */
+  /** Number of bytes received. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** What may still come. */
+  /** Number of bytes that may still arrive. */
   get missingBytes(): number {
     return this.#maxBytes - this.#bytes
   }
 
-  /** What it will take of memory once so many bytes more have come. */
+  /** Memory of the buffer after `moreBytes` more bytes. */
   heldBytesWith(moreBytes: number): number {
     const bytes = this.#bytes + moreBytes
     if (bytes <= this.#buffer.length) return this.#buffer.length
@@ -53,19 +53,19 @@ export class IncomingBody {
       : Math.min(this.#maxBytes, UNEXPECTED_GROWTH * bytes)
   }
 
-  /** Where what comes next may be read to; `undefined`: not here, it is to be appended. */
+  /** The buffer for the next read; `undefined`: too small, so the bytes must be appended. */
   room(): Buffer | undefined {
     const roomBytes = this.#buffer.length - this.#bytes
     if (roomBytes < Math.min(this.missingBytes, ROOM_MIN_BYTES)) return undefined
     return this.#buffer.subarray(this.#bytes)
   }
 
-  /** So many bytes were read into the room. */
+  /** Counts bytes that were read into the buffer of `room`. */
   advance(bytes: number): void {
     this.#bytes += bytes
   }
 
-  /** Copies a part of what came; no more than may still come. */
+  /** Copies a part of `chunk`, at most `missingBytes`. */
   append(chunk: Buffer, from = 0, to = chunk.length): void {
     const moreBytes = to - from
     if (this.#bytes + moreBytes > this.#buffer.length) {
@@ -78,12 +78,12 @@ export class IncomingBody {
     this.#bytes += moreBytes
   }
 
-  /** It is not needed any more, and nothing is being read into it. */
+  /** Frees the buffer. Call only while nothing is being read into the buffer. */
   drop(): void {
     free(this.#buffer)
   }
 
-  /** What has come, in memory of its own. To be called once, at the end. */
+  /** The received bytes, in memory of their own. Call once, at the end. */
   whole(): Buffer {
     return trimmed(this.#buffer, this.#bytes)
   }

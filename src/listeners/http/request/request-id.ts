@@ -1,17 +1,15 @@
 /**
  * Request ids in InfluxDB's form: version 1 (time) UUIDs.
  *
- * Cheap rather than exact: the time has milliseconds, and a counter in the clock sequence tells the
- * requests of one millisecond apart. It wraps at 16,384, more than a relay can answer in that time.
+ * Cheap rather than exact: the time has a resolution of 1 ms, and a counter in the clock sequence
+ * distinguishes the requests of one millisecond. The counter wraps at 16,384, which is more than a
+ * relay can answer in that time.
  */
 
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../../../std/clock.ts'
 
-/**
- * Milliseconds from the start of the Gregorian calendar (1582-10-15), where UUID time begins, to
- * 1970.
- */
+/** Milliseconds from 1582-10-15, where the time of UUIDs begins (Gregorian calendar), to 1970. */
 const GREGORIAN_OFFSET_MS = 12_219_292_800_000
 const TICKS_PER_MS = 10_000n
 const SEQUENCE_MASK = 0x3fff

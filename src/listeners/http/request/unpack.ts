@@ -1,12 +1,12 @@
 /**
- * Unpacks a gzip body, bounded, with Go's words for what is wrong with it.
+ * Decompresses a gzip body up to a limit, and reports errors in Go's words.
  *
- * Accepts what Go's gzip reader accepts, which is less than zlib does: whatever follows a member
- * has to be another one, padding with NULs included.
+ * Accepts what Go's gzip reader accepts, which is less than zlib accepts: any bytes after a member
+ * must be another member, so padding with NULs is an error.
  *
- * Small bodies are unpacked at once, because a hop to the thread pool costs more than they do;
- * large ones in pieces, each charged to the memory budget before the next is asked for, so that a
- * bomb stops at the limit.
+ * Small bodies are decompressed synchronously, because the thread pool would cost more than they
+ * do. Large bodies are decompressed in pieces, and each piece is charged to the memory budget
+ * before the next, so that a gzip bomb stops at the limit.
  */
 
 import { crc32, createGunzip, gunzipSync } from 'node:zlib'
@@ -27,20 +27,20 @@ export interface UnpackOptions {
   readonly memory: Memory
 }
 
-/** Packed or unpacked, what is larger goes in pieces. */
+/** A body that is larger, compressed or decompressed, is handled in pieces. */
 const AT_ONCE_MAX_BYTES = 1_048_576
-/** Unpacked at a time, of a large body. */
+/** Decompressed size of a piece. */
 const PIECE_BYTES = AT_ONCE_MAX_BYTES / 4
-/** What unpacking one large body takes beside the body: zlib's window, and a piece. */
+/** Memory for a large body apart from the body itself: zlib's window, and a piece. */
 const GUNZIP_BYTES = PIECE_BYTES + 64 * 1024
-/** Least output buffer that zlib is given. */
+/** Smallest output buffer for zlib. */
 const CHUNK_MIN_BYTES = 1_024
 const HEADER_BYTES = 10
 /** The only compression method that gzip has. */
 const DEFLATE = 8
 const TRAILER_BYTES = 8
 
-/** @returns the result itself when the body is small, else a promise that never rejects */
+/** @returns the result itself when the body is small, otherwise a promise that never rejects */
 export function unpackGzip(
   packed: Buffer,
   options: UnpackOptions,
@@ -55,12 +55,12 @@ export function unpackGzip(
   return unpackInPieces(packed, sizeBytes, options)
 }
 
-/** Unpacked size modulo 2^32 of the last member, on its own word. */
+/** The decompressed size of the last member modulo 2^32, as its trailer claims. */
 function claimedBytes(packed: Buffer): number {
   return packed.length < HEADER_BYTES + TRAILER_BYTES ? 0 : packed.readUInt32LE(packed.length - 4)
 }
 
-/** @returns `undefined` when it turns out to be larger than it said. */
+/** @returns `undefined` when the body is larger than its trailer claims */
 function unpackAtOnce(
   packed: Buffer,
   sizeBytes: number,
@@ -69,10 +69,10 @@ function unpackAtOnce(
   const maxOutputLength = Math.min(maxBytes, AT_ONCE_MAX_BYTES)
   const chunkSize = Math.min(Math.max(sizeBytes, CHUNK_MIN_BYTES), AT_ONCE_MAX_BYTES)
   try {
-    // With `info` node gives the engine too, which knows how much of the input it has read.
+    // With `info` node also returns the engine, which knows how much of the input it has read.
     const options = { maxOutputLength, chunkSize, info: true }
     const { buffer, engine } = gunzipSync(packed, options) as unknown as GunzipInfo
-    // V8 keeps the engine until the whole heap is marked, and with it would keep the body.
+    // V8 keeps the engine until the whole heap is marked, and the engine would keep the body.
     engine._outBuffer = null
     return (
       trailingError(packed, engine.bytesWritten) ?? { kind: 'unpacked', body: withoutRest(buffer) }
@@ -85,7 +85,7 @@ function unpackAtOnce(
   }
 }
 
-/** What `gunzipSync` returns with `info: true`; its types do not know. */
+/** The result of `gunzipSync` with `info: true`, which node's types lack. */
 interface GunzipInfo {
   readonly buffer: Buffer
   readonly engine: { readonly bytesWritten: number; _outBuffer: Buffer | null }
@@ -99,7 +99,8 @@ async function unpackInPieces(
   const lease = new Lease(memory)
   if (!lease.tryGrowTo(GUNZIP_BYTES)) return { kind: 'memory-full' }
   const gunzip = createGunzip({ chunkSize: PIECE_BYTES })
-  // All at once: none of it comes slowly, and what is copied would be there twice.
+  // Unlimited growth takes the whole expected size at once: the pieces come fast, and growing would
+  // hold the body twice while it is copied.
   const body = new IncomingBody(maxBytes, sizeBytes, Number.POSITIVE_INFINITY)
   const fail = (result: UnpackResult): UnpackResult => {
     lease.end()
@@ -115,7 +116,7 @@ async function unpackInPieces(
         return fail({ kind: 'memory-full' })
       }
       body.append(piece)
-      // The last one may be a part of what zlib writes into next.
+      // Counts as garbage what `free` cannot free: a piece may share its buffer with zlib's next.
       memory.waste(free(piece))
     }
     const trailing = trailingError(packed, gunzip.bytesWritten)
@@ -127,7 +128,7 @@ async function unpackInPieces(
   }
 }
 
-/** zlib is content with NULs and scraps behind the last member; Go reads them as the next one. */
+/** zlib ignores NULs and garbage after the last member; Go reads them as the next member. */
 function trailingError(packed: Buffer, readBytes: number): UnpackResult | undefined {
   if (readBytes >= packed.length) return undefined
   const error = gzipHeaderError(packed.subarray(readBytes)) ?? 'gzip: invalid header'
@@ -144,7 +145,7 @@ const HEADER_STRING_MAX_BYTES = 511
 const UNEXPECTED_EOF = 'unexpected EOF'
 const INVALID_HEADER = 'gzip: invalid header'
 
-/** What Go's gzip reader says of the header of a member, in its order; `undefined` = nothing. */
+/** The error of Go's gzip reader for a member's header, checked in Go's order, or `undefined`. */
 export function gzipHeaderError(packed: Buffer): string | undefined {
   if (packed.length === 0) return 'EOF'
   if (packed.length < HEADER_BYTES) return UNEXPECTED_EOF
@@ -167,7 +168,7 @@ export function gzipHeaderError(packed: Buffer): string | undefined {
   return flags & FLAG_HEADER_CRC ? headerCrcError(packed, end) : undefined
 }
 
-/** @returns where what follows a name or a comment begins, or Go's error */
+/** @returns the offset after a name or a comment, or Go's error */
 function headerStringEnd(packed: Buffer, from: number): number | string {
   const nulAt = packed.indexOf(0, from)
   const length = (nulAt < 0 ? packed.length : nulAt) - from
@@ -181,7 +182,7 @@ function headerCrcError(packed: Buffer, end: number): string | undefined {
   return isRight ? undefined : INVALID_HEADER
 }
 
-/** zlib's words → Go's. */
+/** Translates an error of zlib into Go's. */
 function goGzipError(error: unknown, packed: Buffer): string {
   const text = errorText(error)
   if (errorCode(error) === 'Z_BUF_ERROR') return UNEXPECTED_EOF
@@ -189,6 +190,6 @@ function goGzipError(error: unknown, packed: Buffer): string {
     return 'gzip: invalid checksum'
   }
   if (/header|compression method/.test(text)) return INVALID_HEADER
-  // Go names the offset, which zlib does not tell; the size of what came is a true bound of it.
+  // Go names the offset, which zlib does not report; the size of the input is an upper bound.
   return `flate: corrupt input before offset ${packed.length}`
 }
