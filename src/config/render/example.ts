@@ -28,7 +28,7 @@ const INTRODUCTION = `## Configuration of line-relay: every key, with its defaul
 ## This file accepts connections from this machine only. To accept other machines, and in a
 ## container, write "0.0.0.0:9096" and "0.0.0.0:9097" (docs/installation.md).
 ##
-## "relay -check -config <file>" shows every value that the relay would run with, and starts nothing.`
+## "relay -check -config <file>" shows every value that applies, and starts nothing.`
 
 /** The whole text of the example. */
 export function renderExample(): string {
