@@ -1,8 +1,8 @@
 /**
  * The process: command line in, exit code out.
  *
- * The only file that ends the process or writes to its streams; everything it calls could as well
- * be called by a test.
+ * The only file that ends the process or writes to its streams, so that tests can call all other
+ * code as functions.
  */
 
 import { badUsage, help, missingConfig } from './cli/arguments/help.ts'
@@ -17,7 +17,7 @@ import { sleep, systemClock } from './std/clock.ts'
 import { RelayError, unreachable } from './std/errors.ts'
 import { printable } from './std/printable.ts'
 
-/** Longest wait, at the end, for someone to read what was printed. */
+/** Longest wait, at the end, for a reader of the printed text. */
 const OUTPUT_MAX_MS = 2000
 
 const io: CommandIo = {
@@ -31,11 +31,11 @@ const io: CommandIo = {
 await leave(await main())
 
 /**
- * Not only `exitCode`: a log that cannot be written, or a client that will not let go, must not
- * hold us.
+ * Calls `exit`, and does not only set `exitCode`: neither a log that cannot be written nor an open
+ * connection may keep the process alive.
  */
 async function leave(exitCode: number): Promise<never> {
-  // To a pipe, Node writes in the background what does not fit at once; `exit` would cut it off.
+  // Node writes to a pipe in the background when the pipe is full; `exit` would cut off the rest.
   await Promise.all([process.stdout, process.stderr].map(written))
   process.exit(exitCode)
 }
@@ -60,7 +60,7 @@ async function dispatch(invocation: Invocation): Promise<number> {
   switch (invocation.kind) {
     case 'run': {
       keepYoungSmall()
-      // Loaded only now: a version or a health check has no use for the servers.
+      // Load the servers only here: `version` and `healthcheck` do not need them.
       const { run } = await import('./cli/run.ts')
       return run(invocation, io)
     }
@@ -97,12 +97,12 @@ async function dispatch(invocation: Invocation): Promise<number> {
 }
 
 /**
- * Takes hold of the stream at once, though only few commands write to it: that makes a pipe
- * non-blocking, and a log writer that blocks on a pipe which nobody reads would keep the process
- * from ever ending.
+ * Opens the stream at once, even for commands that do not write to it, because Node then makes a
+ * pipe non-blocking. A log writer that blocks on a pipe without a reader would keep the process
+ * from ending.
  */
 function sink(stream: NodeJS.WriteStream): TextSink {
-  // A reader that has gone (`relay config | head -1`) is no failure of ours.
+  // Ignore a reader that closes the pipe early (`relay config | head -1`).
   stream.on('error', () => {})
   return {
     isTerminal: stream.isTTY === true,

@@ -3,8 +3,8 @@
  *
  *     Config → per relay: destinations → outputs → relay → listener; then the admin server
  *
- * Opens in that order and closes in reverse: listeners first, so that nothing new comes in while
- * outputs drain.
+ * Opens the parts in that order and closes them in reverse: listeners first, so that no new write
+ * comes in while outputs drain.
  */
 
 import { randomBytes } from 'node:crypto'
@@ -39,13 +39,13 @@ import { type Memory, MemoryBudget } from './std/memory-budget.ts'
 import { ClockSteps } from './write/clock-steps.ts'
 import { RisingClock } from './write/rising-clock.ts'
 
-/** Longest time that silent outputs may hold up the start. */
+/** Longest time that the start waits for the first probes of the outputs. */
 const FIRST_PROBE_MAX_MS = 1_000
-/** Of the limit of V8's heap, what the memory budget may be. */
+/** Largest memory budget, as a share of the limit of V8's heap. */
 const HEAP_SHARE = 1 / 2
-/** Of `log-max-mb`, what the dead letters of all outputs may take. */
+/** Share of `log-max-mb` for the dead letters of all outputs. */
 const DEAD_LETTER_SHARE = 1 / 8
-/** Longest time that giving things back may take after the outputs have drained, or not. */
+/** Longest time for closing all parts after the drain. */
 const DISPOSE_MAX_MS = 1_000
 
 export interface ServiceOptions {
@@ -58,13 +58,13 @@ export interface ServiceOptions {
   readonly heap: Heap
 }
 
-/** What is left when the service has stopped; lines, by output. */
+/** The undelivered writes of one output when the service has stopped. */
 export interface Leftover {
   readonly relay: string
   readonly output: string
   readonly lines: number
   readonly writes: number
-  /** By number, of earlier processes, and not among `writes`. */
+  /** Writes that earlier processes left in the log, by sequence number; not part of `writes`. */
   readonly unreadWrites: number
   /** Where the rest is: of a log on disk that is ours it is sent after the next start. */
   readonly log: 'none' | 'ours' | Exclude<LossKind, 'none'>
@@ -76,13 +76,13 @@ export interface Leftover {
 
 export interface Service {
   readonly addresses: readonly ServiceAddress[]
-  /** Rejects when a part dies that the service cannot do without. Never resolves before `stop`. */
+  /** Rejects when a part dies that the service needs. Never resolves. */
   readonly failed: Promise<never>
   snapshot(): ServiceSnapshot
   /**
-   * Closes the listeners, answers what is in flight, drains outputs that are up, gives all back.
+   * Closes the listeners, answers requests in flight, drains outputs that are up, closes all parts.
    *
-   * Takes `shutdownTimeoutMs` and a second at the most. @returns what could not be delivered.
+   * Takes at most `shutdownTimeoutMs` plus one second. @returns the undelivered writes.
    */
   stop(): Promise<readonly Leftover[]>
 }
@@ -97,7 +97,7 @@ export interface ServiceAddress {
 interface Listener extends AsyncDisposable {
   readonly address: { readonly host: string; readonly port: number }
   readonly closed: Promise<void>
-  /** As disposing; what is still open at the deadline is cut. */
+  /** Like disposing, but cuts connections that are still open at the deadline. */
   close(deadline: AbortSignal): Promise<void>
   snapshot(): ServiceSnapshot['listeners'][number]
 }
@@ -108,7 +108,7 @@ interface OpenRelay {
   readonly listener: Listener
 }
 
-/** Opens everything that `config` names, or rejects with nothing left open. */
+/** Opens everything that `config` names. If it rejects, nothing is left open. */
 export async function openService(options: ServiceOptions): Promise<Service> {
   await using opened = new AsyncDisposableStack()
   const garbage = new BodyGarbage(options.heap, () => memory)
@@ -144,11 +144,11 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const admin =
     bindAddress &&
     opened.use(await openAdmin({ bindAddress, isConfigured, snapshot, logger, deadLetters, clock }))
-  const parts = opened.move() // All open: from here they are the service's to close.
+  const parts = opened.move() // All are open: from here on the service closes them.
   const addresses = relays.map(addressOf)
   if (admin) addresses.push({ relay: '', kind: 'admin', ...admin.address })
   const failed = firstFailure(relays)
-  failed.catch(() => {}) // Whoever runs the service asks, but maybe only later.
+  failed.catch(() => {}) // The caller may attach a handler later.
   return {
     addresses,
     failed,
@@ -161,7 +161,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   }
 }
 
-/** Small writes are mostly objects of V8's heap, at whose limit V8 ends the process. */
+/** Small writes are mostly objects of V8's heap, and V8 ends the process at its heap's limit. */
 function memoryLimitOf({ config, logger }: ServiceOptions): number {
   const limitBytes = Math.floor(heapLimitBytes() * HEAP_SHARE)
   const { maxMemoryBytes } = config
@@ -222,11 +222,11 @@ async function openStored(
     const letters = { ...common, logFolder: folder, output, limitBytes, isOwner }
     deadLetters.push(opened.use(await openDeadLetters(letters)))
   }
-  opened.move() // From here they are the relay's to close.
+  opened.move() // From here on the relay closes them.
   return { disk, deadLetters }
 }
 
-/** What `relay dead replay` and `purge` ask for, by the admin address. */
+/** Handles the requests of `relay dead replay` and `purge` to the admin address. */
 function deadLetterHandlers(relays: readonly OpenRelay[]): DeadLetterHandlers {
   const find = (name: string) => relays.find(({ relay }) => relay.name === name)?.relay
   const unknown = (name: string) => ({ problem: `there is no relay "${name}"` })
@@ -248,7 +248,7 @@ async function openDestinationOf(
     readonly clock: Clock
     readonly logger: Logger
     readonly userAgent: string
-    /** What a UDP receiver expects. */
+    /** Precision that a UDP receiver expects. */
     readonly precision: Precision
     readonly memory: Memory
     readonly keeper: FileKeeper | undefined
@@ -296,10 +296,10 @@ function addressOf({ config, listener }: OpenRelay): ServiceAddress {
   return { relay: config.name, kind, ...listener.address }
 }
 
-/** A listener that closes by itself has died, and with it the reason to run. */
+/** Rejects when a listener dies: the service cannot go on without it. */
 async function firstFailure(relays: readonly OpenRelay[]): Promise<never> {
   await Promise.race(relays.map(({ listener }) => listener.closed))
-  return await new Promise<never>(() => {}) // Closed by `stop`: nothing has failed.
+  return await new Promise<never>(() => {}) // `stop` closed the listener: nothing has failed.
 }
 
 async function stopService(

@@ -1,5 +1,5 @@
 /**
- * Asking the relay that runs on this machine, by its `[admin]` address.
+ * Sends requests to the relay that runs on this machine, at its `[admin]` address.
  */
 
 import { request } from 'node:http'
@@ -9,7 +9,7 @@ import type { BindAddress } from '../config/config.ts'
 import { errorText } from '../std/errors.ts'
 import { printable } from '../std/printable.ts'
 
-/** @returns where to ask, or `undefined` when the address is off or its port is any free one */
+/** @returns the URL's origin, or `undefined` when the address is off or has no fixed port */
 export function adminOrigin(address: BindAddress | undefined): string | undefined {
   if (address === undefined || address.port === 0) return undefined
   return `http://${renderAddress(reachable(address))}`
@@ -20,8 +20,8 @@ export type AdminAnswer =
   | { readonly kind: 'problem'; readonly problem: string }
 
 /**
- * Sends a POST without a body and waits for its end, however long that takes: the relay may have
- * gigabytes to go through. Never rejects.
+ * Sends a POST without a body and waits for the answer without a time limit: the relay may have to
+ * read gigabytes. Never rejects.
  */
 export async function postToAdmin(
   origin: string,
@@ -62,16 +62,16 @@ function parsed(json: string): unknown {
   try {
     return JSON.parse(json)
   } catch {
-    return undefined // Someone else listens there.
+    return undefined // Another program listens at this address.
   }
 }
 
-/** `fetch` says only "fetch failed"; why stands in the cause. */
+/** The message of `fetch` is always "fetch failed"; the reason is in the cause. */
 export function causeText(error: unknown): string {
   return errorText(error instanceof Error && error.cause !== undefined ? error.cause : error)
 }
 
-/** A listener on every address is asked by way of the loopback one. */
+/** Replaces a wildcard address by the loopback address, which connections can be made to. */
 function reachable(address: BindAddress): BindAddress {
   if (address.host === '::') return { ...address, host: '::1' }
   const isWildcard = address.host === '' || address.host === '0.0.0.0'

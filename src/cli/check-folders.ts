@@ -1,9 +1,9 @@
 /**
- * `relay -check`: whether folders and files could be made where the configuration wants them,
- * without making any.
+ * `relay -check`: whether this user could create the folders and files that the configuration
+ * names, on this machine. Creates none.
  *
- * Told of this user and this machine. Apart from reading the configuration, because tools that only
- * read a log may be run by somebody who may not write it.
+ * Not part of reading the configuration: a user who may read a log but not write to it can still
+ * run the tools that only read.
  */
 
 import { accessSync, constants, statSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { dirname, resolve } from 'node:path'
 import type { Config } from '../config/config.ts'
 import { errorCode, errorText } from '../std/errors.ts'
 
-/** One line for each that could not be used. */
+/** One line for each folder or file that the relay could not use. */
 export function folderFaults({ http, udp }: Config): readonly string[] {
   const faults: string[] = []
   const note = (what: string, fault: string | undefined) => {
@@ -34,7 +34,7 @@ function fileFault(path: string): string | undefined {
   return accessFault(path, constants.W_OK)
 }
 
-/** It is there and can be written to, or the nearest one above it that is there can. */
+/** Checks that the folder, or else its nearest existing ancestor, can be written to. */
 function folderFault(path: string): string | undefined {
   for (let folder = resolve(path); ; folder = dirname(folder)) {
     try {
@@ -43,7 +43,7 @@ function folderFault(path: string): string | undefined {
       if (there?.isDirectory() !== true) return `"${folder}" is no folder`
       return accessFault(folder, constants.W_OK | constants.X_OK)
     } catch (error) {
-      // A file in the way of the path: it is named when its turn comes.
+      // A file stands where a folder should be: a later turn of the loop reports that file.
       if (errorCode(error) !== 'ENOTDIR') return errorText(error)
     }
   }

@@ -1,6 +1,6 @@
 /**
- * `relay -check`: what is wrong with a configuration, or what the relay would do with it. Opens
- * and makes nothing.
+ * `relay -check`: prints the errors of a configuration, or the values that the relay would run
+ * with. Opens no socket and creates no file.
  */
 
 import { renderPlan } from '../config/render/plan.ts'

@@ -1,6 +1,6 @@
 /**
- * `relay -healthcheck`: asks the relay on this machine how it is; for HEALTHCHECK of a container
- * image, which has neither curl nor a reason to have it.
+ * `relay -healthcheck`: asks the relay on this machine for its health; for HEALTHCHECK in a
+ * container image without curl.
  */
 
 import type { BindAddress } from '../config/config.ts'
@@ -11,7 +11,7 @@ import { loadConfig } from './load-config.ts'
 
 /** Longest wait for the whole answer. */
 const ANSWER_MAX_MS = 5000
-/** Where a relay without an [admin] section answers. */
+/** Admin address of a relay without an [admin] section. */
 const DEFAULT_ADDRESS: BindAddress = { host: '127.0.0.1', port: 9097 }
 
 /** @throws RelayError RELAY_CONFIG_INVALID */
@@ -44,7 +44,7 @@ function oneLine(body: string, status: number): string {
       return printable(`${parsed.status}${message}`)
     }
   } catch {
-    // Someone else listens there; what it said is not ours to explain.
+    // Another program listens at this address: its answer is reported below.
   }
   return `fail: HTTP ${status}, and the answer is not a relay's`
 }

@@ -1,8 +1,8 @@
 /**
- * What a command may know of the world around it: all of it comes in as an argument.
+ * The environment of a command: every command gets it as an argument.
  *
- * Commands return their exit code and never touch the process; only `main.ts` does. That is what
- * lets a test call a command as a function.
+ * Commands return their exit code and never touch the process; only `main.ts` does. So a test can
+ * call a command as a function.
  */
 
 export interface CommandIo {
@@ -16,13 +16,14 @@ export interface CommandIo {
 }
 
 export interface TextSink {
-  /** Whether a person is looking at it. */
+  /** Whether the text goes to a terminal. */
   readonly isTerminal: boolean
   write(text: string | Uint8Array): void
   /**
-   * Resolves when all of it has left us. To be waited for by whoever writes much.
+   * Resolves when all written text has left the process. A command with much output waits for it.
+   * Never rejects.
    *
-   * @returns false when nobody reads it any more. Never rejects.
+   * @returns false when the reader has closed the stream
    */
   drained(): Promise<boolean>
 }
@@ -31,13 +32,13 @@ export interface VersionInfo {
   readonly version: string
   /** Short hash, or "unknown". */
   readonly commit: string
-  /** Of Node.js, without the v. */
+  /** Version of Node.js, without the v. */
   readonly node: string
 }
 
-/** Worked. */
+/** The command did what was asked. */
 export const EXIT_OK = 0
-/** Could not do what was asked: configuration, addresses, health. */
+/** The command could not do what was asked: configuration, addresses, health. */
 export const EXIT_FAILURE = 1
-/** The command line itself was wrong, as Go's flag package has it. */
+/** The command line was wrong; the same code as in Go's flag package. */
 export const EXIT_USAGE = 2

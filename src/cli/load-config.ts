@@ -1,6 +1,5 @@
 /**
- * A configuration file by its path → Config, or one error that says everything that is wrong with
- * it.
+ * Path of a configuration file → `Config`, or one error with all problems of the file.
  */
 
 import { closeSync, openSync, readSync } from 'node:fs'
@@ -9,18 +8,18 @@ import { parseConfig, renderProblem } from '../config/parse-config.ts'
 import { errorCode, errorText, RelayError } from '../std/errors.ts'
 import { renderCount } from '../std/units.ts'
 
-/** More than the parser takes, in bytes of the longest characters. */
+/** Above the parser's limit in characters, even if each takes the most bytes of UTF-8. */
 const READ_MAX_BYTES = 5 * 1024 * 1024
 
 export interface LoadedConfig {
   readonly config: Config
-  /** What the operator should know, though it does not keep the relay from starting. */
+  /** Problems that the operator should know of, but that do not keep the relay from starting. */
   readonly warnings: readonly string[]
 }
 
 type Variables = Readonly<Record<string, string | undefined>>
 
-/** @throws RelayError RELAY_CONFIG_INVALID, one line per problem and one that says where to look */
+/** @throws RelayError RELAY_CONFIG_INVALID, with one line per problem and a line of advice */
 export function loadConfig(path: string, variables: Variables): LoadedConfig {
   const text = readConfigText(path)
   const parsed = parseConfig({ path, text }, { variables, readFile: readText })
@@ -40,7 +39,7 @@ function readConfigText(path: string): string {
   }
 }
 
-/** The whole of a file, or as much of it as shows that it is too long: some files never end. */
+/** Reads a file up to READ_MAX_BYTES: some files (/dev/zero) never end. */
 function readText(path: string): string {
   const descriptor = openSync(path, 'r')
   try {

@@ -1,6 +1,6 @@
 /**
- * `relay quick-start`: the first minute. Runs the packaged quick-start.toml (HTTP and UDP in, files
- * out) and says what to paste and where to look.
+ * `relay quick-start`: runs the packaged quick-start.toml (HTTP and UDP in, files out) and prints
+ * commands to try.
  */
 
 import { join, relative } from 'node:path'

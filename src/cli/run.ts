@@ -1,7 +1,7 @@
 /**
- * `relay -config relay.toml`: opens the service, runs it until a signal, stops it clean.
+ * `relay -config relay.toml`: opens the service, runs it until a signal, stops it cleanly.
  *
- * Exit codes: 0 stopped with nothing left to deliver but what is kept on disk; 1 the configuration
+ * Exit codes: 0 stopped, and all accepted writes are delivered or kept on disk; 1 the configuration
  * or an address is unusable, a listener died, or accepted writes were lost; 130 a second signal cut
  * the stop short.
  */
@@ -21,17 +21,17 @@ import { loadConfig } from './load-config.ts'
 import { renderStopped } from './stop-summary.ts'
 import { renderVersion } from './version.ts'
 
-/** As a shell reports a process that an interrupt has ended. */
+/** The exit code that a shell reports for a process ended by SIGINT. */
 const EXIT_CUT_SHORT = 130
 
 export interface RunOptions {
   readonly configPath: string
-  /** The command line's word comes before the file's. */
+  /** The command line overrides the configuration file. */
   readonly logLevel: LogLevel | undefined
   readonly logFormat: LogFormat | undefined
 }
 
-/** @param onReady told once everything is open */
+/** @param onReady called once everything is open */
 export async function run(
   options: RunOptions,
   io: CommandIo,
@@ -46,14 +46,13 @@ export async function run(
   })
   let isEnding = false
   const exitNow = () => {
-    // At the third signal without its last words: somebody holds standard output.
+    // A third signal: exit without flushing the log, since standard output may be blocked.
     if (isEnding) process.exit(EXIT_CUT_SHORT)
     isEnding = true
     void flush().then(() => process.exit(EXIT_CUT_SHORT)) // Never rejects.
   }
-  // Before the first line, which tells others that there is somebody to stop. A stop that is asked
-  // for while the service opens is carried out as soon as it is open, and at the latest after
-  // `shutdown-timeout`: a folder on a network may never answer.
+  // A stop requested while the service opens happens once the service is open, or at the latest
+  // after `shutdown-timeout`: a network folder may never answer.
   using signals = watchStopSignals(logger, exitNow)
   const { configPath } = options
   const what = `${renderVersion(io.version)}, configuration ${configPath}`
@@ -123,7 +122,7 @@ function logAddresses(service: Service, logger: Logger): void {
   logger.info({}, 'ready')
 }
 
-/** @returns whether everything that was accepted has been delivered, or will be. */
+/** @returns whether all accepted writes are delivered or kept on disk */
 async function stop(service: Service, logger: Logger): Promise<boolean> {
   const leftover = await service.stop()
   for (const left of leftover) tellLeftover(left, logger)

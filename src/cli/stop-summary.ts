@@ -1,14 +1,13 @@
 /**
- * The last words of a stop: what was not delivered of what was sent here. Pure.
+ * The last log line of a stop: how many of the received writes were not delivered. Pure.
  *
- * "Everything was delivered" is said only where that is so: of each write that came, and at each
- * output.
+ * The line says "everything was delivered" only if every output has stored every write that came.
  */
 
 import type { ServiceSnapshot } from '../admin/snapshot.ts'
 import { renderCount } from '../std/units.ts'
 
-/** @param hasLeftover something is still owed, which was told before */
+/** @param hasLeftover writes are still pending; earlier log lines said which */
 export function renderStopped(service: ServiceSnapshot, hasLeftover: boolean): string {
   const losses = lossesOf(service)
   if (losses.length > 0) {
@@ -35,7 +34,7 @@ function lossesOf({ relays, listeners }: ServiceSnapshot): readonly string[] {
   const badLines = sum(ofDatagrams.map(({ counters }) => counters['refusedLines'] ?? 0))
   const unavailable =
     refusedBy('http') + ofListeners('rateLimitedRequests', 'memoryFullRequests', 'tooManyRequests')
-  // What the stop itself has dropped, and what was lost with the log, was told of by output.
+  // Not counted: drops by the stop itself and with lost log files, which have lines of their own.
   const dropped = sum(
     outputs.map(({ droppedLines: { shutdown, 'log-lost': lost, ...others } }) => {
       return sum(Object.values(others))
@@ -44,7 +43,7 @@ function lossesOf({ relays, listeners }: ServiceSnapshot): readonly string[] {
   return [
     [unavailable, 'write', 'answered 503'],
     [refusedBy('udp'), 'datagram', 'not taken'],
-    // Of an HTTP relay their clients were told.
+    // Bad lines over HTTP are not counted here: their clients got the error.
     [badLines, 'bad line', 'of datagrams dropped'],
     [ofListeners('systemDroppedDatagrams'), 'datagram', 'dropped by the system'],
     [ofOutcome('withdrawn'), 'line', 'answered 503 and taken back from outputs'],

@@ -1,8 +1,8 @@
 /**
- * Which build this is: version of the package, commit, Node.
+ * The build: version of the package, commit, version of Node.
  *
- * The commit is written into `dist/commit` when the package is built; run from a checkout, git is
- * asked. Where neither knows, it is "unknown": a guess would be worse in a bug report.
+ * The build script writes the commit to `dist/commit`; in a checkout, git knows it. Else the commit
+ * is "unknown": a guess would be worse in a bug report.
  */
 
 import { execFileSync } from 'node:child_process'
@@ -38,8 +38,7 @@ function readPackageVersion(): string {
 function readCommit(): string {
   const builtCommitPath = join(import.meta.dirname, '../commit')
   if (existsSync(builtCommitPath)) return readFileSync(builtCommitPath, 'utf8').trim() || UNKNOWN
-  // Asked only in a checkout of our own: git would answer for any repository that we were copied
-  // into.
+  // Ask git only in our own checkout: git would answer for any repository around a copy of us.
   if (!existsSync(join(PACKAGE_ROOT, '.git'))) return UNKNOWN
   try {
     return execFileSync('git', ['rev-parse', '--short', 'HEAD'], {
@@ -49,6 +48,6 @@ function readCommit(): string {
       timeout: 2000,
     }).trim()
   } catch {
-    return UNKNOWN // No git, or a checkout that belongs to someone else: no reason not to start.
+    return UNKNOWN // No git, or another user's checkout. The relay can start without a commit.
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Addresses to listen on, and when two of them are the same place.
+ * Parses addresses to listen on, and decides whether two addresses overlap.
  */
 
 import { isIPv4 } from 'node:net'
@@ -17,7 +17,7 @@ const NO_SERVICES: PortLookup = () => undefined
 /**
  * `host:port`, `:port`, `[::1]:port`; the port may be the name of a service.
  *
- * @param portMin 0 where any free port will do
+ * @param portMin lowest port that is accepted; 0 = any free port
  */
 export function parseBindAddress(
   text: string,
@@ -41,7 +41,7 @@ export function parseBindAddress(
   return { kind: 'ok', address: { host: ipv6 ?? name, port } }
 }
 
-/** What keeps a name from being anybody's; `undefined` = nothing. */
+/** Why no host can have this name; `undefined` = the name is valid. */
 function hostFault(host: string, port: string): string | undefined {
   if (host === '*') return `has the host "*"; for every address write ":${port}"`
   const isNumeric = /^\d+(?:\.\d+){3,}$/.test(host)
@@ -83,7 +83,7 @@ export function reaches(target: BindAddress, listener: BindAddress): boolean {
   return isWildcard(listener.host) && isThisMachine(to)
 }
 
-/** By its name, in full or not, or by one of its addresses. */
+/** Whether `host` is this machine's name, full or short, or one of its addresses. */
 function isThisMachine(host: string): boolean {
   const name = hostname().toLowerCase()
   if (host === name || host === name.split('.')[0]) return true

@@ -1,6 +1,6 @@
 /**
- * Outputs that lead back to where their writes came from: to the relay itself, or through others of
- * the same file. Each such write would go round for ever.
+ * Outputs that send writes back to the relay they came from, directly or through other relays of
+ * the same file. Such a write would go in circles for ever.
  */
 
 import { reaches } from './addresses.ts'
@@ -13,7 +13,7 @@ export function reportCircles(reader: Reader, relays: readonly RelayDraft[]): vo
   for (const [index, relay] of relays.entries()) {
     for (const output of relay.outputs) {
       const target = relays.findIndex((each) => leadsTo(output, each))
-      // Of a circle there is always one output that leads backwards.
+      // Every circle has at least one output that leads to an earlier relay, or to its own.
       if (target < 0 || target > index || !isReachable(relays, target, index)) continue
       const { path } = relays[target] ?? relay
       const where = `${path}${reader.lineNote(path)}`
@@ -33,7 +33,7 @@ function leadsTo(output: OutputDraft, relay: RelayDraft): boolean {
   )
 }
 
-/** Whether what arrives at one relay comes to the other, over any number of relays between. */
+/** Whether writes of the first relay reach the second, over any number of relays between them. */
 function isReachable(relays: readonly RelayDraft[], from: number, to: number): boolean {
   const reached = new Set([from])
   for (const index of reached) {

@@ -1,8 +1,9 @@
 /**
  * The configuration as the program uses it: parsed, checked, every default filled in.
  *
- * Only `parse-config.ts` makes one. Units are in the names: bytes, milliseconds. Keys as the file
- * spells them, with meaning and default, stand in `relay.toml.example` and docs/configuration.md.
+ * Only `parse-config.ts` makes a `Config`. Names carry the unit: bytes, milliseconds.
+ * `relay.toml.example` and docs/configuration.md list the keys as the file spells them, with
+ * meaning and default.
  */
 
 import type { Precision } from '../line-protocol/precision.ts'
@@ -21,7 +22,7 @@ export interface Config {
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
-/** `auto`: for people on a terminal, JSON elsewhere. */
+/** `auto`: text on a terminal, JSON elsewhere. */
 export const LOG_FORMATS = ['auto', 'json', 'text'] as const
 export type LogFormat = (typeof LOG_FORMATS)[number]
 
@@ -35,7 +36,7 @@ export interface BindAddress {
 export interface AdminConfig {
   /** `undefined` = off. */
   readonly bindAddress: BindAddress | undefined
-  /** A taken address is a warning for the default one, an error for one that was asked for. */
+  /** When the address is taken: a warning for the default, an error for a configured address. */
   readonly isConfigured: boolean
 }
 
@@ -65,7 +66,7 @@ export interface HttpRelayConfig extends RelayConfigBase {
   readonly unsignedIntegers: boolean
   /** A request's `consistency` may ask for more outputs than `acknowledgement` does. */
   readonly honorsConsistency: boolean
-  /** Silence between two requests of a connection, and before the first. Then it is closed. */
+  /** Longest idle time before a request, the first included; then the connection is closed. */
   readonly idleTimeoutMs: number
   /** Plain writes are read from the socket, without node's HTTP parser. */
   readonly fastLane: boolean
@@ -78,7 +79,7 @@ export interface RateLimit {
 
 export interface UdpRelayConfig extends RelayConfigBase {
   readonly kind: 'udp'
-  /** In and out. */
+  /** Unit of timestamps in datagrams that come in and go out. */
   readonly precision: Precision
   /** SO_RCVBUF; 0 = the operating system's default. */
   readonly readBufferBytes: number
@@ -103,7 +104,7 @@ interface OutputConfigBase {
   readonly name: string
   /** As configured, without credentials: for logs and listings. */
   readonly location: string
-  /** Backlog bound; 0 = one attempt each. */
+  /** Backlog bound; 0 = one attempt for each write. */
   readonly bufferBytes: number
   readonly batchMaxBytes: number
   readonly timeoutMs: number
@@ -112,8 +113,8 @@ interface OutputConfigBase {
 }
 
 /**
- * The API that writes go to, and so the form and the meaning of its answers: InfluxDB 1.x and all
- * that offer its `/write`, `/api/v2/write`, `/api/v3/write_lp`.
+ * The API that writes go to, which decides the form and meaning of the answers: `v1` = `/write` of
+ * InfluxDB 1.x and compatible servers, `v2` = `/api/v2/write`, `v3` = `/api/v3/write_lp`.
  */
 export type OutputDialect = 'v1' | 'v2' | 'v3'
 
@@ -121,11 +122,11 @@ export interface HttpOutputConfig extends OutputConfigBase {
   readonly kind: 'http'
   /** `http://host:port` or `https://…`. */
   readonly origin: string
-  /** How the server answers: told by the path that writes go to. */
+  /** How the server answers; derived from the path of writes. */
   readonly dialect: OutputDialect
   /** Paths with the location's own query string, e.g. `/write` or `/write?node=a`. */
   readonly paths: HttpOutputPaths
-  /** The output's own; `undefined` = pass the client's on. */
+  /** The output's own credentials; `undefined` = pass on those of the client. */
   readonly credentials: OutputCredentials | undefined
   readonly gzip: boolean
   readonly missingDbGraceMs: number

@@ -1,5 +1,5 @@
 /**
- * What is wrong between keys that are each fine: names, addresses and files that are used twice.
+ * Conflicts between keys that are valid by themselves: names, addresses and files used twice.
  */
 
 import { resolve } from 'node:path'
@@ -15,7 +15,7 @@ interface Named {
   readonly givenName: string
 }
 
-/** Reports all of it. */
+/** Reports every conflict between the relays, their outputs and the admin address. */
 export function crossCheck(
   reader: Reader,
   relays: readonly RelayDraft[],
@@ -33,8 +33,8 @@ export function crossCheck(
 }
 
 /**
- * The name of each, in order: as given, else its default. Defaults that are taken get " (2)", "
- * (3)" …: nobody chose them, so nobody has to resolve it.
+ * The name of each item, in order: the given name, else the default. A default that is taken gets
+ * " (2)", " (3)" …, because the operator chose neither of two equal defaults.
  */
 export function finalNames(
   items: readonly { readonly givenName: string; readonly defaultName: string }[],
@@ -84,7 +84,7 @@ function reportDuplicateAddresses(
     const transport = config.kind === 'http' ? 'tcp' : 'udp'
     if (hasAddress) check(joinPath(path, 'bind-addr'), transport, config.bindAddress)
   }
-  // The default admin address gives way: whether it is free is seen when it is opened.
+  // A conflict with the default admin address is no error: opening the address will find it taken.
   if (admin.isConfigured && admin.bindAddress !== undefined) {
     check('admin.bind-addr', 'tcp', admin.bindAddress)
   }
@@ -105,7 +105,7 @@ function reportDuplicateFiles(reader: Reader, relays: readonly RelayDraft[]): vo
   }
 }
 
-/** The lock would find out, but only when the first of them is open. */
+/** The folder's lock would find a shared folder too, but only after the first relay is open. */
 function reportDuplicateLogDirs(reader: Reader, relays: readonly RelayDraft[]): void {
   const seen = new Map<string, string>()
   for (const { path, config } of relays) {
@@ -122,7 +122,7 @@ function reportDuplicateLogDirs(reader: Reader, relays: readonly RelayDraft[]): 
   }
 }
 
-/** A log on disk finds each output's place in it by name, and has no use for "one attempt". */
+/** The log on disk finds each output's cursor by name, and always keeps a backlog. */
 function reportLogDirConflicts(reader: Reader, relay: RelayDraft): void {
   if (relay.config.logDir === undefined) return
   for (const { path, givenName, config } of relay.outputs) {

@@ -4,8 +4,8 @@
  *     toml.ts → read/reader.ts (one key at a time, by keys.ts)
  *             → parse-relay.ts, parse-output.ts, parse-filters.ts → cross-checks.ts
  *
- * Nothing is opened or created; the files that it names (certificates, passwords) are read through
- * `environment`. What a key means and its default stand in keys.ts.
+ * Parsing opens and creates nothing, and reads the files that the configuration names
+ * (certificates, passwords) through `environment`. keys.ts has the meaning and default of each key.
  */
 
 import { portLookup } from '../net/service-ports.ts'
@@ -31,7 +31,7 @@ export interface ConfigSource {
 
 export interface ConfigEnvironment {
   readonly variables: Variables
-  /** Throws Node's errors. Relative paths are the working directory's, as in the originals. */
+  /** Throws Node's errors. Relative paths start at the working directory, as in the originals. */
   readonly readFile: (path: string) => string
 }
 
@@ -132,7 +132,8 @@ function parseAdmin(reader: Reader, top: Section, readFile: ReadFile): AdminConf
 }
 
 /**
- * By line; those without one (from the environment) last. Equal lines keep the order of finding.
+ * Sorts by line. Problems without a line (from the environment) come last; problems of one line
+ * keep the order in which they were found.
  */
 function inFileOrder(problems: readonly ConfigProblem[]): readonly ConfigProblem[] {
   const place = (problem: ConfigProblem) => problem.line || Number.POSITIVE_INFINITY

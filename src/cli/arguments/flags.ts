@@ -1,6 +1,6 @@
 /**
- * Flags as Go's flag package has them, for all commands: their spelling, what is wrong with one.
- * Pure.
+ * Flags as Go's flag package has them, for all commands: their spelling, and messages for wrong
+ * flags. Pure.
  */
 
 import { nearestKey } from '../../config/schema/spelling.ts'
@@ -29,7 +29,7 @@ export function optionProblem(token: OptionToken, types: FlagTypes): string | un
   const type = types.get(name)
   if (type === undefined) return unknownFlag(name, types)
   if (type === 'boolean') return value === undefined ? undefined : `flag -${name} takes no value`
-  // The next flag in place of a forgotten value would be taken for a file name.
+  // When the value is forgotten, the next flag stands in its place.
   const isForgotten = value === undefined || (value.startsWith('-') && token.inlineValue !== true)
   return isForgotten ? `flag needs an argument: -${name}` : undefined
 }
@@ -40,7 +40,7 @@ function unknownFlag(name: string, types: FlagTypes): string {
   return `flag provided but not defined: -${name}${hint}`
 }
 
-/** For an argument that is no command, but the name of a configuration file. */
+/** A hint for an argument that names a configuration file instead of a command. */
 export function fileHint(given: string): string {
   return /\.(toml|conf|cfg)$/.test(given) ? `; did you mean -config ${given}?` : ''
 }

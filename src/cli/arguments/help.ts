@@ -1,4 +1,4 @@
-/** `relay help`, and the usage that a wrong command line is answered with. */
+/** `relay help`, and the answer to a wrong command line. */
 
 import { printable } from '../../std/printable.ts'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK, EXIT_USAGE } from '../io.ts'
@@ -9,7 +9,7 @@ export function help(topic: HelpTopic, io: CommandIo): number {
   return EXIT_OK
 }
 
-/** The first line is the original's own; scripts look for it. */
+/** The first line is the same as in the originals, because scripts look for it. */
 export function missingConfig(io: CommandIo): number {
   io.stderr.write(`Missing configuration file\n\n${helpText('')}`)
   return EXIT_FAILURE

@@ -2,8 +2,8 @@
  * Command line → what to do, or what is wrong with it.
  *
  * The originals use Go's flag package: `-config x`, `--config x`, `-config=x` and `--config=x` are
- * the same. Those spellings stand in unit files and compose files everywhere, so all of them work
- * here; commands (`relay check`) and flags (`relay -check`) are two names for one thing.
+ * the same. Existing unit files and compose files use all four spellings, so all four work here.
+ * A command (`relay check`) and its flag (`relay -check`) mean the same.
  */
 
 import { parseArgs } from 'node:util'
@@ -15,7 +15,7 @@ import { fileHint, flagTypes, optionProblem, withTwoDashes } from './flags.ts'
 import { type HelpTopic, namedTopic, topicOf, unknownTopic } from './help-topics.ts'
 
 interface Logging {
-  /** `undefined` = as the file says. */
+  /** `undefined` = the value of the configuration file. */
   readonly logLevel: LogLevel | undefined
   readonly logFormat: LogFormat | undefined
 }
@@ -27,7 +27,7 @@ interface RunOptions extends Logging {
 export type Invocation =
   | ({ readonly kind: 'run' } & RunOptions)
   | { readonly kind: 'check'; readonly configPath: string }
-  /** Without a file the default address is asked. */
+  /** Without a configuration file, the health check asks the default address. */
   | { readonly kind: 'healthcheck'; readonly configPath: string | undefined }
   | { readonly kind: 'config' | 'version' }
   | { readonly kind: 'help'; readonly topic: HelpTopic }
@@ -49,13 +49,13 @@ const COMMANDS = [
 ] as const
 type Command = (typeof COMMANDS)[number]
 
-/** Commands that would pass over a `-config`, and what to say of one. */
+/** Commands that take no `-config`, with the message for a `-config` that is given. */
 const OWN_CONFIG: ReadonlyMap<Command, string> = new Map([
   ['quick-start', 'quick-start has a configuration of its own; for yours: relay -config FILE'],
   ['config', 'relay config prints an example; for what FILE does: relay -check -config FILE'],
 ] as const)
 
-/** Flags that stand for a command; the first one given here wins when several are. */
+/** Flags that stand for a command; when several are given, the first in this list wins. */
 const COMMAND_FLAGS = ['version', 'healthcheck', 'check', 'quick-start'] as const
 
 const OPTIONS = {
@@ -82,7 +82,7 @@ export function parseArguments(args: readonly string[], variables: Variables = {
   const { values, positionals, tokens } = parseArgs({
     args: args.map(withTwoDashes),
     options: OPTIONS,
-    // Strictness is ours: the library's own errors can only be told apart by their text.
+    // We check strictly below: the library's own errors differ only in their text.
     strict: false,
     allowPositionals: true,
     tokens: true,
@@ -111,7 +111,7 @@ export function parseArguments(args: readonly string[], variables: Variables = {
   return invocationOf(command, { configPath, ...logging })
 }
 
-/** What was given that the command would pass over. @returns a text */
+/** @returns a message for an argument that the command would ignore */
 function misuseOf(command: Command, rest: readonly string[], values: Values): string | undefined {
   const logFlag = Object.keys(LOG_FLAGS).find((flag) => values[flag] !== undefined)
   if (logFlag !== undefined) return `flag -${logFlag} is for "relay log" only`
@@ -119,7 +119,7 @@ function misuseOf(command: Command, rest: readonly string[], values: Values): st
   return values['config'] === undefined ? undefined : OWN_CONFIG.get(command)
 }
 
-/** @returns what is wrong, as a text */
+/** @returns the logging options, or a message for a wrong one */
 function parseLogging(values: Values): Logging | string {
   const logLevel = values['log-level'] ?? (values['verbose'] === true ? 'debug' : undefined)
   if (logLevel !== undefined && !isOneOf(LOG_LEVELS, logLevel)) {

@@ -1,11 +1,12 @@
 /**
- * `relay dead list|show|replay|purge`: what outputs refused for good, kept beside a relay's log.
+ * `relay dead list|show|replay|purge`: tools for dead letters, the lines that outputs refused for
+ * good. They are kept beside a relay's log.
  *
- * `list` and `show` only read and take no lock: they work beside a running relay. Whoever changes
- * anything holds the lock of the log's folder: the running relay, which is asked by its `[admin]`
- * address, or this command, where none runs. So there are never two writers.
+ * `list` and `show` only read and take no lock, so they work while the relay runs. Only the holder
+ * of the folder's lock changes anything: the running relay, which gets a request at its `[admin]`
+ * address, or this command, when no relay runs. So there are never two writers.
  *
- * Exit codes: 0 done; 1 it could not be done, or was not confirmed.
+ * Exit codes: 0 done; 1 the command could not be done, or was not confirmed.
  */
 
 import { nodeFileSystem } from '../../log/file-system.ts'
@@ -25,7 +26,7 @@ export async function dead(options: DeadOptions, io: CommandIo): Promise<number>
     if (typeof places !== 'string') return await deadAt(places, options, io)
     io.stderr.write(`relay: ${places}\n`)
   } catch (error) {
-    // Of the system: what it names and why is in its message.
+    // An error of the operating system: its message names the file and the reason.
     if (error instanceof RelayError || errorCode(error) === '') throw error
     const hint = errorCode(error) === 'EACCES' ? "; run this as the relay's user" : ''
     io.stderr.write(`relay: cannot use the dead letters: ${errorText(error)}${hint}\n`)
@@ -33,7 +34,7 @@ export async function dead(options: DeadOptions, io: CommandIo): Promise<number>
   return EXIT_FAILURE
 }
 
-/** As `dead`, when it is known where. */
+/** As `dead`, for places that are already found. */
 export async function deadAt(
   places: DeadPlaces,
   options: DeadOptions,

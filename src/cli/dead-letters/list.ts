@@ -1,7 +1,7 @@
 /**
- * `relay dead list`: how many dead letters each output has, by database and reason.
+ * `relay dead list`: counts the dead letters of each output, by database and reason.
  *
- * Memory: one window of a file, and GROUPS_MAX groups; letters of further ones are counted as one.
+ * Memory: one window of a file, and GROUPS_MAX groups; further groups are counted as one.
  */
 
 import { DeadFolderReader } from '../../dead-letters/folder.ts'
@@ -14,7 +14,7 @@ import { type DeadPlace, type DeadPlaces, renderNone, renderPlace } from './plac
 import { renderTime, shorten } from './text.ts'
 
 const GROUPS_MAX = 1_000
-/** In text; all of them stand in JSON. */
+/** Most rows as text; JSON has all of them. */
 const ROWS_MAX = 20
 const REASON_MAX_CHARS = 120
 

@@ -1,5 +1,5 @@
 /**
- * `relay dead …` → what to do with which dead letters, or what is wrong with the command line.
+ * Command line of `relay dead …` → options, or a message for a wrong command line.
  */
 
 import { parseArgs } from 'node:util'
@@ -12,7 +12,7 @@ const ACTIONS = ['list', 'show', 'replay', 'purge'] as const
 
 export interface DeadOptions {
   readonly action: (typeof ACTIONS)[number]
-  /** One of the two is given: a configuration, or the folder of one log. */
+  /** Either a configuration or the folder of one log is given. */
   readonly configPath: string | undefined
   readonly folder: string | undefined
   /** `undefined` = all. */
@@ -20,7 +20,7 @@ export interface DeadOptions {
   readonly output: string | undefined
   /** Letters to show. */
   readonly limit: number | undefined
-  /** Older letters are meant; `undefined` = all. */
+  /** Only letters at least this old; `undefined` = all. */
   readonly ageMinMs: number | undefined
   readonly isJson: boolean
   readonly isConfirmed: boolean
@@ -46,7 +46,7 @@ const OPTIONS = {
 
 const FLAG_TYPES = flagTypes(OPTIONS)
 
-/** What a flag means nothing without. */
+/** Flags that apply to some actions only. */
 const FLAG_ACTIONS: Readonly<Record<string, readonly string[]>> = {
   limit: ['show'],
   before: ['purge'],
@@ -56,7 +56,7 @@ const FLAG_ACTIONS: Readonly<Record<string, readonly string[]>> = {
 
 type Variables = Readonly<Record<string, string | undefined>>
 
-/** @param args those behind "dead" */
+/** @param args the arguments after "dead" */
 export function parseDeadArguments(
   args: readonly string[],
   variables: Variables = {},

@@ -1,6 +1,5 @@
 /**
- * Where the dead letters are that a command is about: folders of outputs, by configuration or by
- * the folder of one log.
+ * Finds the folders of dead letters for a command, by configuration or by the folder of one log.
  */
 
 import type { BindAddress, Config } from '../../config/config.ts'
@@ -13,24 +12,24 @@ import { loadConfig } from '../load-config.ts'
 import type { DeadOptions } from './parse-dead-arguments.ts'
 
 export interface DeadPlace extends DeadFolderReaderOptions {
-  /** '' when only the folder was named. */
+  /** '' when only the folder is given. */
   readonly relay: string
   readonly logFolder: string
 }
 
 export interface DeadPlaces {
-  /** Only of outputs that have letters, or had some. */
+  /** Only outputs that have dead letters, or had some. */
   readonly places: readonly DeadPlace[]
-  /** Where letters were looked for. */
+  /** Folders of the logs that were searched. */
   readonly logFolders: readonly string[]
-  /** Of the running relay; `undefined` = off, or not known. */
+  /** Admin address of the running relay; `undefined` = off or unknown. */
   readonly adminAddress: BindAddress | undefined
 }
 
 type Choice = Pick<DeadOptions, 'relay' | 'output'>
 
 /**
- * @returns what is wrong, as a text, when there can be none
+ * @returns the places, or a message that says why there can be none
  * @throws RelayError RELAY_CONFIG_INVALID
  */
 export async function findPlaces(
@@ -95,7 +94,7 @@ export function renderNone({ logFolders }: DeadPlaces, { output }: Choice): stri
   return `no dead letters${whose} in ${logFolders.join(', ')}`
 }
 
-/** One output, for what is done to one only. @returns what is wrong, as a text */
+/** The one output that replay or purge applies to. @returns the place, or an error message */
 export function onlyPlace(places: DeadPlaces, choice: Choice): DeadPlace | string {
   const [place, another] = places.places
   if (place === undefined) return renderNone(places, choice)

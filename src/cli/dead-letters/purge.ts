@@ -1,8 +1,8 @@
 /**
  * `relay dead purge`: deletes an output's dead letters, all or the older ones.
  *
- * Where no relay has the folder, it is locked and the letters are removed here; else the relay that
- * has it is asked.
+ * When no relay holds the folder's lock, this command locks the folder and deletes the letters
+ * itself; otherwise it asks the relay that holds the lock.
  */
 
 import { randomBytes } from 'node:crypto'
@@ -37,7 +37,7 @@ export async function purgeDead(
   }
   const uid = process.getuid?.()
   if (uid !== undefined && (await stat(place.logFolder)).uid !== uid) {
-    // What root writes there the relay could not read afterwards.
+    // The relay could not read files that another user (root) wrote.
     return fail(`${place.logFolder} belongs to another user: run this as that user`)
   }
   const lock = await tryLock(place, io)
@@ -52,10 +52,10 @@ export async function purgeDead(
   return EXIT_OK
 }
 
-/** @returns `undefined` when a running relay has the folder */
+/** @returns `undefined` when a running relay holds the lock */
 async function tryLock({ logFolder }: DeadPlace, io: CommandIo): Promise<FolderLock | undefined> {
   const logger = printingLogger(io)
-  const onLost = () => {} // `isOwner` says so too, before anything is changed.
+  const onLost = () => {} // `isOwner` is checked before each change.
   try {
     return await lockFolder({ folder: logFolder, clock: systemClock, logger, randomBytes, onLost })
   } catch (error) {

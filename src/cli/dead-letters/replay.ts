@@ -1,6 +1,6 @@
 /**
- * `relay dead replay`: has the running relay send an output's dead letters to it again, and to no
- * other.
+ * `relay dead replay`: makes the running relay send an output's dead letters to this output again,
+ * and to no other.
  */
 
 import { renderCount } from '../../std/units.ts'

@@ -1,7 +1,7 @@
 /**
- * `relay dead show`: the letters themselves, oldest first, as text or as one JSON object a line.
+ * `relay dead show`: prints dead letters, oldest first, as text or as one JSON object per line.
  *
- * The client's credentials stand in neither.
+ * Neither form contains the client's credentials.
  */
 
 import { isUtf8 } from 'node:buffer'
@@ -48,7 +48,7 @@ function toJson({ relay, output }: DeadPlace, letter: StoredLetter): string {
     receivedAt: renderTime(write.receivedAtMs),
     deadAt: renderTime(deadAtMs),
     lineCount: write.lineCount,
-    // Replacement characters would hide which bytes it was that were refused.
+    // Base64, because replacement characters would hide which bytes were refused.
     ...(isUtf8(write.body)
       ? { body: write.body.toString() }
       : { bodyBase64: write.body.toString('base64') }),

@@ -1,6 +1,6 @@
-/** Dead letters as text: safe to print, whatever a client has sent. Pure. */
+/** Helpers that render dead letters as text. Pure. */
 
-/** ISO 8601; "unknown" for what is no time. */
+/** ISO 8601; "unknown" for an invalid time. */
 export function renderTime(ms: number): string {
   const time = new Date(ms)
   return Number.isNaN(time.getTime()) ? 'unknown' : time.toISOString()

@@ -1,11 +1,11 @@
 /**
- * `relay log adopt OLD NEW`: an output that was renamed takes over the place of the old one.
+ * `relay log adopt OLD NEW`: a renamed output takes over the cursor of its old name.
  *
- * Needs the lock, so the relay must be stopped. The new cursor is on the disk, whole, before the
- * old one is removed; cut short between the two, the same command finishes it.
+ * Needs the lock, so the relay must be stopped. The new cursor is complete on the disk before the
+ * old one is removed; after a crash between the two, the same command finishes the job.
  *
- * The lengths of output files go with it: they are told by what file it is, whatever its name. So
- * an output that keeps its file goes on in it, and another file is never cut to them.
+ * The cursor includes the lengths of output files, which are identified by the file itself, not by
+ * its name. So an output that keeps its file goes on in this file, and no other file is cut.
  */
 
 import { randomBytes } from 'node:crypto'
@@ -68,7 +68,7 @@ function checkNames({ outputs, relay }: FoundLog, { oldOutput, newOutput }: Adop
 function lock(folder: string, io: CommandIo): ReturnType<typeof lockFolder> {
   const tell = (_fields: unknown, message: string) => io.stderr.write(`${message}\n`)
   const logger: Logger = { debug() {}, info() {}, warn: tell, error: tell }
-  const onLost = () => {} // Asked for before each change.
+  const onLost = () => {} // `isOwner` is checked before each change.
   const opening = lockFolder({ folder, clock: systemClock, logger, randomBytes, onLost })
   return opening.catch((error: unknown) => {
     if (errorCode(error) !== 'RELAY_LOG_LOCKED') throw error
@@ -98,7 +98,7 @@ async function takeOver(
   }
   const taken = { ...from.cursor, output: newOutput }
   const to = await newFile.load()
-  // Cut short after the new one was written: go on from there.
+  // An earlier adopt stopped after it wrote the new cursor: go on from there.
   const isHalfDone = to.kind === 'loaded' && JSON.stringify(to.cursor) === JSON.stringify(taken)
   if (to.kind !== 'missing' && !isHalfDone) {
     const path = join(folder, cursorName(newOutput))

@@ -1,9 +1,9 @@
 /**
- * `relay log dump`: every record, one a line, in the order of the log.
+ * `relay log dump`: prints every record, one per line, in the order of the log.
  *
  *     17 2026-11-24T16:00:00.123Z lines db="db" rp="" precision=ns lines=3 bytes=120 output=all …
  *
- * Never prints credentials, and no body but lines and statements.
+ * Never prints credentials. Prints only bodies that are lines or statements.
  */
 
 import { join } from 'node:path'
@@ -27,7 +27,7 @@ export async function dump(
     }
     const body = options.withLines ? renderBody(step.record) : ''
     io.stdout.write(`${renderRecord(step.record)}\n${body}`)
-    // A reader that has gone (`relay log dump | head`) has seen enough.
+    // Stop when the reader has closed the pipe (`relay log dump | head`).
     if (!(await io.stdout.drained())) break
   }
   return EXIT_OK

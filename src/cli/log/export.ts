@@ -1,13 +1,14 @@
 /**
- * `relay log export`: what is owed, as a file that `influx -import` and `relay log import` read
- * (destinations/file/import-form.ts), in the order of the log, timestamps in nanoseconds.
+ * `relay log export`: writes the pending lines to a file that `influx -import` and `relay log
+ * import` read (destinations/file/import-form.ts), in the order of the log, with timestamps in
+ * nanoseconds.
  *
- * What the form cannot hold is left out, counted and named on standard error: statements, bodies
- * that are no lines, lines with a newline in a string, names with a colon. Credentials are not in
- * it. Filters of outputs are not applied.
+ * Export leaves out, counts and names on standard error what the format cannot hold: statements,
+ * bodies that are no lines, lines with a newline in a string, names with a colon. It exports no
+ * credentials, and ignores the filters of outputs.
  *
- * A file is made anew, for its owner only; one that exists is never replaced. Exit code 1 when
- * damage may have cost something that is owed.
+ * The file is new and readable by its owner only; an existing file is never replaced. Exit code 1
+ * when damage may have destroyed pending writes.
  */
 
 import { open, unlink } from 'node:fs/promises'
@@ -28,9 +29,9 @@ import { quoted, redactedStatement } from './printable-record.ts'
 import type { LogView } from './view-log.ts'
 
 const NEWLINE = 0x0a
-/** A system call for each of many small writes would take most of the time. */
+/** Bytes gathered before each system call: one call per small write would take most of the time. */
 const WRITE_BYTES = 256 * 1024
-/** So many are named, the rest only counted. */
+/** Most records that are named; further ones are only counted. */
 const NAMED_MAX = 20
 
 export interface ExportOptions {
@@ -39,9 +40,9 @@ export interface ExportOptions {
 }
 
 interface Target extends AsyncDisposable {
-  /** @returns false when nobody reads it any more */
+  /** @returns false when the reader has closed the stream */
   write(bytes: Buffer): Promise<boolean>
-  /** It is all on the disk when this resolves. */
+  /** Resolves when all bytes are on the disk. */
   finish(): Promise<void>
 }
 
@@ -59,7 +60,7 @@ export async function exportPending(
   for await (const step of view.steps(Math.min(...belows))) {
     if (step.kind === 'gone') continue
     if (step.kind === 'record') {
-      // Each is asked, so that each knows how far the log was read.
+      // Ask every output, even after the first yes: each must see every record.
       const isOwed = outputs.map((output) => output.owes(step.record)).includes(true)
       if (isOwed && !(await exporter.add(step.record))) return EXIT_FAILURE
       continue
@@ -107,7 +108,7 @@ async function openTarget(path: string | undefined, io: CommandIo): Promise<Targ
     },
     async [Symbol.asyncDispose]() {
       await handle.close()
-      // Half a backup must not be taken for one.
+      // Remove an unfinished file: it must not pass for a complete backup.
       if (!isFinished) await unlink(path)
     },
   }
@@ -133,7 +134,7 @@ class Exporter {
     this.#io = io
   }
 
-  /** @returns false when there is no use in going on */
+  /** @returns false when the reader has closed the stream, so that the export should stop */
   async add({ sequence, content }: LogRecord): Promise<boolean> {
     if (content.kind === 'carried') {
       return this.#leaveOut(sequence, `it is of a newer version (format ${content.version})`)
@@ -154,7 +155,7 @@ class Exporter {
     }
   }
 
-  /** Those that only cursors have any more: of several outputs maybe the same. */
+  /** Leaves out statements that only cursors still hold; several cursors may hold the same one. */
   leaveOutStatements(statements: readonly OwedStatement[]): void {
     const once = new Map(statements.map(({ sequence, text }) => [sequence, text]))
     for (const [sequence, text] of once) this.#leaveOutStatement(sequence, text)
@@ -231,7 +232,7 @@ class Exporter {
   }
 }
 
-/** The lines without a newline in them. */
+/** The lines that contain no newline. */
 function onOneLine(body: Buffer): { readonly body: Buffer; readonly lineCount: number } {
   const lines: Buffer[] = []
   forEachLine(body, (start, end) => {

@@ -1,4 +1,4 @@
-/** Which folder a `relay log` command is about, and what the configuration says of it. */
+/** Finds the log folder for a `relay log` command, and its relay in the configuration. */
 
 import { statSync } from 'node:fs'
 import type { Config, OutputConfig } from '../../config/config.ts'
@@ -9,15 +9,15 @@ import type { LogWhere } from './parse-log-command.ts'
 
 export interface FoundLog {
   readonly folder: string
-  /** `undefined` when there is no configuration at hand. */
+  /** `undefined` without a configuration. */
   readonly relay: string | undefined
-  /** The same. */
+  /** `undefined` without a configuration. */
   readonly outputs: readonly OutputConfig[] | undefined
-  /** What to add to another command about the same log. */
+  /** Flags that name this log in another command. */
   readonly flags: string
 }
 
-/** @throws RelayError with what to do when there is no such log */
+/** @throws RelayError that says what to do when there is no such log */
 export function findLog(where: LogWhere, io: CommandIo): FoundLog {
   const { folder, configPath } = where
   if (folder !== undefined) {

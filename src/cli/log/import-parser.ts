@@ -1,9 +1,9 @@
 /**
- * A file in the form that `influx -import` reads, cut into what is sent one after the other.
+ * Cuts a file in the format of `influx -import` into pieces, which are sent one after the other.
  *
- * As the importer reads it: statements before `# DML` (we take only CREATE); behind it lines, and
- * contexts that hold for the lines below them; other comments and blank lines are passed over.
- * Lines stay whole.
+ * Reads the file as the importer does: statements before `# DML` (only CREATE is accepted); after
+ * it lines, and contexts that apply to the lines below them; other comments and blank lines are
+ * skipped. Lines stay whole.
  *
  * Memory: one piece, of PIECE_MAX_BYTES and PIECE_LINES_MAX, and one line of LINE_MAX_BYTES.
  */
@@ -33,13 +33,13 @@ export type ImportPiece =
       readonly lastLine: number
     }
   | { readonly kind: 'statement'; readonly text: string; readonly firstLine: number }
-  /** It cannot be gone on with. */
+  /** The import must stop here. */
   | { readonly kind: 'unusable'; readonly why: string; readonly firstLine: number }
 
 export class ImportParser {
   readonly #fromLine: number
   #pieces: ImportPiece[] = []
-  /** Of the line that is not complete yet. */
+  /** Bytes of the line that is not complete yet. */
   #begun: Buffer[] = []
   #begunBytes = 0
   #lineNumber = 0
@@ -51,7 +51,7 @@ export class ImportParser {
   #firstLine = 0
   #lastLine = 0
 
-  /** @param fromLine lines and statements before it are passed over; contexts are not */
+  /** @param fromLine lines and statements before this line are skipped; contexts are not */
   constructor(fromLine: number) {
     this.#fromLine = fromLine
   }

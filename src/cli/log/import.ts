@@ -1,11 +1,11 @@
 /**
- * `relay log import`: sends a file in the form of `influx -import` to a relay or to InfluxDB, piece
- * by piece and in order: statements to /query, lines to /write, as nanoseconds.
+ * `relay log import`: sends a file in the format of `influx -import` to a relay or to InfluxDB,
+ * piece by piece and in order: statements to /query, lines to /write, in nanoseconds.
  *
- * Stops at the first failure and says at which line of the file, so that `-from-line` can go on
- * there. Sending a piece again changes nothing: the points are the same. There is no other retry.
+ * Stops at the first failure and prints the line of the file, so that `-from-line` can start there.
+ * Sending a piece again changes nothing: the points are the same. There is no other retry.
  *
- * Credentials come from the URL (`http://user:password@host`) or, out of sight of `ps`, from
+ * Credentials come from the URL (`http://user:password@host`) or, hidden from `ps`, from
  * INFLUX_USERNAME and INFLUX_PASSWORD, or INFLUX_TOKEN. They are never printed.
  */
 
@@ -62,7 +62,7 @@ export async function importFile(options: ImportOptions, io: CommandIo): Promise
 function parseServer(given: string, io: CommandIo): Server {
   const url = URL.parse(given)
   if (url === null || !/^https?:$/.test(url.protocol)) {
-    // Not shown: there may be a password in it.
+    // Do not show the URL: it may contain a password.
     const message = 'the second argument of import must be a URL, such as http://127.0.0.1:9096'
     throw new RelayError('RELAY_USAGE', message)
   }
@@ -77,7 +77,7 @@ function parseServer(given: string, io: CommandIo): Server {
   const token = variables['INFLUX_TOKEN'] ?? ''
   url.username = ''
   url.password = ''
-  // The path that writes go to is taken for the server as well: it stands in every configuration.
+  // Accept a URL with `/write`, as configurations have it, and remove that path.
   url.pathname = url.pathname.replace(/(\/write)?\/?$/, '')
   if (username !== '') {
     const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
@@ -132,11 +132,11 @@ async function post(server: Server, { path, parameters, body }: Post): Promise<s
       signal: AbortSignal.timeout(ANSWER_MAX_MS),
     })
     const text = await answer.text()
-    // A statement that was refused is answered 200, with the error inside.
+    // InfluxDB answers a refused statement with 200 and an error in the body.
     if (answer.status === 204 || (answer.status === 200 && !/"error":/.test(text))) return undefined
     return `answered ${answer.status}: ${printable(text.trim().slice(0, ANSWER_CHARS_MAX))}`
   } catch (error) {
-    // `fetch` says only "fetch failed"; why stands in the cause.
+    // The message of `fetch` is always "fetch failed"; the reason is in the cause.
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
     return `did not answer: ${printable(errorText(cause))}`
   }

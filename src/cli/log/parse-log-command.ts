@@ -12,11 +12,11 @@ export const LOG_FLAGS = {
 } as const
 type LogFlag = keyof typeof LOG_FLAGS
 
-/** Which log: one of the two is given. */
+/** Where the log is: either a configuration or a folder is given. */
 export interface LogWhere {
   readonly configPath: string | undefined
   readonly folder: string | undefined
-  /** `undefined` = the only one that there is. */
+  /** `undefined` = the only relay with a log. */
   readonly relay: string | undefined
 }
 
@@ -36,7 +36,7 @@ export type LogCommand =
       readonly kind: 'import'
       readonly fromPath: string
       readonly url: string
-      /** The first line to be sent; counts from 1. */
+      /** The first line to send; counts from 1. */
       readonly fromLine: number
     }
   | {
@@ -67,8 +67,8 @@ type Values = Readonly<Record<string, string | boolean | undefined>>
 type Variables = Readonly<Record<string, string | undefined>>
 
 /**
- * @param words behind "log"
- * @returns what is wrong, as a text
+ * @param words the arguments after "log"
+ * @returns the command, or a message for a wrong command line
  */
 export function parseLogCommand(
   words: readonly string[],
@@ -140,9 +140,9 @@ function parseWhere(
 ): LogWhere | string {
   const folder = textOf(values['dir'])
   const isConfigGiven = values['config'] !== undefined
-  // An environment that names a configuration for the relay does not speak of this folder.
+  // RELAY_CONFIG does not apply when -dir names a folder.
   const configPath = textOf(values['config'] ?? (folder ? undefined : variables['RELAY_CONFIG']))
-  // In these commands the only word there may be is the relay's name.
+  // These commands take at most one word: the relay's name.
   const isNamedByWord = kind === 'status' || kind === 'verify' || kind === 'dump'
   const relay = textOf(values['relay'] ?? (isNamedByWord ? words[0] : undefined))
   if (folder === undefined) {

@@ -1,5 +1,5 @@
 /**
- * What of a record may be shown: never credentials, and nothing that a terminal would obey. Pure.
+ * Makes records safe to print: no credentials, and no control characters for a terminal. Pure.
  */
 
 import { printable } from '../../std/printable.ts'
@@ -12,14 +12,14 @@ export function quoted(name: string): string {
   return printable(JSON.stringify(name))
 }
 
-/** That there are some, and of which form. */
+/** Which forms of credentials there are, without their values. */
 export function redactedCredentials({ authorization, query }: Credentials): string {
   const scheme = SCHEME.exec(authorization)?.[1]
   const header = authorization === '' ? [] : [scheme === undefined ? '***' : `${scheme}:***`]
   return [...header, ...(query === '' ? [] : ['query:***'])].join('+') || 'none'
 }
 
-/** The statement on one line, without what stands behind the word "password". */
+/** The statement on one line, without the text after the word "password". */
 export function redactedStatement(text: string): string {
   return printable(
     text

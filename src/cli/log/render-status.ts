@@ -1,4 +1,4 @@
-/** A survey of a log on disk as text. Pure. */
+/** Renders the status of a log on disk as text. Pure. */
 
 import type { OutputPlace } from '../../log/cursors/owing.ts'
 import type { FileTotal } from '../../log/inspect/log-folder.ts'
@@ -17,7 +17,7 @@ export interface OutputStatus {
   readonly doneBelow: number | undefined
   /** Ranges above `doneBelow` that are done as well. */
   readonly doneAhead: number
-  /** Owed, and in no segment any more. */
+  /** Pending statements that no segment holds any more. */
   readonly statementsInCursor: number
 }
 
@@ -25,13 +25,13 @@ export interface LogStatus {
   readonly relay: string | undefined
   readonly folder: string
   readonly segments: number
-  /** On disk, room made ahead included. */
+  /** Bytes on disk, preallocated space included. */
   readonly segmentBytes: number
   readonly records: number
   readonly firstSequence: number | undefined
   readonly lastSequence: number | undefined
   readonly damage: FileTotal
-  /** Behind the last record: being written, or torn. */
+  /** Bytes after the last record: being written, or torn. */
   readonly tail: FileTotal
   readonly tornFiles: FileTotal
   readonly quarantine: FileTotal
@@ -39,7 +39,7 @@ export interface LogStatus {
   readonly notes: readonly string[]
 }
 
-/** @param flags what to add to another command about the same log */
+/** @param flags flags that name this log in another command */
 export function renderStatus(status: LogStatus, flags: string): string {
   const { relay, folder, outputs, notes } = status
   const of = relay === undefined ? '' : ` of relay ${quoted(relay)}`
@@ -99,7 +99,7 @@ function renderPosition(status: OutputStatus): string {
   return `done below ${doneBelow}${ahead}${also}`
 }
 
-/** Days matter here: an output that was down over a weekend. */
+/** In hours and days too: an output may be down over a weekend. */
 function renderAge(ms: number): string {
   const hours = ms / 3_600_000
   if (hours < 2) return renderWait(ms)
@@ -136,7 +136,7 @@ function renderTable(rows: readonly (readonly string[])[]): string[] {
   return rows.map((row) => {
     const cells = row.map((cell, column) => {
       const width = widths[column] ?? 0
-      // Amounts to the right, words to the left.
+      // Align amounts to the right, words to the left.
       return column === 0 || column === row.length - 1 ? cell.padEnd(width) : cell.padStart(width)
     })
     return `  ${cells.join('  ')}`.trimEnd()

@@ -1,4 +1,4 @@
-/** `relay log …`: tools for the log on disk. Which one, and what a failing disk looks like. */
+/** `relay log …`: runs one of the tools for the log on disk, and reports errors of the disk. */
 
 import { errorCode, errorText, RelayError } from '../../std/errors.ts'
 import type { CommandIo } from '../io.ts'
@@ -12,12 +12,12 @@ import { status } from './status.ts'
 import { verify } from './verify.ts'
 import { viewLog } from './view-log.ts'
 
-/** Rejects with a RelayError when it cannot be done. @returns the exit code */
+/** Rejects with a RelayError when the command cannot be done. @returns the exit code */
 export async function runLogCommand(command: LogCommand, io: CommandIo): Promise<number> {
   try {
     return await dispatch(command, io)
   } catch (error) {
-    // Files that may not be read, disks that fail: nothing that a stack would explain.
+    // An error of the file system: report it without a stack trace.
     if (error instanceof RelayError || errorCode(error) === '') throw error
     throw unusable(command.kind, error)
   }

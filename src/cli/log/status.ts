@@ -1,4 +1,4 @@
-/** `relay log status`: what each output is owed, and how the log's files are. Reads all of it. */
+/** `relay log status`: the lag of each output, and the state of the files. Reads the whole log. */
 
 import { writeOfStatement } from '../../log/cursors/owed-statements.ts'
 import { type OutputPlace, Owing } from '../../log/cursors/owing.ts'
@@ -21,7 +21,7 @@ export async function status(
   return EXIT_OK
 }
 
-/** Every key is there; what is not known is null. */
+/** The JSON has every key; unknown values are null. */
 function renderJson(report: LogStatus): string {
   return printableJson(JSON.stringify(report, (_, value: unknown) => value ?? null))
 }

@@ -1,8 +1,8 @@
 /**
  * `relay log verify`: reads every record and checks it against its checksum.
  *
- * Exit code 1 when something that was stored cannot be read: damage, a segment that is missing or
- * is none any more, a cursor. A torn tail is none of that: it was promised to nobody.
+ * Exit code 1 when stored data cannot be read: damage, a missing or invalid segment, an unreadable
+ * cursor. A torn tail is no damage: no client got a 204 for it.
  */
 
 import { join } from 'node:path'

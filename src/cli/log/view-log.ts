@@ -1,9 +1,9 @@
 /**
- * A log on disk as the read-only commands see it: what is in the folder, who is owed what, and the
- * records one after the other.
+ * A log on disk as the read-only commands see it: the files of the folder, the position of each
+ * output, and the records one after the other.
  *
- * Cursors are read before the segments are listed: what is delivered meanwhile counts as owed
- * still, and nothing that is owed is left out.
+ * Cursors are read before the segments are listed. So writes that are delivered meanwhile still
+ * count as pending, and no pending write is left out.
  */
 
 import { join } from 'node:path'
@@ -20,7 +20,7 @@ import type { FoundLog } from './find-log.ts'
 const files = nodeFileSystem
 const clock = systemClock
 
-/** Beside segments: what a relay has made before its first write, and what is left of a log. */
+/** Files other than segments that mark a log: made before the first write, or left of a log. */
 const OF_A_LOG: ReadonlySet<string> = new Set(['cursors', 'lock', 'quarantine'])
 
 export interface LogView {
@@ -37,7 +37,7 @@ export function cursorFolder(logFolder: string): string {
   return join(logFolder, 'cursors')
 }
 
-/** An empty report would pass for a log that owes nothing. */
+/** Rejects for a folder without a log: its empty report would look like a log without lag. */
 async function checkThatItIsOne(folder: string): Promise<void> {
   const names = (await files.list(folder)).map(({ name }) => name)
   if (names.some((name) => isSegmentName(name) || OF_A_LOG.has(name))) return

@@ -2,7 +2,7 @@
  * What the environment adds to the file: `${NAME}` inside values, and RELAY_… variables in place of
  * keys.
  *
- * Values never appear in messages: they are often secrets.
+ * Messages never contain values of variables, which are often secrets.
  */
 
 const FORMS = `\${NAME} or \${NAME:-default}`
@@ -14,7 +14,7 @@ export type Expanded =
 
 /**
  * Replaces `${NAME}` and `${NAME:-default}`; the default also stands in for an empty variable, as
- * in a shell. `$${` gives a plain `${`. What a variable holds is not looked at again.
+ * in a shell. `$${` gives a plain `${`. A variable's own text is not expanded again.
  */
 export function expandVariables(
   text: string,

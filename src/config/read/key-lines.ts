@@ -1,10 +1,10 @@
 /**
  * Finds the line on which each key of a TOML text stands.
  *
- * The TOML parser gives values without positions, and "line 12" is what an operator needs. So this
- * walks the text a second time and notes lines only: it decides nothing about values and accepts
- * anything. On a text that the parser accepts the lines are exact; keys with escapes in quotes fall
- * back to their table.
+ * The TOML parser gives values without positions, but an operator needs "line 12". So this file
+ * walks the text a second time and notes lines only. The walk ignores values and accepts any text.
+ * On a text that the parser accepts, the lines are exact; a quoted key with escapes gets the line
+ * of its table.
  *
  *     [[http]]                         http[0]
  *     output = [                       http[0].output
@@ -12,7 +12,7 @@
  *     ]
  *     [[http.output]]                  http[0].output[0]
  *
- * Never throws. Limit: values nested deeper than DEPTH_MAX are passed over.
+ * Never throws. Limit: values nested deeper than DEPTH_MAX get no line of their own.
  */
 
 import { normalizeKey } from '../schema/spelling.ts'
@@ -26,7 +26,7 @@ export interface KeyLines {
   readonly segments: ReadonlyMap<string, number>
 }
 
-/** Walks `text` once and answers from the notes taken. */
+/** Walks `text` once; `lineOf` answers from the lines noted on the way. */
 export function locateKeys(text: string): KeyLines {
   const walker = new Walker(text)
   walker.walkDocument()
@@ -107,7 +107,7 @@ class Walker {
       this.#skipSpaces()
       this.#walkValue(path, depth)
     }
-    // Whatever stood here was no assignment: step over it, so that the walk ends.
+    // No assignment here: step over one character, so that the walk ends.
     if (this.#at === start) this.#at += 1
   }
 
@@ -165,7 +165,7 @@ class Walker {
     return keys
   }
 
-  /** Steps over a string of any of the four kinds. @returns what stands between the quotes. */
+  /** Steps over a string of any of the four kinds. @returns the text between the quotes. */
   #readString(): string {
     const quote = this.#peek()
     const isLong = this.#text.startsWith(quote.repeat(3), this.#at)
@@ -178,7 +178,7 @@ class Walker {
     }
     const inner = this.#text.slice(start, this.#at)
     this.#at += end.length
-    // A long string may end in up to two quotes of its own.
+    // Up to two quotes may precede the closing quotes of a long string.
     while (isLong && this.#peek() === quote) this.#at += 1
     return inner
   }

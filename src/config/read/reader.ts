@@ -1,9 +1,8 @@
 /**
  * Reads single keys out of the parsed file, with environment overrides, and collects every problem.
  *
- * A value that is no good is reported and its default is used, so that reading goes on and the
- * operator gets all problems at once. Whoever used the reader looks at `problems` before using the
- * result.
+ * The reader reports an invalid value and uses its default, so that reading goes on and the
+ * operator gets all problems at once. The caller must check `problems` before it uses the result.
  *
  * Precedence: environment variable, file, default. `${NAME}` is replaced in values of the file
  * only.
@@ -17,7 +16,7 @@ import { expandVariables, overrideName } from './environment.ts'
 import type { KeyLines } from './key-lines.ts'
 import type { ConfigProblem } from './problem.ts'
 
-/** One table of the file: its keys in the form in which they are compared. */
+/** One table of the file, with its values by canonical key name. */
 export interface Section {
   /** '' = the top; `http[0].output[1]`. */
   readonly path: string
@@ -42,7 +41,7 @@ export class Reader {
     this.problems.push({ line: this.#lines.lineOf(keyPath), keyPath, message })
   }
 
-  /** What runs, though not as it looks. */
+  /** For configurations that run, but not as they seem to. */
   warn(keyPath: string, message: string): void {
     this.warnings.push(`${keyPath}${this.lineNote(keyPath)}: ${message}`)
   }
@@ -51,16 +50,16 @@ export class Reader {
     return this.problems.some((problem) => problem.keyPath === keyPath)
   }
 
-  /** Where the key stands, for a message about another one: " (line 7)" or ''. */
+  /** The key's line, for a message about another key: " (line 7)" or ''. */
   lineNote(keyPath: string): string {
     const line = this.#lines.lineOf(keyPath)
     return line === 0 ? '' : ` (line ${line})`
   }
 
   /**
-   * Takes a table apart and reports what does not belong there.
+   * Reads a table's keys and reports unknown and repeated keys.
    *
-   * @param tables names of the tables that may stand in it beside the keys
+   * @param tables names of the tables that it may contain beside the keys
    */
   open(
     table: object,
@@ -71,7 +70,7 @@ export class Reader {
     const canonical = new Map<string, string>(tables.map((name) => [normalizeKey(name), name]))
     for (const key of keys) {
       for (const name of [key.name, ...key.aliases]) canonical.set(normalizeKey(name), key.name)
-      // Lists and tables cannot be had from a variable, so one for them is a stray.
+      // A variable cannot set a list or a table: a variable of such a name matches no key.
       const isScalar = key.kind.fromEnvironment('x') !== undefined
       if (isScalar) this.#overrideNames.add(overrideName(path, key.name))
     }
@@ -89,7 +88,7 @@ export class Reader {
     return { path, entries }
   }
 
-  /** The value of a key, or its default when it is absent or no good. */
+  /** The value of a key, or the default when the value is absent or invalid. */
   get<T>(section: Section, key: Key<T>): T {
     const override = this.#override(section, key)
     if (override !== undefined) {
@@ -106,7 +105,7 @@ export class Reader {
     const path = joinPath(section.path, key.name)
     const raw = this.#expand(given, path)
     if (raw === undefined) return key.initial
-    // Shown as the file has it: what a variable holds may be secret.
+    // Messages show the value as the file has it: an expanded variable may be secret.
     const result = key.kind.read(raw, key.isSecret ? '(hidden)' : showValue(given))
     if (result.kind === 'ok') return result.value
     if (result.kind === 'bad') this.report(path, result.message)
@@ -118,7 +117,7 @@ export class Reader {
     return section.entries.has(key.name) || this.#override(section, key) !== undefined
   }
 
-  /** RELAY_… variables that no key of this file answers to. Call last. */
+  /** Warns of RELAY_… variables that match no key of this file. Call this method last. */
   warnOfStrayVariables(): void {
     for (const name of Object.keys(this.#variables).sort()) {
       // RELAY_CONFIG names the file itself; the command line reads it.
@@ -138,7 +137,7 @@ export class Reader {
     return value === undefined ? undefined : { variable, text, value }
   }
 
-  /** @returns `undefined` after a problem was reported. */
+  /** @returns `undefined` if the value has a problem, which is then reported */
   #expand(given: unknown, path: string): unknown {
     if (Array.isArray(given)) {
       const items: unknown[] = given
@@ -152,7 +151,7 @@ export class Reader {
   }
 }
 
-/** Where a key belongs that does not belong here. */
+/** Advice for a key that is unknown in its table: the table that it belongs in. */
 function elsewhere(given: string): string {
   const name = normalizeKey(given)
   if (name === 'output') return 'write [[http.output]] or [[udp.output]], below its relay'

@@ -1,4 +1,4 @@
-/** Arrays of tables (`[[http]]`, `output = [ { … } ]`), taken apart. */
+/** Reads arrays of tables (`[[http]]`, `output = [ { … } ]`). */
 
 import { showValue } from '../schema/values.ts'
 import { joinPath, type Reader, type Section } from './reader.ts'
@@ -9,7 +9,7 @@ export interface PlacedTable {
   readonly path: string
 }
 
-/** The tables of one array; entries that are no tables are reported and left out. */
+/** The tables of one array. Reports and leaves out entries that are not tables. */
 export function tablesOf(reader: Reader, section: Section, name: string): readonly PlacedTable[] {
   const raw = section.entries.get(name)
   if (raw === undefined) return []

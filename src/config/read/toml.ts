@@ -1,10 +1,10 @@
 /**
- * TOML text → plain values, or the place where it stops being TOML.
+ * TOML text → plain values, or the place of the first syntax error.
  *
- * The only file that knows the library. Its habits are dealt with here: it trips over a byte order
- * mark, counts lines from 0 and columns from 1 on the first line but from 0 on all others, and
- * looks up table names on the prototype, so that `[constructor]` would write into the program
- * itself.
+ * The only file that knows the TOML library, and it works around the library's defects: a byte
+ * order mark is an error there; lines count from 0, columns from 1 on the first line but from 0 on
+ * all others; table names are looked up on the prototype, so that `[constructor]` would write into
+ * the program itself.
  */
 
 import { parse } from '@iarna/toml'
@@ -12,7 +12,8 @@ import { errorText } from '../../std/errors.ts'
 import { type KeyLines, locateKeys } from './key-lines.ts'
 
 /**
- * Far beyond any configuration; the library needs some hundred bytes of memory per byte of text.
+ * Far above any real configuration. The library needs some hundred bytes of memory per byte of
+ * text.
  */
 const CONFIG_TEXT_MAX = 1_048_576
 
@@ -22,7 +23,7 @@ export type ParsedToml =
       readonly table: Readonly<Record<string, unknown>>
       readonly lines: KeyLines
     }
-  /** `line` and `column` are 1-based; 0 where there is no place to name. */
+  /** `line` and `column` are 1-based; 0 = unknown. */
   | {
       readonly kind: 'broken'
       readonly line: number
@@ -67,7 +68,7 @@ function describeError(error: unknown, text: string): ParsedToml {
   }
 }
 
-/** What was probably meant, for the mistakes that the library's own words do not explain. */
+/** What the operator probably meant, for mistakes that the library's message does not explain. */
 function hintFor(said: string, lineText: string): string | undefined {
   const duration = /[=[,]\s*([-+]?[\d.]+(?:ns|us|µs|ms|s|m|h)[\dnuµmsh.]*)\s*(?:[#,}\]]|$)/.exec(
     lineText,

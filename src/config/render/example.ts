@@ -10,7 +10,7 @@ import type { Key } from '../schema/config-key.ts'
 import { ADMIN_KEYS, HTTP_KEYS, TOP_KEYS, UDP_KEYS } from '../schema/keys.ts'
 import { FILTER_KEYS, OUTPUT_KEYS } from '../schema/output-keys.ts'
 
-/** Begins a line of explanation; a line that begins with a single # is a key at its default. */
+/** Begins a line of documentation; a line that begins with a single # is a key at its default. */
 const DOC_MARK = '##'
 
 /** Values by key name, as the file spells them. */
@@ -25,10 +25,10 @@ const INTRODUCTION = `## Configuration of line-relay: every key, with its defaul
 ## value can be set there: RELAY_MAX_MEMORY_MB, RELAY_HTTP_0_BIND_ADDR,
 ## RELAY_HTTP_0_OUTPUT_1_LOCATION.
 ##
-## It listens to this machine only. For other machines, and in a container, write "0.0.0.0:9096" and
-## "0.0.0.0:9097" (docs/installation.md).
+## This file accepts connections from this machine only. To accept other machines, and in a
+## container, write "0.0.0.0:9096" and "0.0.0.0:9097" (docs/installation.md).
 ##
-## "relay -check -config <file>" shows what a file means, without starting anything.`
+## "relay -check -config <file>" shows every value that applies, and starts nothing.`
 
 /** The whole text of the example. */
 export function renderExample(): string {
@@ -41,13 +41,13 @@ export function renderExample(): string {
       name: '"example-http"',
       'bind-addr': '"127.0.0.1:9096"',
     }),
-    '## Where its writes go: all of these. An output over HTTP takes these keys.',
+    '## Every output of a relay gets all its writes. These are the keys of an HTTP output.',
     section('[[http.output]]', outputKeys('http'), {
       name: '"local1"',
       location: '"http://127.0.0.1:8086/write"',
     }),
     '[[http.output]]\nname = "local2"\nlocation = "http://127.0.0.1:7086/write"',
-    '## An output may be a file of lines as well.',
+    '## An output can also be a file of lines.',
     comment(
       section('[[http.output]]', outputKeys('file'), {
         name: '"archive"',
@@ -64,7 +64,7 @@ export function renderExample(): string {
       location: '"127.0.0.1:8089"',
     }),
     '[[udp.output]]\nname = "local2"\nlocation = "127.0.0.1:7089"',
-    '## Only lines that match go to the outputs that are named here.',
+    '## Only lines that match the filter go to the outputs that it names.',
     comment(section('[[filter]]', Object.values(FILTER_KEYS), { outputs: '["local2"]' })),
   ]
   return `${blocks.join('\n\n')}\n`

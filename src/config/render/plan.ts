@@ -1,6 +1,6 @@
 /**
- * The effective plan for `-check`: what would listen where, and every value with which data goes
- * out.
+ * The effective plan for `-check`: every address that the relay would listen on, and every value
+ * that it would send data with.
  *
  * Secrets never appear, not even their length.
  */
@@ -150,7 +150,7 @@ function renderFilter({ tagExpression, measurementExpression }: LineFilter): str
   return parts.length === 0 ? 'every line' : parts.join(' and ')
 }
 
-/** A row for what may be absent. */
+/** One row, or none for an absent value. */
 function given(label: string, value: string | undefined): Row[] {
   return value === undefined || value === '' ? [] : [[label, value]]
 }
@@ -164,7 +164,7 @@ function bodyLimit(bytes: number): string {
   return isInfluxdbs ? `${bytes} bytes, as in InfluxDB` : megabytes(bytes)
 }
 
-/** Nobody writes a location without a port and means 80. */
+/** Marks a location without a port: its author rarely means port 80. */
 function portHint({ origin }: HttpOutputConfig): string {
   const { port, protocol } = new URL(origin)
   if (port !== '') return ''

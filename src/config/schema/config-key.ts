@@ -1,5 +1,5 @@
 /**
- * What is known of one key of the configuration file.
+ * One entry of the table of configuration keys.
  *
  * The tables of keys are keys.ts and output-keys.ts.
  */
@@ -15,25 +15,25 @@ export const SECOND_MS = 1000
 export const HOUR_MS = 3_600_000
 /** Longest `timeout`-like wait; also what "0s" (no limit, in the originals) means. */
 export const WAIT_MAX_MS = 24 * HOUR_MS
-/** One TiB, in the keys' own unit: more is a typing error. */
+/** One TiB, in MiB: a larger value is taken for a typing error. */
 export const DISK_MAX_MB = 1_048_576
 
 export interface Key<T> {
   readonly name: string
-  /** Other names under which some fork of the originals has it. */
+  /** Other names of the key in forks of the originals. */
   readonly aliases: readonly string[]
   readonly kind: ValueKind<T>
-  /** The value when it is not given. */
+  /** The value when the key is absent. */
   readonly initial: T
-  /** The default as the file would spell it; '' = there is none. */
+  /** The default as the file would spell it; '' = no default. */
   readonly defaultText: string
   /** One line: meaning and unit. */
   readonly doc: string
-  /** What happens at the limit; '' = it has none. */
+  /** What happens at the limit; '' = no limit. */
   readonly atLimit: string
-  /** Its value must never be shown. */
+  /** No message may show the value. */
   readonly isSecret: boolean
-  /** Kinds of outputs for which it has a meaning; empty = every one. */
+  /** Kinds of outputs that the key applies to; empty = all kinds. */
   readonly outputKinds: readonly OutputConfig['kind'][]
 }
 

@@ -1,8 +1,8 @@
 /**
  * Every key of the configuration file: name, kind, default, meaning, what happens at its limit.
  *
- * The one table that the parser reads by, `relay.toml.example` is rendered from, and
- * docs/configuration.md is checked against. Keys are grouped by the table they stand in.
+ * This table drives the parser and renders `relay.toml.example`; a test compares
+ * docs/configuration.md with it. Keys are grouped by the TOML table that holds them.
  */
 
 import { PRECISIONS, type Precision } from '../../line-protocol/precision.ts'
@@ -31,16 +31,16 @@ export const TOP_KEYS = {
     'memory for bodies in progress, backlogs and batches of all relays together',
     {
       atLimit:
-        'with log-dir the output with the most of it reads from the disk instead; else writes ' +
-        'are answered 503 with Retry-After',
+        'with log-dir, the output that holds the most memory reads from the disk instead; else ' +
+        'writes are answered 503 with Retry-After',
     },
   ),
   shutdownTimeout: key(
     'shutdown-timeout',
     duration({ minMs: 0, maxMs: WAIT_MAX_MS }),
     [8 * SECOND_MS, '"8s"'],
-    'how long a stop waits for outputs that are up to take what they are owed',
-    { atLimit: 'what is left is counted and logged, and the exit code is 1' },
+    'how long a stop waits for outputs that are up to take their pending writes',
+    { atLimit: 'the writes that are left are counted and logged, and the exit code is 1' },
   ),
   logLevel: key(
     'log-level',
@@ -76,7 +76,7 @@ const RELAY_KEYS = {
     'bind-addr',
     text('127.0.0.1:9096'),
     ['', '""'],
-    'address to listen on, "host:port"; without a host on every address; required',
+    'address to listen on, "host:port"; ":port" = on every address; required',
   ),
   logDir: key(
     'log-dir',
@@ -92,21 +92,22 @@ const RELAY_KEYS = {
     'disk for the durable log of this relay: log, dead letters, quarantine',
     {
       atLimit:
-        'the output that is furthest behind gives up its oldest that another one has; else 503',
+        'the output that is furthest behind drops its oldest writes that another output has; ' +
+        'else 503',
     },
   ),
   acknowledgement: key(
     'ack',
     choice(words(ACKNOWLEDGEMENTS)),
     ['any', '"any"'],
-    'outputs that must have a write before it is answered 204: "any", "quorum", "all"; or ' +
+    'outputs that must have stored a write before it is answered 204: "any", "quorum", "all"; or ' +
       '"log": the log on disk is enough',
   ),
   ackTimeout: key(
     'ack-timeout',
     duration({ minMs: 1, maxMs: WAIT_MAX_MS }),
     [4 * SECOND_MS, '"4s"'],
-    'longest wait for that',
+    'longest wait for the outputs that ack asks for',
     { atLimit: 'the write is answered 503 with Retry-After' },
   ),
 }
@@ -132,21 +133,21 @@ export const HTTP_KEYS = {
     'max-body-mb',
     whole({ min: 1, max: 1024, unit: MIB }),
     [25_000_000, '25'],
-    'largest request body, packed or unpacked; absent: 25000000 bytes, as in InfluxDB',
+    'largest request body, compressed or not; absent: 25000000 bytes, as in InfluxDB',
     { atLimit: 'the request is answered 413' },
   ),
   maxConnections: key(
     'max-connections',
     whole({ min: 1, max: 1_000_000 }),
     [5000, '5000'],
-    'connections of clients at a time',
+    'most connections of clients at a time',
     { atLimit: 'further connections are closed' },
   ),
   influxdbVersion: key(
     'influxdb-version',
     text('1.8.10'),
     ['1.8.10', '"1.8.10"'],
-    'version that clients are told in the version headers',
+    'version in the version headers of all answers',
   ),
   unsignedIntegers: key(
     'unsigned-integers',
@@ -165,20 +166,20 @@ export const HTTP_KEYS = {
     'idle-timeout',
     duration({ minMs: SECOND_MS, maxMs: WAIT_MAX_MS }),
     [180 * SECOND_MS, '"3m"'],
-    'how long a connection may be silent before a request',
-    { atLimit: 'it is closed without a word' },
+    'how long a connection may be idle before a request begins',
+    { atLimit: 'the connection is closed without an answer' },
   ),
   fastLane: key(
     'fast-lane',
     flag(),
     [true, 'true'],
-    "read plain writes from the socket, in front of node's HTTP parser",
+    "read plain writes directly from the socket, not through node's HTTP parser",
   ),
   pingStatus: key(
     'default-ping-response',
     whole({ min: 200, max: 599, zeroIsDefault: true }),
     [204, '204'],
-    'status that /ping answers',
+    'status of the answer to /ping',
   ),
   rateLimit: key(
     'rate-limit',
@@ -191,7 +192,7 @@ export const HTTP_KEYS = {
     'burst-limit',
     whole({ min: 1, max: 1_000_000_000, zeroIsDefault: true }),
     [1, '1'],
-    'writes that may come at once below rate-limit',
+    'most writes that may come at once before rate-limit holds them back',
   ),
   healthTimeout: key(
     'health-timeout-ms',
@@ -220,12 +221,12 @@ export const UDP_KEYS = {
     "receive buffer of the socket, bytes; 0 = the operating system's default",
     { atLimit: 'the system drops datagrams' },
   ),
-  database: key('database', text(), ['udp', '"udp"'], 'database at outputs that are HTTP'),
+  database: key('database', text(), ['udp', '"udp"'], 'database that HTTP outputs write to'),
   retentionPolicy: key(
     'retention-policy',
     text(),
     ['', '""'],
-    'retention policy at outputs that are HTTP',
+    'retention policy that HTTP outputs write to',
   ),
   ack: RELAY_KEYS.acknowledgement,
   ackTimeout: RELAY_KEYS.ackTimeout,

@@ -16,9 +16,9 @@ import { duration, flag, text, textList, whole } from './values.ts'
 
 /** One GiB, in the key's own unit. */
 const BATCH_MAX_KB = 1_048_576
-/** The shortest line with a timestamp, `m v=1 1` and its line end: below it nothing fits. */
+/** The shortest line with a timestamp, `m v=1 1` and its line end: a smaller MTU fits no line. */
 const MTU_MIN = 8
-/** The largest number that a datagram's length is written in; parse-output.ts takes less of it. */
+/** Largest value of a datagram's length field; parse-output.ts lowers it to the largest payload. */
 const MTU_MAX = 65_535
 
 const HTTP_ONLY: KeyNotes = { outputKinds: ['http'] }
@@ -34,7 +34,8 @@ export const OUTPUT_KEYS = {
     'location',
     text('http://127.0.0.1:8086'),
     ['', '""'],
-    'where to: "http://host:8086/write", "udp://host:8089" (plain in [[udp]]) or "file:path"',
+    'where writes go: "http://host:8086/write", "udp://host:8089" (in [[udp]] also "host:8089") ' +
+      'or "file:path"',
   ),
   timeout: key(
     'timeout',
@@ -47,8 +48,8 @@ export const OUTPUT_KEYS = {
     'buffer-size-mb',
     whole({ min: 0, max: DISK_MAX_MB, unit: MIB }),
     [64 * MIB, '64'],
-    'backlog kept for this output (with log-dir: log-max-mb, when not given); 0 = one attempt ' +
-      'for each write, as in influxdb-relay',
+    'backlog kept for this output (default with log-dir: log-max-mb); 0 = one attempt for each ' +
+      'write, as in influxdb-relay',
     { atLimit: 'the oldest writes that another output has are dropped, counted and logged' },
   ),
   maxBatch: key(
@@ -56,7 +57,7 @@ export const OUTPUT_KEYS = {
     whole({ min: 0, max: BATCH_MAX_KB, unit: KIB, zeroIsDefault: true }),
     [4096 * KIB, '4096'],
     'largest request that several writes are merged into; a larger single write goes alone',
-    { atLimit: 'the next request begins' },
+    { atLimit: 'the next write goes in the next request' },
   ),
   maxDelay: key(
     'max-delay-interval',
@@ -78,24 +79,24 @@ export const OUTPUT_KEYS = {
     "the output's own user; without one the client's credentials are passed on",
     { ...HTTP_ONLY, aliases: ['http-user'] },
   ),
-  password: key('password', text(), ['', '""'], 'its password', {
+  password: key('password', text(), ['', '""'], "the output's own password", {
     ...HTTP_ONLY,
     aliases: ['http-pass'],
     isSecret: true,
   }),
-  passwordFile: key('password-file', text(), ['', '""'], 'file to read it from', HTTP_ONLY),
+  passwordFile: key('password-file', text(), ['', '""'], 'file that holds the password', HTTP_ONLY),
   token: key('token', text(), ['', '""'], "the output's own token, for InfluxDB 2 and 3", {
     ...HTTP_ONLY,
     isSecret: true,
   }),
-  tokenFile: key('token-file', text(), ['', '""'], 'file to read it from', HTTP_ONLY),
+  tokenFile: key('token-file', text(), ['', '""'], 'file that holds the token', HTTP_ONLY),
   gzip: key('gzip', flag(), [false, 'false'], 'compress requests to this output', HTTP_ONLY),
   missingDbGrace: key(
     'missing-db-grace',
     duration({ minMs: 0, maxMs: 24 * WAIT_MAX_MS }),
     [HOUR_MS, '"1h"'],
     'how long writes wait for a database that only this output lacks',
-    { ...HTTP_ONLY, atLimit: 'they are set aside, counted and logged' },
+    { ...HTTP_ONLY, atLimit: 'the writes are set aside, counted and logged' },
   ),
   skipVerification: key(
     'skip-tls-verification',
@@ -104,23 +105,37 @@ export const OUTPUT_KEYS = {
     "do not check the output's certificate; for tests only",
     HTTP_ONLY,
   ),
-  caCert: key('ca-cert', text(), ['', '""'], 'PEM file of the authority to trust', HTTP_ONLY),
-  clientCert: key('client-cert', text(), ['', '""'], 'PEM file shown to the output', HTTP_ONLY),
-  clientKey: key('client-key', text(), ['', '""'], 'PEM file of its key', HTTP_ONLY),
+  caCert: key(
+    'ca-cert',
+    text(),
+    ['', '""'],
+    'PEM file of the certificate authority to trust',
+    HTTP_ONLY,
+  ),
+  clientCert: key(
+    'client-cert',
+    text(),
+    ['', '""'],
+    'PEM file of the certificate that the relay shows to the output',
+    HTTP_ONLY,
+  ),
+  clientKey: key('client-key', text(), ['', '""'], 'PEM file of the key of client-cert', HTTP_ONLY),
   serverName: key(
     'server-name',
     text(),
     ['', '""'],
-    "name that the output's certificate must have, where it is not the location's host",
+    "name that the output's certificate must have, if not the location's host",
     HTTP_ONLY,
   ),
   mtu: key(
     'mtu',
     whole({ min: MTU_MIN, max: MTU_MAX, zeroIsDefault: true }),
     [1024, '1024'],
-    'largest payload of a datagram, bytes; from 65507 on it is that, the most there is',
+    'largest payload of a datagram, bytes; more than 65507, the limit of UDP, means 65507',
     {
-      atLimit: 'the next datagram begins; a single line that is longer is left out and counted',
+      atLimit:
+        'the next line goes in the next datagram; a single line that is longer is left out and ' +
+        'counted',
       outputKinds: ['udp'],
     },
   ),
@@ -153,7 +168,7 @@ export const ENDPOINT_KEYS = {
 }
 
 export const FILTER_KEYS = {
-  type: key('type', text(), ['', '""'], 'read and not used, as in the original'),
+  type: key('type', text(), ['', '""'], 'accepted and ignored, as in the original'),
   tagExpression: key(
     'tag-expression',
     text(),
@@ -166,5 +181,10 @@ export const FILTER_KEYS = {
     ['', '""'],
     'Go regular expression that the measurement must match',
   ),
-  outputs: key('outputs', textList(), [[], '[]'], 'names of the outputs that it applies to'),
+  outputs: key(
+    'outputs',
+    textList(),
+    [[], '[]'],
+    'names of the outputs that the filter applies to',
+  ),
 }

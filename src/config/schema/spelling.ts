@@ -1,5 +1,5 @@
 /**
- * How keys are compared, and which one was probably meant.
+ * Compares keys, and finds the key that a misspelt one probably means.
  *
  * The originals' TOML reader takes `BindAddr`, `bind_addr` and `bind-addr` for the same key.
  */
@@ -19,7 +19,7 @@ export function showKey(key: string): string {
  */
 export function nearestKey(given: string, known: readonly string[]): string | undefined {
   const wanted = normalizeKey(given)
-  // A long key costs a table of its length squared and is no typing error anyway.
+  // The distance costs time quadratic in the length, and a long unknown key is no typing error.
   if (wanted.length > 40) return undefined
   let nearest: string | undefined
   let nearestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1

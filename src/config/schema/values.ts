@@ -1,5 +1,5 @@
 /**
- * The kinds of values a key can have: what is accepted, and what is said about everything else.
+ * The kinds of values a key can have: which values are valid, and the message for all others.
  *
  * A kind turns what the TOML library produced (or the text of an environment variable) into the
  * unit that the program uses: bytes, milliseconds. All messages read "… got X; what to do".
@@ -24,7 +24,7 @@ export interface ValueKind<T> {
 
 const NS_PER_MS = 1_000_000n
 
-/** Text; line breaks and control characters are never meant. */
+/** Text. Line breaks and control characters are errors: no key has a use for them. */
 export function text(example?: string): ValueKind<string> {
   const advice = example === undefined ? '' : `; write "${example}"`
   return {
@@ -54,7 +54,7 @@ export function flag(): ValueKind<boolean> {
 export interface NumberLimits {
   readonly min: number
   readonly max: number
-  /** What one stands for, e.g. 1024 for a `-kb` key. Limits are in the key's own unit. */
+  /** Factor from the key's unit, e.g. 1024 for a `-kb` key. `min` and `max` are in that unit. */
   readonly unit?: number
   /** The originals take 0 for "not given". */
   readonly zeroIsDefault?: boolean
@@ -89,12 +89,12 @@ export interface DurationLimits {
   readonly minMs: number
   readonly maxMs: number
   /**
-   * The originals take "0s" for "no limit"; there is always one here: the longest that is accepted.
+   * The originals take "0s" for "no limit". Here "0s" means the longest duration that is accepted.
    */
   readonly zeroIsMax?: boolean
 }
 
-/** A Go duration within limits, in milliseconds (parts of one are rounded up). */
+/** A Go duration within limits, in milliseconds; fractions of a millisecond are rounded up. */
 export function duration(limits: DurationLimits): ValueKind<number> {
   const { minMs, maxMs, zeroIsMax = false } = limits
   return {
@@ -140,7 +140,7 @@ export function choice<T>(words: ReadonlyMap<string, T>): ValueKind<T> {
   }
 }
 
-/** A list of texts. Not to be had from the environment: only single values are. */
+/** A list of texts. The environment cannot set a list: a variable holds a single value. */
 export function textList(): ValueKind<readonly string[]> {
   return {
     label: 'list of text',
@@ -158,7 +158,7 @@ export function textList(): ValueKind<readonly string[]> {
 /** What was given, for a message. Credentials inside a location are left out. */
 export function showValue(raw: unknown): string {
   if (typeof raw === 'string') {
-    // Hidden first: cut first, a password could lose the "@" by which it is recognized.
+    // Hide before cutting: a cut could remove the "@" that marks a password.
     const shown = hideCredentials(raw)
     return JSON.stringify(shown.length > 120 ? `${shown.slice(0, 120)}…` : shown)
   }

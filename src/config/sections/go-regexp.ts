@@ -1,18 +1,18 @@
 /**
  * Go's regular expressions (RE2 syntax), for `[[filter]]`.
  *
- * `re2js` is a port of Go's own engine: the same syntax, and time that is linear in the name, so
- * that no line of a client can hold up the process. Names are matched as bytes, as Go does it: a
- * byte that is not UTF-8 counts as one U+FFFD.
+ * `re2js` is a port of Go's own engine: it has the same syntax, and takes time linear in the length
+ * of the name, so that no client's line can block the process. Names are matched as bytes, as in
+ * Go: a byte that is not UTF-8 counts as one U+FFFD.
  *
- * Limits: Go's. A repetition is at most 1,000, groups nest at most 1,000 deep. The time for a name
- * grows with the size of the expression too, which is the operator's own.
+ * Limits: Go's. A repetition is at most 1,000, groups nest at most 1,000 deep. The time also grows
+ * with the size of the expression, but only the operator writes expressions.
  */
 
 import { RE2JS, RE2JSException } from 're2js'
 
 export interface GoRegExp {
-  /** As the file has it. */
+  /** The expression as the file has it. */
   readonly source: string
   /** Whether it matches anywhere in the bytes. */
   test(bytes: Uint8Array): boolean
@@ -23,7 +23,7 @@ export type CompiledGoRegExp =
   | { readonly kind: 'bad'; readonly message: string }
 
 const PREFIX = 'error parsing regexp: '
-/** Quoted text, escapes and classes, in which no group begins; then what begins a named group. */
+/** Quoted text, escapes and classes, which contain no groups; or the start of a named group. */
 const TOKENS =
   /\\Q[\s\S]*?(?:\\E|$)|\\[\s\S]|\[\^?\]?(?:\[:\^?\w+:\]|\\[\s\S]|[^\]\\])*\]|\(\?P?<\w+>/g
 
@@ -43,7 +43,7 @@ function compile(source: string): RE2JS {
     return RE2JS.compile(source)
   } catch (error) {
     if (!String(error).includes('duplicate capture group name')) throw error
-    // Go takes several groups of one name. Nobody asks for what a group has matched.
+    // Go accepts several groups of one name. Drop the names: no code reads what a group matched.
     return RE2JS.compile(source.replace(TOKENS, (token) => (token.startsWith('(?') ? '(' : token)))
   }
 }

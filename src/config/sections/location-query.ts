@@ -1,23 +1,23 @@
 /**
- * Parameters in an output's location: the server would take them instead of the client's own.
+ * The query parameters of an output's location.
  *
- * InfluxDB reads the first of two parameters of one name, and the location's stand first. The
- * originals replaced the location's query by the client's. So what a client says with each write is
- * left out here, with a warning, and the rest (`bucket`, `org`, a proxy's own) goes with every
- * request.
+ * InfluxDB reads the first of two parameters of the same name, and the location's parameters come
+ * first, so they would override those of the client. (The originals replaced the location's query
+ * by the client's.) So this file drops, with a warning, parameters that each write brings itself,
+ * and keeps the others (`bucket`, `org`, those for a proxy) for every request.
  */
 
-/** Said by each write itself. */
+/** Parameters that each write brings itself. */
 const OF_WRITES: readonly string[] = ['db', 'rp', 'precision', 'consistency']
-/** Credentials. */
+/** Parameters with credentials. */
 const OF_USERS: readonly string[] = ['u', 'p']
 
 export interface LocationQuery {
-  /** What goes with every request, as it was written; '' = nothing. */
+  /** The query of every request, as the location spells it; '' = none. */
   readonly kept: string
-  /** Names of what is left out. */
+  /** Names of the parameters that are left out. */
   readonly dropped: readonly string[]
-  /** From `u` and `p`; a `p` alone is left out. */
+  /** From `u` and `p`; a `p` without `u` is dropped. */
   readonly user: { readonly username: string; readonly password: string } | undefined
 }
 

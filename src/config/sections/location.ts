@@ -1,8 +1,8 @@
 /**
- * The `location` of an output: what kind of output it is, and where it leads.
+ * The `location` of an output: the kind of the output, and where its data goes.
  *
- * Two styles of HTTP location exist: influxdb-relay gives the full URL of `/write`, the veepee fork
- * a base URL and `endpoints`. Both lead to the same four paths.
+ * Two styles of HTTP location exist: influxdb-relay uses the full URL of `/write`, the veepee fork
+ * a base URL and `endpoints`. Both give the same four paths.
  */
 
 import type { PortLookup } from '../../net/service-ports.ts'
@@ -15,12 +15,12 @@ export interface HttpLocation {
   readonly origin: string
   readonly host: string
   readonly port: number
-  /** As given, '' or beginning with a slash. */
+  /** As given: '', or a path that begins with a slash. */
   readonly path: string
   /** Without the question mark. */
   readonly query: string
   readonly user: { readonly username: string; readonly password: string } | undefined
-  /** For logs: without credentials. */
+  /** The location without credentials, for logs. */
   readonly shown: string
 }
 
@@ -124,7 +124,7 @@ function parseUser(userInfo: string): HttpLocation['user'] {
   try {
     return { username: decodeURIComponent(name), password: decodeURIComponent(password) }
   } catch {
-    // Not well-formed; the caller says so without showing it.
+    // Malformed escape; the caller reports it without showing the credentials.
     return undefined
   }
 }
@@ -133,11 +133,12 @@ function parseUser(userInfo: string): HttpLocation['user'] {
 export type Endpoints = HttpOutputPaths
 
 /**
- * The paths that requests of each kind go to, with the location's own query string.
+ * The path for each kind of request, with the location's own query string.
  *
- * - `…/write`, no endpoints: writes go there, the others beside it.
- * - base URL with endpoints: each is appended to the base, less one slash at its end.
- * - base URL without either: `/write` and the others, where the originals would post to `/`.
+ * - `…/write` without endpoints: writes go to this path, other requests to paths beside it.
+ * - base URL with endpoints: each endpoint is appended to the base, without the base's last slash.
+ * - base URL without endpoints: `/write` and the other default paths; the originals would post to
+ *   `/`.
  */
 export function outputPaths(location: HttpLocation, endpoints: Endpoints): HttpOutputPaths {
   const hasEndpoints = Object.values(endpoints).some((endpoint) => endpoint !== '')
@@ -154,14 +155,14 @@ export function outputPaths(location: HttpLocation, endpoints: Endpoints): HttpO
   }
 }
 
-/** @param writePath may have a prefix before it and a query behind it */
+/** @param writePath may have a prefix and a query */
 export function outputDialect(writePath: string): OutputDialect {
   const [path = ''] = writePath.split('?')
   if (/\/api\/v2\/write\/?$/.test(path)) return 'v2'
   return /\/api\/v3\/write_lp\/?$/.test(path) ? 'v3' : 'v1'
 }
 
-/** As a path of HTTP: what is not ASCII is escaped. */
+/** The endpoint as an HTTP path: with a leading slash, and non-ASCII characters escaped. */
 function rooted(endpoint: string): string {
   const path = endpoint.startsWith('/') ? endpoint : `/${endpoint}`
   return encodeURI(path).replaceAll('%25', '%')

@@ -14,7 +14,7 @@ export interface NamedFilter {
   readonly outputNames: readonly string[]
 }
 
-/** All filters of the file, with the names they apply to as given. */
+/** All filters of the file, with the names of their outputs as given. */
 export function parseFilters(reader: Reader, top: Section): readonly NamedFilter[] {
   return tablesOf(reader, top, 'filter').map(({ table, path }) => {
     const section = reader.open(table, path, Object.values(FILTER_KEYS), [])
@@ -36,7 +36,10 @@ export function parseFilters(reader: Reader, top: Section): readonly NamedFilter
   })
 }
 
-/** A filter for an output that nobody has is a typing error, and would let everything through. */
+/**
+ * Reports filters that name an unknown output. Such a name is a typing error: the output that was
+ * meant would get every line.
+ */
 export function reportUnknownOutputs(
   reader: Reader,
   filters: readonly NamedFilter[],

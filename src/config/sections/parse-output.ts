@@ -1,7 +1,7 @@
 /**
  * One `output` table → one output, of the kind that its location names.
  *
- * The name is decided later, where all outputs of the relay are known.
+ * parse-config.ts sets the final name once all outputs of the relay are known.
  */
 
 import { portLookup } from '../../net/service-ports.ts'
@@ -37,7 +37,7 @@ export type UnnamedOutput =
 const DATAGRAM_MAX = 65_507
 
 export interface OutputDraft {
-  /** Where it stands: `http[0].output[1]`. */
+  /** Path of the table in the file: `http[0].output[1]`. */
   readonly path: string
   /** '' = not given. */
   readonly givenName: string
@@ -46,15 +46,15 @@ export interface OutputDraft {
   readonly target: { readonly host: string; readonly port: number } | undefined
 }
 
-/** What an output takes from its relay. */
+/** The settings that an output takes from its relay. */
 export interface OutputContext {
   readonly relayKind: 'http' | 'udp'
-  /** Backlog bound of an output that names none; `undefined` = the key's own default. */
+  /** Backlog bound of an output that sets none; `undefined` = the default of `buffer-size-mb`. */
   readonly backlogBytes: number | undefined
   readonly readFile: ReadFile
 }
 
-/** @returns `undefined` where the location is no good; problems are in the reader. */
+/** @returns `undefined` if the location is missing or invalid; the reader has the problems */
 export function parseOutput(
   reader: Reader,
   placed: PlacedTable,
@@ -142,7 +142,7 @@ function parseHttpPart(
   }
 }
 
-/** What the original runs with, and what does not do what it seems to. */
+/** Warns of locations that the originals accept but that do not work as they seem to. */
 function warnOfLocation(
   reader: Reader,
   section: Section,
@@ -167,7 +167,7 @@ function warnOfLocation(
   }
 }
 
-/** @returns as given, but for the parameters that writes say themselves */
+/** @returns the endpoints as given, without the parameters that each write brings itself */
 function parseEndpoints(
   reader: Reader,
   section: Section,
@@ -203,7 +203,7 @@ const KIND_NAMES: Readonly<Record<OutputConfig['kind'], string>> = {
   file: 'a file output',
 }
 
-/** A key that would be ignored is a misunderstanding: say so now. */
+/** Reports keys that this kind of output would ignore: the operator expects an effect. */
 function reportForeignKeys(reader: Reader, section: Section, kind: OutputConfig['kind']): void {
   for (const key of Object.values(OUTPUT_KEYS)) {
     const isForeign = key.outputKinds.length > 0 && !key.outputKinds.includes(kind)

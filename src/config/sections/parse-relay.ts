@@ -12,13 +12,13 @@ import { checkCombinedPem, type ReadFile } from './parse-secrets.ts'
 type Unnamed<T> = Omit<T, 'name' | 'outputs'>
 
 export interface RelayDraft {
-  /** Where it stands: `http[0]`. */
+  /** Path of the table in the file: `http[0]`. */
   readonly path: string
   /** '' = not given. */
   readonly givenName: string
   readonly defaultName: string
   readonly config: Unnamed<HttpRelayConfig> | Unnamed<UdpRelayConfig>
-  /** Whether the address was readable; if not, comparing it makes no sense. */
+  /** False if the address is invalid; then no check may compare it. */
   readonly hasAddress: boolean
   readonly outputs: readonly OutputDraft[]
 }
@@ -130,7 +130,7 @@ function parseOutputs(
     const message = `there is none, so every write would be lost; add [[${relayKind}.output]]`
     reader.report(joinPath(section.path, 'output'), message)
   }
-  // With a log on disk an output may be as far behind as the log is long.
+  // With a log on disk, an output may lag by the whole length of the log.
   const isDurable = reader.get(section, HTTP_KEYS.logDir) !== ''
   const backlogBytes = isDurable ? reader.get(section, HTTP_KEYS.logMax) : undefined
   return tablesOf(reader, section, 'output')

@@ -1,6 +1,6 @@
 /**
- * What an output shows of itself and wants to see: credentials, certificates. Reads the files named
- * for it.
+ * Credentials and TLS certificates of outputs, and the certificate of a relay. Reads and checks the
+ * files that the configuration names.
  */
 
 import { certificateFault, pairFault, validityFault } from '../../net/certificates.ts'
@@ -65,7 +65,7 @@ function secret(
   return value
 }
 
-/** TLS towards the output; the files are read and checked now, not at the first write. */
+/** TLS towards the output. Reads and checks the files now, not at the first write. */
 export function parseOutputTls(reader: Reader, section: Section, readFile: ReadFile): OutputTls {
   const pem = (key: Key<string>, label: string) => {
     const path = reader.get(section, key)
