@@ -1,20 +1,20 @@
 /**
- * A log whose folder, or a part of it, was taken away while it is open: seen, told, and mended as
- * far as that goes.
+ * Detects, logs and repairs the loss of the log's folder, or of a part of it, while the log is
+ * open.
  *
- *     whole ── a look fails ──▶ lost: nothing is accepted or written ── a folder ──▶ mended
- *                                 └── another process has it: for good
+ *     whole ── a check fails ──▶ lost: nothing is accepted or written ── a folder ──▶ mended
+ *                                 └── another process owns the folder: until a restart
  *
- * Lock, folder and segments are looked at behind every group that is written (segment-log.ts), and
- * with every save of the cursors. A folder that is not there is not made: it may be a volume that
- * is not mounted. Once there is one at the path, of this log or empty, what outputs owe is written
- * into it again (mend-segments.ts), from the files that are open and from memory, and every cursor.
+ * The log checks lock, folder and segments after every written group (segment-log.ts) and at every
+ * save of the cursors. It does not make a missing folder: the folder may be on a volume that is not
+ * mounted. Once the path leads to a folder of this log or to an empty folder, the log writes owed
+ * records into it again (mend-segments.ts), from open files and from memory, and all cursors.
  *
- * What can be had no more is counted and told, by output, and their cursors pass it.
+ * Records that cannot be restored are counted and logged by output, and the cursors pass them.
  *
- * Limits: a folder with segments that this log does not know is not touched: it may be that of
- * another. The first record of a backlog that is not in memory cannot be had once its segment is
- * gone.
+ * Limits: a folder with segments that this log does not know is left unchanged: it may belong to
+ * another log. The first record of a backlog that is not in memory cannot be restored after its
+ * segment is gone.
  */
 
 import type { Clock } from '../../std/clock.ts'
@@ -36,7 +36,7 @@ import {
   type RememberedWrite,
 } from './mend-segments.ts'
 
-/** One call of the system for each segment. */
+/** Least time between two checks of all segments: each check is a system call per segment. */
 const LOOK_EVERY_MS = 900
 
 export interface LogLossOptions {
@@ -51,7 +51,7 @@ export interface LogLossOptions {
 interface Log {
   readonly segments: SegmentLog
   readonly places: readonly Place[]
-  /** What is owed and in memory, whatever its number. */
+  /** All owed writes in memory, with any sequence number. */
   readonly remembered: () => readonly RememberedWrite[]
 }
 
@@ -70,12 +70,12 @@ export class LogLoss {
     return this.#isLost
   }
 
-  /** What was on the disk is not to be had by whoever opens the folder next. */
+  /** The data on disk is lost to the next process that opens the folder. */
   get isGone(): boolean {
     return this.#isLost && this.#options.lock.state !== 'taken'
   }
 
-  /** By output, what it was owed and can be had no more; since the start. */
+  /** By output, the count of owed writes that could not be restored, since the start. */
   get lostWrites(): ReadonlyMap<string, number> {
     return this.#lostWrites
   }
@@ -88,12 +88,12 @@ export class LogLoss {
     const next =
       lock.state === 'taken'
         ? 'it was taken over by another process; nothing is stored until a restart'
-        : 'nothing is accepted until there is a folder again; what is owed and in memory goes there'
+        : 'no write is accepted until there is a folder again; owed writes in memory go there'
     logger.error({ folder }, `log: ${folder}: ${why}: ${next}`)
   }
 
   /**
-   * Looks whether all is there, and mends it when it is not. @returns whether it is. Never rejects
+   * Checks the folder and repairs it if needed. @returns whether the log is whole. Never rejects
    */
   async mend(log: Log): Promise<boolean> {
     const { lock } = this.#options
@@ -110,7 +110,7 @@ export class LogLoss {
     return false
   }
 
-  /** As it was seen within LOOK_EVERY_MS: cursors may be saved more often. */
+  /** A result is reused for LOOK_EVERY_MS, because cursors may be saved more often. */
   async #isWhole(log: Log): Promise<boolean> {
     const nowMs = this.#options.clock.monotonicMs()
     if (nowMs - this.#lookedAtMs < LOOK_EVERY_MS) return true
@@ -128,15 +128,15 @@ export class LogLoss {
     if (unknown !== undefined) return `${unknown} in it is not of this log`
     const problem = await lock.retake()
     if (problem !== '') return problem
-    // Failed appends are settled first: else their numbers would count as owed, and as lost.
+    // Wait until failed appends are settled; otherwise their numbers would count as owed and lost.
     await new Promise((resolve) => setImmediate(resolve))
     const kept = await this.#mendSegments(log)
     for (const place of log.places) place.forgetSaved()
-    this.#isLost = false // Before `mended`: what that writes would be refused else.
+    this.#isLost = false // Before `mended`, whose writes would be refused otherwise.
     await log.segments.mended()
     logger.warn(
       { folder, kept },
-      `log: ${folder} is whole again, with ${renderCount(kept, 'write')} written anew`,
+      `log: ${folder} is whole again, with ${renderCount(kept, 'write')} written again`,
     )
     this.#tellLost()
     return ''
@@ -148,7 +148,7 @@ export class LogLoss {
     return { files, folder, randomBytes, quarantine, open, segments: list }
   }
 
-  /** @returns how many writes were written again */
+  /** @returns the count of writes that were written again */
   async #mendSegments(log: Log): Promise<number> {
     const { segments, places, remembered } = log
     const mend = this.#mendOptions(log)
@@ -166,7 +166,7 @@ export class LogLoss {
     return keptCount
   }
 
-  /** Left open, what is not there would keep all that follows from being trimmed. */
+  /** Marks lost records as done: an open number would prevent the trimming of all later records. */
   #passLost(
     { output, done }: Place,
     {
@@ -189,22 +189,22 @@ export class LogLoss {
     const { folder, logger } = this.#options
     for (const [output, writes] of this.#lostWrites) {
       const what = `output "${output}" will not get ${renderCount(writes, 'write')}`
-      logger.error({ folder, output, writes }, `log: ${what}: they were in ${folder}, and are gone`)
+      logger.error({ folder, output, writes }, `log: ${what}: they were in ${folder} and are lost`)
     }
   }
 
-  /** Once each. */
+  /** Logs a problem once, until another problem comes. */
   #tell(problem: string): void {
     if (problem === this.#lastProblem) return
     this.#lastProblem = problem
     const { folder, logger } = this.#options
     if (this.#options.lock.state !== 'taken') {
-      logger.error({ folder }, `log: ${folder} cannot be used: ${problem}; looked at every second`)
+      logger.error({ folder }, `log: ${folder} cannot be used: ${problem}; checked every second`)
     }
   }
 }
 
-/** Numbers of the records that the segment may hold, as far as they are synced. */
+/** Range of the synced sequence numbers that the segment may hold. */
 function rangeOf(segments: SegmentLog, segment: SegmentInfo): { from: number; to: number } {
   const next = segments.list.after(segment)
   const to = next?.header.firstSequence ?? segments.syncedBelow
