@@ -1,4 +1,4 @@
-/** What a log on disk tells of itself, as plain numbers; counters since the start. Cheap. */
+/** The state of a log on disk as plain numbers; counters since the start. Cheap to make. */
 
 import type { OrphanSnapshot } from './cursors/orphan.ts'
 
@@ -7,17 +7,15 @@ export interface DiskLogSnapshot {
   readonly limitBytes: number
   readonly segments: number
   readonly syncedGroups: number
-  /** Bytes of damage that were skipped, and kept in quarantine. */
+  /** Bytes of damage that readers skipped; copies are in quarantine. */
   readonly damagedBytes: number
-  /** Bytes that a crash had left behind the last record. */
+  /** Bytes that a crash left behind the last record. */
   readonly tornBytes: number
   readonly isFailing: boolean
-  /**
-   * The folder, or a part of it, is not there: what was on it may not be there at the next start.
-   */
+  /** The folder, or a part of it, is missing: the next start may not find the data again. */
   readonly isGone: boolean
-  /** By output, what it was owed and was in files that somebody has taken away. */
+  /** By output, the count of owed writes that were lost with files that somebody removed. */
   readonly lostWrites: ReadonlyMap<string, number>
-  /** Outputs that have a place in it and are not configured any more. */
+  /** Outputs that have a cursor in the log and are not configured any more. */
   readonly orphans: readonly OrphanSnapshot[]
 }
