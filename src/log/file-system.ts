@@ -49,7 +49,7 @@ export interface FileLook {
   readonly bytes: number
 }
 
-/** All paths are absolute; all methods reject with the system's error (`code`). */
+/** Paths are complete, not mere file names. All methods reject with the system's error (`code`). */
 export interface FileSystem {
   open(path: string, mode: OpenMode): Promise<LogFile>
   /** Replaces an existing file at `to`. */
