@@ -1,4 +1,4 @@
-/** What a log on disk tells of itself, as plain numbers; counters since the start. Cheap. */
+/** The state of a log on disk as plain numbers; counters since the start. Cheap to make. */
 
 import type { OrphanSnapshot } from './cursors/orphan.ts'
 import type { LossKind } from './recovery/log-loss.ts'
@@ -8,9 +8,9 @@ export interface DiskLogSnapshot {
   readonly limitBytes: number
   readonly segments: number
   readonly syncedGroups: number
-  /** Bytes of damage that were skipped, and kept in quarantine. */
+  /** Bytes of damage that readers skipped; copies are in quarantine. */
   readonly damagedBytes: number
-  /** Bytes that a crash had left behind the last record. */
+  /** Bytes that a crash left behind the last record. */
   readonly tornBytes: number
   readonly isFailing: boolean
   /** Whether the folder, or a part of it, is not there, or is another process's. */
@@ -19,6 +19,6 @@ export interface DiskLogSnapshot {
   readonly unkeptWrites: ReadonlyMap<string, number>
   /** By output, what it was owed and was in files that somebody has taken away. */
   readonly lostWrites: ReadonlyMap<string, number>
-  /** Outputs that have a place in it and are not configured any more. */
+  /** Outputs that have a cursor in the log and are not configured any more. */
   readonly orphans: readonly OrphanSnapshot[]
 }

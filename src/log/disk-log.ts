@@ -1,28 +1,27 @@
 /**
- * The log of one relay on disk, with everything that belongs to it: lock, segments, a cursor for
- * each output.
+ * The log of one relay on disk: lock, segments, and a cursor for each output.
  *
  *     <log-dir>/lock…, heartbeat     one process a folder (folder-lock.ts)
  *               *.seg                the records (segment-log.ts)
- *               cursors/             what each output is through with (place.ts, cursor-file.ts)
+ *               cursors/             the records each output has done (place.ts, cursor-file.ts)
  *
- * An output that has no cursor begins at the tail, unless its name stands in the roster of a
- * segment: then its cursor was lost, and all that is there is sent again. A cursor without an
- * output pins what it is owed, within a bound, and is told of at the start (orphan.ts).
+ * An output without a cursor starts at the tail, unless the roster of a segment contains its name:
+ * then its cursor was lost, and the log sends it all records again. A cursor without a configured
+ * output keeps its owed records, within a bound, and is logged at the start (orphan.ts).
  *
- * What is done when the folder or a segment is taken away stands in log-loss.ts.
+ * log-loss.ts handles the loss of the folder or of a segment.
  *
  * Promise: a segment is deleted only after the cursors that have passed it are on the disk. An
- * older cursor only sends again: at most what was settled in SAVE_INTERVAL_MS, or since a cursor
- * has been waiting for a moment that it can be saved at (place.ts).
+ * outdated cursor only sends records again: at most those settled in SAVE_INTERVAL_MS, or since a
+ * cursor has been waiting for a state in which it can be saved (place.ts).
  *
- * Limits: `maxBytes` for all segments, less a reserve with which what is left can still be drained
- * (log-limits.ts). Before that an output that is too far behind (in-sync.ts) gives up its oldest,
- * as far as another one is through with it (log-bounds.ts), and when that does not help
- * `canAppend` says no. It says no as well at the floor of what is left free of the file system.
- * Each output has a bound of its own.
+ * Limits: `maxBytes` for all segments, minus a reserve for draining the rest (log-limits.ts).
+ * Before that limit, an output with too much lag gives up its oldest records that another output
+ * has done (`onGiveUp`, log-bounds.ts). If that is not enough, `canAppend` is false. It is also
+ * false when the free space of the file system reaches its floor. Each output has a bound of its
+ * own.
  *
- * Not here: reading it (segments/segment-reader.ts), what an output does with it
+ * Not here: reading the log (segments/segment-reader.ts), what an output does with it
  * (delivery/catch-up/catch-up.ts).
  */
 
@@ -47,32 +46,32 @@ import { type Unread, unreadOf } from './retention/unread.ts'
 import type { Appending, SegmentLog } from './segments/segment-log.ts'
 import type { LogReader } from './segments/segment-reader.ts'
 
-/** Of all cursors, in the log's folder. */
+/** Folder of all cursors, in the log's folder. */
 export const CURSOR_FOLDER = 'cursors'
-/** How often the cursors that have moved are saved. */
+/** Interval for saving the changed cursors. */
 const SAVE_INTERVAL_MS = 1_000
-/** The same while room is scarce: as soon as something may be given up, so that writes go on. */
+/** The interval while room is scarce: records are given up early, so that writes go on. */
 const HURRY_INTERVAL_MS = 20
 const PROBLEM_LOG_INTERVAL_MS = 60_000
 
 export interface DiskLogOutput {
   readonly name: string
-  /** How much of the log may be kept for it. */
+  /** Most bytes of the log that may be kept for this output. */
   readonly boundBytes: number
 }
 
 export interface DiskLogOptions {
   readonly folder: string
   readonly outputs: readonly DiskLogOutput[]
-  /** All that the relay keeps in the folder. */
+  /** Bound on all data of the relay in the folder. */
   readonly maxBytes: number
   readonly files: FileSystem
   readonly clock: Clock
   readonly logger: Logger
   readonly randomBytes: (count: number) => Buffer
-  /** Another one in tests: a simulated disk needs none. */
+  /** Replaced in tests: a simulated disk needs no lock. */
   readonly lock?: typeof lockFolder
-  /** Small in tests, so that they reach rotation. */
+  /** Tests set a small size to reach rotation. */
   readonly segmentBytes?: number
   /** 0 in tests of what is given up: as soon as another output has it. */
   readonly lagMaxMs?: number | undefined
@@ -97,7 +96,7 @@ export class DiskLog implements AsyncDisposable {
   readonly #options: DiskLogOptions
   readonly #room: LogRoom
   readonly #segments: SegmentLog
-  /** Of the configured outputs, in their order. */
+  /** Cursors of the configured outputs, in their order. */
   readonly #places: readonly Place[]
   readonly #orphans: readonly Orphan[]
   readonly #parts: AsyncDisposableStack
@@ -110,7 +109,7 @@ export class DiskLog implements AsyncDisposable {
   readonly #loss: LogLoss
   #users: LogUsers = NO_USERS
 
-  /** Whether the folder is still ours. Never rejects. */
+  /** Whether this process still owns the folder. Never rejects. */
   readonly isOwner: () => Promise<boolean>
 
   constructor(options: DiskLogOptions, { loss, isOwner, segments, places, parts }: Parts) {
@@ -164,12 +163,12 @@ export class DiskLog implements AsyncDisposable {
     }
   }
 
-  /** The disk does not take what is written, or was lost: tried again with every save. */
+  /** Writes to the disk fail, or the folder is lost; every save tries again. */
   get isFailing(): boolean {
     return this.#segments.isFailing
   }
 
-  /** Whether a new write would find room, and a disk that takes it. */
+  /** Whether there is room for a new write and the disk works. */
   get canAppend(): boolean {
     return !this.isFailing && !this.isFull
   }
@@ -179,7 +178,7 @@ export class DiskLog implements AsyncDisposable {
     return this.#room.isFull(this.bytes)
   }
 
-  /** An output other than this one was to have the record, and is through with it. */
+  /** The record was also for another configured output, and that output has done it. */
   isDoneElsewhere(outputIndex: number, sequence: number): boolean {
     return this.#isDoneBut(this.#places[outputIndex], sequence)
   }
@@ -210,15 +209,15 @@ export class DiskLog implements AsyncDisposable {
     return place
   }
 
-  /** What the output has not read, of the numbers from `from` on and below `to`. */
+  /** The lag of the output in the sequence numbers [from, to). */
   unread(outputIndex: number, from: number, to: number): Unread {
     const { sizes: segments, nextSequence } = this.#segments
     return unreadOf({ segments, nextSequence, done: this.placeOf(outputIndex).done, from, to })
   }
 
   /**
-   * @param output the only one that it is for; `undefined` = all of them
-   * @returns `undefined` when it is larger than a record may be
+   * @param output the only output that the write is for; `undefined` = all outputs
+   * @returns `undefined` when the write is too large for a record
    */
   append(write: Write, output: string | undefined): Appending | undefined {
     if (this.bytes >= this.#room.limits.giveWayBytes) this.#hurry()
@@ -229,7 +228,7 @@ export class DiskLog implements AsyncDisposable {
     return this.#segments.openReader(fromSequence)
   }
 
-  /** Saves the cursors, closes the segments, gives the folder back. */
+  /** Saves the cursors, closes the segments and releases the lock on the folder. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
@@ -274,7 +273,7 @@ export class DiskLog implements AsyncDisposable {
   #hurry(): void {
     if (this.#isHurried) return
     this.#isHurried = true
-    if (this.#timer === undefined) return // It is being done, and again right after.
+    if (this.#timer === undefined) return // A save is running; the next one follows soon after it.
     this.#timer.cancel()
     this.#schedule()
   }
@@ -282,7 +281,7 @@ export class DiskLog implements AsyncDisposable {
   #tick(): void {
     this.#timer = undefined
     this.#isHurried = false
-    // Never rejects: a cursor that cannot be saved only sends again.
+    // Never rejects: a cursor that cannot be saved only sends records again.
     this.#saving = this.#save().then(() => {
       if (!this.#isClosed) this.#schedule()
     })
@@ -296,12 +295,13 @@ export class DiskLog implements AsyncDisposable {
     await this.#bound()
     if (!this.#needsSegment()) return
     const unused = await this.#segments.beginSegment()
-    // Left open, it would keep everything behind it from being trimmed.
+    // No record will have this number; if it stayed open, no later segment could be trimmed.
     for (const { done } of this.#allPlaces) done.add(unused)
   }
 
   /**
-   * The last segment is never trimmed: where that is what fills the disk, it must not be the last.
+   * The newest segment is never trimmed. If it alone fills the disk and every output is done with
+   * it, begin another segment so that it can be trimmed.
    */
   #needsSegment(): boolean {
     const { isFailing, nextSequence, sizes } = this.#segments
@@ -314,7 +314,7 @@ export class DiskLog implements AsyncDisposable {
     try {
       await this.#room.look()
     } catch (error) {
-      this.#tell(`cannot see how much room there is: ${errorText(error)}`)
+      this.#tell(`cannot read the free space of the disk: ${errorText(error)}`)
     }
     const isUp = (index: number) => this.#users.isUp(index)
     const belows = this.#room.giveUpBelow(this.#allPlaces, this.#segments.sizes, isUp)
@@ -332,12 +332,12 @@ export class DiskLog implements AsyncDisposable {
     logger.error({ folder }, `log: ${folder}: ${text}`)
   }
 
-  /** @returns below what the output is through, as far as that is on the disk */
+  /** @returns the number below which the output has done all records in its saved cursor */
   async #saveOne(place: Place): Promise<number> {
     const error = await place.save()
     if (error !== undefined) {
       const what = `cannot save the cursor of output "${place.output}": ${errorText(error)}`
-      this.#tell(`${what}; after a restart it is sent some writes again`)
+      this.#tell(`${what}; after a restart some writes are sent to it again`)
     }
     return place.savedBelow
   }

@@ -1,19 +1,19 @@
 /**
- * One write in the log, and what the outputs together know of it.
+ * One write in the log, and its state over all outputs.
  *
- * The counts decide four things: an entry leaves the log when nobody owes it any more; it may be
- * withdrawn while no output has begun it; an output over its bound may lose it only when it is
- * stored elsewhere or the client was told no; and an output that misses its database keeps it only
- * while another one has stored it, or still may.
+ * The counts decide four things. An entry is removed when no output owes it any more. It may be
+ * withdrawn while no output has begun to send it. An output over its bound may drop it only when
+ * another output has stored it or the client did not get a success. An output whose server lacks
+ * the entry's database keeps the entry only while another output has stored it or still may.
  */
 
 import { packedBody, type Write, type WriteTarget } from '../write/write.ts'
 
-/** Every write counts so much against bounds beside its body: tiny ones are bounded as well. */
+/** Added to the body of every write for the bounds, so that the bounds also limit tiny writes. */
 const ENTRY_OVERHEAD_BYTES = 256
 /**
- * Every entry takes so much more of memory than it counts: the objects that describe it, and those
- * of its body outside of V8's heap. Measured with 641,000 one-line writes waiting, which took 706
+ * Memory of an entry beyond its bytes against the bounds: the objects that describe it, and those
+ * of its body outside V8's heap. Measured with 641,000 one-line writes waiting, which took 706
  * bytes each beside their bodies.
  */
 const RESIDENT_OVERHEAD_BYTES = 512
@@ -23,50 +23,50 @@ const TARGET_COPIES = 6
 export interface Entry {
   /** Rises by one with every append to this log; never reused. */
   readonly sequence: number
-  /** Place in its stream's log; rises by one with every append to it. */
+  /** Position in the entry's stream; rises by one with every append to that stream. */
   position: number
-  /** Read again for one output that is behind; others may have stored it, or may yet. */
+  /** Read from disk for one output that is catching up; others may have stored it, or may yet. */
   readonly isFromDisk: boolean
   readonly write: Write
-  /** What it counts against bounds. */
+  /** Bytes that count against the bounds. */
   readonly bytes: number
-  /** What it takes of the memory budget. */
+  /** Bytes taken from the memory budget. */
   readonly residentBytes: number
   /** Monotonic milliseconds at append. */
   readonly appendedAtMs: number
-  /** Taken of the memory budget for its stream, should that have to be made. */
+  /** Bytes taken from the memory budget for the entry's stream, in case it must be made. */
   claimedBytes: number
-  /** Outputs that have stored it. */
+  /** Count of the outputs that have stored it. */
   storedCount: number
-  /** Attempts at any output that were begun, and are not known to have done nothing. */
+  /** Count of the attempts, at any output, that were begun and may have had an effect. */
   begunCount: number
-  /** Outputs that still owe it. */
+  /** Count of the outputs that still owe it. */
   owedCount: number
-  /** Of those, the ones that miss its database or retention policy. */
+  /** Count of those outputs whose server lacks its database or retention policy. */
   heldCount: number
-  /** Lines that the first output to settle it has refused; `undefined` before. */
+  /** Lines that the first output to settle it refused; `undefined` before. */
   firstRefusedLineCount: number | undefined
-  /** On the disk, where the log is kept there: no output sees it before, and no client is told. */
+  /** On the disk, if the log is there. Before that no output sees it and no client is answered. */
   isDurable: boolean
-  /** The client was told anything but yes. */
+  /** The client got an answer other than success. */
   isDisowned: boolean
 }
 
-/** What `write` will count against bounds once it is in the log. */
+/** Bytes that `write` will count against the bounds once it is in the log. */
 export function entryBytes(write: Write): number {
   return write.body.length + (packedBody(write)?.length ?? 0) + ENTRY_OVERHEAD_BYTES
 }
 
 /**
- * What an entry of so many bytes takes of the memory budget. Its target counts several times: its
- * strings and their key, and what each output makes of them. A client may send other ones with
- * every write, as long as a head may be.
+ * Bytes of the memory budget for an entry of `bytes` bytes. The target counts several times: its
+ * strings, their key, and the copies that each output makes. A client may send a new target with
+ * every write, as long as a request head may be.
  */
 export function residentEntryBytes(bytes: number, { key }: WriteTarget): number {
   return residentBytes(bytes) + TARGET_COPIES * key.length
 }
 
-/** What `count` entries that count `bytes` together against bounds take of the memory budget. */
+/** Bytes of the memory budget for `count` entries that count `bytes` together for the bounds. */
 export function residentBytes(bytes: number, count = 1): number {
   return bytes + count * RESIDENT_OVERHEAD_BYTES
 }

@@ -1,12 +1,12 @@
 /**
- * What the disk log needs of a file system, and Node's own behind it.
+ * The file system as the disk log uses it, and its implementation with node:fs.
  *
- * The seam at which tests inject faults and record writes and syncs. Every byte that the log, its
- * cursors and its quarantine put on disk goes through here.
+ * At this interface tests inject faults and record writes and syncs. Every byte that the log, its
+ * cursors and its quarantine write to disk goes through it.
  *
- * Promise: a symbolic link in place of a file is never followed, so that nobody who may write into
- * the folder can point the log at a file elsewhere. Files are made readable by their owner only:
- * they hold credentials.
+ * Promise: a symbolic link in place of a file is never followed, so that a user who may write into
+ * the folder cannot redirect the log to a file elsewhere. Only their owner can read the files: they
+ * contain credentials.
  */
 
 import { type BigIntStats, constants, statSync } from 'node:fs'
@@ -16,69 +16,69 @@ import { errorCode } from '../std/errors.ts'
 import { makeFolder, makeFolders } from '../std/files.ts'
 
 export interface LogFile {
-  /** @returns how many bytes were written, which may be fewer than asked for */
+  /** @returns the count of written bytes, which may be less than the length of `bytes` */
   write(bytes: Buffer, at: number): Promise<number>
-  /** @returns how many bytes were read; 0 at the end of the file */
+  /** @returns the count of read bytes; 0 at the end of the file */
   read(into: Buffer, at: number): Promise<number>
-  /** Bytes. */
+  /** @returns bytes */
   size(): Promise<number>
-  /** The same as that of its path, as long as that leads to it. */
+  /** Equals the identity that `look` returns for the path while the path leads to this file. */
   identity(): Promise<string>
   truncate(bytes: number): Promise<void>
-  /** What was written is on the disk when this resolves (`fdatasync`). */
+  /** All earlier writes are on the disk when this resolves (`fdatasync`). */
   sync(): Promise<void>
   close(): Promise<void>
 }
 
 /**
- * `read`: an existing file. `update`: the same, for writing too. `create`: a new file, an error
- * when there is one. `replace`: new or emptied.
+ * `read`: an existing file. `update`: an existing file, for writing too. `create`: a new file; an
+ * error when it exists. `replace`: a new file, or an existing file after emptying it.
  */
 export type OpenMode = 'read' | 'update' | 'create' | 'replace'
 
 export interface FolderEntry {
   readonly name: string
-  /** False for folders, sockets, links and whatever else is not a plain file. */
+  /** False for folders, sockets, links and everything else that is not a plain file. */
   readonly isFile: boolean
 }
 
-/** What a path leads to. */
+/** The file to which a path leads. */
 export interface FileLook {
-  /** No two that are open at once have the same. */
+  /** Different for any two files that exist or are open at the same time. */
   readonly identity: string
   readonly bytes: number
 }
 
-/** All paths are whole; all methods reject with the system's error (`code`). */
+/** Paths are complete, not mere file names. All methods reject with the system's error (`code`). */
 export interface FileSystem {
   open(path: string, mode: OpenMode): Promise<LogFile>
-  /** Replaces what is at `to`. */
+  /** Replaces an existing file at `to`. */
   rename(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
-  /** With the folders above it, all on the disk when this resolves; fine when it exists. */
+  /** Makes the folder and its missing parents, all on the disk when this resolves; may exist. */
   makeFolder(path: string): Promise<void>
-  /** The same in a folder that is there, and must not be made when it is not (ENOENT). */
+  /** Makes the folder in an existing parent; rejects with ENOENT when the parent is missing. */
   makeSubfolder(path: string): Promise<void>
-  /** @returns `undefined` when there is nothing */
+  /** @returns `undefined` when the path leads nowhere */
   look(path: string): Promise<FileLook | undefined>
   /**
-   * The same, and nothing else goes on meanwhile: some microseconds, where `look` takes a tenth of
-   * a millisecond. Only right after the file system has answered: one that hangs would hold all up.
+   * `look` as a blocking call: some microseconds, where `look` takes a tenth of a millisecond. Use
+   * it only right after the file system has answered: a hanging one would block the whole process.
    */
   lookAtOnce(path: string): FileLook | undefined
-  /** By name, rising. */
+  /** In ascending order of the names. */
   list(folder: string): Promise<readonly FolderEntry[]>
-  /** Of the file system that the folder is on. */
+  /** Space on the file system of the folder. */
   space(folder: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }>
-  /** Makes names that were made, changed or removed in the folder last. */
+  /** Syncs the names that were added, changed or removed in the folder. */
   syncFolder(folder: string): Promise<void>
 }
 
-/** What a system says that has no room for bytes, or for one more file. */
+/** Error codes of a system that has no room for more bytes or for another file. */
 export const NO_ROOM: readonly string[] = ['ENOSPC', 'EDQUOT']
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC } = constants
-/** Not known to every system. */
+/** Not every system has this flag. */
 const O_NOFOLLOW = constants.O_NOFOLLOW ?? 0
 
 const FLAGS: Readonly<Record<OpenMode, number>> = {
@@ -156,24 +156,24 @@ function lookOf(stats: BigIntStats): FileLook {
 }
 
 /**
- * An inode's number is given away again only once nobody has its file open any more: so whoever
- * compares holds the one of the two.
+ * A system reuses an inode number only after the file is closed everywhere. So a comparison is
+ * valid while one of the two files is open.
  */
 export function identityOf({ dev, ino }: BigIntStats): string {
   return `${dev}-${ino}`
 }
 
-/** Writes all of `bytes`; continues after a short write, as before a disk is full. */
+/** Writes all of `bytes`; continues after a short write, which happens on a nearly full disk. */
 export async function writeWhole(file: LogFile, bytes: Buffer, at: number): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     const written = await file.write(bytes.subarray(done), at + done)
-    // A system that takes nothing and gives no reason would keep us here for ever.
+    // A system that writes nothing and reports no error would make this loop endless.
     if (written === 0) throw new Error(`nothing was written at byte ${at + done}`)
     done += written
   }
 }
 
-/** @returns what there is of `into.length` bytes from `at` on; shorter only at the file's end */
+/** Reads `into.length` bytes from `at` on. @returns fewer only at the end of the file */
 export async function readWhole(file: LogFile, into: Buffer, at: number): Promise<Buffer> {
   let done = 0
   while (done < into.length) {

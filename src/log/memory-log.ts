@@ -1,15 +1,17 @@
 /**
- * Memory log: the writes of one relay that some output still owes, in the order in which they came.
+ * Memory log: the writes of one relay that some output must still deliver, in the order of arrival.
  *
- * One order per database (`StreamLog`); the sequence numbers make one order of all. Each output
- * keeps its own cursors (../delivery/stream-drain.ts) and says `release` once for each entry it was
- * to deliver. An entry that is owed by nobody leaves at once and its bytes go back to the budget; a
- * stream without entries leaves too, so that database names made up by clients cost nothing.
+ * Each database has its own order (`StreamLog`); the sequence numbers give one order over all. Each
+ * output keeps its own cursors (../delivery/stream-drain.ts) and calls `release` once for each
+ * entry that it had to deliver. When no output owes an entry any more, the entry is removed and its
+ * bytes go back to the budget. A stream without entries is removed too, so that database names
+ * invented by clients cost nothing.
  *
- * Limits: the memory budget, over all relays, for entries and for streams; each output's own bound
- * is kept by the output.
+ * Limits: the memory budget of all relays, for entries and for streams. Each output enforces its
+ * own bound.
  *
- * Not here: who owes what (outputs), when the client is told (../relay/relay.ts).
+ * Not here: which output owes which entry (outputs), when the client is answered
+ * (../relay/relay.ts).
  */
 
 import assert from 'node:assert/strict'
@@ -22,16 +24,16 @@ import { StreamLog } from './stream-log.ts'
 export interface MemoryLogOptions {
   readonly memory: Memory
   readonly clock: Clock
-  /** Outputs that read from it. */
+  /** Count of the outputs that read this log. */
   readonly outputCount: number
 }
 
-/** What a stream takes beside its entries; measured with 100,000 of them. */
+/** Memory of a stream without its entries; measured with 100,000 streams. */
 const STREAM_BYTES = 1024
-/** What it takes at each output: cursor, pace, a request that waits for a connection, a timer. */
+/** Memory per stream and output: cursor, pace, a request that waits for a connection, a timer. */
 const STREAM_OUTPUT_BYTES = 8 * 1024
 
-/** What a stream takes of the memory budget, read by so many outputs. */
+/** Bytes of the memory budget for a stream that `outputCount` outputs read. */
 export function residentStreamBytes(outputCount: number): number {
   return STREAM_BYTES + outputCount * STREAM_OUTPUT_BYTES
 }
@@ -40,7 +42,7 @@ export class MemoryLog {
   readonly #memory: Memory
   readonly #clock: Clock
   readonly #streams = new Map<string, StreamLog>()
-  /** Wall time of monotonic zero when it was made. */
+  /** Wall time at monotonic zero, as of the construction of this log. */
   readonly #originMs: number
   readonly #streamBytes: number
   #nextSequence = 1
@@ -67,11 +69,11 @@ export class MemoryLog {
   }
 
   /**
-   * An entry that is not in the log yet, for a write whose place in it is settled elsewhere.
+   * Makes an entry for a write and takes its memory, without appending it.
    *
-   * @param sequence from the log on disk; given here where there is none
-   * @returns `undefined`, with nothing changed, when the memory budget is used up. Else either
-   *   `push` or `discard` has to follow.
+   * @param sequence from the log on disk; without a log on disk, this log assigns it
+   * @returns `undefined`, with nothing changed, when the memory budget is used up. Otherwise the
+   *   caller must call `push` or `discard` next.
    */
   prepare(write: Write, sequence?: number): Entry | undefined {
     const entry = this.#make(write, sequence ?? this.#nextSequence, false)
@@ -82,14 +84,14 @@ export class MemoryLog {
   }
 
   /**
-   * Appends what was prepared.
+   * Appends a prepared entry.
    *
-   * @param owedCount how many outputs are to deliver it
-   * @returns the stream that it is in now
+   * @param owedCount count of the outputs that must deliver the entry
+   * @returns the stream of the entry
    */
   push(entry: Entry, owedCount: number): StreamLog {
     const stream = this.stream(entry.write.target.database)
-    // The stream has taken its own by now.
+    // The stream exists now and has taken its own memory, so the entry's claim is not needed.
     this.#giveBackClaim(entry)
     entry.owedCount = owedCount
     entry.position = stream.end
@@ -99,13 +101,13 @@ export class MemoryLog {
     return stream
   }
 
-  /** Gives back what was prepared and will not be pushed. */
+  /** Gives back the memory of a prepared entry that will not be pushed. */
   discard(entry: Entry): void {
     this.#giveBackClaim(entry)
     this.#memory.giveBack(entry.residentBytes)
   }
 
-  /** Appends a write that was read from the disk for one output; its bytes are held already. */
+  /** Appends a write that was read from disk for one output; its bytes are in memory already. */
   appendStored(write: Write, sequence: number): Entry {
     const entry = this.#make(write, sequence, true)
     this.#memory.take(entry.residentBytes)
@@ -113,7 +115,7 @@ export class MemoryLog {
     return entry
   }
 
-  /** The stream of a database; made when there is none. */
+  /** The stream of a database; makes a missing stream. */
   stream(database: string): StreamLog {
     let stream = this.#streams.get(database)
     if (stream === undefined) {
@@ -124,12 +126,12 @@ export class MemoryLog {
     return stream
   }
 
-  /** All that somebody owes. */
+  /** All entries that some output owes. */
   entries(): readonly Entry[] {
     return [...this.#streams.values()].flatMap((stream) => stream.inOrder())
   }
 
-  /** One output is through with the entry. */
+  /** One output is done with the entry. */
   release(entry: Entry): void {
     assert(entry.owedCount > 0, 'BUG: an entry was released more often than it was owed')
     entry.owedCount--
@@ -163,7 +165,7 @@ export class MemoryLog {
       residentBytes: residentEntryBytes(bytes, write.target),
       claimedBytes: 0,
       appendedAtMs: clock.monotonicMs() - ageMs,
-      // Of what is read from the disk nobody knows: it is kept as what another output has stored.
+      // Not known for an entry from disk; count it as stored by another output.
       storedCount: isFromDisk ? 1 : 0,
       begunCount: 0,
       owedCount: 0,
@@ -174,7 +176,7 @@ export class MemoryLog {
     }
   }
 
-  /** A clock that was set since makes nothing older than it is: nothing is given up too early. */
+  /** Not too high if the wall clock was set meanwhile, so no entry is given up too early. */
   #ageMs({ receivedAtMs }: Write): number {
     const clock = this.#clock
     const nowMs = Math.min(clock.wallMs(), this.#originMs + clock.monotonicMs())

@@ -1,4 +1,4 @@
-/** Opens the log of one relay on disk: lock, recovery, and where its outputs stand in it. */
+/** Opens the log of one relay on disk: lock, recovery, and the cursors of its outputs. */
 
 import { join } from 'node:path'
 import { CursorFile, highestSequence, loadAllCursors } from './cursors/cursor-file.ts'
@@ -11,7 +11,7 @@ import { fittingSegmentBytes } from './retention/log-limits.ts'
 import { openSegmentLog } from './segments/segment-log.ts'
 
 /**
- * Recovers what is in the folder and opens it for appending.
+ * Recovers the log in the folder and opens it for appending.
  *
  * Rejects with RELAY_LOG_LOCKED, RELAY_LOG_NEWER, or the system's error when the folder cannot be
  * used; then nothing has been changed.

@@ -1,30 +1,31 @@
 /**
- * The memory budget, as one relay with a log on disk takes from it.
+ * The memory budget of a relay with a log on disk; it reclaims memory from outputs under pressure.
  *
- * What its outputs have in memory is on the disk as well. So before anything is refused for want of
- * memory, the output with the most of it gives back what it is not sending just now, and reads it
- * again later; then the next one, until there is room.
+ * Entries that outputs hold in memory are also on the disk. So before a write is refused for lack
+ * of memory, the output that holds most gives back the entries that it is not sending now, and
+ * reads them again later; then the next output, until there is room.
  *
- *     tryTake ── full ──▶ outputs, the largest first: what waits ──▶ what was taken, and waits
- *                                                  └─── room ───┴──── room ───▶ taken
+ *     tryTake ── full ──▶ outputs, the largest first: waiting ──▶ tried, and waiting for a retry
+ *                                                  └─ room ─┴──── room ───▶ taken
  *
- * Only this relay's outputs are asked, though all relays share the budget. What is under way, what
- * is being received or synced, and what other relays hold cannot be given back: then it is full.
+ * Memory is reclaimed only from the outputs of this relay, although all relays share the budget.
+ * Entries that are being sent, received or synced, and the memory of other relays, cannot be
+ * reclaimed: if they fill the budget, `tryTake` returns false.
  *
- * Cost: an output that was asked is not asked again for a while (delivery/catch-up/catch-up.ts),
- * and none is where all of them together have less than is missing. So at the bound a refusal costs
- * one look at each output.
+ * Cost: after an output gave memory back, it is not asked again for a while
+ * (delivery/catch-up/catch-up.ts). No output is asked when all together hold less than is missing.
+ * So at the bound a refusal costs one check of each output.
  */
 
 import type { Memory, SharedMemory } from '../std/memory-budget.ts'
 
 export interface MemoryHolder {
-  /** What it may be able to give back, at the most. */
+  /** Upper bound of the bytes that the holder can give back. */
   readonly yieldableBytes: number
   /**
-   * Gives back what it is not sending.
+   * Gives back the memory of entries that the holder is not sending.
    *
-   * @param isAll also what it has tried to send, and will try again
+   * @param isAll also of entries that it has tried to send and will retry
    */
   yieldMemory(isAll: boolean): void
 }
@@ -76,7 +77,7 @@ export class RelievedMemory implements SharedMemory {
     const missingBytes = () => this.usedBytes + bytes - this.limitBytes
     const holders = this.#holders().filter(({ yieldableBytes }) => yieldableBytes > 0)
     const yieldableBytes = holders.reduce((sum, holder) => sum + holder.yieldableBytes, 0)
-    // Nobody is made to read again for nothing.
+    // Too little can be reclaimed: do not make outputs read from disk again for nothing.
     if (yieldableBytes < missingBytes()) return
     holders.sort((a, b) => b.yieldableBytes - a.yieldableBytes)
     for (const isAll of [false, true]) {

@@ -1,4 +1,4 @@
-/** The log on disk, as one output sees it: its cursor, and records instead of segments. */
+/** The log on disk from the view of one output: its cursor, and records instead of segments. */
 
 import type { Write } from '../write/write.ts'
 import type { DoneRanges } from './cursors/done-ranges.ts'
@@ -7,35 +7,35 @@ import type { OwedStatements } from './cursors/owed-statements.ts'
 import type { LogOwnership } from './log-users.ts'
 import type { Unread } from './retention/unread.ts'
 
-/** A record as far as an output is concerned with it. */
+/** The parts of a record that an output needs. */
 export interface StoredRecord {
   readonly sequence: number
-  /** `undefined`: nothing that this version could send. */
+  /** `undefined`: this version cannot send the record. */
   readonly write: Write | undefined
-  /** The output that it is for; `undefined` = all of them. */
+  /** The output that the record is for; `undefined` = all outputs. */
   readonly output: string | undefined
 }
 
 export interface StoredReader extends AsyncDisposable {
-  /** The next ones, at least one; none at the end of what is on the disk. */
+  /** The next records, at least one; an empty list at the end of the log on disk. */
   read(): Promise<readonly StoredRecord[]>
 }
 
 export interface StoredLog {
   /** The output's cursor. */
   readonly done: DoneRanges
-  /** Owed as well, though the cursor has passed them: no segment has them any more. */
+  /** Statements that are owed although the cursor has passed them: their segments are deleted. */
   readonly statements: OwedStatements
-  /** Number of the first record that this process has appended, or will. */
+  /** Sequence number of the first record that this process appends. */
   readonly firstOwnSequence: number
   readonly ownership: LogOwnership
   openReader(fromSequence: number): StoredReader
-  /** These records, or parts of them, stand in the output's file up to the mark. */
+  /** The output's file contains these records, or parts of them, up to the mark. */
   noteWritten(mark: FileMark, sequences: readonly number[]): void
-  /** Another output is through with the record. */
+  /** Another output has done the record. */
   isDoneElsewhere(sequence: number): boolean
-  /** Of the numbers from `from` on and below `to`, those that are not done. */
+  /** The lag of the output in [from, to): the numbers in this range that are not done. */
   unread(from: number, to: number): Unread
-  /** Puts on record what is about to be given up. Rejects with the system's error. */
+  /** Records the writes that the output is about to give up. Rejects with the system's error. */
   recordGap(given: readonly { readonly sequence: number; readonly write: Write }[]): Promise<void>
 }

@@ -1,13 +1,13 @@
 /**
- * Certificates and keys in PEM: whether TLS takes them, and what is wrong in words that lead to the
- * cure.
+ * Checks certificates and keys in PEM: whether TLS accepts them, and if not, what the operator must
+ * change.
  */
 
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import { errorCode, errorText } from '../std/errors.ts'
 
-/** What OpenSSL's words mean to whoever has made the files. */
+/** Explanations of OpenSSL's error codes for the operator who made the files. */
 const FAULTS: ReadonlyMap<string, string> = new Map([
   [
     'ERR_SSL_EE_KEY_TOO_SMALL',
@@ -19,7 +19,7 @@ const FAULTS: ReadonlyMap<string, string> = new Map([
   ],
   [
     'ERR_SSL_CA_MD_TOO_WEAK',
-    'the certificate is signed with MD5 or SHA-1, which TLS takes no more; it needs SHA-256',
+    'the certificate is signed with MD5 or SHA-1, which TLS no longer accepts; it needs SHA-256',
   ],
 ])
 const NOT_ITS_KEY =
@@ -28,17 +28,17 @@ const ENCRYPTED = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED
 const KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----/
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g
 
-/** What keeps a certificate and its key from being used; `undefined` = nothing. */
+/** Why a certificate and its key cannot be used; `undefined` = they can. */
 export function pairFault(cert: string, key: string): string | undefined {
   if (ENCRYPTED.test(key)) {
-    return 'the key is encrypted, and nobody is asked for its passphrase; store it without one'
+    return 'the key is encrypted, and the relay asks for no passphrase; store it without one'
   }
   const [first = ''] = cert.match(CERTIFICATE) ?? []
   const [own = ''] = key.match(KEY) ?? []
   const privateKey = readKey(own)
   if (privateKey === undefined) return 'the key is damaged, or of a kind that is not known'
   try {
-    // OpenSSL itself takes a key of another kind, and then has none for any client.
+    // OpenSSL itself accepts a key of another type, and then has no key for any client.
     if (!new X509Certificate(first).checkPrivateKey(privateKey)) return NOT_ITS_KEY
     createSecureContext({ cert, key })
     return undefined
@@ -52,11 +52,11 @@ function readKey(pem: string): KeyObject | undefined {
   try {
     return createPrivateKey(pem)
   } catch {
-    return undefined // OpenSSL's words for it are about its decoders.
+    return undefined // OpenSSL's error text describes its decoders and does not help.
   }
 }
 
-/** What makes one of the certificates useless; `undefined` = nothing. */
+/** Why one of the certificates cannot be used; `undefined` = all can. */
 export function certificateFault(pem: string): string | undefined {
   for (const block of pem.match(CERTIFICATE) ?? []) {
     try {
@@ -68,7 +68,7 @@ export function certificateFault(pem: string): string | undefined {
   return undefined
 }
 
-/** When the first certificate of the file does not count; `undefined` = it does now. */
+/** Why the first certificate of the file is not valid now; `undefined` = it is valid. */
 export function validityFault(pem: string, nowMs: number): string | undefined {
   const [first] = pem.match(CERTIFICATE) ?? []
   if (first === undefined) return undefined

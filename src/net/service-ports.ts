@@ -1,6 +1,6 @@
 /**
- * Ports by name, as in `127.0.0.1:http-alt`: those of /etc/services, and a few that Go knows
- * without it.
+ * Looks up ports by name, as in `127.0.0.1:http-alt`: in /etc/services, then among the few names
+ * that Go knows without that file.
  */
 
 export type PortLookup = (name: string) => number | undefined
@@ -15,7 +15,7 @@ const KNOWN: ReadonlyMap<string, number> = new Map([
   ['telnet', 23],
 ])
 
-/** @param readFile throws where there is no such file */
+/** @param readFile throws when the file does not exist */
 export function portLookup(
   transport: 'tcp' | 'udp',
   readFile: (path: string) => string,
@@ -26,7 +26,7 @@ export function portLookup(
   }
 }
 
-/** One service a line: `http-alt  8080/tcp  webcache  # comment`. */
+/** Each line is one service: `http-alt  8080/tcp  webcache  # comment`. */
 function fromServices(
   wanted: string,
   transport: 'tcp' | 'udp',
@@ -36,7 +36,7 @@ function fromServices(
   try {
     text = readFile(SERVICES_PATH)
   } catch {
-    // Small systems do not have it.
+    // Small systems do not have the file.
   }
   for (const line of text.split('\n')) {
     const [name, port = '', ...aliases] = line.replace(/#.*/, '').trim().toLowerCase().split(/\s+/)

@@ -1,10 +1,10 @@
 /**
- * The addresses of a host name, for a socket that is connected to one of them.
+ * Resolves a host name to addresses, for a socket that is connected to one of them.
  *
- * Asked by c-ares, not by `getaddrinfo`: that one holds a thread of libuv's pool for as long as the
- * name servers are silent, and four such lookups would stop every write to disk. What c-ares leaves
- * out is done here: the hosts file, `localhost`, and the search list (Kubernetes and Compose names
- * are short).
+ * Uses c-ares instead of `getaddrinfo`, which blocks a thread of libuv's pool while the name
+ * servers do not answer: four such lookups would stop every write to disk. This file adds what
+ * c-ares lacks: the hosts file, `localhost`, and the search list (Kubernetes and Compose names are
+ * short).
  */
 
 import { Resolver } from 'node:dns/promises'
@@ -19,19 +19,19 @@ export interface HostAddress {
 
 /**
  * @param signal ends the lookup at once: the promise rejects
- * @returns at least one address, IPv4 first; rejects when there is none or nobody answers.
+ * @returns at least one address, IPv4 first; rejects when the name has none or no server answers
  */
 export type ResolveHost = (host: string, signal?: AbortSignal) => Promise<readonly HostAddress[]>
 
 const HOSTS_PATH = '/etc/hosts'
 const RESOLV_CONF_PATH = '/etc/resolv.conf'
-/** Per question and name server. */
+/** Timeout per query and name server. */
 const QUERY_TIMEOUT_MS = 2_000
 const QUERY_TRIES = 2
-/** Answers after which another name or address family is worth a try: the servers do work. */
+/** Errors after which the next name or address family is tried: the name servers do answer. */
 const NO_SUCH_NAME = new Set(['ENOTFOUND', 'ENODATA', 'ESERVFAIL', 'EBADNAME'])
 
-/** Asks anew each time: files and name servers may have changed since. */
+/** Caches nothing: files and name servers may change at any time. */
 export const resolveHost: ResolveHost = async (host, signal) => {
   const [hosts, resolvConf] = await Promise.all([textOf(HOSTS_PATH), textOf(RESOLV_CONF_PATH)])
   const known = knownAddresses(host, hosts)
@@ -40,7 +40,7 @@ export const resolveHost: ResolveHost = async (host, signal) => {
   return askServers(resolver, searchNames(host, resolvConf), signal)
 }
 
-/** What needs no name server: IP addresses, the hosts file, `localhost`. */
+/** Addresses known without a name server: IP addresses, the hosts file, `localhost`. */
 export function knownAddresses(host: string, hostsFile: string): HostAddress[] {
   const literal = hostAddress(host)
   if (literal !== undefined) return [literal]
@@ -54,13 +54,13 @@ export function knownAddresses(host: string, hostsFile: string): HostAddress[] {
     }
   }
   if (found.length === 0 && (name === 'localhost' || name.endsWith('.localhost'))) {
-    // RFC 6761 section 6.3: never a matter for name servers.
+    // RFC 6761 section 6.3: name servers are never asked for localhost.
     found.push({ address: '127.0.0.1', family: 4 }, { address: '::1', family: 6 })
   }
   return found.sort((a, b) => a.family - b.family)
 }
 
-/** The full names to ask for, in order, as resolv.conf(5) has it. */
+/** The full names to query, in the order that resolv.conf(5) defines. */
 export function searchNames(host: string, resolvConf: string): string[] {
   if (host.endsWith('.')) return [host]
   let domains: string[] = []
@@ -81,10 +81,10 @@ export function searchNames(host: string, resolvConf: string): string[] {
 }
 
 /**
- * The first name that has addresses; a silent server ends the search, for all names would be
- * silent.
+ * The addresses of the first name that has any. A timeout ends the search, because the queries for
+ * the other names would time out too.
  *
- * @param signal cancels what `resolver` is asking, and rejects
+ * @param signal cancels the queries of `resolver`; the promise rejects
  */
 export async function askServers(
   resolver: Pick<Resolver, 'resolve4' | 'resolve6' | 'cancel'>,
@@ -97,7 +97,7 @@ export async function askServers(
   try {
     return await firstAnswer(resolver, names)
   } finally {
-    // The signal outlives many lookups.
+    // Remove the listener: one signal serves many lookups.
     signal?.removeEventListener('abort', cancel)
   }
 }
@@ -131,6 +131,6 @@ async function textOf(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch {
-    return '' // A machine without the file has nothing to say by it.
+    return '' // A missing file counts as empty.
   }
 }

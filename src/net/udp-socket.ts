@@ -1,31 +1,31 @@
 /**
- * UDP sockets: the only file that knows dgram-as-promised.
+ * UDP sockets; the only file that uses dgram-as-promised.
  *
- * Used for what it does well: create, bind, close. Its `recv()` and `for await` lose the datagrams
- * that arrive while the caller is busy, and its promise of `send` costs more than the datagram: so
- * reading and sending are done on the inner socket.
+ * The library creates, binds and closes sockets. Its `recv()` and `for await` lose the datagrams
+ * that arrive while the caller is busy, and the promise of its `send` costs more than the datagram.
+ * So the relay receives and sends on the inner socket.
  *
- * Life: `bind…` and `connect…` return a working socket, or reject with nothing left open.
+ * Lifecycle: `bind…` and `connect…` return a working socket, or reject and leave nothing open.
  */
 
 import type { Socket } from 'node:dgram'
 import { DgramAsPromised, type SocketAsPromised } from 'dgram-as-promised'
 
 export interface UdpEndpoint {
-  /** An IP address, never a name: node would look it up again for every single datagram. */
+  /** An IP address, never a name: Node would look up a name again for every datagram. */
   readonly address: string
   readonly family: 4 | 6
   readonly port: number
 }
 
 export interface UdpSocket {
-  /** For reading, sending, events and options. Not to be closed through. */
+  /** For receiving, sending, events and options. Close the socket with `close` only. */
   readonly inner: Socket
-  /** Allowed more than once, and when the socket has closed by itself. Never rejects. */
+  /** Allowed more than once, and after the socket has closed by itself. Never rejects. */
   close(): Promise<void>
 }
 
-/** Bound and receiving. `::` takes IPv4 as well, where the system has both. */
+/** A bound, receiving socket. `::` also receives IPv4 on systems that have both. */
 export async function bindUdpSocket(endpoint: UdpEndpoint): Promise<UdpSocket> {
   const { address, port, family } = endpoint
   const promised = DgramAsPromised.createSocket({ type: family === 6 ? 'udp6' : 'udp4' })
@@ -33,14 +33,14 @@ export async function bindUdpSocket(endpoint: UdpEndpoint): Promise<UdpSocket> {
   try {
     await promised.bind({ address, port })
   } catch (error) {
-    // A failed bind would be told once more by the next call: this socket is good for nothing.
+    // The next call on this socket would report the failed bind again, so close it.
     await socket.close()
     throw error
   }
   return socket
 }
 
-/** Bound to any port, sends to `endpoint` only. The system tells a connected socket of refusals. */
+/** Bound to any port, connected to `endpoint`: the system reports refused datagrams on it. */
 export async function connectUdpSocket(endpoint: UdpEndpoint): Promise<UdpSocket> {
   const { address, port, family } = endpoint
   const promised = DgramAsPromised.createSocket({ type: family === 6 ? 'udp6' : 'udp4' })
@@ -48,7 +48,7 @@ export async function connectUdpSocket(endpoint: UdpEndpoint): Promise<UdpSocket
   try {
     await promised.bind({ port: 0, exclusive: true })
     await new Promise<void>((resolve, reject) => {
-      // The types do not say so, but the callback gets the error of a failed connect.
+      // Unlike the types say, the callback gets the error of a failed connect.
       const done = (error?: Error | null) => (error ? reject(error) : resolve())
       socket.inner.connect(port, address, done)
     })
@@ -68,7 +68,7 @@ function withClose(promised: SocketAsPromised): UdpSocket {
   return {
     inner,
     close() {
-      // It rejects only when the socket is closed already, which is all that was wanted.
+      // `close` rejects only when the socket is closed already, which is fine.
       closed ??= promised.close().catch(() => {})
       return closed
     },

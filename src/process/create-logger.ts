@@ -1,8 +1,8 @@
 /**
  * The logger of the running program: JSON lines for machines, text for people.
  *
- * `time` is ISO 8601, `level` a word, `msg` the message; the fields of the call stand beside them.
- * The only file that knows the library behind it.
+ * A JSON line has `time` (ISO 8601), `level` (a word), `msg` (the message) and the fields of the
+ * call. Only this file depends on the logging library.
  */
 
 import { pino, stdTimeFunctions } from 'pino'
@@ -17,7 +17,7 @@ import { renderTextLine } from './text-log-line.ts'
 export interface LoggerOptions {
   readonly level: LogLevel
   readonly format: LogFormat
-  /** Of the open file to write to; 1 = standard output. */
+  /** Descriptor of the open file to write to; 1 = standard output. */
   readonly descriptor: number
   readonly isTerminal: boolean
 }
@@ -25,13 +25,13 @@ export interface LoggerOptions {
 export interface OpenLogger {
   readonly logger: Logger
   /**
-   * Waits, half a second at the most, until what was logged is written. Call before the process
+   * Waits until all log lines are written, but at most half a second. Call this before the process
    * ends.
    */
   flush(): Promise<void>
 }
 
-/** Never throws and never rejects for what happens to the destination; see logger-sink.ts. */
+/** A failing destination makes no call throw or reject; see logger-sink.ts. */
 export function createLogger(options: LoggerOptions): OpenLogger {
   const { level, format, descriptor, isTerminal } = options
   const isText = format === 'text' || (format === 'auto' && isTerminal)
@@ -44,7 +44,7 @@ export function createLogger(options: LoggerOptions): OpenLogger {
   const logger = pino(
     {
       level,
-      base: null, // Process id and host name are the supervisor's to add.
+      base: null, // The supervisor adds process id and host name.
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
@@ -57,7 +57,7 @@ function jsonLine(line: string): string {
   return `${printableJson(line.trimEnd())}\n`
 }
 
-/** From the JSON that the library has made: both forms tell of the same line. */
+/** Renders the text from the JSON of the library, so that both formats have the same content. */
 function textRenderer(isTerminal: boolean): (line: string) => string {
   return (line) => {
     const { level, time, msg } = JSON.parse(line)

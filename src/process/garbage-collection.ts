@@ -1,19 +1,20 @@
 /**
- * When garbage is collected. All bodies live in memory outside V8's heap, and to V8 a body is one
- * small object; left alone it either lets tens of megabytes of dead ones lie about, or marks its
- * whole heap for every few of them, which was half of all CPU (bench/README.md).
+ * Decides when garbage is collected. All bodies are in memory outside V8's heap, and V8 sees a body
+ * as one small object. By default V8 either keeps tens of megabytes of dead bodies, or marks its
+ * whole heap for every few bodies, which took half of all CPU (bench/README.md).
  *
- *     bodies ──16 MB──▶ the young are collected: nearly all, in a millisecond
- *                       └── too many dead ones are left ──▶ the whole heap is marked
+ *     bodies ──16 MB──▶ young generation collected: nearly all bodies, in a millisecond
+ *                       └── too many dead bodies left ──▶ the whole heap is marked
  *
- * Bodies die young, if nothing old and dead holds them (docs/decisions/young-bodies.md). Those of
- * a backlog do not: they have become old, and are left lying about when it has been sent.
+ * Bodies die young unless an old dead object refers to them (docs/decisions/young-bodies.md). The
+ * bodies of a backlog are in the old generation: they stay in memory after the backlog was sent,
+ * until the whole heap is marked.
  */
 
 import type { Heap } from './v8-heap.ts'
 
 const COLLECT_AFTER_BYTES = 16 * 1024 * 1024
-/** Dead ones may take what the budget has left, between these two. */
+/** Dead bodies may take the free part of the memory budget, but at least and at most this much. */
 const DEAD_MIN_BYTES = 8 * 1024 * 1024
 const DEAD_MAX_BYTES = 24 * 1024 * 1024
 
@@ -22,19 +23,19 @@ interface Budget {
   readonly limitBytes: number
 }
 
-/** Counts the bodies that are let go of, and has them collected in good time. */
+/** Counts the bytes of freed bodies and starts their collection in time. */
 export class BodyGarbage {
   readonly #heap: Heap
   readonly #budget: () => Budget
   #bytes = 0
   #isDue = false
-  /** Held beside what is in use, the least since the last mark: what is more than that is dead. */
+  /** Lowest (held − in use) since the last full mark. Anything above is assumed to be garbage. */
   #leastBytes: number
 
   /**
-   * To be made before the first body.
+   * Construct this before the first body exists.
    *
-   * @param budget of the bodies and what belongs to them, as far as they are in use
+   * @param budget the memory budget: bytes of the bodies in use and what belongs to them
    */
   constructor(heap: Heap, budget: () => Budget) {
     this.#heap = heap
@@ -46,7 +47,7 @@ export class BodyGarbage {
     this.#bytes += bytes
     if (this.#bytes < COLLECT_AFTER_BYTES || this.#isDue) return
     this.#isDue = true
-    // Whoever has let go of the last one may still have it on the stack.
+    // Collect in a later turn: the caller may still have the last body on its stack.
     setImmediate(() => this.#collect())
   }
 
@@ -61,7 +62,7 @@ export class BodyGarbage {
     this.#leastBytes = Math.min(this.#leastBytes, unusedBytes)
     const deadMaxBytes = Math.min(Math.max(limitBytes - usedBytes, DEAD_MIN_BYTES), DEAD_MAX_BYTES)
     if (unusedBytes - this.#leastBytes <= deadMaxBytes) return
-    // Should it turn out to be needed after all, it is not asked for again.
+    // If these bytes turn out to be in use after all, they do not start another mark.
     this.#leastBytes = unusedBytes
     heap.startMarking()
   }

@@ -1,15 +1,15 @@
 /**
- * Where log lines go: a file descriptor that may be closed, full, or read by nobody.
+ * The destination of log lines: a file descriptor that may be closed or full, or have no reader.
  *
- * Nothing that happens to the log may stop writes from being relayed. So `write` only queues; one
- * asynchronous write is out at a time; a failure is kept in mind and the same bytes are tried again
- * together with the next line. A line that does not fit any more is dropped and counted, and a line
- * that says how many were comes first when there is room again.
+ * A problem with the log must not stop the relaying of writes. So `write` only queues, and one
+ * asynchronous write runs at a time. After a failure, the next line triggers a retry of the same
+ * bytes. Lines that exceed the queue are dropped and counted; once there is room again, a line with
+ * the count is written first.
  *
- * The destinations of pino do not do: measured with a reader that has stopped reading and with
- * /dev/full, they hang the process when it wants to exit.
+ * The destinations of pino are no alternative: in measurements with a reader that had stopped
+ * reading, and with /dev/full, they hung the process at exit.
  *
- * Limits: QUEUE_MAX_BYTES in memory; `flush` waits FLUSH_MAX_MS at the most.
+ * Limits: QUEUE_MAX_BYTES in memory; `flush` waits FLUSH_MAX_MS at most.
  */
 
 import { write } from 'node:fs'
@@ -17,9 +17,9 @@ import { type Clock, sleep } from '../std/clock.ts'
 import { errorCode } from '../std/errors.ts'
 
 const QUEUE_MAX_BYTES = 1024 * 1024
-/** Longest single write: what a pipe takes at once. */
+/** Most lines in a single write; about what a pipe accepts at once. */
 const CHUNK_MAX_LINES = 256
-/** How long a full pipe is left alone before the next attempt. */
+/** The wait before the next attempt to write to a full pipe. */
 const RETRY_MS = 50
 const FLUSH_MAX_MS = 500
 
@@ -33,7 +33,7 @@ export type WriteBytes = (
 export interface LogSinkOptions {
   readonly descriptor: number
   readonly clock: Clock
-  /** The line that stands for dropped ones, ended by a newline. */
+  /** Renders the line that replaces dropped lines; it ends with a newline. */
   readonly renderDropped: (count: number) => string
   readonly writeBytes?: WriteBytes
 }
@@ -45,7 +45,7 @@ export class LogSink {
   #lines: string[] = []
   /** Characters in `#lines`; close enough to bytes for a bound. */
   #queuedLength = 0
-  /** What of the current chunk is still to be written. */
+  /** The unwritten rest of the current chunk. */
   #chunk: Buffer = Buffer.alloc(0)
   #isWriting = false
   #droppedCount = 0
@@ -104,7 +104,7 @@ export class LogSink {
 
   #onWritten(error: Error | null, writtenBytes: number): void {
     if (error !== null && errorCode(error) === 'EAGAIN') {
-      // A full pipe. In the background: a reader that never reads must not keep the process alive.
+      // The pipe is full. Use a background timer: a stuck reader must not keep the process alive.
       const resume = () => {
         this.#isWriting = false
         this.#pump()
@@ -118,7 +118,7 @@ export class LogSink {
       this.#pump()
     }
     if (this.#isWriting) return
-    // All out; or closed (EPIPE) or full (ENOSPC): the next line is the next attempt.
+    // All is written; or the file is closed (EPIPE) or full (ENOSPC), and the next line retries.
     for (const resolve of this.#waiters.splice(0)) resolve()
   }
 }

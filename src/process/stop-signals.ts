@@ -1,10 +1,11 @@
 /**
- * The signals of the process: two of them stop it, the others must not end it by accident.
+ * Signal handlers of the process: two signals stop it, the others must not end it by accident.
  *
- * The first SIGINT or SIGTERM asks for a clean stop; the second one ends the process at once.
- * SIGHUP (a closed terminal) and SIGUSR1, SIGUSR2 (which Node would take for a debugger or for the
- * end) are noted and change nothing. SIGPIPE (a closed pipe) is not even noted, and for good: with
- * no handler left Node makes it deadly, and the last words of a stop are written after this.
+ * The first SIGINT or SIGTERM requests a clean stop; the second one ends the process at once.
+ * SIGHUP (a closed terminal), SIGUSR1 (which would start Node's debugger) and SIGUSR2 (which would
+ * end the process) are only logged. SIGPIPE (a closed pipe) is ignored without a log line, and its
+ * handler is never removed: without a handler Node lets SIGPIPE end the process, and the last log
+ * lines of a stop are written after the other handlers are removed.
  */
 
 import type { Logger } from '../std/logger.ts'
@@ -17,7 +18,7 @@ export interface StopSignals extends Disposable {
   readonly stopRequested: Promise<NodeJS.Signals>
 }
 
-/** @param exitNow ends the process without further ado */
+/** @param exitNow ends the process at once */
 export function watchStopSignals(logger: Logger, exitNow: () => void): StopSignals {
   let requested = false
   let resolve: (signal: NodeJS.Signals) => void = () => {}

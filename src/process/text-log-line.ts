@@ -1,10 +1,10 @@
 /**
- * A log line for people: when, how bad, and the message, on one line. Pure.
+ * A log line for people: time, level and message, on one line. Pure.
  *
  *     2026-11-24 16:00:00.123 WARN  relay "main": output "b" is down: …
  *
- * Fields are for machines: a message says all that they say. What a stranger has put into a message
- * cannot end its line (std/printable.ts).
+ * The fields are left out: they are for machines, and the message contains the same information.
+ * Untrusted text in a message cannot end its line (std/printable.ts).
  */
 
 import { printable } from '../std/printable.ts'
@@ -16,10 +16,10 @@ export interface TextLineOptions {
   readonly message: string
 }
 
-/** Only what stands out has a colour. */
+/** ANSI colours by level; other levels have none. */
 const COLOURS: Readonly<Record<string, string>> = { warn: '33', error: '31', debug: '2' }
 
-/** @param isTerminal colours, and no date: whoever looks knows the day, and lines stay short */
+/** @param isTerminal adds colours and omits the date: a person who watches knows the day */
 export function renderTextLine(line: TextLineOptions, isTerminal: boolean): string {
   const { level, atMs, message } = line
   const at = new Date(atMs)

@@ -1,51 +1,51 @@
 /**
- * What we ask of V8's garbage collector, through flags that it reads again at every collection. All
- * of it is about cost: a V8 that does not know a flag goes on as it does by default.
+ * Controls V8's garbage collector through flags that V8 reads again at every collection. The flags
+ * affect only the cost: a V8 that does not know a flag keeps its default behaviour.
  *
- * Not here: when to ask (garbage-collection.ts).
+ * Not here: when to collect (garbage-collection.ts).
  */
 
 import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-/** V8 marks by itself once the heap and its buffers together have grown by so much. */
+/** V8 starts a mark of its own when the heap and its buffers together have grown by this much. */
 const GROWTH_PERCENT = 200
 /**
- * Size of the young generation, but for what V8 keeps of each page for itself. V8 would let it grow
- * to 16 MB, and keeps twice the size for it.
+ * Size of the young generation, without the part of each page that V8 uses for itself. V8 would let
+ * the young generation grow to 16 MB, and reserves twice its size.
  */
 const YOUNG_BYTES = 3.9 * 1024 * 1024
-/** Number of objects: some 1.5 MB, for which V8 makes the young generation twice as large. */
+/** Count of objects, about 1.5 MB, whose survival makes V8 double the young generation. */
 const SURVIVORS = 30_000
 
 export interface Heap {
-  /** Objects and buffers in use, with those that are dead and not collected. */
+  /** Bytes of objects and buffers, in use or dead but not yet collected. */
   readonly heldBytes: number
-  /** Collects what has become garbage soon after it was made. Takes a millisecond, or some. */
+  /** Collects the young generation. Takes a millisecond or a few. */
   collectYoung(): void
-  /** Has V8 mark whatever is in use, in steps beside all else, and collect the rest. */
+  /** Starts an incremental mark of the whole heap, after which V8 collects dead objects. */
   startMarking(): void
-  /** Makes the young generation grow to its size, to which V8 does not let it grow by itself. */
+  /** Grows the young generation to YOUNG_BYTES; V8 cannot do so by itself (`keepYoungSmall`). */
   restoreYoung(): void
 }
 
-/** Beyond it V8 ends the process: `--max-old-space-size`, else a share of the machine's memory. */
+/** V8 ends the process above it: `--max-old-space-size`, or a share of the machine's memory. */
 export function heapLimitBytes(): number {
   return getHeapStatistics().heap_size_limit
 }
 
 /**
- * The young generation grows no more by itself. To be called before most of the program is loaded,
- * which would make it grow.
+ * Stops V8 from growing the young generation. Call this before most of the program is loaded:
+ * loading would make the young generation grow.
  */
 export function keepYoungSmall(): void {
   setFlagsFromString('--semi-space-growth-factor=1')
 }
 
-/** To be called once, before the first body. */
+/** Call this once, before the first body exists. */
 export function openHeap(): Heap {
   const heap = new V8Heap(youngCollector())
-  // Else also after every 64 MB of buffers, freed or not.
+  // Without this flag V8 also marks after every 64 MB of buffers, whether they are freed or not.
   setFlagsFromString('--external-memory-accounted-in-global-limit')
   setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`)
   keepYoungSmall()
@@ -55,7 +55,7 @@ export function openHeap(): Heap {
 
 class V8Heap implements Heap {
   readonly collectYoung: () => void
-  /** Somebody else has set a limit to the young generation, or V8 has become another one. */
+  /** A flag limits the young generation elsewhere, or another V8 version behaves differently. */
   #cannotGrow = false
 
   constructor(collectYoung: () => void) {
@@ -68,7 +68,7 @@ class V8Heap implements Heap {
   }
 
   startMarking(): void {
-    // After every collection V8 looks whether it has to mark: with this flag it has.
+    // After every collection V8 decides whether to mark; with this flag it always does.
     setFlagsFromString('--stress-incremental-marking')
     this.collectYoung()
     setFlagsFromString('--no-stress-incremental-marking')
@@ -93,7 +93,7 @@ function youngBytes(): number {
   return young.space_used_size + young.space_available_size
 }
 
-/** V8 gives its collector only to contexts that are made while this flag stands. */
+/** V8 exposes its collector only in contexts that are created while this flag is set. */
 function youngCollector(): () => void {
   setFlagsFromString('--expose-gc')
   const collect: unknown = runInNewContext('globalThis.gc')

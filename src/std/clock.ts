@@ -1,9 +1,8 @@
 /**
- * Time as an argument: wall time for timestamps, monotonic time for waits, and timers.
+ * The clock as a parameter: wall time for timestamps, monotonic time for waits, and timers.
  *
- * The only file that reads the machine's clock or starts timers, so that tests can do without
- * sleeping. Wall time may jump (NTP, operators); nothing but timestamps and file names may be
- * derived from it.
+ * The only file that reads the machine's clock or starts timers, so that tests need not sleep. Wall
+ * time may jump (NTP, operators); only timestamps and file names may be derived from it.
  */
 
 /** A running timer. */
@@ -23,11 +22,11 @@ export interface Clock {
   startTimer(delayMs: number, fire: () => void, options?: { isBackground: boolean }): Timer
 }
 
-/** Beyond this difference the wall clock was set, and its origin is taken anew. */
+/** A larger difference means that the wall clock was set; then the origin is computed again. */
 const WALL_DRIFT_MAX_MS = 2
 const NS_PER_MS = 1_000_000
 
-/** Wall time of monotonic zero, whole milliseconds and the rest: one number would be too coarse. */
+/** Wall time at monotonic zero, in milliseconds and nanoseconds: one number is not exact enough. */
 let originMs = Math.floor(performance.timeOrigin)
 let originNsOfMs = Math.floor((performance.timeOrigin % 1) * NS_PER_MS)
 
@@ -35,7 +34,7 @@ export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
   wallNs() {
-    // `Date.now()` has milliseconds only; the monotonic clock fills in the rest.
+    // `Date.now()` has only milliseconds; the monotonic clock provides the fraction.
     const monotonicMs = performance.now()
     const wallMs = Date.now()
     if (Math.abs(originMs + monotonicMs - wallMs) > WALL_DRIFT_MAX_MS) {

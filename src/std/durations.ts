@@ -1,9 +1,9 @@
 /**
- * Durations as Go writes them: "10s", "1m30s", "1.5h", "500ms".
+ * Durations in Go's syntax: "10s", "1m30s", "1.5h", "500ms".
  *
- * Configuration files of the originals are read with Go's time.ParseDuration, so this accepts what
- * that accepts, with the same value to the nanosecond, and nothing else. Whether a negative or a
- * very long duration makes sense is the caller's question.
+ * The original relays read their configuration files with Go's time.ParseDuration. This parser
+ * accepts exactly the same texts, with the same value to the nanosecond. The caller decides whether
+ * a negative or a very long duration makes sense.
  */
 
 const NS_PER_UNIT: ReadonlyMap<string, bigint> = new Map([
@@ -42,7 +42,7 @@ export function parseDurationNs(text: string): bigint | undefined {
     totalNs += partNs
     if (totalNs > INT64_LIMIT) return undefined
   }
-  // Go lets the smallest int64 through, which only a negative duration can be.
+  // Go accepts -2^63, the smallest int64; +2^63 does not fit.
   if (!isNegative && totalNs === INT64_LIMIT) return undefined
   return isNegative ? -totalNs : totalNs
 }
@@ -59,8 +59,8 @@ function parsePartNs(whole: string, pointAndFraction: string, unit = ''): bigint
 }
 
 /**
- * Go computes the fraction in float64 from the digits that fit an int64, and cuts the rest. So do
- * we.
+ * Computes the fraction as Go does: in float64, from the digits that fit an int64. Ignores further
+ * digits.
  */
 function fractionNs(digits: string, unitNs: bigint): bigint {
   let value = 0n
@@ -79,7 +79,7 @@ function fractionNs(digits: string, unitNs: bigint): bigint {
  * Writes a duration so that `parseDurationNs` reads the same value back: "1h30m", "1.5s", "250ms",
  * "0s".
  *
- * As Go's Duration.String, but without the zero parts at the end ("1h" where Go has "1h0m0s").
+ * Like Go's Duration.String, but without zero parts ("1h" where Go has "1h0m0s").
  */
 export function renderDurationNs(durationNs: bigint): string {
   if (durationNs === 0n) return '0s'
@@ -99,7 +99,7 @@ export function renderDurationNs(durationNs: bigint): string {
   return sign + parts.join('')
 }
 
-/** As `renderDurationNs`, for the whole milliseconds that a configuration holds. */
+/** `renderDurationNs` for the milliseconds of a configuration, rounded to whole ones. */
 export function renderDurationMs(durationMs: number): string {
   return renderDurationNs(BigInt(Math.round(durationMs)) * NS_PER_MS)
 }

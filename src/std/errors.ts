@@ -1,9 +1,10 @@
 /**
- * The one error type for problems that the operator can fix, and the end of every exhaustive
+ * The error type for problems that the operator can fix, and the default case of every exhaustive
  * switch.
  *
- * Expected results are values (see `write/outcome.ts`); a bug of ours is an assertion that stops
- * the process. Only what an operator has to change before the relay can start is a `RelayError`.
+ * Expected results are values (see `write/outcome.ts`), and a bug in the relay is an assertion that
+ * stops the process. A `RelayError` is only for a problem that an operator must fix before the
+ * relay can start.
  */
 
 export type RelayErrorCode =
@@ -13,11 +14,11 @@ export type RelayErrorCode =
   | 'RELAY_ADDRESS_UNUSABLE'
   | 'RELAY_CERTIFICATE_UNREADABLE'
   | 'RELAY_OUTPUT_UNUSABLE'
-  /** The log on disk, or what a tool was asked to do with it. */
+  /** The log on disk cannot be used, or a tool cannot do what was asked with it. */
   | 'RELAY_LOG_UNUSABLE'
-  /** Another process has the log's folder. */
+  /** Another process owns the log's folder. */
   | 'RELAY_LOG_LOCKED'
-  /** The log's folder, or a part of it, is not where it was. */
+  /** The log's folder, or a part of it, is no longer at its path. */
   | 'RELAY_LOG_LOST'
   /** The log on disk was written by a newer version. */
   | 'RELAY_LOG_NEWER'
@@ -33,7 +34,7 @@ export class RelayError extends Error {
   }
 }
 
-/** Ends an exhaustive switch: a new variant is a type error here, and a loud stop if it slips. */
+/** Ends an exhaustive switch: a missing case is a type error, and throws if it gets past that. */
 export function unreachable(value: never): never {
   throw new Error(`BUG: unexpected ${JSON.stringify(value)}`)
 }
@@ -46,7 +47,7 @@ export function errorCode(error: unknown): string {
   return typeof error.code === 'string' ? error.code : ''
 }
 
-/** What to show a person of something that was thrown. */
+/** The text that describes a thrown value to a person. */
 export function errorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   return error.message === '' ? errorCode(error) || error.name : error.message

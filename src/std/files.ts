@@ -1,6 +1,6 @@
 /**
- * What node:fs leaves to its callers: writes that must be whole, the end of what is whole, and
- * folders that cannot be made.
+ * File operations that node:fs lacks: complete writes, the end of the last complete line, and
+ * making folders without hanging.
  */
 
 import { type FileHandle, mkdir, stat } from 'node:fs/promises'
@@ -11,9 +11,9 @@ const NEWLINE = 0x0a
 const READ_BYTES = 64 * 1024
 
 /**
- * Writes all of `buffers` at the file's present position (its end, when opened for appending).
+ * Writes all of `buffers` at the current position of the file (its end, if opened for appending).
  *
- * One system call as a rule; a short write, as before a disk is full, is continued.
+ * Usually one system call; continues after a short write, which happens on a nearly full disk.
  */
 export async function writeAll(handle: FileHandle, buffers: readonly Buffer[]): Promise<void> {
   let left = buffers.filter(({ length }) => length > 0)
@@ -24,12 +24,12 @@ export async function writeAll(handle: FileHandle, buffers: readonly Buffer[]): 
 }
 
 /**
- * Makes a folder and those above it that are missing; fine when it is there.
+ * Makes a folder and its missing parents; the folder may exist.
  *
- * Node's own (`recursive`) never ends where a folder takes no new names and says ENOENT for that,
- * as /proc does. Here every folder is tried twice at the most.
+ * Node's `recursive` option loops for ever in a file system that answers ENOENT for a new folder,
+ * as /proc does. This function tries every folder twice at most.
  *
- * @returns the first one that was made, whole; `undefined` when there was nothing to be made
+ * @returns the absolute path of the topmost new folder; `undefined` when all folders existed
  */
 export async function makeFolders(path: string, mode: number): Promise<string | undefined> {
   const folder = resolve(path)
@@ -44,7 +44,7 @@ export async function makeFolders(path: string, mode: number): Promise<string | 
   return firstMade ?? folder
 }
 
-/** @returns its path, or `undefined` when it was there */
+/** @returns the path of the new folder, or `undefined` when the folder existed */
 export async function makeFolder(path: string, mode: number): Promise<string | undefined> {
   try {
     await mkdir(path, { mode })
@@ -56,9 +56,9 @@ export async function makeFolder(path: string, mode: number): Promise<string | u
 }
 
 /**
- * The byte behind the last newline among the first `size` bytes of a file; 0 when there is none.
+ * The offset behind the last newline in the first `size` bytes of a file; 0 without a newline.
  *
- * @param read as much as there is from `at` on; gives the number of bytes
+ * @param read fills `into` from offset `at` of the file; resolves to the count of bytes read
  */
 export async function endOfLastLine(
   read: (into: Buffer, at: number) => Promise<number>,

@@ -1,8 +1,9 @@
 /**
- * A cache that forgets what is not used: two generations, the younger of which takes what is new or
- * found in the older. When it is full it becomes the older one, and that is let go.
+ * A cache that drops unused entries. It has two generations: new entries, and entries found in the
+ * old generation, go into the young one. When the young generation is full, it replaces the old
+ * one.
  *
- * Limit: `maxEntries` in each of the two.
+ * Limit: `maxEntries` in each generation.
  */
 
 export class Generations<V> {

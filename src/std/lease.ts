@@ -1,12 +1,13 @@
 /**
- * What one owner has taken of the memory budget: it grows, shrinks, and is given back as a whole.
+ * The part of the memory budget that one owner has taken. It can grow and shrink, and is given back
+ * as a whole.
  *
  *     const lease = new Lease(memory)
  *     if (!lease.tryGrowTo(body.heldBytes)) return refuse(MEMORY_FULL)
  *     …
  *     lease.end()
  *
- * So nobody has to remember how much was taken, and giving back twice gives back nothing.
+ * The owner need not track the taken bytes, and giving them back twice does no harm.
  */
 
 import type { Memory } from './memory-budget.ts'
@@ -32,7 +33,7 @@ export class Lease {
     return true
   }
 
-  /** Holds `bytes` of what is held already and cannot be refused any more, or no longer is. */
+  /** Sets the taken bytes to what the owner really holds; may pass the bound of the budget. */
   setTo(bytes: number): void {
     const more = bytes - this.#bytes
     if (more > 0) this.#memory.take(more)
@@ -40,12 +41,12 @@ export class Lease {
     this.#bytes = bytes
   }
 
-  /** Nobody needs it any more. */
+  /** Gives everything back: the bytes are not needed any more. */
   end(): void {
     this.setTo(0)
   }
 
-  /** What was held lives on: somebody else takes it. */
+  /** Gives everything up without freeing it: another owner takes the bytes over. */
   handOn(): void {
     this.#memory.handOn(this.#bytes)
     this.#bytes = 0

@@ -1,8 +1,9 @@
 /**
- * What parts need of a logger, so that none of them depends on the library behind it.
+ * The interface of the logger, so that no module depends on the logging library.
  *
- * Fields are for machines, the message for people: it says what, where, how much, and what happens
- * next, and all that the fields say. Credentials and full URLs never go in.
+ * Fields are for machines. The message is for people: it says what happened, where, how much, and
+ * what comes next, and includes everything in the fields. Credentials and full URLs are never
+ * logged.
  */
 
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>
@@ -24,7 +25,7 @@ export function withPrefix(logger: Logger, prefix: string): Logger {
   }
 }
 
-/** Of all that belongs to one relay: each line names it, as a field and in the message. */
+/** The logger of one relay: each line names the relay, as a field and in the message. */
 export function ofRelay(logger: Logger, relay: string): Logger {
   const prefix = `relay "${relay}": `
   return {

@@ -5,51 +5,51 @@
  *     ├── writes: bodies, backlogs, batches ──────┤                   │
  *     ├── clients: connections, heads, requests, unread answers ──────┤
  *
- * Whoever takes bytes gives the same number back. At the bound `tryTake` says no and the caller
- * answers 503 with Retry-After; nothing waits here. The last eighth is closed to writes, so that
- * a client can still connect, ask, and be told why its write was refused.
+ * The owner that takes bytes gives the same count back. At the bound `tryTake` returns false and
+ * the caller answers 503 with Retry-After; no call waits. Writes cannot use the last eighth, so
+ * that a client can still connect, ask, and learn why its write was refused.
  *
- * Invariant: 0 <= usedBytes. It may pass `limitBytes` only by what was taken with `take`.
+ * Invariant: 0 <= usedBytes. Only `take` may raise it above `limitBytes`.
  *
- * What is charged where: docs/memory.md.
+ * The list of what is charged: docs/memory.md.
  */
 
 import assert from 'node:assert/strict'
 
-/** A budget, for whoever takes from it. */
+/** A memory budget as its users see it. */
 export interface Memory {
   readonly limitBytes: number
   readonly usedBytes: number
-  /** @returns false, having taken nothing, when the bytes do not fit. */
+  /** @returns false, with nothing taken, when the bytes do not fit */
   tryTake(bytes: number): boolean
-  /** Takes bytes that are already held and so cannot be refused any more. */
+  /** Takes bytes that are in memory already, so that refusing them is too late. */
   take(bytes: number): void
   giveBack(bytes: number): void
-  /** As `giveBack`, of bytes that live on: somebody else takes them. */
+  /** Gives bytes back that are not freed: another owner takes them over. */
   handOn(bytes: number): void
-  /** Bytes outside the budget that nobody needs any more. Changes nothing in it. */
+  /** Reports freed bytes that were not charged to the budget. Does not change the budget. */
   waste(bytes: number): void
 }
 
-/** For writes, with a part beside it that is kept for talking to clients. */
+/** The budget for writes, and beside it a reserve for the communication with clients. */
 export interface SharedMemory extends Memory {
   readonly clients: Memory
 }
 
-/** Of the limit, what writes cannot take. */
+/** The share of the limit that writes cannot take. */
 const CLIENTS_SHARE = 1 / 8
 
 export class MemoryBudget implements SharedMemory {
-  /** Of writes. */
+  /** The limit for writes. */
   readonly limitBytes: number
   readonly clients: ClientMemory
   readonly #onFreed: (bytes: number) => void
   #usedBytes = 0
 
   /**
-   * @param wholeBytes for writes and clients together
-   * @param onFreed told of bytes that nobody holds any more
-   * @param clientsBytes of the whole, what writes cannot take
+   * @param wholeBytes the limit for writes and clients together
+   * @param onFreed called with the count of bytes that were freed
+   * @param clientsBytes the part of `wholeBytes` that writes cannot take
    */
   constructor(
     wholeBytes: number,
@@ -61,7 +61,7 @@ export class MemoryBudget implements SharedMemory {
     this.clients = new ClientMemory(this, wholeBytes)
   }
 
-  /** By writes and by clients. */
+  /** Bytes taken by writes and by clients. */
   get usedBytes(): number {
     return this.#usedBytes
   }
@@ -91,7 +91,7 @@ export class MemoryBudget implements SharedMemory {
   }
 }
 
-/** The same budget up to its very end, for what is needed to talk to clients at all. */
+/** The same budget with its full limit, for the communication with clients. */
 class ClientMemory implements Memory {
   readonly limitBytes: number
   readonly #budget: MemoryBudget
@@ -102,7 +102,7 @@ class ClientMemory implements Memory {
     this.limitBytes = limitBytes
   }
 
-  /** By clients alone. */
+  /** Bytes taken by clients alone. */
   get usedBytes(): number {
     return this.#usedBytes
   }

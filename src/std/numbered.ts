@@ -1,17 +1,17 @@
 /**
- * Things by numbers that rise: as a Map, for what mostly goes soon after it came.
+ * A map keyed by ascending integers, for short-lived values.
  *
- *     slots    ▒ 17 18  –  20 ▒ ▒ ▒       by the last bits of the number, used again and again
- *     stayed   { 9: … }                   gave its slot to a newer one
+ *     slots    ▒ 17 18  –  20 ▒ ▒ ▒       index: the last bits of the number; slots are reused
+ *     stayed   { 9: … }                   gave up its slot to a newer entry
  *
- * A Map into which things come and from which they go makes itself a new table time and again. A
- * former table that has come into V8's old generation keeps all that stood in it, dead or not,
- * until the whole heap is marked: of large bodies that was nearly every one
- * (docs/decisions/young-bodies.md). Here nothing is left behind.
+ * A Map with constant insertions and deletions allocates a new table again and again. Once an old
+ * table is in V8's old generation, it keeps all values that it ever held in memory until V8 marks
+ * the whole heap; this affected nearly every large body (docs/decisions/young-bodies.md). The slots
+ * here keep no deleted value.
  */
 
 const SLOTS_MIN = 16
-/** Beyond so many at once, the older ones stay in a Map. */
+/** With more entries than slots allow, the older entries move to a Map. */
 const SLOTS_MAX = 4096
 const FREE = -1
 
@@ -31,7 +31,7 @@ export class Numbered<T> {
     return this.#stayed.size === 0 ? undefined : this.#stayed.get(number)
   }
 
-  /** @param number at least 0, and none that is in there */
+  /** @param number at least 0, and not in the map yet */
   set(number: number, thing: T): void {
     if (this.#slotsTaken * 2 >= this.#numbers.length) this.#grow()
     const slot = this.#slotOf(number)
@@ -52,7 +52,7 @@ export class Numbered<T> {
     } else if (this.#stayed.size > 0) this.#stayed.delete(number)
   }
 
-  /** All that are there now, by their numbers. */
+  /** All values, in the order of their numbers. */
   inOrder(): T[] {
     const all: [number, T][] = [...this.#stayed]
     for (const [slot, number] of this.#numbers.entries()) {

@@ -1,6 +1,6 @@
 /**
- * Copies that stand alone in memory. What Node's own `concat`, `from` and `allocUnsafe` give comes
- * out of pools of 64 KB: a body that waits for hours would keep its neighbours' memory, too.
+ * Copies of buffers outside Node's pools. `concat`, `from` and `allocUnsafe` take memory from pools
+ * of 64 KB: a body that waits for hours would keep the memory of its neighbours in use, too.
  */
 
 export function ownCopy(bytes: Buffer, from = 0, end = bytes.length): Buffer {
@@ -9,28 +9,28 @@ export function ownCopy(bytes: Buffer, from = 0, end = bytes.length): Buffer {
   return copy
 }
 
-/** The same bytes: a copy where the memory behind them is larger by more than a quarter. */
+/** The same bytes; a copy if the underlying memory is larger by more than a quarter. */
 export function withoutRest(bytes: Buffer): Buffer {
   return bytes.buffer.byteLength > bytes.length * 1.25 ? ownCopy(bytes) : bytes
 }
 
-/** The same text in memory of its own: V8 may have it as a view of a much longer one. */
+/** A copy of the text: V8 may keep a substring as a view of a much longer string. */
 export function ownText(text: string): string {
   const copy: unknown = JSON.parse(JSON.stringify(text))
   return String(copy)
 }
 
-/** Smaller ones are collected soon enough, at less cost. */
+/** Smaller buffers are left to the garbage collector: that costs less and is soon enough. */
 const FREED_MIN_BYTES = 64 * 1024
 
 /**
- * Gives the memory of a large buffer back at once. Left alone it would stay until V8 marks its
- * whole heap, and a client could make a hundred megabytes of such bodies in the meantime.
+ * Frees the memory of a large buffer at once. Otherwise the memory would stay in use until V8 marks
+ * its whole heap, and a client could send a hundred megabytes of such bodies in the meantime.
  *
- * To be called by the only one who still has the bytes, and never of what was handed to a socket or
- * to another thread: the buffer is empty from here on.
+ * The buffer is empty afterwards. So the caller must be its only user, and must not have passed it
+ * to a socket or to another thread.
  *
- * @returns the bytes that were left to the garbage collector: none, or all
+ * @returns the count of bytes left to the garbage collector: none, or all
  */
 export function free(bytes: Buffer): number {
   const { buffer, length } = bytes
@@ -40,7 +40,10 @@ export function free(bytes: Buffer): number {
   return 0
 }
 
-/** The first `length` bytes of what is the caller's alone, in memory that is hardly larger. */
+/**
+ * The first `length` bytes, in memory that is at most a quarter larger. May free `bytes`, so the
+ * caller must be its only user.
+ */
 export function trimmed(bytes: Buffer, length: number): Buffer {
   const start = bytes.subarray(0, length)
   const whole = withoutRest(start)
@@ -48,7 +51,7 @@ export function trimmed(bytes: Buffer, length: number): Buffer {
   return whole
 }
 
-/** @param length of all parts together */
+/** @param length total length of the parts */
 export function ownConcat(parts: readonly Buffer[], length: number): Buffer {
   const whole = Buffer.allocUnsafeSlow(length)
   let at = 0

@@ -1,16 +1,16 @@
 /**
- * Text of strangers made safe to print: nothing in it begins a new line, nothing is obeyed by a
+ * Escapes untrusted text for printing, so that it can neither begin a new line nor control a
  * terminal. Pure.
  *
- * Database names, lines and error texts of outputs end up in log lines and in what commands print.
- * A newline in one of them would pass for a line of our own.
+ * Database names, lines and error texts of outputs appear in log lines and in the output of
+ * commands. A newline in one of them could forge a log line of the relay.
  */
 
-/** C0 but tab, C1, and what ends a line or turns the direction of text. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+/** C0 except tab, C1, line separators, and characters that change the direction of text. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: this pattern searches them
 const OBEYED = /[\0-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
 
-/** The text with `\x1b` and the like in place of what is no letter. */
+/** The text with escapes such as `\x1b` in place of control characters. */
 export function printable(text: string): string {
   return text.replace(OBEYED, (char) => {
     const code = char.charCodeAt(0)
@@ -19,7 +19,7 @@ export function printable(text: string): string {
   })
 }
 
-/** JSON on one line that means the same and holds nothing that a terminal would obey. */
+/** The same JSON value on one line, without characters that control a terminal. */
 export function printableJson(json: string): string {
   return json.replace(OBEYED, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

@@ -1,6 +1,5 @@
 /**
- * Work that takes its time, done in slices, between which everything else of the program has its
- * turn.
+ * Runs long work in time slices, so that the rest of the program can run between the slices.
  *
  *     function* sum(numbers): Steps<number> { …; yield; … }
  *     await inSlices(sum(numbers), clock)
@@ -8,13 +7,13 @@
 
 import type { Clock } from './clock.ts'
 
-/** Longest time in which nothing else of the program runs, but for one step more. */
+/** Length of a slice, which blocks the event loop; one more step may exceed it. */
 const SLICE_MS = 20
 
-/** Each step should take some milliseconds at the most. */
+/** Each step should take a few milliseconds at most. */
 export type Steps<T> = Generator<undefined, T, undefined>
 
-/** @returns the result at once, where one slice was enough for it */
+/** @returns the result itself when one slice was enough, otherwise a promise */
 export function inSlices<T>(steps: Steps<T>, clock: Clock): T | Promise<T> {
   const step = slice(steps, clock)
   return step.done ? step.value : restInSlices(steps, clock)

@@ -1,9 +1,9 @@
 /**
- * Repeated log lines, made rare: one at once, then at most one an interval, which tells how many
- * were kept back.
+ * Limits repeated log lines: the first one at once, then at most one per interval, with the count
+ * of suppressed lines.
  *
- * What a stranger can cause a thousand times a second (bad datagrams, refused sends) would
- * otherwise fill the disk with log lines. Nothing is lost but text: whoever logs counts as well.
+ * Events that strangers can cause a thousand times a second (bad datagrams, refused sends) would
+ * otherwise fill the disk with log lines. Only text is lost: the caller also counts the events.
  */
 
 import type { Clock } from './clock.ts'
@@ -20,10 +20,9 @@ export class LogThrottle {
   }
 
   /**
-   * To be called whenever there is something to log.
+   * Call this for every event that may be logged.
    *
-   * @returns how many were kept back since the last line that was permitted, or `undefined`: stay
-   * silent
+   * @returns the count of lines suppressed since the last permitted line; `undefined` = do not log
    */
   hit(): number | undefined {
     const nowMs = this.#clock.monotonicMs()
@@ -37,13 +36,13 @@ export class LogThrottle {
     return suppressed
   }
 
-  /** The next line is no repeat: it is permitted, whenever it comes. */
+  /** Permits the next line in any case: it is not a repetition. */
   reset(): void {
     this.#permittedAtMs = Number.NEGATIVE_INFINITY
   }
 }
 
-/** What a line adds that was permitted: how many like it were kept back. */
+/** The suffix for a permitted line: the count of suppressed lines like it. */
 export function renderRepeats(suppressed: number): string {
   return suppressed === 0 ? '' : ` (${suppressed} more since the last such line)`
 }

@@ -1,4 +1,4 @@
-/** Amounts for people: bytes and times in log lines. */
+/** Renders amounts for people: bytes, times and counts in log lines. */
 
 const BYTE_UNITS = ['B', 'kB', 'MB', 'GB', 'TB'] as const
 

@@ -1,9 +1,10 @@
 /**
- * When the client may be told yes, and what it is told otherwise: DESIGN's votes, as arithmetic.
+ * Decides when a client gets a success, and which answer it gets otherwise: the acks of DESIGN, as
+ * arithmetic.
  *
- * Every elector (an output whose word counts) has one vote on a write. An elector that is down or
- * behind has failed from the start: it is not waited for. The decision falls as soon as no further
- * vote can change it.
+ * Every voter (an output whose answer counts) gives one ack on a write. A voter that is down or
+ * catching up counts as failed from the start: the relay does not wait for it. The decision is made
+ * as soon as no further ack can change it.
  */
 
 import { unreachable } from '../std/errors.ts'
@@ -12,18 +13,18 @@ export const ACKNOWLEDGEMENTS = ['any', 'quorum', 'all', 'log'] as const
 export type AcknowledgementPolicy = (typeof ACKNOWLEDGEMENTS)[number]
 
 export interface Tally {
-  /** Outputs with a vote on this write. */
+  /** Count of the outputs whose answer counts for this write. */
   readonly electors: number
   readonly stored: number
-  /** Refused for good. */
+  /** Outputs that refused the write for good. */
   readonly refused: number
-  /** Down, behind, unreachable, overloaded: may heal. */
+  /** Outputs that are down, catching up, unreachable or overloaded: a temporary failure. */
   readonly failed: number
 }
 
 export type Decision = 'open' | 'stored' | 'refused' | 'unavailable'
 
-/** How many electors must have stored the write before the client is told yes. */
+/** Count of the voters that must store the write before the client gets a success. */
 export function storedNeeded(policy: AcknowledgementPolicy, electors: number): number {
   switch (policy) {
     case 'any':
@@ -40,35 +41,35 @@ export function storedNeeded(policy: AcknowledgementPolicy, electors: number): n
 }
 
 /**
- * Decides a write from the votes so far; the order in which they came plays no part.
+ * Decides a write from the acks so far; their order does not matter.
  *
- * A refusal beats a failure, because the client must not send again what will be refused again. But
- * it waits while the votes still out could meet the policy: a vote that may say yes is not passed
- * over.
+ * A refusal takes precedence over a failure, because the client must not send again what would be
+ * refused again. But while the missing acks could still meet the policy, the decision stays open:
+ * the relay does not ignore a voter that may still store the write.
  */
 export function decide(policy: AcknowledgementPolicy, tally: Tally): Decision {
   const { electors, stored, refused, failed } = tally
-  // Every elector's filter let nothing of the write through: there is nobody to store it, and no
-  // reason not to.
+  // The filters of all voters rejected every line: no output has to store the write, so it counts
+  // as stored.
   if (electors === 0) return 'stored'
   if (stored >= storedNeeded(policy, electors)) return 'stored'
   if (canBeMet(policy, tally)) return 'open'
   const open = electors - stored - refused - failed
-  // It cannot be met any more, and a refusal outweighs whatever else is said.
+  // The policy cannot be met any more, and a refusal takes precedence over all other answers.
   if (refused > 0) return 'refused'
   return open === 0 ? 'unavailable' : 'open'
 }
 
 /**
- * Whether a write can still be answered yes. Asked before it is appended: what is known to end in a
- * 503 must not leave a copy in the log for each time that the client comes back with it.
+ * Whether a write can still get a success. Checked before the append: a write that is bound to end
+ * in 503 must not be appended, because each retry of the client would add another copy to the log.
  */
 export function canBeMet(policy: AcknowledgementPolicy, tally: Tally): boolean {
   const { electors, refused, failed } = tally
   return electors === 0 || electors - refused - failed >= storedNeeded(policy, electors)
 }
 
-/** Being on the disk is as good as a vote: the write reaches every output, whatever happens. */
+/** Whether a synced write needs no ack: the relay will deliver it to every output in any case. */
 export function isKeptEnough(policy: AcknowledgementPolicy): boolean {
   return policy === 'any' || policy === 'log'
 }
@@ -80,7 +81,7 @@ const STRENGTH: Readonly<Record<AcknowledgementPolicy, number>> = {
   all: 3,
 }
 
-/** The stronger of the relay's own policy and the one that a request asks for. */
+/** The stronger of the relay's policy and the policy that a request asks for. */
 export function strongerPolicy(
   own: AcknowledgementPolicy,
   asked: AcknowledgementPolicy | undefined,

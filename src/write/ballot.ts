@@ -1,9 +1,9 @@
 /**
- * The votes on one write, until the client can be told.
+ * The pending ack of one write: the answers of its outputs, until the client can be answered.
  *
- * One vote per output, which may be corrected as long as the ballot is open (an attempt failed, the
- * next one stored). Of several refusals the one of the first configured output is passed on, so
- * that the client's answer does not depend on which output was faster.
+ * Each output has one answer, which it may correct while the decision is open (an attempt failed
+ * and the next one stored the write). When several outputs refuse, the client gets the reply of the
+ * output that is configured first, so that the reply does not depend on which output was faster.
  */
 
 import {
@@ -15,7 +15,7 @@ import {
 } from './acknowledgement.ts'
 import type { Reply } from './reply.ts'
 
-/** `none`: this output's word does not count here, or it has none. */
+/** `none`: the answer of this output does not count for this write, or the write is not for it. */
 export type Vote = 'none' | 'open' | 'stored' | 'refused' | 'failed'
 
 export class Ballot {
@@ -23,7 +23,7 @@ export class Ballot {
   /** By output, in the order of the configuration. */
   readonly #votes: Vote[]
   readonly #refusals: (Reply | undefined)[] = []
-  /** What outputs say that the write is not for. */
+  /** Replies of outputs that the write is not for. */
   readonly #abstentions: (Reply | undefined)[] = []
   #body = ''
 
@@ -32,7 +32,7 @@ export class Ballot {
     this.#votes = votes
   }
 
-  /** A destination's answer to a statement; '' = none. */
+  /** The answer of a destination to a statement; '' = none. */
   get body(): string {
     return this.#body
   }
@@ -53,29 +53,29 @@ export class Ballot {
     this.#refusals[outputIndex] = reply
   }
 
-  /** The write is not for this output. `reply` is passed on if it is for no output at all. */
+  /** The write is not for this output. The client gets `reply` if the write is for no output. */
   abstain(outputIndex: number, reply: Reply | undefined): void {
     if (this.#votes[outputIndex] === 'none') return
     this.#votes[outputIndex] = 'none'
     this.#abstentions[outputIndex] = reply
   }
 
-  /** A vote that is still out will not come soon. */
+  /** Counts an output that has not answered as failed: its answer will not come soon. */
   giveUpOn(outputIndex: number): void {
     if (this.#votes[outputIndex] === 'open') this.#votes[outputIndex] = 'failed'
   }
 
-  /** Whether at least one output has stored it. */
+  /** Whether at least one output has stored the write. */
   get isStored(): boolean {
     return this.#votes.includes('stored')
   }
 
-  /** Whether the votes that are still out could meet the policy. */
+  /** Whether the missing answers could still meet the policy. */
   get canBeMet(): boolean {
     return canBeMet(this.#policy, this.#tally())
   }
 
-  /** No vote that is still out is waited for. */
+  /** Counts all outputs that have not answered as failed. */
   giveUp(): void {
     for (const index of this.#votes.keys()) this.giveUpOn(index)
   }
@@ -85,14 +85,14 @@ export class Ballot {
     return decision === 'refused' && this.#mayBeOutspoken ? 'open' : decision
   }
 
-  /** As `decision`, when nobody is waited for any longer. */
+  /** `decision` for the case that the relay waits for no further answer. */
   lastDecision(): Decision {
     const tally = this.#tally()
     if (tally.electors === 0 && this.#abstention !== undefined) return 'refused'
     return decide(this.#policy, tally)
   }
 
-  /** The refusal to pass on; only after the decision `refused`. */
+  /** The refusal for the client; only after the decision `refused`. */
   refusal(): Reply {
     const isStanding = (each: unknown, index: number) => each && this.#votes[index] === 'refused'
     const reply = this.#refusals.find(isStanding) ?? this.#abstention
@@ -104,7 +104,10 @@ export class Ballot {
     return this.#abstentions.find((each) => each !== undefined)
   }
 
-  /** An output before the first that has refused may still refuse, in words of its own. */
+  /**
+   * True when an output configured before the first refusing one has not answered yet: if it also
+   * refuses, the client must get its reply.
+   */
   get #mayBeOutspoken(): boolean {
     const firstOpen = this.#votes.indexOf('open')
     return firstOpen >= 0 && firstOpen < this.#votes.indexOf('refused')

@@ -1,13 +1,13 @@
 /**
- * Steps of the wall clock: somebody, or NTP, has set it while we run.
+ * Detects steps of the wall clock: an operator or NTP has set it while the relay runs.
  *
- *     wall − monotonic   ────────┐               the same from look to look, but for a slow drift
+ *     wall − monotonic   ────────┐               constant between two checks, except a slow drift
  *                                └────────       a step, forward or back
  *
- * Looked at with every timestamp and every LOOK_EVERY_MS, so that a drift of hours is no step.
+ * Checked with every timestamp and every LOOK_EVERY_MS, so that a drift over hours is no step.
  *
- * Limits: smaller steps than STEP_MIN_MS, which NTP slews away, are not seen; nor is one that is
- * taken back before anybody has looked.
+ * Limits: it does not detect steps smaller than STEP_MIN_MS, which NTP slews away, nor a step that
+ * is reverted before the next check.
  */
 
 import type { Clock, Timer } from '../std/clock.ts'
@@ -41,16 +41,16 @@ export class ClockSteps implements Disposable {
     this.#schedule()
   }
 
-  /** Seen so far. */
+  /** Count of the steps so far. */
   get count(): number {
     return this.#count
   }
 
-  /** @returns how many steps were seen, with one that is seen now */
+  /** Checks for a step. @returns the count of steps so far, including a new one */
   look(): number {
     let offsetMs = this.#clock.wallMs() - this.#clock.monotonicMs()
     if (this.#isStep(offsetMs)) {
-      // Once more: we may have been stopped between the two.
+      // Measure again: the process may have been suspended between the two clock readings.
       offsetMs = this.#clock.wallMs() - this.#clock.monotonicMs()
       if (this.#isStep(offsetMs)) this.#note(offsetMs - this.#offsetMs)
     }

@@ -1,22 +1,27 @@
 /**
- * The connection that writes come on, as far as merging must know it.
+ * The client connection of a write, for the merging of writes into requests.
  *
- * One bad client must not make everybody's requests be taken apart: for a while after one of its
- * writes was refused, its writes are merged with nobody's. Shared by all outputs.
+ * A merged request with a refused line must be split, so one bad client would make the requests of
+ * all clients be split. For a while after a write of a client was refused, no output merges that
+ * client's writes with those of others. Shared by all outputs.
  */
 
-/** How long a client stays alone after its last refusal. */
+/** Time after a client's last refusal during which its writes are sent alone. */
 const ALONE_MS = 10_000
 
 export class Client {
   #aloneUntilMs = Number.NEGATIVE_INFINITY
 
-  /** @param nowMs monotonic milliseconds, as everywhere here */
+  /** @param nowMs monotonic milliseconds */
   isAlone(nowMs: number): boolean {
     return nowMs < this.#aloneUntilMs
   }
 
-  /** One of its writes was refused. */
+  /**
+   * A write of this client was refused.
+   *
+   * @param nowMs monotonic milliseconds
+   */
   noteRefusal(nowMs: number): void {
     this.#aloneUntilMs = nowMs + ALONE_MS
   }

@@ -1,13 +1,13 @@
 /**
- * What became of one write at one output.
+ * The outcome of one write at one output.
  *
  * A write is pending at an output until exactly one outcome is reported; then it is counted under
- * it. This is what makes the sum of G10 exact: accepted = pending + the sum over all outcomes.
+ * that outcome. So the sum of G10 is exact: accepted = pending + the sum over all outcomes.
  */
 
 import type { Reply } from './reply.ts'
 
-/** The final fates, in the order in which metrics show them. */
+/** The final outcomes, in the order of the metrics. */
 export const OUTCOME_KINDS = [
   'delivered',
   'refused',
@@ -18,7 +18,7 @@ export const OUTCOME_KINDS = [
 ] as const
 export type OutcomeKind = (typeof OUTCOME_KINDS)[number]
 
-/** Why bytes were given up. Always counted, always logged. */
+/** Why an output dropped a write. Always counted, always logged. */
 export type DropReason =
   /** The output's backlog bound was reached; another output has stored the write. */
   | 'backlog-full'
@@ -30,7 +30,7 @@ export type DropReason =
   | 'send-error'
   /** Still owed when the process ended. */
   | 'shutdown'
-  /** It was in a file of the log on disk that was taken away or damaged. */
+  /** The write was in a file of the log on disk that was removed or damaged. */
   | 'log-lost'
 
 export interface Refusal {
@@ -41,24 +41,24 @@ export interface Refusal {
 }
 
 export type Outcome =
-  /** Stored there. `body` is the destination's answer to a statement, else ''. */
+  /** The destination stored the write. `body` is its answer to a statement, else ''. */
   | { readonly kind: 'delivered'; readonly body: string }
   /** The destination refused the bytes for good. `lineCount` of the write's lines were refused. */
   | ({ readonly kind: 'refused' } & Refusal)
-  /** The same, and its client does not know: it is kept for the operator, with a log on disk. */
+  /** Refused, but the client does not know: with a log on disk, kept for the operator. */
   | ({ readonly kind: 'dead-lettered' } & Refusal)
   | {
       readonly kind: 'dropped'
       readonly reason: DropReason
       readonly lineCount: number
-      /** Lines of it that the destination had refused before. */
+      /** Lines of the write that the destination had refused before. */
       readonly refusedLineCount: number
     }
-  /** The client was told 503 before any output had begun it. */
+  /** The client got a 503 before any output had begun to send the write. */
   | { readonly kind: 'withdrawn' }
   /**
-   * It is not for this output: its `[[filter]]` wants none of the lines, or it is a statement that
-   * the destination does not have; then `reply` is what that says to it.
+   * The write is not for this output: its `[[filter]]` passes none of the lines, or the destination
+   * does not support the statement; then `reply` is the destination's answer to the statement.
    */
   | { readonly kind: 'filtered'; readonly reply?: Reply }
 

@@ -1,15 +1,16 @@
 /**
- * Texts that quote a request, without the credentials that it carried. Pure.
+ * Removes the credentials of a request from a text that quotes the request. Pure.
  *
- * A server may put the request's URL or its `Authorization` header into the words with which it
- * refuses it. Those words go into log lines, dead letters and the answer of /health.
+ * A server that refuses a request may quote its URL or its `Authorization` header in the error
+ * text. That text goes into log lines, dead letters and the answer of /health.
  *
- * Taken out is what the request carried, in every form in which it came or may be quoted: the whole
- * header, what stands behind its scheme, what that says when it is decoded, the passwords of the
- * query string; besides, whatever stands where a URL has credentials.
+ * Removes the credentials of the request, in every form in which they came or may be quoted: the
+ * whole header, its value behind the scheme, that value decoded, and the passwords of the query
+ * string. Also removes any text in the position of the credentials of a URL.
  *
- * Limits: a password of less than WORD_MIN_CHARS is only found in a URL or a header; one of less
- * than ANYWHERE_MIN_CHARS only as a word of its own: else no log line could be read any more.
+ * Limits: a password shorter than WORD_MIN_CHARS is found only in a URL or a header, and a password
+ * shorter than ANYWHERE_MIN_CHARS only as a separate word. Otherwise log lines would become
+ * unreadable.
  */
 
 import type { Credentials } from './write.ts'
@@ -22,7 +23,7 @@ const IN_AUTHORITY = /(\b[a-z][a-z\d+.-]*:\/\/)[^/\s"'@]+@/gi
 const SECRET_NAMES: ReadonlySet<string> = new Set(['p', 'password', 'token'])
 const SCHEME = /^\s*([a-z]+)\s+(\S.*?)\s*$/i
 
-/** The text without what a request with these credentials carried. */
+/** The text without the credentials. */
 export function redacted(text: string, credentials: Credentials): string {
   if (text === '') return text
   let shown = text.replace(IN_QUERY, `$1${HIDDEN}`).replace(IN_AUTHORITY, `$1${HIDDEN}@`)
@@ -30,7 +31,7 @@ export function redacted(text: string, credentials: Credentials): string {
   return shown
 }
 
-/** The longest first: a part of one must not be left of it. */
+/** Longest first: replacing a short secret inside a longer one would leave the rest of it. */
 function secretsOf({ authorization, query }: Credentials): readonly string[] {
   const secrets = new Set([...ofAuthorization(authorization), ...ofQuery(query)])
   for (const secret of [...secrets]) {
@@ -42,7 +43,7 @@ function secretsOf({ authorization, query }: Credentials): readonly string[] {
 
 function ofAuthorization(authorization: string): readonly string[] {
   if (authorization === '') return []
-  // A header stands for bytes, an answer quotes them as UTF-8.
+  // A header is read as Latin-1, but an answer may quote the same bytes as UTF-8.
   const read = Buffer.from(authorization, 'latin1').toString()
   return read === authorization ? ofHeader(read) : [...ofHeader(read), ...ofHeader(authorization)]
 }

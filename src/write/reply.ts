@@ -1,8 +1,8 @@
 /**
- * What the client is told, before a dialect gives it its form.
+ * The answer to the client, before a dialect renders it.
  *
- * Only 204 means success on a write. A 4xx is never said of what may heal, because clients drop on
- * it.
+ * Only 204 means success on a write. A temporary failure never gets a 4xx, because clients drop the
+ * write then.
  */
 
 export interface Reply {
@@ -13,7 +13,7 @@ export interface Reply {
   readonly retryAfterS: number
   /** Value for `WWW-Authenticate` on a 401; '' = none. */
   readonly authenticate: string
-  /** A destination's own JSON answer, passed on as it is (statements only). */
+  /** The JSON answer of a destination, passed on unchanged (statements only). */
   readonly body: string
 }
 
@@ -21,12 +21,12 @@ const PLAIN = { error: '', retryAfterS: 0, authenticate: '', body: '' }
 
 export const STORED: Reply = { status: 204, ...PLAIN }
 
-/** Refused for good: sending the same again would fail again. */
+/** Refused for good: the same request would fail again. */
 export function refusedReply(status: number, error: string, authenticate = ''): Reply {
   return { ...PLAIN, status, error, authenticate }
 }
 
-/** May heal: the client keeps the write and comes back after `retryAfterS`. */
+/** A temporary failure: the client keeps the write and retries it after `retryAfterS`. */
 export function unavailableReply(error: string, retryAfterS: number): Reply {
   return { ...PLAIN, status: 503, error, retryAfterS }
 }

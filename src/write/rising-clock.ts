@@ -1,13 +1,13 @@
 /**
- * The timestamps of lines that came without one: wall time that never stands still, and goes back
- * only with the wall clock itself.
+ * Timestamps for lines without one: strictly rising wall time, which goes back only when the wall
+ * clock is set back.
  *
- * Invariant: between two steps of the wall clock every stamp is at least one nanosecond above the
- * last, before it is cut to a precision. A step of more than STEP_MIN_MS is followed at once, back
- * as well: a clock that was wrong for a moment must not make the stamps wrong for good. So two
- * requests of one relay never overwrite each other by chance, however fast they come, unless the
- * clock is set back over the first; they do share a stamp within one unit of a coarser precision,
- * as in InfluxDB.
+ * Invariant: between two steps of the wall clock, every timestamp is at least one nanosecond above
+ * the last, before it is cut to a precision. A step of more than STEP_MIN_MS, forward or back,
+ * takes effect at once: a clock that was wrong for a moment must not make all later timestamps
+ * wrong. So two requests of one relay never overwrite each other by chance, however fast they come,
+ * unless the clock is set back to before the first. As in InfluxDB, they do share a timestamp
+ * within one unit of a coarser precision.
  */
 
 import type { Precision } from '../line-protocol/precision.ts'
@@ -27,7 +27,7 @@ export class RisingClock {
   readonly #clock: Clock
   readonly #steps: Steps
   #stepsSeen: number
-  // Two numbers and not one bigint: half the cost, and each is exact.
+  // Two numbers instead of one bigint: half the cost, and each is exact.
   #lastMs = -1
   #lastNsOfMs = 0
 
@@ -38,7 +38,7 @@ export class RisingClock {
   }
 
   /**
-   * @returns `max(now, last + 1 ns)`, after a step of the clock `now`, cut to `precision`, in
+   * @returns `max(now, last + 1 ns)`, or `now` after a step of the clock; cut to `precision`, in
    *   decimal digits
    */
   next(precision: Precision): string {
@@ -46,7 +46,7 @@ export class RisingClock {
     const nowNs = this.#clock.wallNs()
     const nowMs = Number(nowNs / NS_PER_MS_BIG)
     const nowNsOfMs = Number(nowNs % NS_PER_MS_BIG)
-    // Many small steps back may add up to what no single one was.
+    // Many small steps back, each below STEP_MIN_MS, may add up to more than that.
     const isFarAhead = this.#lastMs - nowMs > STEP_MIN_MS
     if (steps !== this.#stepsSeen || isFarAhead) {
       this.#stepsSeen = steps
@@ -83,6 +83,6 @@ function digits(ms: number, nsOfMs: number, precision: Precision): string {
 }
 
 function joined(ms: number, rest: number, width: number): string {
-  // Just after 1970 there is nothing to put zeros behind.
+  // Without whole milliseconds (just after 1970), padding would add leading zeros.
   return ms === 0 ? String(rest) : String(ms) + String(rest).padStart(width, '0')
 }

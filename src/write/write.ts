@@ -1,10 +1,9 @@
 /**
- * One accepted client request, as it stands in the log: where it goes, on whose word, and its
- * bytes.
+ * One accepted client request in the form in which the log holds it: target, credentials and bytes.
  *
- * Promise: `body` of a `lines` write holds only lines that InfluxDB 1.x accepts, each with a
- * timestamp in `target.precision` and each ended by a newline, so that any two of one target may be
- * joined end to end.
+ * Promise: `body` of a `lines` write contains only lines that InfluxDB 1.x accepts. Each line has a
+ * timestamp in `target.precision` and ends with a newline, so that the bodies of any two writes
+ * with the same target can be concatenated.
  */
 
 import type { Precision } from '../line-protocol/precision.ts'
@@ -12,9 +11,9 @@ import { free, ownText } from '../std/own-memory.ts'
 import type { Client } from './merge-penalty.ts'
 
 /**
- * The client's credentials, passed on to outputs that have none of their own.
+ * The client's credentials, passed on to outputs without configured credentials.
  *
- * Kept in the form in which they came, because a user name with a colon does not survive Basic.
+ * Kept in their original form, because a user name with a colon cannot be converted to Basic.
  */
 export interface Credentials {
   /** Value of the `Authorization` header, or ''. */
@@ -25,7 +24,7 @@ export interface Credentials {
 
 export const NO_CREDENTIALS: Credentials = { authorization: '', query: '' }
 
-/** Where a write goes. Writes of equal `key` may be merged into one request. */
+/** The target of a write. Writes with equal `key` may be merged into one request. */
 export interface WriteTarget {
   /** The stream: the unit of order. */
   readonly database: string
@@ -46,8 +45,8 @@ export function writeTarget(parts: Omit<WriteTarget, 'key'>): WriteTarget {
     authorization,
     query,
   ])
-  // To V8 a string that was cut out of a head is a view of all of it, and a target may be kept for
-  // hours.
+  // Copy the strings: V8 keeps a substring of a request head as a view of the whole head, and a
+  // target may stay in memory for hours.
   const database = ownText(parts.database)
   const retentionPolicy = ownText(parts.retentionPolicy)
   const credentials = { authorization: ownText(authorization), query: ownText(query) }
@@ -57,26 +56,26 @@ export function writeTarget(parts: Omit<WriteTarget, 'key'>): WriteTarget {
 interface WriteBase {
   readonly target: WriteTarget
   readonly body: Buffer
-  /** Lines in `body`; 1 for what is not line protocol. The unit of all accounting. */
+  /** Lines in `body`; 1 for bodies that are not line protocol. The unit of all accounting. */
   readonly lineCount: number
   /** Wall clock at receipt, milliseconds since the Unix epoch. */
   readonly receivedAtMs: number
-  /** Who sent it; absent where nobody can be told apart (UDP). */
+  /** The client connection; absent where clients cannot be distinguished (UDP). */
   readonly client?: Client
 }
 
-/** A body as its client has packed it. */
+/** A body in the compressed form in which the client sent it. */
 export interface PackedBody {
-  /** What it unpacks to. A write with any other body is not this one: lines of it were left out. */
+  /** The unpacked body. A write with another body has lost lines, so `bytes` is not its content. */
   readonly of: Buffer
-  /** gzip, one member or several. */
+  /** gzip, with one or several members. */
   readonly bytes: Buffer
 }
 
-/** Line protocol. Merged with its neighbours. */
+/** Line protocol. May be merged with neighbouring writes. */
 export interface LinesWrite extends WriteBase {
   readonly kind: 'lines'
-  /** Absent where it did not come so, or nobody has a use for it. */
+  /** Absent when the client sent the body uncompressed, or when no output uses it. */
   readonly packed?: PackedBody
 }
 
@@ -85,16 +84,16 @@ export interface StatementWrite extends WriteBase {
   readonly kind: 'statement'
 }
 
-/** A body in a format that we do not read (Prometheus remote write). Never merged. */
+/** A body in a format that the relay does not parse (Prometheus remote write). Never merged. */
 export interface OpaqueWrite extends WriteBase {
   readonly kind: 'opaque'
-  /** Request headers that say what the body is, lower-case names. */
+  /** Request headers that describe the body, with lower-case names. */
   readonly headers: Readonly<Record<string, string>>
 }
 
 export type Write = LinesWrite | StatementWrite | OpaqueWrite
 
-/** The write's body in gzip, as its client has packed it; `undefined` when there is none. */
+/** The body in gzip, as the client sent it; `undefined` when there is no such form of it. */
 export function packedBody(write: Write): Buffer | undefined {
   if (write.kind !== 'lines' || write.packed?.of !== write.body) return undefined
   return write.packed.bytes

@@ -1,23 +1,23 @@
 /**
- * An output's place in the log, on disk: one small file, always replaced whole.
+ * The cursor of an output on disk: one small file, which each save replaces as a whole.
  *
- *     cursors/<output>.cursor      the name percent-encoded, or its SHA-256 where that is too long
+ *     cursors/<output>.cursor      the name percent-encoded, or its SHA-256 if that is too long
  *
  *     line-relay cursor 1 5d2f90aa\n          format version, CRC32 of all that follows
  *     {"output":"a","doneBelow":7,"done":[[9,12]],"files":[{"file":"7-179…","bytes":4096}]}\n
  *
- * `doneBelow`: all records with a smaller sequence number are done. `done`: the records in these
+ * `doneBelow`: all records with a lower sequence number are done. `done`: the records in these
  * ranges (both ends included, over all streams) are done as well, so that one stream that retries
- * or holds does not make the others send gigabytes again. `since`, where it stands: what is below
- * counts as done though the output never had it. `files`: of an output that writes to files, how
- * far they are written (file-extent.ts); an older program passes it over. `statements`: those
- * that are owed and no segment has any more (owed-statements.ts); 0.1 loses them.
+ * or is on hold does not make the others send gigabytes again. `since` (optional): records with a
+ * lower number count as done, though the output never got them. `files`: how far an output that
+ * writes to files has written each file (file-extent.ts); older programs ignore it. `statements`:
+ * owed statements that are in no segment any more (owed-statements.ts); version 0.1 loses them.
  *
- * Promise: losing a cursor, or having an older one, only sends again. So whatever is wrong with the
- * file is a note and never an error. A save is on the disk when it resolves, name and all.
+ * Promise: a lost or outdated cursor only makes the output send records again. So a problem with
+ * the file is a note, never an error. A resolved save is on the disk, and so is its file name.
  *
- * Limits: RANGES_MAX ranges; the rest is sent again, or not saved at all where that would be wrong
- * (place.ts).
+ * Limits: RANGES_MAX ranges. Records of further ranges are sent again; where that would be wrong,
+ * the cursor is not saved (place.ts).
  *
  * Not here: when to save, and the order of saving and trimming (the log's owner).
  */
@@ -37,33 +37,33 @@ const VERSION = 1
 const HEAD = /^line-relay cursor (\d{1,9}) ([0-9a-f]{8})\n/
 export const RANGES_MAX = 100_000
 const NAME_MAX_CHARS = 200
-/** Well above what RANGES_MAX takes; a larger file is not ours. */
+/** Well above the size of RANGES_MAX ranges; a larger file is not a cursor. */
 const FILE_MAX_BYTES = 64 * 1024 * 1024
 
 export interface Cursor {
   readonly output: string
   readonly doneBelow: number
-  /** Above `doneBelow`, over all streams; rising, apart from each other. */
+  /** Ranges above `doneBelow`, over all streams; ascending and not adjacent. */
   readonly done: readonly SequenceRange[]
-  /** Of an output that writes to files: what goes with the records that are done. */
+  /** For an output that writes to files: the file lengths that match the done records. */
   readonly files: readonly FileExtent[]
-  /** Owed, and in no segment any more; absent = none. */
+  /** Owed statements that are in no segment any more; absent = none. */
   readonly statements?: readonly OwedStatement[] | undefined
-  /** Records below it were never for this output, which was new then; absent = 0. */
+  /** Records with a lower number precede this output and were never for it; absent = 0. */
   readonly since?: number
 }
 
 export type LoadedCursor =
   | { readonly kind: 'loaded'; readonly cursor: Cursor }
   | { readonly kind: 'missing' }
-  /** All that the log still has is sent again. */
+  /** The output sends everything again that the log still holds. */
   | { readonly kind: 'unreadable'; readonly why: string }
 
 export type SaveResult =
   | { readonly kind: 'saved' }
   | { readonly kind: 'failed'; readonly error: unknown }
 
-/** The highest sequence number that the cursor knows of; the next one must be above it. */
+/** The highest sequence number in the cursor; the next append must get a higher one. */
 export function highestSequence({ doneBelow, done }: Cursor): number {
   return done.reduce((highest, [, to]) => Math.max(highest, to), doneBelow - 1)
 }
@@ -73,7 +73,7 @@ export interface CursorFileOptions {
   /** The folder of all cursors; made by the first save. */
   readonly folder: string
   readonly output: string
-  /** Asked before each save: whether the folder is still ours. */
+  /** Whether this process still owns the folder; asked before each save. */
   readonly isOwner: () => Promise<boolean>
 }
 
@@ -96,12 +96,12 @@ export class CursorFile {
   }
 
   /**
-   * Replaces the file by the cursor as it is now. Saves one after the other, in the order of the
-   * calls; never rejects.
+   * Replaces the file with the current state of `cursor`. Saves run one at a time, in the order of
+   * the calls. Never rejects.
    */
   save(cursor: Cursor): Promise<SaveResult> {
-    // At once: with ranges that are newer than `doneBelow` an older record would be sent again and
-    // a newer one that has overwritten it would not.
+    // Render now: the cursor may change before its turn to save. With ranges newer than `doneBelow`
+    // an older record would be sent again, and a newer one that has overwritten it would not.
     const text = renderCursor(cursor)
     this.#last = this.#last.then(() => this.#replace(text))
     return this.#last
@@ -132,9 +132,9 @@ export class CursorFile {
 }
 
 /**
- * All cursors in the folder, also those of outputs that the relay has no more.
+ * Loads all cursors in the folder, including those of outputs that are not configured any more.
  *
- * @returns the readable ones, and a note for each of the others
+ * @returns the readable cursors, and a note for each unreadable file
  */
 export async function loadAllCursors(
   files: FileSystem,
@@ -151,18 +151,18 @@ export async function loadAllCursors(
   return { cursors, notes }
 }
 
-/** The file of an output's cursor. No two outputs have the same. */
+/** The file name of an output's cursor; different for any two outputs. */
 export function cursorName(output: string): string {
   return encodedOutputName(output) + ENDING
 }
 
-/** What stands for an output in the names of files and folders. No two outputs have the same. */
+/** The output's name, encoded for file and folder names; different for any two outputs. */
 export function encodedOutputName(output: string): string {
   if (output.isWellFormed() && output.length <= NAME_MAX_CHARS) {
     const encoded = encodeURIComponent(output).replace(/[.!~*'()]/g, percentEncoded)
     if (encoded.length <= NAME_MAX_CHARS) return encoded
   }
-  // '~' stands in no encoded name.
+  // No percent-encoded name contains '~'.
   return `~${createHash('sha256').update(output).digest('hex')}`
 }
 
@@ -173,7 +173,7 @@ export function renderCursor(cursor: Cursor): string {
   return `line-relay cursor ${VERSION} ${crc32(text).toString(16).padStart(8, '0')}\n${text}`
 }
 
-/** Pure. @returns why not, as a text, when it is not a whole cursor of this version */
+/** Pure. @returns the reason, as a text, when it is not an intact cursor of this version */
 export function parseCursor(text: string): Cursor | string {
   const head = HEAD.exec(text)
   if (head === null) return 'it does not begin as a cursor does'
@@ -192,7 +192,7 @@ function toCursor(json: unknown): Cursor | undefined {
   const done = Array.isArray(json.done) ? json.done.map(toRange) : [undefined]
   if (!done.every((range) => range !== undefined)) return undefined
   const files = 'files' in json && Array.isArray(json.files) ? json.files.map(toExtent) : []
-  // What cannot be told need not be cut: lines come twice then, and none is lost.
+  // Ignore unreadable extents: their files are not cut. Lines may come twice, and none is lost.
   const known = files.filter((extent) => extent !== undefined)
   const since = 'since' in json && isSequence(json.since) ? { since: json.since } : {}
   return { output, doneBelow, done, files: known, ...since, ...statementsOf(json) }

@@ -1,13 +1,13 @@
 /**
- * Which records of a log an output is through with: all below a number, and ranges above it.
+ * The records of a log that an output has done: all below a number, and ranges above it.
  *
  *     done ─────────────────┐below       ┌──┐     ┌────┐
  *     1 2 3 4 5 6 7 8 9 … 41 │ 42 (held) 43 44 45 (out) 46 47 …
  *
- * This is all that a cursor is. A record that waits or is on hold leaves a gap, and everything
- * behind it is still known to be done; so a restart sends only what is owed.
+ * This is the whole content of a cursor. A waiting or held record leaves a gap, and the done
+ * records behind the gap stay recorded; so after a restart the output sends only owed records.
  *
- * Cost: one range for each gap, which is at most one for each record that is owed.
+ * Cost: one range for each gap, so at most one range for each owed record.
  */
 
 /** Sequence numbers, both ends included. */
@@ -15,7 +15,7 @@ export type SequenceRange = readonly [from: number, to: number]
 
 export class DoneRanges {
   #below: number
-  /** Rising, apart from each other and from `#below`. */
+  /** Ascending; adjacent neither to each other nor to `#below`. */
   readonly #ranges: [from: number, to: number][]
   #changes = 0
 
@@ -25,7 +25,7 @@ export class DoneRanges {
     for (const [from, to] of ranges) this.addRange(from, to)
   }
 
-  /** All records with a smaller number are done. */
+  /** All records with a lower number are done. */
   get below(): number {
     return this.#below
   }
@@ -34,7 +34,7 @@ export class DoneRanges {
     return this.#ranges
   }
 
-  /** Rises with every change: whoever has seen it before knows at once whether there was one. */
+  /** Rises with every change; compare with an earlier value to detect a change. */
   get changes(): number {
     return this.#changes
   }
@@ -45,7 +45,7 @@ export class DoneRanges {
     return range !== undefined && sequence <= range[1]
   }
 
-  /** How many of the numbers from `from` on and below `to` are not done. */
+  /** Count of the sequence numbers in [from, to) that are not done. */
   openCount(from: number, to: number): number {
     const start = Math.max(from, this.#below)
     let count = Math.max(0, to - start)
@@ -64,7 +64,7 @@ export class DoneRanges {
   addRange(from: number, to: number): void {
     if (to < this.#below) return
     this.#changes++
-    // What is done is nearly always the oldest, or the next one behind a gap.
+    // Nearly always, the oldest open record is done, or the next one behind a gap.
     if (from <= this.#below && this.#ranges.length === 0) this.#below = to + 1
     else this.#insert(Math.max(from, this.#below), to)
   }

@@ -1,36 +1,36 @@
 /**
- * How far the files of an output are written: what its cursor says of them, beside which records
- * are done.
+ * The length of each file that an output writes; its cursor stores the lengths beside the done
+ * records.
  *
- *     out.lp  │ lines of records that are done │ lines that come again after a crash …
+ *     out.lp  │ lines of records that are done │ lines that are written again after a crash …
  *                                        bytes ┘
  *
- * On opening, each file that the cursor knows is cut to its length. So a line that was written, and
- * whose record the cursor does not have as done, does not stand in it twice.
+ * On opening, each file in the cursor is cut to its length there. Otherwise a line that was written
+ * before its record was done in the cursor would be in the file twice.
  */
 
 export interface FileExtent {
-  /** Which file it is, whatever its name is now; no two have the same. */
+  /** Unique identity of the file, independent of its current name. */
   readonly file: string
   readonly bytes: number
 }
 
-/** An extent in the course of one process. */
+/** An extent that this process has reached. */
 export interface FileMark extends FileExtent {
-  /** Rises with each file that is opened after another, and when others have changed the same. */
+  /** Rises when the output opens another file, or when others have changed the same file. */
   readonly generation: number
 }
 
-/** A cursor, as it is known to the output that writes to files. */
+/** The part of a cursor that an output uses when it writes to files. */
 export interface FileKeeper {
   /**
-   * What is to be cut on opening, oldest first; of the same file the last one counts. None when
-   * nothing would come again.
+   * Lengths to cut the files to on opening, oldest first; the last extent of a file counts. Empty
+   * when the lines that a cut removes would not be written again.
    */
   readonly extents: readonly FileExtent[]
   /**
-   * To be called before the first append to a file; its name must be on the disk. Resolves when the
-   * cursor on the disk knows of it, rejects with the system's error.
+   * Call this before the first append to a file, when the file's name is on the disk. Resolves when
+   * the cursor on the disk contains the file; rejects with the system's error.
    */
   noteOpened(mark: FileMark): Promise<void>
 }

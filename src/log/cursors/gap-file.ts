@@ -1,16 +1,17 @@
 /**
- * What outputs have given up, for people and for repairs: one JSON object a line.
+ * The record of the writes that outputs gave up, for operators and for repairs: one JSON object a
+ * line.
  *
  *     <log-dir>/gaps.jsonl
  *     {"time":"2026-11-24T16:00:00.000Z","output":"b","database":"db","retentionPolicy":"",
  *      "writes":120,"lines":4800,"fromNs":"1700000000000000000","toNs":"1700000060000000000",
  *      "fromSequence":12,"toSequence":131}
  *
- * One line for each database and retention policy and each time that something is given up.
+ * Each time that an output gives up writes, one line for each database and retention policy.
  * `fromNs` and `toNs` are the smallest and largest timestamp of the lines.
  *
- * Promise: on the disk when `append` resolves. Limits: at FILE_MAX_BYTES the file becomes
- * `gaps.jsonl.1`, and the one before is gone.
+ * Promise: the lines are on the disk when `append` resolves. Limits: beyond FILE_MAX_BYTES the file
+ * is renamed to `gaps.jsonl.1`, which replaces the previous file of that name.
  */
 
 import { join } from 'node:path'
@@ -45,7 +46,7 @@ interface Gap {
 export class GapFile {
   readonly #files: FileSystem
   readonly #folder: string
-  /** One after the other: each is written behind the last. */
+  /** Appends run one at a time: each begins where the previous one ended. */
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(options: { readonly files: FileSystem; readonly folder: string }) {
@@ -53,12 +54,12 @@ export class GapFile {
     this.#folder = options.folder
   }
 
-  /** Rejects with the system's error; then nothing must be given up. */
+  /** Rejects with the system's error; then the caller must not give up the writes. */
   append(output: string, given: readonly GivenUp[], wallMs: number): Promise<void> {
     const time = new Date(wallMs).toISOString()
     const lines = gapsOf(given).map((gap) => `${JSON.stringify(render(time, output, gap))}\n`)
     const appended = this.#last.then(() => this.#append(lines.join('')))
-    this.#last = appended.catch(() => {}) // Its caller knows.
+    this.#last = appended.catch(() => {}) // The caller of `append` handles the error.
     return appended
   }
 

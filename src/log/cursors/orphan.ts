@@ -1,16 +1,16 @@
 /**
- * The place in the log on disk of an output that is not configured any more. It is kept, so that
- * the output can have it back under another name (`relay log adopt OLD NEW`), but up to a bound.
+ * The cursor in the log on disk of an output that is not configured any more. The log keeps it, up
+ * to a bound, so that an output with another name can take it over (`relay log adopt OLD NEW`).
  *
  *     giveUpBelow ──▶ read its oldest ──▶ gaps.jsonl ──▶ done, counted ──▶ saved and trimmed
  *                                                                          (disk-log.ts)
  *
- * At the bound it gives up as a configured output does: whole segments' worth of its oldest, only
- * what another output is through with, and not before it is on record. Nobody reads the log for it,
- * so it is read here for that.
+ * At the bound an orphan gives up writes as a configured output does: its oldest, in whole
+ * segments, only those that another output has done, and only after they are in gaps.jsonl. No
+ * output reads the log for an orphan, so this file reads the records to give up.
  *
- * Limits: one pass at a time, one window of records in memory (scan-segment.ts). A pass that fails
- * is told of; the next one begins where it has come to.
+ * Limits: one pass at a time, one window of records in memory (scan-segment.ts). A failed pass is
+ * logged; the next pass continues where it stopped.
  *
  * Not here: how much may be kept (log-bounds.ts).
  */
@@ -32,10 +32,10 @@ export interface OrphanOptions {
   readonly place: Place
   readonly clock: Clock
   readonly logger: Logger
-  /** Its cursor, for whoever wants it gone. */
+  /** Path of the cursor file, for an operator who wants to remove it. */
   readonly cursorPath: string
   readonly openReader: (fromSequence: number) => LogReader
-  /** A configured output was to have the record, and is through with it. */
+  /** True when the record was for a configured output too, and that output has done it. */
   readonly isDoneElsewhere: (sequence: number) => boolean
   /** Rejects with the system's error. */
   readonly recordGap: (given: readonly GivenUp[]) => Promise<void>
@@ -44,16 +44,16 @@ export interface OrphanOptions {
 /** As plain numbers; counters since the start. */
 export interface OrphanSnapshot {
   readonly output: string
-  /** Numbers that it is owed; of some of them there may be no record. */
+  /** Count of owed sequence numbers; some of them may have no record. */
   readonly keptWrites: number
-  /** Of the log, in whole segments. */
+  /** Bytes of the log that are kept for the orphan, in whole segments. */
   readonly keptBytes: number
-  /** Given up at the bound. */
+  /** Writes given up at the bound. */
   readonly droppedWrites: number
   readonly droppedLines: number
 }
 
-/** What is in the log, without reading it. */
+/** The extent of the log, known without reading it. */
 export interface LogExtent {
   /** Oldest first. */
   readonly sizes: readonly SegmentSize[]
@@ -67,7 +67,7 @@ export class Orphan {
   readonly #problem: LogThrottle
   #droppedWrites = 0
   #droppedLines = 0
-  /** Runs while something is given up; never rejects. */
+  /** The running pass, if any; never rejects. */
   #pass: Promise<void> | undefined
   #isClosed = false
 
@@ -78,7 +78,7 @@ export class Orphan {
     this.#problem = new LogThrottle(options.clock, LOG_INTERVAL_MS)
   }
 
-  /** Says so also when it is owed nothing yet: the log grows for it from here on. */
+  /** Logs the orphan even when it is owed nothing yet: from now on the log grows for it. */
   tell(log: LogExtent): void {
     const { logger, cursorPath } = this.#options
     const { output, done } = this.place
@@ -86,7 +86,7 @@ export class Orphan {
     const amount = `${renderCount(writes, 'write')} by number, ${renderBytes(bytes)} of the log`
     const text =
       `log: output "${output}" is not configured any more; writes from number ${done.below} on ` +
-      `are kept for it: ${amount}, and what is to come. When the log is full (log-max-mb) it ` +
+      `are kept for it: ${amount}, and all later writes. When the log is full (log-max-mb), it ` +
       `gives up its oldest that others have. If it has a new name: relay log adopt "${output}" ` +
       `NEW; if it is gone for good: stop the relay and remove ${cursorPath}`
     logger.warn({ output, doneBelow: done.below, writes, bytes }, text)
@@ -104,14 +104,14 @@ export class Orphan {
     }
   }
 
-  /** Begins to give up what it is owed below the number, as far as others are through with it. */
+  /** Starts a pass: gives up owed writes below `sequence` that other outputs have done. */
   giveUpBelow(sequence: number): void {
     this.#pass ??= this.#giveUpBelow(sequence).finally(() => {
       this.#pass = undefined
     })
   }
 
-  /** Gives up nothing more; resolves when all that it has given up is on record. */
+  /** Stops giving up writes; resolves when all writes given up so far are in gaps.jsonl. */
   async close(): Promise<void> {
     this.#isClosed = true
     await this.#pass
@@ -126,7 +126,7 @@ export class Orphan {
         const records = (await reader.read()).filter((record) => record.sequence < sequence)
         const last = records.at(-1)
         if (last === undefined) {
-          // Of these numbers there is no record, as of those that are missing in between.
+          // No record has these numbers; like the missing numbers between records, they are done.
           if (next < sequence) done.addRange(next, sequence - 1)
           return
         }
@@ -138,7 +138,7 @@ export class Orphan {
     }
   }
 
-  /** @param next number of the oldest record that may be missing before them */
+  /** @param next first sequence number not yet handled; the numbers up to `records` are missing */
   async #giveUp(records: readonly LogRecord[], next: number): Promise<void> {
     const { isDoneElsewhere, recordGap } = this.#options
     const { done } = this.place

@@ -1,21 +1,21 @@
 /**
- * Statements that one output is still owed although the log has let their segments go.
+ * Statements that an output is still owed after the log deleted their segments.
  *
  *     segments  [ CREATE DATABASE, w1, w2 … ] given up at the bound ──▶ gaps.jsonl, deleted
- *                        └──▶ cursor file, with the output's place (cursor-file.ts)
+ *                        └──▶ cursor file of the output (cursor-file.ts)
  *
- * A statement is never given up: what follows it may stand only because of it. It is a few hundred
- * bytes, so the cursor carries it until it is carried out.
+ * An output never gives up a statement, because later writes may depend on it. A statement is a few
+ * hundred bytes, so the cursor stores it until the destination has executed it.
  *
- * Promise: what `add` has taken is on the disk with the next cursor that is saved, which is before
- * the segment is deleted.
+ * Promise: an added statement is on the disk with the next save of the cursor, which happens before
+ * the log deletes the segment.
  *
  * Limits: the relay bounds how many statements an output may be owed.
  */
 
 import { type Write, writeTarget } from '../../write/write.ts'
 
-/** As it stands in a cursor file. */
+/** A statement in the form in which the cursor file stores it. */
 export interface OwedStatement {
   readonly sequence: number
   readonly database: string
@@ -35,7 +35,7 @@ export class OwedStatements {
     for (const statement of found) this.#owed.set(statement.sequence, statement)
   }
 
-  /** In the order in which they were added, which is that of the log. */
+  /** In the order of `add`, which is the order of the log. */
   get all(): readonly OwedStatement[] {
     return [...this.#owed.values()]
   }
@@ -51,7 +51,7 @@ export class OwedStatements {
     this.changes++
   }
 
-  /** It was carried out, or refused. */
+  /** Call this when the destination has executed or refused the statement. */
   delete(sequence: number): void {
     if (this.#owed.delete(sequence)) this.changes++
   }
@@ -64,11 +64,11 @@ export function writeOfStatement(statement: OwedStatement): Write {
   return { kind: 'statement', target, body: Buffer.from(text), lineCount: 1, receivedAtMs }
 }
 
-/** @returns `undefined` when it is not laid out as one */
+/** @returns `undefined` when `json` is not an owed statement */
 export function parseOwedStatement(json: unknown): OwedStatement | undefined {
   if (typeof json !== 'object' || json === null) return undefined
   const { sequence, database, authorization, query, text, receivedAtMs } = json as {
-    readonly [K in keyof OwedStatement]?: unknown // Parsed JSON: each is looked at below.
+    readonly [K in keyof OwedStatement]?: unknown // Parsed JSON: each field is checked below.
   }
   if (typeof database !== 'string' || typeof text !== 'string') return undefined
   if (typeof authorization !== 'string' || typeof query !== 'string') return undefined

@@ -1,16 +1,17 @@
 /**
- * Which outputs a log on disk knows, and which of its records each of them is still owed: for the
- * relay when it starts (starting-places.ts), and for the log's tools. Pure.
+ * The outputs that a log on disk knows, and the records that each output is owed. Used by the relay
+ * at the start (starting-places.ts) and by the log's tools. Pure.
  *
- *     configured, with a cursor            all that its cursor does not say is done
- *     configured, in a roster, no cursor   all that is there: its cursor was lost
- *     configured, in neither               nothing: it begins at the tail, and is not through with
- *                                          what is there in the sense that it has it
- *     not configured, with a cursor        all that its cursor does not say is done; kept for it
- *     not configured, in a roster only     nothing: another output has taken its place, or somebody
- *                                          has removed its cursor
+ *     output                               is owed
+ *     configured, with a cursor            all records that are not done in its cursor
+ *     configured, in a roster, no cursor   all records: its cursor was lost
+ *     configured, in neither               nothing: it starts at the tail. Earlier records are
+ *                                          skipped and do not count as stored by it
+ *     not configured, with a cursor        all records not done in its cursor; the log keeps them
+ *     not configured, in a roster only     nothing: another output has taken its place, or
+ *                                          somebody removed the cursor
  *
- * An output's filters are not looked at: what they hold back counts as owed until it is read.
+ * This module ignores filters: a record that a filter rejects counts as owed until it is read.
  */
 
 import type { LogRecord } from '../segments/record.ts'
@@ -21,27 +22,27 @@ import type { OwedStatement } from './owed-statements.ts'
 export interface OutputPlace {
   readonly output: string
   readonly isConfigured: boolean
-  /** What its place was told from. */
+  /** The source of this position. */
   readonly from: 'cursor' | 'roster' | 'tail' | 'nothing'
-  /** Records below it are done; `undefined` = all that are there. */
+  /** Records with a lower number are done; `undefined` = all records in the log. */
   readonly doneBelow: number | undefined
-  /** Done as well. */
+  /** Further records that are done. */
   readonly done: readonly SequenceRange[]
-  /** Records below it were never for it; `undefined` = none of those that are there is. */
+  /** Records with a lower number were never for it; `undefined` = no record in the log is. */
   readonly since: number | undefined
-  /** Owed as well, and in no segment any more. */
+  /** Owed statements that are in no segment any more. */
   readonly statements: readonly OwedStatement[]
 }
 
 export interface KnownOutputs {
-  /** `undefined` when there is no configuration at hand: then those of the newest roster. */
+  /** `undefined` = no configuration is available: use the newest roster. */
   readonly configured: readonly string[] | undefined
-  /** Of all segments, oldest first. */
+  /** The rosters of all segments, oldest first. */
   readonly rosters: readonly (readonly string[])[]
   readonly cursors: readonly Cursor[]
 }
 
-/** Configured ones in their order, then the others by name. */
+/** @returns the configured outputs in their order, then the others by name */
 export function placesOf({ configured, rosters, cursors }: KnownOutputs): OutputPlace[] {
   const current = configured ?? rosters.at(-1) ?? []
   const inRosters = new Set(rosters.flat())
@@ -66,10 +67,10 @@ export function placesOf({ configured, rosters, cursors }: KnownOutputs): Output
   ]
 }
 
-/** Asked record by record, in the order of their sequence numbers. */
+/** Call `owes` for each record, in the order of the sequence numbers. */
 export class Owing {
   readonly #place: OutputPlace
-  /** Ranges before it are below the records that are yet to come. */
+  /** Ranges before this index are below all records still to be asked about. */
   #rangeIndex = 0
 
   constructor(place: OutputPlace) {

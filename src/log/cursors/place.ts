@@ -1,18 +1,18 @@
 /**
- * One output's place in an open log: what it is through with, and what the disk knows of that.
+ * The position of one output in an open log: the records that it has done, and its saved cursor.
  *
- *     done     in memory: always the newest
- *     cursor   on the disk (cursor-file.ts): as it was at some moment
+ *     done     in memory: always current
+ *     cursor   on the disk (cursor-file.ts): a past state of `done`
  *
- * Of an output that writes to files a moment is more: the records that are done and the length of
- * its file belong together (file-extent.ts). While a part of a record stands in the file and the
- * record is not done (it was taken apart, its dead letter is not on the disk yet), no length fits:
- * then the cursor stays as it was, which only sends more again, and cuts more off before.
+ * For an output that writes to files, a saved state also includes the length of the file, which
+ * must match the done records (file-extent.ts). No length matches while the file contains a part of
+ * a record that is not done (the record was split, or its dead letter is not on the disk yet). Then
+ * the older cursor stays on the disk: a restart cuts more off the file and sends more again.
  *
  *     file     │ 4 │ 5 │ half of 6 │ 7 │           done: 4, 5, 7
- *                      └ saved         └ mark: too much of 6, or too little of 7
+ *                      └ saved         └ mark: includes a part of 6; a cut before 6 would lose 7
  *
- * Promise: nothing is appended to a file before the cursor on the disk knows of it (`noteOpened`).
+ * Promise: before the first append to a file, the cursor on the disk contains it (`noteOpened`).
  *
  * Not here: when to save (disk-log.ts), cutting (destinations/file/cut-back.ts).
  */
@@ -22,25 +22,25 @@ import type { DoneRanges } from './done-ranges.ts'
 import type { FileExtent, FileKeeper, FileMark } from './file-extent.ts'
 import { OwedStatements } from './owed-statements.ts'
 
-/** Files noted in one cursor, beyond which the oldest are not cut any more. */
+/** Most files in one cursor; older files are dropped from it and no longer cut. */
 const FILES_MAX = 1_000
 
 export interface PlaceOptions {
   readonly output: string
   readonly isConfigured: boolean
-  /** How much of the log may be kept for it. */
+  /** Most bytes of the log that may be kept for this output. */
   readonly boundBytes: number
-  /** Records below it were never for it: that it is through with them says nothing. */
+  /** Records with a lower number were never for this output; `done` does not mean stored there. */
   readonly since: number
   readonly done: DoneRanges
   readonly file: CursorFile
-  /** The cursor as it was found; `undefined` when there was none. */
+  /** The cursor on the disk at the start; `undefined` when there was none. */
   readonly found: Cursor | undefined
-  /** What the log has. */
+  /** The sequence numbers that the log holds. */
   readonly log: LogRange
 }
 
-/** Numbers of the records that may be there; from 0 on = none. */
+/** Range of the sequence numbers in the log; `firstSequence` 0 = the log is empty. */
 export interface LogRange {
   readonly firstSequence: number
   readonly nextSequence: number
@@ -51,24 +51,24 @@ export class Place implements FileKeeper {
   readonly isConfigured: boolean
   readonly boundBytes: number
   readonly since: number
-  /** Whoever settles a record adds it. */
+  /** The code that settles a record adds the record here. */
   readonly done: DoneRanges
   readonly extents: readonly FileExtent[]
-  /** Done as far as the log is concerned, and still to be carried out. */
+  /** Statements that are done in the log, and that the destination must still execute. */
   readonly statements: OwedStatements
   readonly #file: CursorFile
-  /** On the disk. */
+  /** The cursor on the disk. */
   #saved: Cursor | undefined
   #savedState = ''
   #savedBelow = 0
   #hasBegun = false
-  /** Up to here the file is written by records that are done, but for `#halves`. */
+  /** Up to here the file contains only done records, except those in `#halves`. */
   #mark: FileMark | undefined
-  /** Files that were noted and may be newer than the mark's. */
+  /** Files from `noteOpened` that may be newer than the file of the mark. */
   #opened: FileMark[] = []
-  /** Records that stand in the file, maybe in part, and may not be done. */
+  /** Records that are wholly or partly in the file and may not be done. */
   readonly #halves = new Set<number>()
-  /** Saves go one after the other. Never rejects. */
+  /** Saves run one at a time. Never rejects. */
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(options: PlaceOptions) {
@@ -78,24 +78,24 @@ export class Place implements FileKeeper {
     this.boundBytes = boundBytes
     this.since = since
     this.done = done
-    // The cursor's own number: `done` begins where the log does.
+    // Use the number from the cursor: `done` begins at the first record of the log.
     this.extents = found && hasAllOwed(log, found.doneBelow) ? found.files : []
     this.statements = new OwedStatements(found?.statements ?? [])
     this.#file = file
     this.#saved = found
-    // Nobody looks for the cursor of a configured output before this process has saved it.
+    // A configured output has no saved state until this process saves its cursor. An orphan does.
     if (isConfigured) return
     this.#savedState = this.#stateOf(found?.files ?? [])
     this.#savedBelow = done.below
   }
 
-  /** All records below it are done, and this process has put that on the disk. */
+  /** Records with a lower number are done in the cursor that was saved, or found for an orphan. */
   get savedBelow(): number {
     return this.#savedBelow
   }
 
   /**
-   * What was on the disk is gone: the next save writes all, and until then nothing counts as saved.
+   * The cursor on the disk is lost: nothing counts as saved until the next save writes all of it.
    */
   forgetSaved(): void {
     this.#saved = undefined
@@ -104,16 +104,16 @@ export class Place implements FileKeeper {
   }
 
   /**
-   * The destination is open, its files are cut.
+   * Call this when the destination is open and its files are cut.
    *
-   * @param mark `undefined` when it writes to no file that could be cut
+   * @param mark `undefined` when the destination writes to no file that could be cut
    */
   begin(mark: FileMark | undefined): void {
     this.#mark = mark
     this.#hasBegun = true
   }
 
-  /** These records, or parts of them, stand in the file up to the mark. */
+  /** The file contains these records, or parts of them, up to the mark. */
   noteWritten(mark: FileMark, sequences: readonly number[]): void {
     this.#mark = mark
     for (const sequence of sequences) if (!this.done.has(sequence)) this.#halves.add(sequence)
@@ -121,7 +121,7 @@ export class Place implements FileKeeper {
 
   noteOpened(mark: FileMark): Promise<void> {
     return this.#inTurn(async () => {
-      // Nothing was written to this file yet; so what was saved last still goes with it.
+      // Nothing was written to this file yet, so the last saved cursor still matches it.
       const base = this.#saved ?? this.#cursor([])
       const known = base.files.findLast(({ file }) => file === mark.file)
       if (known?.bytes !== mark.bytes) {
@@ -134,9 +134,9 @@ export class Place implements FileKeeper {
   }
 
   /**
-   * Saves the cursor, if it has moved and can be saved now. Never rejects.
+   * Saves the cursor if it has changed and can be saved now. Never rejects.
    *
-   * @returns the system's error when it could not be written
+   * @returns the system's error when the cursor could not be written
    */
   save(): Promise<unknown> {
     return this.#inTurn(async () => {
@@ -147,15 +147,15 @@ export class Place implements FileKeeper {
     })
   }
 
-  /** @returns `undefined` when no lengths belong to what is done now */
+  /** @returns `undefined` when no file lengths match the done records now */
   #filesNow(): readonly FileExtent[] | undefined {
-    if (!this.#hasBegun) return this.#saved?.files ?? [] // Not cut yet.
+    if (!this.#hasBegun) return this.#saved?.files ?? [] // The files are not cut yet.
     const mark = this.#mark
     if (mark === undefined) return []
     for (const sequence of this.#halves) {
       if (this.done.has(sequence)) this.#halves.delete(sequence)
     }
-    // A cursor with fewer ranges would send the others again.
+    // With too many ranges, the cursor would drop some, and their records would be sent again.
     if (this.#halves.size > 0 || this.done.ranges.length > RANGES_MAX) return undefined
     this.#opened = this.#opened.filter(({ generation }) => generation > mark.generation)
     return [mark, ...this.#opened].map(extentOf)
@@ -168,7 +168,7 @@ export class Place implements FileKeeper {
     return { output, doneBelow: done.below, done: [...done.ranges], files, since, statements }
   }
 
-  /** The same as long as nothing has changed; cheaper than the cursor. */
+  /** A text that changes whenever the cursor changes; cheaper than the cursor itself. */
   #stateOf(files: readonly FileExtent[]): string {
     return JSON.stringify([this.done.changes, this.statements.changes, files])
   }
@@ -184,14 +184,15 @@ export class Place implements FileKeeper {
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const worked = this.#last.then(work)
-    this.#last = worked.catch(() => {}) // Whoever asked for it is told.
+    this.#last = worked.catch(() => {}) // The caller gets the rejection.
     return worked
   }
 }
 
 /**
- * Something is owed, and the log has it from the first on: what is cut off comes again. Else others
- * have written to the files since, or have taken segments away.
+ * True when the log holds every owed record, and there is at least one: then all lines that a cut
+ * removes are written again. Otherwise others have written to the files since, or have removed
+ * segments.
  */
 function hasAllOwed({ firstSequence, nextSequence }: LogRange, below: number): boolean {
   return firstSequence > 0 && firstSequence <= below && below < nextSequence

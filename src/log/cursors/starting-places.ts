@@ -1,6 +1,6 @@
 /**
- * Where the outputs of a log on disk stand when it is opened. The rules are those of the log's
- * tools (owing.ts).
+ * Restores the position of each output when a log on disk is opened. The log's tools use the same
+ * rules (owing.ts).
  */
 
 import type { SegmentLog } from '../segments/segment-log.ts'
@@ -10,16 +10,16 @@ import { placesOf } from './owing.ts'
 import { Place } from './place.ts'
 
 export interface PlacesOptions {
-  /** As configured. */
+  /** The configured outputs. */
   readonly outputs: readonly { readonly name: string; readonly boundBytes: number }[]
-  /** How much may be kept for one that is not configured any more. */
+  /** Most bytes of the log that may be kept for an output that is not configured any more. */
   readonly orphanBoundBytes: number
   readonly segments: SegmentLog
   readonly cursors: readonly Cursor[]
   readonly cursorFile: (output: string) => CursorFile
 }
 
-/** Configured outputs in their order, then those that only have a cursor. */
+/** @returns the configured outputs in their order, then outputs that only have a cursor */
 export function placesAtStart(options: PlacesOptions): Place[] {
   const { outputs, orphanBoundBytes, segments, cursors, cursorFile } = options
   const { rosters, firstSequence, nextSequence, recovered } = segments
@@ -31,7 +31,7 @@ export function placesAtStart(options: PlacesOptions): Place[] {
       const { output, isConfigured, doneBelow = nextSequence } = place
       return new Place({
         ...{ output, isConfigured, log: segments, file: cursorFile(output) },
-        // Before the first record there is nothing to be owed.
+        // An output is owed nothing before the first record.
         done: new DoneRanges(Math.max(doneBelow, firstSequence), place.done),
         boundBytes: bounds.get(output) ?? orphanBoundBytes,
         since: place.since ?? recovered.recordsEnd,

@@ -1,14 +1,14 @@
 /**
- * What is in a log's folder, for whoever looks at it from outside: without the lock, without
- * changing anything, while a relay may be running on it.
+ * Lists the contents of a log's folder for the tools: without the lock, without changing anything,
+ * and while a relay may be using the folder.
  *
- * The same rules as recovery (recover-segments.ts) about which segment counts: headers rule, not
- * names; of two with one first number the rightly named one.
+ * Recovery (recover-segments.ts) selects segments by the same rules: headers count, not names; of
+ * two segments with the same first number, the correctly named one counts.
  *
- * A running relay makes and deletes segments meanwhile. A file that goes between being listed and
- * being opened, and a newest one that has no header yet, let the folder be listed again.
+ * A running relay makes and deletes segments meanwhile. The folder is listed again when a listed
+ * file is gone before it is opened, or when the newest segment has no header yet.
  *
- * Limits: LIST_TRIES_MAX listings; then it is told as it was found.
+ * Limits: LIST_TRIES_MAX listings; then the last listing is the result.
  */
 
 import { join } from 'node:path'
@@ -28,7 +28,7 @@ const LIST_AGAIN_MS = 20
 
 export interface SegmentFile {
   readonly name: string
-  /** On disk when it was listed, room made ahead included. */
+  /** Size on disk when listed, including unused room. */
   readonly bytes: number
   readonly found: Extract<FoundHeader, { kind: 'header' }>
 }
@@ -46,11 +46,11 @@ export interface FileTotal {
 export interface LogFolder {
   /** In the order of their first sequence numbers. */
   readonly segments: readonly SegmentFile[]
-  /** Named as segments, and not readable as such. */
+  /** Files that have the name of a segment but do not count as one. */
   readonly oddFiles: readonly OddFile[]
-  /** Names of segments that stood between others, and are not there. */
+  /** Names of the missing segments between others. */
   readonly missing: readonly string[]
-  /** Torn tails that recovery has cut off and kept. */
+  /** Torn tails that recovery cut off and kept. */
   readonly tornFiles: FileTotal
   readonly quarantine: FileTotal
 }
@@ -93,7 +93,7 @@ async function listOnce({ files, folder }: LogFolderOptions): Promise<Listing> {
     if (file === undefined) {
       isSettled = false
     } else if (file.found.kind === 'unreadable') {
-      // A relay that has just made the newest one has not written its header yet.
+      // A running relay may have just made the newest file and not written its header yet.
       if (name === entries.at(-1)?.name) isSettled = false
       const why = 'its header is damaged, so no record can be checked'
       if (file.bytes > 0) oddFiles.push({ name, why })
@@ -111,7 +111,7 @@ interface ReadFile {
   readonly found: Exclude<FoundHeader, { kind: 'newer' }>
 }
 
-/** @returns `undefined` when it has gone */
+/** @returns `undefined` when the file is gone */
 async function readFile(
   files: FileSystem,
   folder: string,

@@ -1,18 +1,18 @@
 /**
- * Reading a log from outside: without the lock, without changing anything, while a relay may be
+ * Reads a log for the tools: without the lock, without changing anything, and while a relay may be
  * appending to it and deleting from it.
  *
- * Gives each intact record once, in the order of the sequence numbers, up to what there was when
- * the last segment was reached. In place of what it cannot give it says where that is:
+ * Yields each intact record once, in the order of the sequence numbers, up to the end that the last
+ * segment has when the reader reaches it. For data that it cannot read, it yields the location:
  *
- *     damage    bytes between records, or behind the last one of a segment that is complete
- *     tail      bytes behind the last record of all: being written just now, or torn by a crash
- *     gone      a segment that was deleted since it was listed; nobody owes it any more
+ *     damage    bytes between records, or behind the last record of a complete segment
+ *     tail      bytes behind the last record of the log: being written now, or torn by a crash
+ *     gone      a segment that was deleted after it was listed; no output is owed its records
  *
- * What looks damaged is read a second time before it is said: a reader that runs into a write that
- * is under way sees parts of it.
+ * Bytes that look damaged are read a second time before they are reported: a read during a write
+ * can return a part of the new bytes.
  *
- * Memory: one window (scan-segment.ts), as long as its records are held.
+ * Memory: one window (scan-segment.ts), while its records are in use.
  *
  * Not here: which of the records an output still owes (owing.ts).
  */
@@ -25,7 +25,7 @@ import type { LogRecord } from '../segments/record.ts'
 import { type ScanStep, SegmentScan } from '../segments/scan-segment.ts'
 import type { SegmentFile } from './log-folder.ts'
 
-/** A group is at most a few megabytes: written long before this is over. */
+/** A group is a few megabytes at most; its write ends long before the last try. */
 const TAIL_TRIES_MAX = 5
 const TAIL_AGAIN_MS = 20
 
@@ -43,9 +43,9 @@ export interface ReadLogOptions {
   readonly files: FileSystem
   readonly folder: string
   readonly clock: Clock
-  /** As listed (log-folder.ts). */
+  /** The listed segments (log-folder.ts). */
   readonly segments: readonly SegmentFile[]
-  /** Records below it are passed over. */
+  /** Records with a lower sequence number are skipped. */
   readonly fromSequence: number
 }
 
@@ -67,7 +67,8 @@ export async function* readLog(options: ReadLogOptions): AsyncGenerator<LogStep,
       for await (const step of readSegment(open)) {
         if (step.kind === 'record') {
           const { sequence } = step.record
-          // Behind it, what a former owner has still written, stopped while it lost the folder.
+          // Skip records from `below` on: a former owner of the folder, which was suspended while
+          // it lost the folder, can still have written them.
           if (sequence < nextSequence || sequence >= below) continue
           nextSequence = sequence + 1
         }
@@ -118,7 +119,7 @@ async function* readSegment(open: OpenSegment): AsyncGenerator<LogStep, void, un
   }
 }
 
-/** What is still no record at the second look is damaged. */
+/** Reads the range a second time; bytes that still do not decode are damaged. */
 async function* readAgain(
   { file, segment }: OpenSegment,
   part: { readonly at: number; readonly bytes: number },

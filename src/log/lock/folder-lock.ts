@@ -1,25 +1,25 @@
 /**
- * One process a folder: the lock of a log on disk.
+ * The lock of a log on disk: one process per folder.
  *
- * Node has no flock, and a pid file means nothing between containers. Two things stand in for it: a
- * socket that a living owner on this machine answers (lock-socket.ts), and a file that a living
- * owner anywhere rewrites (heartbeat.ts).
+ * Node has no flock, and a pid file is meaningless between containers. The lock uses two means
+ * instead: a socket that a living owner on this machine answers (lock-socket.ts), and a file that a
+ * living owner on any machine rewrites (heartbeat.ts).
  *
- *     look for a socket that answers            yes: RELAY_LOG_LOCKED; nothing was touched
- *     bind an own one, look again               yes: give way; both may have begun at once
- *     read the heartbeat                        given back, or its owner is proved dead: go on
- *     none, and there are segments              somebody has removed it, maybe from a living owner
- *     watch the doubtful for WATCH_MS           it changes or comes: RELAY_LOG_LOCKED
- *     write an own heartbeat                    and look, if another machine may do the same
+ *     look for a socket that answers            found: RELAY_LOG_LOCKED; nothing was touched
+ *     bind a socket, look again                 found: give way; both may have started at once
+ *     read the heartbeat                        released, or its owner is proved dead: continue
+ *     no heartbeat, but segments                somebody removed it, maybe from a living owner
+ *     in doubt, watch it for WATCH_MS           it changes or appears: RELAY_LOG_LOCKED
+ *     write a heartbeat                         and check it, if another machine may do the same
  *
- * Promise: of processes on one machine at most one holds the folder. Of several machines on a
- * shared volume, one that was stopped for longer than WATCH_MS may wake up and find the folder
- * taken: `isOwner` tells it at once, `onLost` within one beat. The same tells when the folder is
- * removed, moved or replaced; then it can be had again (`retake`). A file or socket of the lock
- * that somebody removes is made again within one beat.
+ * Promise: at most one process of a machine holds the folder. With several machines on a shared
+ * volume, a process that was suspended for longer than WATCH_MS may find the folder taken when it
+ * resumes: `isOwner` reports that at once, `onLost` within one beat. They also report that the
+ * folder was removed, moved or replaced; then `retake` can lock it again. If somebody removes a
+ * file or socket of the lock, the owner makes it again within one beat.
  *
- * Starting after a stop, or after a kill on the same machine, costs milliseconds; after a reboot,
- * on another machine, or where the lock's files were removed, WATCH_MS.
+ * A start takes milliseconds after a stop, or after a kill on the same machine. After a reboot, on
+ * another machine, or when the files of the lock were removed, it takes WATCH_MS.
  */
 
 import { readdir } from 'node:fs/promises'
@@ -35,9 +35,9 @@ import { findPeers, type LockSocket, openLockSocket, type Peer, removePeer } fro
 
 const TOKEN_BYTES = 16
 const FOLDER_MODE = 0o700
-/** A living owner has beaten at least once in it, also one that is short of time. */
+/** A living owner writes at least one beat in this time, even on a busy machine. */
 const WATCH_MS = 2.5 * BEAT_EVERY_MS
-/** Of several that begin at once all may give way; then each tries again after a random wait. */
+/** When several processes start at once, all may give way; each retries after a random wait. */
 const TRIES_MAX = 5
 const GIVE_WAY_MAX_MS = 300
 
@@ -46,32 +46,32 @@ export interface FolderLockOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly randomBytes: (count: number) => Buffer
-  /** The folder was taken over, or is gone: stop writing to it. Each time that it is lost. */
+  /** Called at each loss: the folder was taken over or is gone, so the log must stop writing. */
   readonly onLost: (state: Exclude<LockState, 'ours'>) => void
 }
 
 export interface FolderLock extends AsyncDisposable {
-  /** As it was when it was last looked at. */
+  /** The state at the last check. */
   readonly state: LockState
-  /** Whether the folder is at its path, and ours. Never rejects. */
+  /** Whether the folder is at its path and this process owns it. Never rejects. */
   isOwner(): Promise<boolean>
-  /** The same, right after its file system has answered; false = `isOwner` has to be asked. */
+  /** Blocking check, right after the file system has answered; false = ask `isOwner`. */
   isOwnerNow(): boolean
   /** The folder that was locked last is at its path, whoever has it. Never rejects. */
   isFolderThere(): Promise<boolean>
   /** Seen to be ours so short a time ago that nobody can have taken it over since. */
   readonly isFresh: boolean
   /**
-   * Takes the folder that is at the path now, after the one that was locked has gone.
+   * Locks the folder that is at the path now, after the loss of the locked folder.
    *
-   * @returns '' when it is ours, else why not. Never rejects.
+   * @returns '' on success, otherwise the reason. Never rejects.
    */
   retake(): Promise<string>
 }
 
 /**
- * Makes the folder when there is none. Rejects with RELAY_LOG_LOCKED when another has it, or with
- * the system's error.
+ * Locks the folder; makes a missing one. Rejects with RELAY_LOG_LOCKED when another process owns
+ * it, or with the system's error.
  */
 export async function lockFolder(options: FolderLockOptions): Promise<FolderLock> {
   const { folder, randomBytes, clock } = options
@@ -86,9 +86,9 @@ export async function lockFolder(options: FolderLockOptions): Promise<FolderLock
   if (socket !== undefined) stack.defer(() => socket.close())
   const lock = new HeldLock(options, { token, held, socket })
   await lock.claim(gone)
-  // Last: until the claim stands, they are the proof that their owners are dead.
+  // Last: until the claim succeeds, these sockets prove that their owners are dead.
   for (const peer of gone) await removePeer(folder, peer)
-  stack.move() // From here they are the lock's to close.
+  stack.move() // From now on the lock closes them.
   return lock
 }
 
@@ -148,12 +148,12 @@ class HeldLock implements FolderLock {
       isFolderThere: () => this.#held.isAtItsPath(),
       onBeat: () => this.#careForSocket(),
       onLost: (state) => {
-        // Before that it is not lost, but refused.
+        // A loss before the claim is a refusal (RELAY_LOG_LOCKED).
         if (isClaimed) onLost(state)
       },
     })
     this.#heartbeat = heartbeat
-    // Another machine may have watched the same dead owner, and have claimed just after us.
+    // Another machine may have watched the same dead owner and claimed the folder just after us.
     if (isDoubtful || !owner.hasSocket) await sleep(clock, BEAT_EVERY_MS)
     await heartbeat.isOwner()
     isClaimed = heartbeat.state === 'ours'
@@ -193,7 +193,7 @@ class HeldLock implements FolderLock {
     await this.#held[Symbol.asyncDispose]()
   }
 
-  /** Whoever lives shows it: by a beat, by a lock that is made again, by a socket. */
+  /** A living owner shows itself by a beat, by making the lock file again, or by its socket. */
   async #watch(former: Owner | undefined): Promise<void> {
     const { folder, clock } = this.#options
     await sleep(clock, WATCH_MS)
@@ -203,16 +203,16 @@ class HeldLock implements FolderLock {
     if (hasBeaten || peers.some(({ state }) => state === 'alive')) throw lockedError(folder)
   }
 
-  /** A socket whose name somebody has removed, or for which there was no room, is made again. */
+  /** Makes the socket again if somebody removed its name, or if there was no room for it. */
   async #careForSocket(): Promise<void> {
     const socket = this.#socket
     if (await socket?.isThere()) return
     try {
-      // First: it may take away a name, and must not take that of the new one.
+      // Close first: closing removes the socket's name, which the new socket will have.
       await socket?.close()
       this.#socket = await openLockSocket(this.#options.folder, this.#token)
     } catch {
-      // Tried again with the next beat.
+      // The next beat tries again.
     }
   }
 }
@@ -226,13 +226,13 @@ function lockedError(folder: string): RelayError {
 }
 
 interface OpenedSocket {
-  /** `undefined` where the file system has no sockets. */
+  /** `undefined` when the file system does not support sockets. */
   readonly socket: LockSocket | undefined
-  /** Processes that have left their sockets behind. */
+  /** Dead processes that left their sockets behind. */
   readonly gone: readonly Peer[]
 }
 
-/** Binds a socket, then makes sure that nobody else has one that answers. */
+/** Binds a socket, then checks that no other socket in the folder answers. */
 async function openSocket(options: FolderLockOptions, token: string): Promise<OpenedSocket> {
   const { folder, clock, logger, randomBytes } = options
   for (let tries = 1; tries <= TRIES_MAX; tries++) {
@@ -254,8 +254,8 @@ async function openSocket(options: FolderLockOptions, token: string): Promise<Op
 }
 
 /**
- * It has said so, or it ran on this kernel and nobody is behind its socket. Without its socket
- * nothing is proved: somebody may have removed that.
+ * True when the former owner released the folder, or ran on this kernel and its socket does not
+ * answer. A missing socket proves nothing: somebody may have removed it.
  */
 function isProvedDead(
   former: Owner,

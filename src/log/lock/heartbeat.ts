@@ -1,18 +1,18 @@
 /**
- * A file that changes as long as its owner lives: what the socket cannot tell from another machine.
+ * A file that its owner rewrites as long as it lives: other machines see it, unlike the socket.
  *
  *     <folder>/lock                  rewritten in place every BEAT_EVERY_MS (lock-file.ts)
  *
- * Whoever takes the folder over replaces the file by another. So the owner has lost the folder when
- * its file is not at its path any more, which one look tells (`isOwner`); why is found out then:
+ * A process that takes the folder over replaces the file. So the owner detects a loss when its file
+ * is not at its path any more, which takes one system call (`isOwner`). Then it finds the cause:
  *
- *     the folder is not at its path     gone: may come back, nothing is written to it until then
- *     a foreign token                   taken over, for good
- *     no file, or one that is broken    somebody has removed it: it is made again, by a link, so
- *                                       that it never replaces that of another who was faster
+ *     the folder is not at its path     gone: may come back; nothing is written until then
+ *     a foreign token                   taken over, permanently
+ *     no file, or a broken file         somebody removed it: the owner makes it again with a link,
+ *                                       which never replaces the file of a faster process
  *
- * On a full disk the file of a dead owner is used again, in place; where there is none either, the
- * socket alone is the lock until there is room.
+ * On a full disk, a new owner reuses the file of a dead owner in place. If there is no such file
+ * either, the socket alone is the lock until there is room.
  */
 
 import { constants } from 'node:fs'
@@ -23,29 +23,29 @@ import { identityOf, NO_ROOM, nodeFileSystem } from '../file-system.ts'
 import { lockPath, newLockPath, type Owner, readOwner, writeOwner } from './lock-file.ts'
 
 export const BEAT_EVERY_MS = 1_000
-/** Longer than from beat to beat, and shorter than anybody watches (folder-lock.ts). */
+/** Longer than the interval of beats, and shorter than WATCH_MS (folder-lock.ts). */
 const FRESH_MS = 1.5 * BEAT_EVERY_MS
 const { O_RDWR, O_CREAT, O_EXCL } = constants
 const FILE_MODE = 0o600
 
-/** `gone`: the folder is not at its path. `taken`: another process has it, for good. */
+/** `gone`: the folder is not at its path. `taken`: another process owns it, permanently. */
 export type LockState = 'ours' | 'gone' | 'taken'
 
 export interface HeartbeatOptions {
   readonly folder: string
   readonly owner: Omit<Owner, 'beat' | 'released'>
   readonly clock: Clock
-  /** Whether the folder is the one that was locked. Never rejects. */
+  /** Whether the path leads to the locked folder. Never rejects. */
   readonly isFolderThere: () => Promise<boolean>
-  /** With every beat that finds the folder ours. Never rejects. */
+  /** Called with every beat while this process owns the folder. Never rejects. */
   readonly onBeat: () => Promise<void>
-  /** The folder was lost; more than once when it comes back between. */
+  /** Called at each loss of the folder; several times if the folder comes back in between. */
   readonly onLost: (state: Exclude<LockState, 'ours'>) => void
 }
 
 export class Heartbeat {
   readonly #options: HeartbeatOptions
-  /** None while there is no room for the file. */
+  /** `undefined` while there is no room for the file. */
   #file: { readonly handle: FileHandle; readonly identity: string } | undefined
   #timer: Timer | undefined
   #beating: Promise<void> = Promise.resolve()
@@ -59,7 +59,7 @@ export class Heartbeat {
     this.#options = options
   }
 
-  /** Claims the folder: whatever the file was, from now on it is ours. */
+  /** Claims the folder: replaces any existing lock file with the file of this process. */
   static async open(options: HeartbeatOptions): Promise<Heartbeat> {
     const heartbeat = new Heartbeat(options)
     try {
@@ -76,7 +76,7 @@ export class Heartbeat {
     return this.#state
   }
 
-  /** Whether the folder is at its path, and ours. One look at a file as a rule; never rejects. */
+  /** Whether the folder is at its path and ours. Usually one system call; never rejects. */
   async isOwner(): Promise<boolean> {
     if (this.#state === 'taken' || this.#isClosed) return false
     if (await this.#isFileThere()) {
@@ -93,8 +93,8 @@ export class Heartbeat {
   }
 
   /**
-   * The same, right after the folder's file system has answered (`lookAtOnce`); false = not for
-   * sure.
+   * `isOwner` as a blocking call, right after the file system has answered (`lookAtOnce`); false =
+   * not certain.
    */
   isOwnerNow(): boolean {
     const { folder } = this.#options
@@ -104,17 +104,17 @@ export class Heartbeat {
     return isThere
   }
 
-  /** It was ours so short a time ago that whoever takes it now is still watching. */
+  /** The last check is so recent that a process that wants the folder must still be watching. */
   get isFresh(): boolean {
     return this.#options.clock.monotonicMs() - this.#seenAtMs < FRESH_MS
   }
 
-  /** Makes the file in a folder that has come to the path of the one that is gone. */
+  /** Makes the file in the folder that is now at the path of the lost folder. */
   async moveIn(): Promise<boolean> {
     return (await this.#makeAgain()) && (await this.isOwner())
   }
 
-  /** Stops, and notes in the file that the folder was given back, if it is ours. */
+  /** Stops the beats and, while the folder is ours, marks it as released in the file. */
   async close(): Promise<void> {
     this.#timer?.cancel()
     await this.#beating
@@ -126,9 +126,9 @@ export class Heartbeat {
 
   #schedule(): void {
     const beat = async () => {
-      // The token as well: on a full disk another one writes its own into the same file.
+      // Check the token too: on a full disk another process writes its token into the same file.
       if ((await this.isOwner()) && (await this.#isTokenOurs())) {
-        // A beat that cannot be written is tried again; the socket goes on answering.
+        // After a failed write the next beat tries again; the socket still answers meanwhile.
         await this.#write(false).catch(() => {})
         await this.#options.onBeat()
       }
@@ -156,7 +156,7 @@ export class Heartbeat {
     return false
   }
 
-  /** A file that cannot be read is no sign of another owner. */
+  /** A file that cannot be read does not indicate another owner. */
   async #isTokenOurs(): Promise<boolean> {
     const { folder, owner } = this.#options
     const found = await readOwner(folder).catch(() => undefined)
@@ -171,25 +171,25 @@ export class Heartbeat {
     this.#options.onLost(state)
   }
 
-  /** @returns false when another has the folder, or may get it */
+  /** @returns false when another process owns the folder, or may get it */
   async #makeAgain(): Promise<boolean> {
     if (!(await this.#isTokenOurs())) return false
     try {
       await this.#make(link)
     } catch (error) {
-      if (!(await this.#isTokenOurs())) return false // It was faster.
+      if (!(await this.#isTokenOurs())) return false // Another process was faster.
       try {
-        // Broken, a copy of ours, or a file system without links.
+        // The file is broken or a copy of ours, or the file system has no links.
         if (errorCode(error) !== 'ENOENT') await this.#make(rename)
       } catch (problem) {
-        // Without room for it there is no sign of another owner either.
+        // No room for the file: that does not indicate another owner.
         return NO_ROOM.includes(errorCode(problem))
       }
     }
     return await this.#isFileThere()
   }
 
-  /** @param place gives the file that was written its name */
+  /** @param place gives the written file its final name */
   async #make(place: (from: string, to: string) => Promise<void>): Promise<void> {
     const { folder, owner } = this.#options
     const newPath = newLockPath(folder, owner.token)
@@ -202,16 +202,16 @@ export class Heartbeat {
       await handle.close()
       throw error
     } finally {
-      await unlink(newPath).catch(() => {}) // Renamed, as a rule.
+      await unlink(newPath).catch(() => {}) // Fails after a rename.
     }
   }
 
-  /** @returns whether the folder is locked, if only by the socket */
+  /** @returns whether the folder is locked, at least by the socket */
   async #makeWithoutRoom(): Promise<boolean> {
     const { folder, owner } = this.#options
     const newPath = newLockPath(folder, owner.token)
     try {
-      await rename(lockPath(folder), newPath) // Of several who do this, one has the file.
+      await rename(lockPath(folder), newPath) // Succeeds for only one of several processes.
       const handle = await open(newPath, O_RDWR)
       await writeOwner(handle, { ...owner, beat: ++this.#beat })
       await rename(newPath, lockPath(folder))

@@ -1,10 +1,11 @@
 /**
- * A folder that is held open, so that it shows whether its path still leads to it.
+ * Holds a folder open to detect whether its path still leads to it.
  *
- *     removed, moved away, another in its place, another file system mounted over it: it does not
+ *     The path leads elsewhere after the folder was removed, moved away or replaced, or after
+ *     another file system was mounted over it.
  *
- * As long as it is open nobody else gets its inode's number. A look is one call of the system; it
- * changes nothing and keeps nothing from going.
+ * While the folder is open, the system does not reuse its inode number. A check is one system call;
+ * it changes nothing and does not prevent the removal of the folder.
  */
 
 import { constants } from 'node:fs'
@@ -19,7 +20,7 @@ export class HeldFolder implements AsyncDisposable {
   readonly path: string
   readonly #handle: FileHandle
   readonly #identity: string
-  /** The root of a file system of its own. */
+  /** The folder is a mount point. */
   readonly isMount: boolean
 
   private constructor(path: string, handle: FileHandle, found: FoundFolder) {
@@ -43,7 +44,7 @@ export class HeldFolder implements AsyncDisposable {
     }
   }
 
-  /** Never rejects: what cannot be seen is not there. */
+  /** Never rejects: false when the path cannot be read. */
   async isAtItsPath(): Promise<boolean> {
     try {
       return identityOf(await stat(this.path, { bigint: true })) === this.#identity

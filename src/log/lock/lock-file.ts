@@ -1,12 +1,12 @@
 /**
- * What stands in the file `lock` of a log's folder: who has the folder, or had it last.
+ * The content of the file `lock` in a log's folder: the current or last owner of the folder.
  *
  *     {"token":"…","boot":"…","hasSocket":true,"beat":12}      padded to one length
  *
- * `boot` names a run of a machine's kernel: an owner of the same one whose socket is dead is dead,
- * and need not be watched. `released`: given back by an owner that has ended in order. So a folder
- * with segments and without this file was not left so by a relay: somebody has removed it, maybe
- * from under an owner that lives.
+ * `boot` identifies a run of a machine's kernel: an owner from the same run whose socket does not
+ * answer is dead, and need not be watched. `released`: the owner stopped cleanly and released the
+ * folder; the file stays. So no relay leaves a folder with segments and without this file: somebody
+ * removed the file, maybe while its owner was alive.
  */
 
 import { type FileHandle, readFile } from 'node:fs/promises'
@@ -15,12 +15,12 @@ import { errorCode } from '../../std/errors.ts'
 
 const NAME = 'lock'
 const BOOT_ID_PATH = '/proc/sys/kernel/random/boot_id'
-/** Always the same, so that rewriting needs no space on a disk that is full. */
+/** Constant, so that rewriting the file needs no space on a full disk. */
 const FILE_BYTES = 256
 
 export interface Owner {
   readonly token: string
-  /** '' = not known here. */
+  /** '' = unknown. */
   readonly boot: string
   readonly hasSocket: boolean
   readonly beat: number
@@ -31,12 +31,12 @@ export function lockPath(folder: string): string {
   return join(folder, NAME)
 }
 
-/** Where the file is written before it gets its name. */
+/** The temporary path of the file until it gets its final name. */
 export function newLockPath(folder: string, token: string): string {
   return join(folder, `${NAME}-${token}.new`)
 }
 
-/** @returns `undefined` when there is no file, or none that was written whole */
+/** @returns `undefined` when the file is missing or incomplete */
 export async function readOwner(folder: string): Promise<Owner | undefined> {
   try {
     return parseOwner(JSON.parse(await readFile(lockPath(folder), 'utf8')))
@@ -46,17 +46,17 @@ export async function readOwner(folder: string): Promise<Owner | undefined> {
   }
 }
 
-/** In place. Rejects with the system's error. */
+/** Rewrites the file in place. Rejects with the system's error. */
 export async function writeOwner(file: FileHandle, owner: Owner): Promise<void> {
   await file.write(JSON.stringify(owner).padEnd(FILE_BYTES), 0)
 }
 
-/** What tells this run of this machine's kernel from all others; '' where nothing does. */
+/** The identity of this run of the machine's kernel; '' when there is none. */
 export async function readBootId(): Promise<string> {
   try {
     return (await readFile(BOOT_ID_PATH, 'utf8')).trim()
   } catch {
-    return '' // Not Linux, or no /proc: then owners are watched before they are taken for dead.
+    return '' // Not Linux, or no /proc: then a lock watches owners before it counts them as dead.
   }
 }
 

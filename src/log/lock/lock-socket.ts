@@ -1,15 +1,15 @@
 /**
- * Proof that a process on this machine has a folder: it answers on a unix socket in there.
+ * Proves that a process on this machine owns a folder: it answers on a unix socket in the folder.
  *
- *     <folder>/lock-<token>.sock      one for each process that has the folder or wants it
+ *     <folder>/lock-<token>.sock      one for each process that owns the folder or wants it
  *
- * A file can be left behind by a dead process; a socket that takes a connection cannot. It holds
- * across containers that share the folder, where pids mean nothing. Each has a socket of its own
- * name, bound before it looks for others, so that of two that begin at once at least one sees the
- * other; nobody ever removes a name that somebody else may be about to use.
+ * A dead process can leave a file behind, but not a socket that accepts a connection. This works
+ * across containers that share the folder, where pids are meaningless. Each process binds a socket
+ * with a name of its own before it looks for others, so that of two processes that start at once at
+ * least one sees the other. No process removes a name that another process may be about to use.
  *
- * Limits: processes on other machines are not seen (heartbeat.ts is for them), nor anything in a
- * folder on a file system without sockets.
+ * Limits: it sees neither processes on other machines (heartbeat.ts does), nor any process when the
+ * file system of the folder does not support sockets.
  */
 
 import { constants } from 'node:fs'
@@ -21,14 +21,14 @@ import { errorCode } from '../../std/errors.ts'
 import { identityOf } from '../file-system.ts'
 
 const NAME = /^lock-([0-9a-f]{32})\.sock$/
-/** A process that took the connection lives, however long it takes to say so. */
+/** After this wait for a connection, the process counts as alive but busy. */
 const CONNECT_TIMEOUT_MS = 2_000
 
-/** `gone`: its socket is there, and nobody behind it. */
+/** `gone`: the socket exists, but no process answers on it. */
 export type Peer = { readonly token: string; readonly state: 'alive' | 'gone' }
 
 export interface LockSocket {
-  /** Whether its name still leads to it: without, it answers nobody. Never rejects. */
+  /** Whether the path still leads to this socket; if not, nobody can reach it. Never rejects. */
   isThere(): Promise<boolean>
   /** Stops answering and removes the socket. */
   close(): Promise<void>
@@ -45,7 +45,7 @@ export async function openLockSocket(folder: string, token: string): Promise<Loc
       server.once('error', reject)
       server.listen({ path }, resolve)
     })
-    // The lock must not keep a process alive that has nothing else to do.
+    // The lock alone must not keep the process alive.
     server.unref()
     const own = join(folder, `lock-${token}.sock`)
     const identity = await identityAt(path)
@@ -56,7 +56,7 @@ export async function openLockSocket(folder: string, token: string): Promise<Loc
   })
 }
 
-/** '' = nothing is there that could be seen. */
+/** '' = the path leads nowhere or cannot be read. */
 async function identityAt(path: string): Promise<string> {
   try {
     return identityOf(await stat(path, { bigint: true }))
@@ -65,7 +65,7 @@ async function identityAt(path: string): Promise<string> {
   }
 }
 
-/** All others whose sockets are in the folder. */
+/** All other processes with a socket in the folder. */
 export async function findPeers(
   folder: string,
   ownToken: string,
@@ -102,7 +102,7 @@ function answers(path: string, clock: Clock): Promise<boolean> {
       socket.destroy()
       resolve(isAlive)
     }
-    // A full queue of connections takes no more: somebody is there, and busy.
+    // No answer means that the queue of connections is full: the process is alive and busy.
     const timer = clock.startTimer(CONNECT_TIMEOUT_MS, () => finish(true))
     socket.once('connect', () => finish(true))
     socket.once('error', (error) => {
@@ -113,15 +113,16 @@ function answers(path: string, clock: Clock): Promise<boolean> {
 
 async function close(server: Server, path: string): Promise<void> {
   await new Promise<void>((resolve) => server.close(() => resolve()))
-  // Node removes it by the path that it was bound by, which may not lead there any more.
+  // Node removes the socket by the path of `listen`, which may not lead there any more.
   await unlink(path).catch(() => {})
 }
 
 /**
- * The folder by a path that is short enough: a socket's has at most 107 bytes (103 elsewhere).
+ * Calls `use` with a short path of the folder: the path of a socket has at most 107 bytes on Linux
+ * (103 elsewhere).
  *
- * An open folder can be named by its number where there is a /proc; elsewhere the path is used as
- * it is, and a long one fails as an unusable socket does.
+ * On Linux, /proc gives an open folder a short path by its descriptor. Elsewhere the path is used
+ * unchanged, and a long path fails like an unusable socket.
  */
 async function withShortPath<T>(folder: string, use: (path: string) => Promise<T>): Promise<T> {
   if (process.platform !== 'linux') return use(folder)

@@ -1,25 +1,20 @@
 /**
- * A log whose folder, or a part of it, was taken away while it is open: seen, told, and mended as
- * far as that goes.
+ * Detects, logs and repairs the loss of the log's folder, or of a part of it, while the log is
+ * open.
  *
- *     whole ── a look fails ──▶ lost: nothing is accepted or written ── a folder ──▶ whole
- *                                 └── another process has it ──▶ taken: for good
+ *     whole ── a check fails ──▶ lost: nothing is accepted or written ── a folder ──▶ mended
+ *                                 └── another process owns the folder: until a restart
  *
- * Lock, folder and segments are looked at behind every group that is written (segment-log.ts), and
- * with every save of the cursors. A folder that is not there is not made: it may be a volume that
- * is not mounted. Once there is one at the path, of this log or empty, what outputs owe is written
- * into it again (mend-segments.ts), from the files that are open and from memory, and every cursor.
+ * The log checks lock, folder and segments after every written group (segment-log.ts) and at every
+ * save of the cursors. It does not make a missing folder: the folder may be on a volume that is not
+ * mounted. Once the path leads to a folder of this log or to an empty folder, the log writes owed
+ * records into it again (mend-segments.ts), from open files and from memory, and all cursors.
  *
- * What can be had no more is counted and told, by output, and their cursors pass it.
+ * Records that cannot be restored are counted and logged by output, and the cursors pass them.
  *
- * A folder that was taken holds what the new owner delivers (takeover.ts). The rest of what outputs
- * owe is in no log: they have it from memory, or they never will (`unkeptWrites`).
- *
- * This is the one place that knows whether the log is lost; all others ask.
- *
- * Limits: a folder with segments that this log does not know is not touched: it may be that of
- * another. The first record of a backlog that is not in memory cannot be had once its segment is
- * gone.
+ * Limits: a folder with segments that this log does not know is left unchanged: it may belong to
+ * another log. The first record of a backlog that is not in memory cannot be restored after its
+ * segment is gone.
  */
 
 import assert from 'node:assert/strict'
@@ -45,7 +40,7 @@ import {
   type RememberedWrite,
 } from './mend-segments.ts'
 
-/** One call of the system for each segment. */
+/** Least time between two checks of all segments: each check is a system call per segment. */
 const LOOK_EVERY_MS = 900
 /** How often it is said that the log is lost, while it is. */
 const TELL_INTERVAL_MS = 60_000
@@ -62,7 +57,7 @@ export interface LogLossOptions {
 export interface LosableLog {
   readonly segments: SegmentLog
   readonly places: readonly Place[]
-  /** What is owed and in memory, whatever its number. */
+  /** All owed writes in memory, with any sequence number. */
   readonly remembered: () => readonly RememberedWrite[]
   /** Another process has the folder, and it is known what of the log. */
   readonly onTaken: () => void
@@ -101,7 +96,7 @@ export class LogLoss implements Loss, LogOwnership {
     return !this.#isLost && this.#options.lock.isFresh
   }
 
-  /** By output, what it was owed and can be had no more; since the start. */
+  /** By output, the count of owed writes that could not be restored, since the start. */
   get lostWrites(): ReadonlyMap<string, number> {
     return this.#lostWrites
   }
@@ -232,7 +227,7 @@ export class LogLoss implements Loss, LogOwnership {
     }
     const problem = await lock.retake()
     if (problem !== '') return problem
-    // Failed appends are settled first: else their numbers would count as owed, and as lost.
+    // Wait until failed appends are settled; otherwise their numbers would count as owed and lost.
     await new Promise((resolve) => setImmediate(resolve))
     const kept = await this.#mendSegments()
     for (const place of places) place.forgetSaved()
@@ -240,7 +235,7 @@ export class LogLoss implements Loss, LogOwnership {
     await segments.mended()
     logger.warn(
       { folder, kept },
-      `log: ${folder} is whole again, with ${renderCount(kept, 'write')} written anew`,
+      `log: ${folder} is whole again, with ${renderCount(kept, 'write')} written again`,
     )
     this.#tellLost()
     return ''
@@ -270,7 +265,7 @@ export class LogLoss implements Loss, LogOwnership {
     return keptCount
   }
 
-  /** Left open, what is not there would keep all that follows from being trimmed. */
+  /** Marks lost records as done: an open number would prevent the trimming of all later records. */
   #passLost(
     { output, done }: Place,
     {
@@ -293,7 +288,7 @@ export class LogLoss implements Loss, LogOwnership {
     const { folder, logger } = this.#options
     for (const [output, writes] of this.#lostWrites) {
       const what = `output "${output}" will not get ${renderCount(writes, 'write')}`
-      logger.error({ folder, output, writes }, `log: ${what}: they were in ${folder}, and are gone`)
+      logger.error({ folder, output, writes }, `log: ${what}: they were in ${folder} and are lost`)
     }
   }
 
@@ -318,7 +313,7 @@ export class LogLoss implements Loss, LogOwnership {
   }
 }
 
-/** Numbers of the records that the segment may hold, as far as they are synced. */
+/** Range of the synced sequence numbers that the segment may hold. */
 function rangeOf(segments: SegmentLog, segment: SegmentInfo): { from: number; to: number } {
   const next = segments.list.after(segment)
   const to = next?.header.firstSequence ?? segments.syncedBelow

@@ -1,4 +1,4 @@
-/** A part of the log, or its folder, is not where it was. */
+/** The error for a log whose folder, or a part of it, is no longer at its path. */
 
 import { RelayError } from '../../std/errors.ts'
 

@@ -1,15 +1,14 @@
 /**
- * Segments that somebody has taken away or cut short while the log was open, written again from
- * what is left of them.
+ * Rewrites segments that somebody removed or cut short while the log was open.
  *
  *     lost     [ 41 … 90 ]        its name is gone, or its file ends before its last record
- *     left     its open file, what still stands in it, and what outputs have in memory
- *     written  [ 41 44 45 ]       of the same numbers, with the records that are still owed
+ *     sources  its open file, the records left in it, and the writes that outputs have in memory
+ *     written  [ 41 44 45 ]       the same numbers, with the records that are still owed
  *
- * Records keep their numbers, so that cursors stay true and the order is what it was. What is left
- * of a file that was cut short goes to quarantine/ after that.
+ * Records keep their sequence numbers, so cursors stay valid and the order is unchanged. The rest
+ * of a file that was cut short goes to quarantine/.
  *
- * Not here: when this is done, and what is told of it (log-loss.ts).
+ * Not here: when to rewrite, and the log messages about it (log-loss.ts).
  */
 
 import assert from 'node:assert/strict'
@@ -31,7 +30,7 @@ import { headerOf } from '../takeover.ts'
 import type { Quarantine } from './quarantine.ts'
 import { closedSegment } from './recover-segments.ts'
 
-/** A write that is owed, and in memory. */
+/** An owed write that is in memory. */
 export interface RememberedWrite {
   readonly sequence: number
   readonly write: Write
@@ -43,16 +42,16 @@ export interface MendOptions {
   readonly segments: SegmentList
   readonly quarantine: Quarantine
   readonly randomBytes: (count: number) => Buffer
-  /** The segment that was written last, open. */
+  /** The segment that was active last, still open. */
   readonly open: Segment | undefined
 }
 
-/** Those whose names are gone, or whose files are shorter than what was synced in them. */
+/** Finds segments whose path leads nowhere or to another file, or whose file was cut short. */
 export async function findLost(options: MendOptions): Promise<readonly SegmentInfo[]> {
   const { files, folder, segments, open } = options
   const lost: SegmentInfo[] = []
   for (const segment of segments.all()) {
-    const end = segment.end() // First: it may grow meanwhile.
+    const end = segment.end() // Before the look: the segment may grow meanwhile.
     const found = await files.look(join(folder, segment.name))
     const isShort = found === undefined || found.bytes < end
     const isOther = open?.name === segment.name && !(await open.isAtItsPath())
@@ -62,10 +61,10 @@ export async function findLost(options: MendOptions): Promise<readonly SegmentIn
 }
 
 /**
- * A segment in the folder that has the name of one of ours and is of another log: every young log
- * has the same names, and no two the same nonces.
+ * Finds a segment in the folder that has the name of one of ours but belongs to another log. Every
+ * new log uses the same names; the nonces always differ.
  *
- * @returns its name. Never rejects: what cannot be read is nobody's
+ * @returns the name. Never rejects: a file that cannot be read does not count
  */
 export async function findForeign(options: MendOptions): Promise<string | undefined> {
   const { files, folder, segments } = options
@@ -79,9 +78,10 @@ export async function findForeign(options: MendOptions): Promise<string | undefi
 /**
  * Writes the lost segment again.
  *
- * @param remembered of its numbers, and owed
- * @param isOwed whether a number is
- * @returns the numbers that are in it now. Rejects with the system's error; then nothing is changed
+ * @param remembered owed writes in memory whose numbers are in the segment's range
+ * @param isOwed whether an output is owed the record of a sequence number
+ * @returns the sequence numbers in the new segment. Rejects with the system's error; then nothing
+ *   is changed
  */
 export async function mendSegment(
   options: MendOptions,
@@ -99,7 +99,7 @@ export async function mendSegment(
   return records.map(([sequence]) => sequence)
 }
 
-/** What can still be read of it. What cannot is not there: never rejects. */
+/** The records that can still be read. Never rejects: unreadable records are left out. */
 async function readLeft(
   { files, folder, open }: MendOptions,
   lost: SegmentInfo,
@@ -119,7 +119,7 @@ async function readLeft(
       }
     }
   } catch {
-    // Gone, or not readable: what memory has is what there is.
+    // The file is gone or cannot be read: only the writes in memory are left.
   }
   if (!isOpen) await file?.close()
   return contents
@@ -163,7 +163,7 @@ async function writeRecords(
   let at = recordsAt
   for (const [sequence, content] of records) {
     const record = prepareRecord(content)
-    if (record === undefined) continue // It was one before: it fits.
+    if (record === undefined) continue // Cannot happen: the content was a record before.
     const into = Buffer.allocUnsafeSlow(record.bytes)
     encodeRecord(record, sequence, seal, { into, at: 0 })
     await writeWhole(file, into, at)

@@ -1,10 +1,10 @@
 /**
- * What is damaged, kept aside: parts of segments, and files that are no segments any more.
+ * Keeps damaged data: parts of segments, and whole files that are not segments any more.
  *
- * Nothing that was ever written is thrown away because it cannot be read; a person may want to look
- * at it. A part is copied once, whoever comes across it and however often.
+ * The log deletes nothing because it cannot be read; a person may want to look at it. A damaged
+ * part is copied once, however many readers find it.
  *
- * Limits: none of its own; the folder counts towards the relay's disk (`log-max-mb`).
+ * Limits: no limit of its own; the folder counts towards the relay's disk (`log-max-mb`).
  */
 
 import { join } from 'node:path'
@@ -18,12 +18,12 @@ const COPY_BYTES = 256 * 1024
 
 export interface QuarantineOptions {
   readonly files: FileSystem
-  /** The log's. */
+  /** The folder of the log. */
   readonly folder: string
   readonly logger: Logger
 }
 
-/** A part of a file. */
+/** A range of bytes in a file. */
 export interface Range {
   readonly at: number
   readonly bytes: number
@@ -34,7 +34,7 @@ export class Quarantine {
   readonly #folder: string
   readonly #quarantine: string
   readonly #logger: Logger
-  /** Damage of this process's lifetime; found again by every output that is behind. */
+  /** Damage that this process has handled; every output that catches up finds it again. */
   readonly #known = new Set<string>()
   #damagedBytes = 0
 
@@ -45,7 +45,7 @@ export class Quarantine {
     this.#logger = options.logger
   }
 
-  /** Of parts of segments, each counted once. */
+  /** Bytes of damaged parts of segments, each part counted once. */
   get damagedBytes(): number {
     return this.#damagedBytes
   }
@@ -53,7 +53,7 @@ export class Quarantine {
   /**
    * Counts a damaged part of a segment and keeps a copy of it.
    *
-   * @returns false when it could not be kept. Never rejects.
+   * @returns false when the part could not be copied. Never rejects.
    */
   async keepPart(segment: string, file: LogFile, range: Range): Promise<boolean> {
     const name = damageName(segment, range.at)
@@ -76,9 +76,9 @@ export class Quarantine {
   }
 
   /**
-   * Moves a file of the log's folder here; the caller syncs the folder.
+   * Moves a file from the log's folder to the quarantine; the caller syncs the log's folder.
    *
-   * @returns false when that failed: it is where it was. Never rejects.
+   * @returns false when the move failed and the file is still in the log's folder. Never rejects.
    */
   async moveFile(name: string, why: string): Promise<boolean> {
     try {
@@ -104,7 +104,7 @@ export class Quarantine {
   }
 }
 
-/** Copies a part of a file into a file of its own and syncs that; the caller syncs the folder. */
+/** Copies a part of a file into a new file and syncs the new file; the caller syncs the folder. */
 export async function copyRange(
   files: FileSystem,
   copy: { readonly file: LogFile; readonly range: Range; readonly to: string },
@@ -126,7 +126,7 @@ export async function copyRange(
   }
 }
 
-/** What the disk does not give back is zeros in the copy. */
+/** The copy contains zeros for bytes that the disk cannot read (EIO). */
 async function readPiece(file: LogFile, into: Buffer, at: number): Promise<Buffer> {
   try {
     return await readWhole(file, into, at)

@@ -1,23 +1,23 @@
 /**
- * From whatever is in the folder to a log that can be appended to.
+ * Recovers the segments in a folder at the start, so that the log can be appended to.
  *
- * Positions come from the records alone. Only the last segment is scanned, so that the time it
- * takes does not grow with the backlog; of the others the header is read, and their damage is found
- * when they are. What happens to
+ * Positions come from the records alone. Only the last segment is scanned, so that the time of a
+ * recovery does not grow with the backlog. For the other segments only the header is read; readers
+ * find their damage later. What happens to
  *
  *     a segment of a newer version            nothing at all is touched: RELAY_LOG_NEWER
- *     a file without a byte in it             removed: a crash came before its header was synced
+ *     a file that is empty or all zeros       removed: a crash came before its header was synced
  *     a segment without an intact header      moved to quarantine/
- *     a second segment of one first number    moved to quarantine/, the rightly named one is kept
- *     a renamed segment                       read in its place: the header rules, not the name
- *     a segment that is not there any more    counted and said
+ *     a second segment of one first number    moved to quarantine/, the correctly named one is kept
+ *     a renamed segment                       read by its header, whatever its name
+ *     a missing segment                       counted and logged
  *     the last one's unused room              cut off
  *     the last one's torn tail                copied to <name>.torn if there is room, then cut off
  *     damage in the last one                  copied to quarantine/, skipped
  *     anything else                           left alone
  *
- * Promise: refuses for nothing else but a folder that it may not read or write. What it has kept is
- * synced before it resolves: after a mere kill it may be in the machine's memory only.
+ * Promise: apart from RELAY_LOG_NEWER it rejects only when the folder cannot be read or written. It
+ * syncs the kept data before it resolves: after a killed process, that may be in memory only.
  */
 
 import { join } from 'node:path'
@@ -31,7 +31,7 @@ import { type SegmentInfo, SegmentList } from '../segments/segment-list.ts'
 import { isSegmentName, isTornName, segmentName, tornName } from '../segments/segment-names.ts'
 import { copyRange, type Quarantine } from './quarantine.ts'
 
-/** Torn tails were promised to nobody; the newest are kept for whoever looks into a crash. */
+/** No client got a success for a torn tail; the newest are kept to investigate a crash. */
 const TORN_FILES_MAX = 16
 
 export interface RecoverOptions {
@@ -43,11 +43,11 @@ export interface RecoverOptions {
 
 export interface Recovered {
   readonly segments: SegmentList
-  /** Above every record. */
+  /** Above the sequence number of every record. */
   readonly recordsEnd: number
-  /** Above every segment as well. */
+  /** Above the first sequence number of every segment as well. */
   readonly nextSequence: number
-  /** Cut off the last segment. */
+  /** Bytes cut off the last segment. */
   readonly tornBytes: number
   readonly missingSegments: number
 }
@@ -81,7 +81,7 @@ export async function recoverSegments(options: RecoverOptions): Promise<Recovere
   return { segments, recordsEnd, nextSequence, tornBytes: end?.tornBytes ?? 0, missingSegments }
 }
 
-/** A segment to which nothing is appended any more. */
+/** The list entry of a segment that is not appended to any more. */
 export function closedSegment(
   name: string,
   found: Extract<FoundHeader, { kind: 'header' }>,
@@ -118,7 +118,10 @@ function refuseNewer(folder: string, found: readonly FoundFile[]): void {
   }
 }
 
-/** In the order of their first sequence numbers; puts the rest away. */
+/**
+ * @returns the readable segments, in the order of their first sequence numbers. Moves the other
+ *   files to quarantine, or removes them when they are blank
+ */
 async function keepReadable(
   { files, folder, logger, quarantine }: RecoverOptions,
   found: readonly FoundFile[],
@@ -156,7 +159,7 @@ function firstOf({ found }: FoundSegment): number {
   return found.header.firstSequence
 }
 
-/** Whether there is no byte in the file but zeros. */
+/** Whether the file is empty or contains only zeros. */
 async function isBlank(files: FileSystem, path: string): Promise<boolean> {
   const file = await files.open(path, 'read')
   try {
@@ -171,7 +174,7 @@ async function isBlank(files: FileSystem, path: string): Promise<boolean> {
   }
 }
 
-/** Trimming takes the oldest only: any other that is gone was not taken by us. */
+/** Trimming deletes only the oldest segments. If another one is missing, somebody removed it. */
 function reportMissing(logger: Logger, segments: readonly FoundSegment[]): number {
   const firsts = new Set(segments.map(firstOf))
   const missing = segments
@@ -182,7 +185,7 @@ function reportMissing(logger: Logger, segments: readonly FoundSegment[]): numbe
     const name = segmentName(first)
     logger.error(
       { file: name },
-      `log: segment ${name} is missing: what outputs were owed of it is lost`,
+      `log: segment ${name} is missing: the writes in it that outputs were owed are lost`,
     )
   }
   return missing.length
@@ -190,7 +193,7 @@ function reportMissing(logger: Logger, segments: readonly FoundSegment[]): numbe
 
 interface LastEnd {
   readonly bytes: number
-  /** 0 = it holds no record. */
+  /** 0 = the segment has no record. */
   readonly lastSequence: number
   readonly tornBytes: number
 }
@@ -233,7 +236,7 @@ async function keepTorn(
     await files.syncFolder(folder)
     logger.warn({ segment, bytes: range.bytes }, `${what}; kept as ${segment}.torn`)
   } catch (error) {
-    // It was promised to nobody, and a start on a full disk must not fail for it.
+    // No client got a success for the tail, and a start on a full disk must not fail for it.
     if (!NO_ROOM.includes(errorCode(error))) throw error
     await files.unlink(to).catch(() => {})
     logger.warn({ segment, bytes: range.bytes }, `${what}; there was no room to keep it`)

@@ -1,13 +1,12 @@
 /**
- * What an output that is too far behind has to give up, so that the log stays within its bounds.
- * Pure.
+ * Decides which records an output with too much lag gives up, so that the log stays within its
+ * bounds. Pure.
  *
  *     segments  [ 1 … 40 ][ 41 … 90 ][ 91 … 130 ]
- *     b owes from 12 on ─┘      a is through with all below 97
+ *     b owes from 12 on ─┘      a has done all below 97
  *
- * Given up are whole segments of the oldest, and never what no other output is through with: a
- * record that nobody has is kept, and new writes are refused instead. So it is with what an output
- * owes that keeps pace with the others (in-sync.ts).
+ * An output gives up its oldest records, in whole segments, and only records that another output
+ * has done. A record that no output has done is kept; the log refuses new writes instead.
  */
 
 export interface SegmentSize {
@@ -16,13 +15,13 @@ export interface SegmentSize {
 }
 
 export interface BoundedPlace {
-  /** It is through with all records below. */
+  /** The output has done all records with a lower number. */
   readonly below: number
-  /** Records below it were never for this output: nobody else may rely on its having them. */
+  /** Records with a lower number were never for this output: do not count them as stored there. */
   readonly since: number
-  /** Else it has its place only in case it comes back, and nobody else may rely on it. */
+  /** False: the cursor is kept in case the output returns; do not count its records as stored. */
   readonly isConfigured: boolean
-  /** How much may be kept for it. */
+  /** Most bytes of the log that may be kept for this output. */
   readonly boundBytes: number
   /** It is merely a little behind: it gives up nothing. */
   readonly isInSync: boolean
@@ -32,11 +31,11 @@ export interface BoundsOptions {
   /** Oldest first. */
   readonly segments: readonly SegmentSize[]
   readonly places: readonly BoundedPlace[]
-  /** Of all segments, above which the furthest behind has to give way. */
+  /** Bound on all segments; above it the output with the largest lag gives up records. */
   readonly maxBytes: number
 }
 
-/** @returns for each output the number below which it gives up what it owes; 0 = nothing */
+/** @returns for each output the number below which it gives up its owed records; 0 = none */
 export function giveUpBelow({ segments, places, maxBytes }: BoundsOptions): readonly number[] {
   const totalBytes = segments.reduce((sum, { bytes }) => sum + bytes, 0)
   const furthest = Math.min(...places.map(({ below }) => below))
@@ -73,7 +72,7 @@ export function keptBytes(segments: readonly SegmentSize[], below: number): numb
   return segments.reduce((sum, { bytes }) => sum + bytes, 0) - bytesBelow(segments, below)
 }
 
-/** Of the segments that lie wholly below the number. */
+/** Bytes of the segments whose records are all below the number. */
 function bytesBelow(segments: readonly SegmentSize[], sequence: number): number {
   let bytes = 0
   for (const [index, segment] of segments.entries()) {
@@ -95,7 +94,7 @@ function endOf(segments: readonly SegmentSize[], bytes: number): number {
   for (const [index, segment] of segments.entries()) {
     passedBytes += segment.bytes
     const next = segments[index + 1]
-    // The last one is being written: nothing is gained by giving up what stands in it.
+    // The last segment is active and cannot be trimmed, so giving up its records frees nothing.
     if (next === undefined) return segment.firstSequence
     if (passedBytes >= bytes) return next.firstSequence
   }

@@ -1,13 +1,13 @@
 /**
- * How much room the log on disk may take: shares of `log-max-mb`, and of the file system.
+ * The limits on the size of the log on disk: shares of `log-max-mb`, and of the file system.
  *
  *     0 ─── segments ───────────────────── giveWay ─── full ─── max
  *                                             │          │       └ reserve, for draining
  *                                             │          └ new writes are refused
- *                                             └ the output that is furthest behind gives way
+ *                                             └ the output with the largest lag gives up records
  *
- * One gives way before it is full: else every segment's worth of new writes would be refused for as
- * long as it takes to make room for it.
+ * Outputs give up records before the log is full. Otherwise, for each segment of new writes, the
+ * log would refuse writes for as long as it takes to make room.
  */
 
 import type { FileSystem } from '../file-system.ts'
@@ -15,10 +15,10 @@ import { SEGMENT_BYTES } from '../segments/segment-log.ts'
 
 const SEGMENTS_IN_BOUND = 16
 export const SEGMENT_MIN_BYTES = 64 * 1024
-/** Of all, what is kept free for draining; at the most RESERVE_MAX_BYTES. */
+/** Share of the bound that is kept free for draining; at most RESERVE_MAX_BYTES. */
 const RESERVE_SHARE = 1 / 8
 const RESERVE_MAX_BYTES = 64 * 1024 * 1024
-/** What is left alone of the file system: a share of it, at the most FREE_FLOOR_MAX_BYTES. */
+/** Share of the file system that the log leaves free; at most FREE_FLOOR_MAX_BYTES. */
 const FREE_FLOOR_SHARE = 1 / 20
 const FREE_FLOOR_MAX_BYTES = 256 * 1024 * 1024
 
@@ -38,14 +38,14 @@ interface Room {
   readonly folder: string
 }
 
-/** So many segments fit, that trimming the oldest gives back a small part of the whole. */
+/** A segment size at which trimming the oldest segment frees only a small part of the log. */
 export async function fittingSegmentBytes(room: Room, maxBytes: number): Promise<number> {
   const { totalBytes } = await room.files.space(room.folder)
   const share = Math.min(maxBytes, totalBytes) / SEGMENTS_IN_BOUND
   return Math.max(SEGMENT_MIN_BYTES, Math.min(SEGMENT_BYTES, Math.floor(share)))
 }
 
-/** Whether so little of the file system is free that nothing new may be stored. */
+/** Whether the file system has too little free space to store new writes. */
 export async function isSpaceLow({ files, folder }: Room): Promise<boolean> {
   const { freeBytes, totalBytes } = await files.space(folder)
   return freeBytes < Math.min(FREE_FLOOR_MAX_BYTES, totalBytes * FREE_FLOOR_SHARE)

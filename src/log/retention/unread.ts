@@ -1,12 +1,13 @@
 /**
- * How much of the log an output has not read yet, without reading it. Pure.
+ * The lag of an output: the part of the log that it has not read yet, estimated without reading.
+ * Pure.
  *
  *     segments  [ 1 … 40 ][ 41 … 90 ][ 91 … 130 ]
  *                    ├──── unread ────┤
  *
- * Writes are counted by number: those that are not done, whether or not there is a record of each.
- * A segment's bytes are shared out evenly among its numbers. Both are exact again where nothing is
- * left to be read: then they are 0.
+ * `writes` counts the sequence numbers that are not done, including numbers without a record.
+ * `bytes` assumes that all numbers of a segment have the same size. Both are exact when nothing is
+ * left to read: then they are 0.
  */
 
 import type { DoneRanges } from '../cursors/done-ranges.ts'
@@ -20,13 +21,13 @@ export interface Unread {
 export interface UnreadOptions {
   /** Oldest first. */
   readonly segments: readonly SegmentSize[]
-  /** What the output is through with. */
+  /** The records that the output has done. */
   readonly done: DoneRanges
-  /** Number of the first that it may not have read. */
+  /** First sequence number that the output may not have read. */
   readonly from: number
-  /** The one behind the last. */
+  /** End of the range, exclusive. */
   readonly to: number
-  /** Above all numbers of the last segment. */
+  /** Above all sequence numbers of the last segment. */
   readonly nextSequence: number
 }
 

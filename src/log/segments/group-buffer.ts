@@ -1,9 +1,9 @@
 /**
- * Puts the records of a group together for one write, always in the same memory.
+ * Encodes the records of a group for one write, into a buffer that is reused.
  *
- * What it gives is good until the next call: one group is written at a time, and the file has taken
- * all of it when that is done. A group beyond KEPT_MAX_BYTES, which is one large record, has memory
- * of its own.
+ * The result is valid until the next call. That is enough: the log writes one group at a time and
+ * encodes the next group only after that write. A group larger than KEPT_MAX_BYTES, which is one
+ * large record, gets a new buffer.
  */
 
 import { encodeRecord, type RecordSeal } from './record.ts'

@@ -1,12 +1,12 @@
 /**
- * Groups that could not be put on the disk, one after the other: how many, and what is said of it.
+ * Counts the groups in a row that could not be written to the disk, and logs the first of them.
  */
 
 import { errorText } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
 import { renderCount } from '../../std/units.ts'
 
-/** So many failed groups in a row are no accident. */
+/** From this many failed groups in a row on, the log accepts no writes. */
 const FAILING_AT = 3
 
 export class GroupFailures {
@@ -28,14 +28,14 @@ export class GroupFailures {
   }
 
   /**
-   * @param isTold it was said already why nothing is written
-   * @returns how many have failed in a row
+   * @param isTold the cause is in the operator's log already
+   * @returns the number of failed groups in a row
    */
   add(writes: number, error: unknown, isTold: boolean): number {
     const failuresInRow = ++this.#inRow
     const next = this.areTooMany
-      ? `${failuresInRow} groups in a row have failed: no more is accepted until the disk is well`
-      : 'the next one goes to a new segment'
+      ? `${failuresInRow} groups in a row have failed: no write is accepted until the disk works`
+      : 'the next group goes to a new segment'
     if (failuresInRow <= FAILING_AT && !isTold) {
       const folder = this.#folder
       const what = `log: cannot put ${renderCount(writes, 'write')} on disk in ${folder}`

@@ -11,27 +11,27 @@
  *         16      4  length of the payload; at most PAYLOAD_MAX_BYTES
  *         20      8  sequence number, below 2 ** 53
  *         28      1  format version: 1
- *         29      1  kind: 1 lines, 2 statement, 3 opaque; 4 is a dead letter, which stands in no
- *                    log (dead-letters/letter.ts); others are yet to come
- *                    what follows is laid out so in version 1, kinds 1 to 3:
+ *         29      1  kind: 1 lines, 2 statement, 3 opaque; 4 is a dead letter, which is never in
+ *                    a log (dead-letters/letter.ts); other values are reserved
+ *                    layout of the rest in version 1, kinds 1 to 3:
  *         30      1  precision: 0 ns, 1 us, 2 ms, 3 s, 4 m, 5 h
  *         31      1  0
  *         32      4  lines in the payload
  *         36      8  time of receipt, milliseconds since 1970 (double)
- *         44         fields, each a length of two bytes and so much UTF-8: database, retention
- *                    policy, authorization, credentials as a query, output ('' = all of them);
- *                    then the number of request headers (two bytes), and name and value of each
+ *         44         fields, each a two-byte length and then UTF-8: database, retention policy,
+ *                    authorization, credentials as a query, output ('' = all outputs); then the
+ *                    number of request headers (two bytes), and name and value of each header
  *                    payload: the lines, the statement, or the opaque body
  *
- * The nonce is random and never leaves the folder. It is in the mark and in the checksum so that a
- * client cannot forge a record inside a payload for the search after damage to find, nor make that
- * search check one long pretended record after the other.
+ * The nonce is random and never leaves the folder. Mark and checksum depend on it, so that a client
+ * cannot forge a record inside a payload: the search for the next record after damage would find
+ * the forged record, or would have to check one long false record after another.
  *
- * Promise: a record of a kind or version that is not known here is carried as it is, not an error:
- * a newer relay may have written it, and the older one must not lose it.
+ * Promise: a record of an unknown kind or version is carried unchanged and is not an error: a newer
+ * relay may have written it, and an older relay must not lose it.
  *
- * Limits: what does not fit is `undefined` from `prepareRecord`. Not here: who gets the number
- * (segment-log.ts), finding the next record after damage (scan-segment.ts).
+ * Limits: `prepareRecord` returns `undefined` for content that does not fit. Not here: assigning
+ * the sequence number (segment-log.ts), finding the next record after damage (scan-segment.ts).
  */
 
 import assert from 'node:assert/strict'
@@ -44,16 +44,16 @@ export const PAYLOAD_MAX_BYTES = 32 * 1024 * 1024
 const HEADER_MAX_BYTES = 1024 * 1024
 export const RECORD_MAX_BYTES = HEADER_MAX_BYTES + PAYLOAD_MAX_BYTES
 
-/** All records begin with this and with the mark of their segment. */
+/** Every record begins with these bytes and the mark of its segment. */
 const MAGIC = Buffer.from([0xf7, 0x4c, 0x52, 0xa9])
 const CRC_AT = 8
-/** What the checksum covers begins here. */
+/** The checksum covers the record from this offset on. */
 const COVERED_AT = 12
 const PAYLOAD_LENGTH_AT = 16
 const SEQUENCE_AT = 20
 const VERSION_AT = 28
 const KIND_AT = 29
-/** The same in every version to come. */
+/** Every later version keeps the layout of these bytes. */
 const ENVELOPE_BYTES = 30
 const PRECISION_AT = 30
 const LINE_COUNT_AT = 32
@@ -65,16 +65,16 @@ const KIND_BYTES: Readonly<Record<Write['kind'], number>> = { lines: 1, statemen
 const FIELD_MAX_BYTES = 0xffff
 const TWO_POW_32 = 2 ** 32
 
-/** What a segment's records have in common. */
+/** The values that all records of a segment share. */
 export interface RecordSeal {
-  /** The first eight bytes of each. */
+  /** The first eight bytes of each record. */
   readonly prefix: Buffer
   readonly crcSeed: number
 }
 
 export type RecordContent =
   | { readonly kind: 'write'; readonly write: Write; readonly output: string | undefined }
-  /** Of a kind or version that is not known here. */
+  /** A record of an unknown kind or version. */
   | {
       readonly kind: 'carried'
       readonly version: number
@@ -86,13 +86,13 @@ export type RecordContent =
 
 export interface LogRecord {
   readonly sequence: number
-  /** Its length in the segment. */
+  /** Length of the record in the segment. */
   readonly bytes: number
-  /** Bodies are parts of the bytes decoded from, not copies. */
+  /** Bodies are slices of the decoded buffer, not copies. */
   readonly content: RecordContent
 }
 
-/** A record that only lacks its number and its segment. */
+/** A record before it gets its sequence number and its segment. */
 export interface PreparedRecord {
   readonly header: Buffer
   readonly payload: Buffer
@@ -104,7 +104,7 @@ export function recordSeal(nonce: Buffer): RecordSeal {
   return { prefix: Buffer.concat([MAGIC, nonce.subarray(0, 4)]), crcSeed: crc32(nonce) }
 }
 
-/** @returns `undefined` when the content is larger than a record may be */
+/** @returns `undefined` when the content is too large for a record */
 export function prepareRecord(content: RecordContent): PreparedRecord | undefined {
   const payload = content.kind === 'write' ? content.write.body : content.payload
   if (payload.length > PAYLOAD_MAX_BYTES) return undefined
@@ -116,7 +116,7 @@ export function prepareRecord(content: RecordContent): PreparedRecord | undefine
   return { header, payload, bytes: header.length + payload.length }
 }
 
-/** Writes the record into `into` from `at` on, where `record.bytes` must be free. */
+/** Writes the record into `into` from `at` on; `into` must have `record.bytes` bytes from there. */
 export function encodeRecord(
   record: PreparedRecord,
   sequence: number,
@@ -135,10 +135,10 @@ export function encodeRecord(
 }
 
 /**
- * The record at `at`.
+ * Decodes the record at `at`.
  *
- * @returns `torn`: it runs past the end of `bytes`, or there are too few of them to tell.
- *   `damaged`: there is none, or not as it was written.
+ * @returns `torn`: the record runs past the end of `bytes`, or `bytes` is too short to tell.
+ *   `damaged`: no record begins here, or its bytes were changed.
  */
 export function decodeRecord(
   bytes: Buffer,
@@ -165,9 +165,9 @@ export function decodeRecord(
 }
 
 /**
- * How long the record at `at` says it is, which need not be true.
+ * The length that the record at `at` claims; not verified.
  *
- * @returns `undefined` when there are too few bytes to tell
+ * @returns `undefined` when `bytes` is too short to tell
  */
 export function recordBytes(bytes: Buffer, at: number): number | undefined {
   if (at + ENVELOPE_BYTES > bytes.length) return undefined
@@ -216,7 +216,7 @@ function decodeContent(header: Buffer, payload: Buffer): RecordContent {
   return { kind: 'carried', version, kindByte, header: header.subarray(ENVELOPE_BYTES), payload }
 }
 
-/** @returns `undefined` when the header, which is intact, is not laid out as we know it */
+/** @returns `undefined` when the header is intact but has an unknown layout */
 function decodeWrite(header: Buffer, body: Buffer, kindByte: number): RecordContent | undefined {
   const kind = kindOf(kindByte)
   const precision = PRECISIONS[header[PRECISION_AT] ?? PRECISIONS.length]
@@ -241,8 +241,8 @@ interface Fields {
 }
 
 /**
- * The fields of the record decoded last. Most records have the same as the one before: reading a
- * log of small ones is twice as fast for it, and their targets are one object.
+ * The fields of the last decoded record. Most records have the same fields as the record before:
+ * this cache makes reading a log of small records twice as fast, and they share one target object.
  */
 let lastFields: (Fields & { readonly bytes: Buffer }) | undefined
 
@@ -258,7 +258,7 @@ function decodeFields(header: Buffer, precision: Precision): Fields | undefined 
   const pairs = Array.from({ length: fields.count() }, () => [fields.text(), fields.text()])
   if (fields.at !== header.length) return undefined
   const target = writeTarget({ database, retentionPolicy, precision, credentials })
-  // A copy: the window that the record stands in must not be kept alive by it.
+  // Copy the bytes: a slice would keep the whole window of the record in memory.
   lastFields = { bytes: Buffer.from(bytes), target, output, headers: Object.fromEntries(pairs) }
   return lastFields
 }
@@ -284,7 +284,7 @@ function writeOfKind(
   }
 }
 
-/** Reads fields one after the other; past the end all are empty, and `at` is past the end too. */
+/** Reads the fields in order. Past the end it returns empty fields, and `at` exceeds the length. */
 class FieldReader {
   readonly #bytes: Buffer
   #at: number

@@ -1,19 +1,19 @@
 /**
- * Reading a segment: every intact record in it, and where the rest is.
+ * Scans a segment: returns every intact record, and the ranges of all other bytes.
  *
  *     | header | r1 | r2 | damage | r4 | r5 | tail: torn record, zeros |
  *                         ▲         ▲         ▲
  *                         │         │         intactEnd
- *                         │         next mark and checksum that fit (record.ts)
- *                         nothing intact begins here
+ *                         │         next valid mark and checksum (record.ts)
+ *                         no intact record begins here
  *
- * What does not decode and has an intact record behind it is damage. What has none is the tail:
- * zeros are room that was never used; anything else was torn by a crash, or damaged.
+ * Damage is a range of undecodable bytes before an intact record. The tail is the range after the
+ * last intact record: zeros are unused room; other bytes are a record torn by a crash, or damage.
  *
- * Promise: never throws for what a file holds. Memory: one window of WINDOW_BYTES, or of one record
- * where that is longer. Records are parts of their window and keep it alive.
+ * Promise: no file content makes it throw. Memory: one window of WINDOW_BYTES, or of one record
+ * if that is longer. Records are slices of their window and keep it alive.
  *
- * Not here: what becomes of damage and tails (recover-segments.ts, segment-reader.ts).
+ * Not here: handling of damage and tails (recover-segments.ts, segment-reader.ts).
  */
 
 import { errorCode } from '../../std/errors.ts'
@@ -27,12 +27,12 @@ import {
 } from './record.ts'
 
 export const WINDOW_BYTES = 256 * 1024
-/** Read on their own after the disk has failed to read a window. */
+/** Unit of reading after the disk failed to read a whole window. */
 const BLOCK_BYTES = 4096
 
 export type ScanStep =
   | { readonly kind: 'record'; readonly record: LogRecord }
-  /** Bytes between intact records that are none. */
+  /** Undecodable bytes before an intact record. */
   | { readonly kind: 'damage'; readonly at: number; readonly bytes: number }
 
 export interface SegmentScanOptions {
@@ -48,9 +48,9 @@ export class SegmentScan {
   #intactEnd: number
   /** No intact record begins before this. Invariant: intactEnd <= searchAt. */
   #searchAt: number
-  /** End of the last byte behind `intactEnd` that is not zero, as far as was searched. */
+  /** End of the last non-zero byte behind `intactEnd`, among the searched bytes. */
   #usedEnd: number
-  /** As long as the record before: records of one size are read once, and not in two windows. */
+  /** Fits the next record, by its claimed length or that of the one before: one read suffices. */
   #windowBytes = WINDOW_BYTES
 
   constructor(options: SegmentScanOptions) {
@@ -65,7 +65,7 @@ export class SegmentScan {
     return this.#intactEnd
   }
 
-  /** Once `read` has come to the end: what is behind it up to here is not zero, and no record. */
+  /** End of the torn or damaged tail behind `intactEnd`; valid once `read` has reached the end. */
   get tailEnd(): number {
     return Math.max(this.#usedEnd, this.#intactEnd)
   }
@@ -73,8 +73,8 @@ export class SegmentScan {
   /**
    * The next records, in order.
    *
-   * @param end bytes of the file that may be read; may be more at the next call
-   * @returns nothing when there are no more before `end`
+   * @param end bytes of the file that may be read; may be larger in the next call
+   * @returns an empty list when there are no more records before `end`
    */
   async read(end: number): Promise<readonly ScanStep[]> {
     const steps: ScanStep[] = []
@@ -83,14 +83,14 @@ export class SegmentScan {
       const asked = Math.min(this.#windowBytes, end - at)
       const window = await readWindow(this.#file, at, asked)
       if (window.length === 0) break
-      // Fewer bytes than asked for: the file ends before `end`.
+      // A window that is shorter than requested means that the file ends before `end`.
       const isLast = window.length < asked || at + window.length >= end
       this.#search(window, isLast, steps)
     }
     return steps
   }
 
-  /** Takes what is in the window, and says how long the next one has to be. */
+  /** Adds the records and damage of the window to `steps`; sets the size of the next window. */
   #search(window: Buffer, isLast: boolean, steps: ScanStep[]): void {
     const base = this.#searchAt
     const { prefix } = this.#seal
@@ -99,7 +99,7 @@ export class SegmentScan {
     while (at < window.length) {
       const found = window.indexOf(prefix, at)
       if (found < 0) {
-        // Half a mark may stand at the end of the window.
+        // The window may end with the first bytes of a mark.
         const searched = isLast ? window.length : Math.max(at, window.length - prefix.length + 1)
         this.#noteUsed(window, at, searched)
         at = searched
@@ -134,10 +134,10 @@ export class SegmentScan {
   }
 }
 
-/** Up to and with the last byte that is not zero. */
+/** Length of `bytes` without the zeros at its end. */
 export function usedBytes(bytes: Buffer): number {
   let end = bytes.length
-  // Blocks first: unused room is megabytes of zeros.
+  // Whole blocks first: unused room can be up to a megabyte of zeros.
   while (end >= BLOCK_BYTES && ZEROS.equals(bytes.subarray(end - BLOCK_BYTES, end))) {
     end -= BLOCK_BYTES
   }
@@ -148,8 +148,8 @@ export function usedBytes(bytes: Buffer): number {
 const ZEROS = Buffer.alloc(BLOCK_BYTES)
 
 /**
- * Bytes of the file from `at` on. What the disk cannot read (EIO) comes as zeros: damage, behind
- * which the search goes on.
+ * Bytes of the file from `at` on. Returns zeros for blocks that the disk cannot read (EIO): the
+ * scan treats them as damage and continues behind them.
  */
 async function readWindow(file: LogFile, at: number, bytes: number): Promise<Buffer> {
   const window = Buffer.allocUnsafeSlow(bytes)

@@ -1,24 +1,24 @@
 /**
- * The beginning of a segment file: what it is, whose it is, and the key to its records.
+ * The header of a segment file: format, first sequence number, roster, and nonce of its records.
  *
- * Little endian; strings are a length of two bytes and so much UTF-8:
+ * Little endian; a string is a two-byte length and then UTF-8:
  *
  *     offset  bytes
  *          0      8  89 "LRSEG" 0D 0A
  *          8      4  CRC32 of the rest of the header
  *         12      4  length of the header
  *         16      4  format version: 1
- *                    the five above stay the same in every version to come
- *         20      8  sequence number of the first record, when there is one
- *         28      8  the same of the segment before; 0 = there was none
+ *                    every later version keeps the fields down to here
+ *         20      8  sequence number of the first record, if the segment has one
+ *         28      8  the same number of the previous segment; 0 = there was none
  *         36     16  nonce, random: in the mark and checksum of each record (record.ts)
- *         52      2  outputs in the roster, then the name of each
+ *         52      2  number of outputs in the roster, then the name of each
  *
- * The header is padded to whole sectors of 512 bytes and stands there twice, because no record can
- * be checked without the nonce: one bad sector must not cost a segment. Records follow.
+ * The header is padded to whole sectors of 512 bytes and written twice. No record can be checked
+ * without the nonce, and one bad sector must not make a whole segment unreadable. Records follow.
  *
- * Promise: a segment of a newer version is told from a damaged one by its checksum; neither is ever
- * changed here.
+ * Promise: the checksum distinguishes a segment of a newer version from a damaged segment. This
+ * module changes neither.
  */
 
 import assert from 'node:assert/strict'
@@ -39,7 +39,7 @@ export const NONCE_BYTES = 16
 
 const VERSION = 1
 const SECTOR_BYTES = 512
-/** Of one copy; room for far more outputs than anyone has. */
+/** Size of one copy; enough for far more outputs than any relay has. */
 const COPY_MAX_BYTES = 256 * 1024
 
 export interface SegmentHeader {
@@ -60,10 +60,10 @@ export type FoundHeader =
       readonly recordsAt: number
     }
   | { readonly kind: 'newer'; readonly version: number }
-  /** No copy of it is intact. */
+  /** Neither copy of the header is intact. */
   | { readonly kind: 'unreadable' }
 
-/** Both copies: what a new segment begins with. */
+/** @returns both copies, the beginning of a new segment */
 export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   const names = header.roster.map((name) => Buffer.from(name))
   const length = names.reduce((sum, name) => sum + 2 + name.length, ROSTER_AT + 2)
@@ -86,12 +86,12 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   return bytes
 }
 
-/** Never throws for what it finds, only when the file cannot be read. */
+/** Rejects only when the file cannot be read, whatever its content. */
 export async function readSegmentHeader(file: LogFile): Promise<FoundHeader> {
   const few = await readWhole(file, Buffer.alloc(2 * SECTOR_BYTES), 0)
   const found = decodeSegmentHeader(few)
   if (found.kind !== 'unreadable') return found
-  // A long roster, or the first copy is damaged and its length with it.
+  // The roster is long, or the first copy is damaged and its length is unknown: read the maximum.
   return decodeSegmentHeader(await readWhole(file, Buffer.alloc(2 * COPY_MAX_BYTES), 0))
 }
 

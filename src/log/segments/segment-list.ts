@@ -1,31 +1,31 @@
 /**
- * The segments of a log that hold readable records, in the order of their first sequence numbers.
+ * The readable segments of a log, in the order of their first sequence numbers.
  *
- * A list in memory; what is on the disk is others' business. The last one may be growing.
+ * A list in memory; it reads and writes no files. The last segment may be growing.
  */
 
 import type { SegmentSize } from '../retention/log-bounds.ts'
 import type { FoundHeader, SegmentHeader } from './segment-header.ts'
 
 export interface SegmentInfo {
-  /** Of its file in the log's folder. Says nothing: somebody may have renamed it. */
+  /** File name in the log's folder. Do not derive numbers from it: the file may be renamed. */
   readonly name: string
   readonly header: SegmentHeader
   readonly found: Extract<FoundHeader, { kind: 'header' }>
-  /** Bytes that may be read. */
+  /** End of the bytes that may be read. */
   readonly end: () => number
-  /** More records may come. */
+  /** More records may be appended. */
   readonly isGrowing: () => boolean
-  /** Damage that could not be copied: the file must not be deleted. */
+  /** The file has damage that could not be copied: it must not be deleted. */
   isKept: boolean
-  /** It was lost, and another of the same numbers stands in its place. */
+  /** The segment was lost, and a rewritten segment for the same numbers is in the list instead. */
   isReplaced?: boolean
 }
 
 export class SegmentList {
   readonly #segments: SegmentInfo[]
 
-  /** @param segments in the order of their first sequence numbers, no two with the same */
+  /** @param segments in the order of their first sequence numbers, which are distinct */
   constructor(segments: readonly SegmentInfo[]) {
     this.#segments = [...segments]
   }
@@ -34,7 +34,7 @@ export class SegmentList {
     return this.#segments.at(-1)
   }
 
-  /** Bytes on disk, unused room apart. */
+  /** Bytes on disk, without unused room. */
   get bytes(): number {
     return this.#segments.reduce((sum, segment) => sum + segment.end(), 0)
   }
@@ -46,12 +46,12 @@ export class SegmentList {
     })
   }
 
-  /** Sequence number below which there is nothing; 0 when there is nothing at all. */
+  /** Lowest sequence number that the log may hold; 0 when there is no segment. */
   get firstSequence(): number {
     return this.#segments[0]?.header.firstSequence ?? 0
   }
 
-  /** Names of the outputs that the relay had when each segment was begun, oldest first. */
+  /** Names of the outputs that the relay had when it began each segment, oldest segment first. */
   rosters(): readonly (readonly string[])[] {
     return this.#segments.map(({ header }) => header.roster)
   }
@@ -60,7 +60,7 @@ export class SegmentList {
     this.#segments.push(segment)
   }
 
-  /** In the place of one that was lost, with the same numbers. */
+  /** Puts a rewritten segment in the place of a lost one that has the same numbers. */
   replace(lost: SegmentInfo, by: SegmentInfo): void {
     const index = this.#segments.indexOf(lost)
     if (index >= 0) this.#segments[index] = by
@@ -80,7 +80,7 @@ export class SegmentList {
     if (index >= 0) this.#segments.splice(index, 1)
   }
 
-  /** Where to look for the first record that is not below `sequence`. */
+  /** The segment to begin with when searching the first record that is not below `sequence`. */
   covering(sequence: number): SegmentInfo | undefined {
     const isAtOrBelow = ({ header }: SegmentInfo) => header.firstSequence <= sequence
     return this.#segments.findLast(isAtOrBelow) ?? this.#segments[0]
@@ -92,8 +92,8 @@ export class SegmentList {
   }
 
   /**
-   * All whose records are below `sequence`, oldest first. Never the last: its name is what keeps
-   * sequence numbers from beginning anew.
+   * The segments whose records are all below `sequence`, oldest first. Never the last segment: a
+   * restart continues the sequence numbers from there.
    */
   below(sequence: number): readonly SegmentInfo[] {
     return this.#segments.filter((_, index) => {

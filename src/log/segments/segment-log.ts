@@ -4,25 +4,25 @@
  *     <log-dir>/
  *       0000000000000001.seg     named by its first sequence number, in hex (segment-header.ts)
  *       00000000000004d2.seg     the last one grows (segment.ts)
- *       00000000000004d2.seg.torn    what a crash had left behind its last record
- *       quarantine/              damage that was found, kept for people (quarantine.ts)
+ *       00000000000004d2.seg.torn    bytes that a crash left behind its last record
+ *       quarantine/              damaged bytes, kept for a person to look at (quarantine.ts)
  *
- * Appends are grouped: all that came while the last sync ran go down with the next one. Each is
- * told once its group is synced, in the order of their sequence numbers. Rotation begins a new
- * segment when the next record does not fit; the one before is closed by then, and complete.
+ * Group commit: all appends that arrive during a sync are written and synced together next. Each
+ * append resolves once its group is synced, in the order of the sequence numbers. When the next
+ * record does not fit, rotation closes the segment, which is then complete, and begins a new one.
  *
  * Invariant: first sequence <= any reader's < next sequence; syncedBelow <= next sequence.
  *
- * Promise: once an append is `durable` it is on the disk, and so is the name of its segment: behind
- * the sync both were seen at their path, and the folder ours. After a failed write or sync nothing
- * of that group is taken for stored, and the next group goes to a new segment; after a loss of
- * folder or segment, nothing is written before `mended` (log-loss.ts). Numbers rise and are never
- * used twice, also over restarts; those of failed appends are missing.
+ * Promise: a `durable` append is on the disk and so is the name of its segment: after the sync the
+ * log has checked that the segment is at its path and that this process owns the folder. After a
+ * failed write or sync no record of that group counts as stored, and the next group goes to a new
+ * segment. After the loss of the folder or a segment, the log writes nothing until `mended`
+ * (log-loss.ts). Sequence numbers rise and are never reused; those of failed appends are missing.
  *
- * Limits: SEGMENT_BYTES a file, GROUP_MAX_BYTES a group but for one longer record; what waits is
- * bounded by the memory budget of whoever appends. Total size is the caller's, by `trimBelow`.
+ * Limits: SEGMENT_BYTES a file; GROUP_MAX_BYTES a group, or one longer record. The caller's memory
+ * budget bounds the waiting appends. The caller bounds the total size with `trimBelow`.
  *
- * Not here: who owes what, and so what may be trimmed (disk-log.ts); the lock (folder-lock.ts).
+ * Not here: what outputs are owed and what may be trimmed (disk-log.ts); the lock (folder-lock.ts).
  */
 
 import assert from 'node:assert/strict'
@@ -45,21 +45,21 @@ import { trimSegments } from './trim-segments.ts'
 import { type AppendResult, firstThatFit, WaitingRecord } from './waiting-record.ts'
 
 export const SEGMENT_BYTES = 64 * 1024 * 1024
-/** Longer groups only make the first in them wait. */
+/** A longer group would only delay the answer for its first append. */
 const GROUP_MAX_BYTES = 4 * 1024 * 1024
 
 export interface SegmentLogOptions {
   readonly files: FileSystem
   readonly folder: string
   readonly logger: Logger
-  /** Names of the outputs, for the headers of new segments. */
+  /** Names of the outputs, written into the headers of new segments. */
   readonly roster: readonly string[]
-  /** Numbers below it are taken, by cursors for example. */
+  /** Lower sequence numbers are in use, by cursors for example. */
   readonly sequenceAtLeast: number
   readonly randomBytes: (count: number) => Buffer
-  /** Whether the folder is still ours: asked before and after writing. Never rejects. */
+  /** Whether this process still owns the folder; asked before and after writing. Never rejects. */
   readonly isOwner: () => Promise<boolean>
-  /** Tells faster; without it, `isOwner` is asked each time. */
+  /** A faster check of the ownership. Without it, the log calls `isOwner` each time. */
   readonly lock?: Pick<FolderLock, 'isFresh' | 'isOwnerNow'>
   /**
    * Whether a segment or the folder is not where it was, and who is told of it: whoever that is
@@ -73,14 +73,14 @@ export interface SegmentLogOptions {
 
 export interface Appending {
   readonly sequence: number
-  /** Its length in the segment. */
+  /** Length of the record in the segment. */
   readonly bytes: number
   /** Never rejects. */
   readonly result: Promise<AppendResult>
 }
 
 /**
- * Recovers what is in the folder and opens it for appending; makes the folder when there is none.
+ * Recovers the segments in the folder and opens the log for appending; makes a missing folder.
  *
  * Rejects with RELAY_LOG_NEWER, or with the system's error when the folder cannot be used.
  */
@@ -119,17 +119,17 @@ export class SegmentLog implements AsyncDisposable {
     this.#syncedBelow = this.#nextSequence
   }
 
-  /** What the next append will get. */
+  /** The sequence number of the next append. */
   get nextSequence(): number {
     return this.#nextSequence
   }
 
-  /** All records below it that did not fail are on the disk. */
+  /** All records with a lower sequence number are on the disk, except failed appends. */
   get syncedBelow(): number {
     return this.#syncedBelow
   }
 
-  /** Number of the oldest record that may be there; 0 = the folder is empty. */
+  /** Lowest sequence number that the log may still hold; 0 = the folder is empty. */
   get firstSequence(): number {
     return this.#segments.firstSequence
   }
@@ -139,7 +139,7 @@ export class SegmentLog implements AsyncDisposable {
     return this.#segments.rosters()
   }
 
-  /** On disk; without quarantine. */
+  /** Bytes on disk, without the quarantine. */
   get bytes(): number {
     return this.#segments.bytes
   }
@@ -152,7 +152,7 @@ export class SegmentLog implements AsyncDisposable {
     return this.#syncedGroups
   }
 
-  /** Something was lost, or several groups in a row have failed: nothing is to be accepted. */
+  /** A segment or the folder is lost, or several groups in a row failed: accept no writes. */
   get isFailing(): boolean {
     return this.#isLost || this.#failures.areTooMany
   }
@@ -161,7 +161,7 @@ export class SegmentLog implements AsyncDisposable {
     return this.#segments
   }
 
-  /** The segment that is written now, or was when it was lost. */
+  /** The active segment; after a loss, the segment that was active then. */
   get open(): Segment | undefined {
     return this.#active
   }
@@ -171,7 +171,7 @@ export class SegmentLog implements AsyncDisposable {
     while (this.#writing !== undefined) await this.#writing
   }
 
-  /** The list is true again: goes on with a new segment. */
+  /** The list of segments matches the folder again: the log continues in a new segment. */
   async mended(): Promise<void> {
     const lost = this.#active
     this.#active = undefined
@@ -180,9 +180,9 @@ export class SegmentLog implements AsyncDisposable {
   }
 
   /**
-   * Appends a record to the end. Its number is settled now, its fate later.
+   * Appends a record. It gets its sequence number now; `result` resolves after the sync.
    *
-   * @returns `undefined`, with nothing changed, when it is larger than a record may be
+   * @returns `undefined`, with nothing changed, when the content is too large for a record
    */
   append(content: RecordContent): Appending | undefined {
     assert(!this.#isClosed, 'BUG: append to a closed log')
@@ -195,7 +195,7 @@ export class SegmentLog implements AsyncDisposable {
     return { sequence, bytes: record.bytes, result: waiting.result }
   }
 
-  /** A reader of all records from `fromSequence` on; to be disposed. */
+  /** A reader of all records from `fromSequence` on; the caller disposes it. */
   openReader(fromSequence: number): LogReader {
     const { files, folder, loss } = this.#options
     const { quarantine, list: segments } = this
@@ -203,10 +203,10 @@ export class SegmentLog implements AsyncDisposable {
   }
 
   /**
-   * Deletes the segments whose records are all below `sequence`, but never the last segment.
+   * Deletes the segments whose records are all below `sequence`, except the last segment.
    *
-   * The cursors that have passed them must be on the disk before. Never rejects: what cannot be
-   * deleted is tried again by the next call.
+   * The caller must first save the cursors that have passed those records. Never rejects: the next
+   * call retries the segments that could not be deleted.
    */
   trimBelow(sequence: number): Promise<void> {
     const { quarantine, list: segments } = this
@@ -216,8 +216,8 @@ export class SegmentLog implements AsyncDisposable {
   }
 
   /**
-   * Begins a new segment: so that the one before can be trimmed, or to try the disk.
-   * @returns the number that it has used for that, which no record will have
+   * Begins a new segment, so that the current segment can be trimmed, or to test the disk.
+   * @returns the first sequence number of the new segment, which no record will have
    */
   async beginSegment(): Promise<number> {
     while (this.#writing !== undefined) await this.#writing
@@ -226,7 +226,7 @@ export class SegmentLog implements AsyncDisposable {
       try {
         await this.#rotate(sequence)
         this.#failures.clear()
-      } catch {} // Said when it began; the caller is told that it still is so.
+      } catch {} // The failed group was logged already; the caller reads `isFailing`.
       this.#writing = undefined
       if (this.#waiting.length > 0) this.#startWriting()
     }
@@ -235,7 +235,7 @@ export class SegmentLog implements AsyncDisposable {
     return sequence
   }
 
-  /** Writes what waits, closes the last segment. No append may follow. */
+  /** Writes the waiting appends and closes the last segment. No append may follow. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true
     while (this.#writing !== undefined) await this.#writing
@@ -247,9 +247,9 @@ export class SegmentLog implements AsyncDisposable {
   #startWriting(): void {
     if (this.#writing !== undefined) return
     const write = async () => {
-      // Within a run the look behind each group is the one before the next.
-      if (!this.#options.lock?.isFresh) await this.#assertOurs().catch(() => {}) // It finds out.
-      // Not at once: what else is appended in this turn of the event loop goes into the same group.
+      // Only before the first group of a run: the check after each group also covers the next one.
+      if (!this.#options.lock?.isFresh) await this.#assertOurs().catch(() => {}) // The group fails.
+      // Wait one turn, so that all appends of this turn of the event loop share one group.
       await new Promise((resolve) => setImmediate(resolve))
       while (this.#waiting.length > 0) await this.#writeGroup()
       this.#writing = undefined
@@ -265,7 +265,7 @@ export class SegmentLog implements AsyncDisposable {
       const segment = this.#active
       const isRoomy = segment?.isEmpty === true || first.record.bytes <= (segment?.freeBytes ?? 0)
       if (this.#isLost || !isRoomy) await this.#rotate(first.sequence)
-      // Looked at again: more may have come while the segment was made.
+      // Select again: more appends may have arrived while the segment was made.
       group = firstThatFit(this.#waiting, Math.min(GROUP_MAX_BYTES, this.#active?.freeBytes ?? 0))
       await this.#appendGroup(group)
     } catch (error) {
@@ -298,7 +298,7 @@ export class SegmentLog implements AsyncDisposable {
     return this.#options.loss?.isLost === true
   }
 
-  /** Closes the segment that is written and begins the next one. */
+  /** Closes the active segment and begins the next one. */
   async #rotate(firstSequence: number): Promise<void> {
     const { files, folder, roster, randomBytes, loss } = this.#options
     await this.#assertOurs()
@@ -312,7 +312,7 @@ export class SegmentLog implements AsyncDisposable {
     this.#active = segment
   }
 
-  /** @param isLost then nothing may be cut */
+  /** @param isLost the segment is lost: closes its file without cutting it */
   async #closeActive(isLost = false): Promise<void> {
     const active = this.#active
     this.#active = undefined

@@ -2,21 +2,21 @@
 
 import { join } from 'node:path'
 
-/** Damaged parts, and whole files that cannot be read as segments. */
+/** Holds damaged parts of segments, and whole files that cannot be read as segments. */
 const QUARANTINE_FOLDER = 'quarantine'
 const TORN_ENDING = '.torn'
 
-/** 16 hex digits, so that names sort as their numbers do. */
+/** 16 hex digits, so that the order of the names is the order of the numbers. */
 export function segmentName(firstSequence: number): string {
   return `${firstSequence.toString(16).padStart(16, '0')}.seg`
 }
 
-/** Whether the file is the log's; what is in it need not be a segment. */
+/** Whether the log treats a file of this name as a segment; its content may be anything. */
 export function isSegmentName(name: string): boolean {
   return /^[0-9a-f]{16}\.seg$/.test(name)
 }
 
-/** What was cut from the end of the segment; kept beside it. */
+/** The file beside the segment that keeps its torn tail. */
 export function tornName(segment: string): string {
   return segment + TORN_ENDING
 }

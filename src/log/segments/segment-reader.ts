@@ -1,11 +1,10 @@
 /**
- * Reading the log from a place on: what an output does that is further behind than memory reaches.
+ * Reads the log from a sequence number on, for an output whose lag exceeds what memory holds.
  *
- * Goes from segment to segment; gives each record once, in the order of the sequence numbers, and
- * nothing that is not yet synced. At the end of the log it gives nothing, and goes on from there
- * when more has been appended.
+ * Goes from segment to segment and returns each synced record once, in the order of the sequence
+ * numbers. At the end of the log it returns an empty list; a later call continues from there.
  *
- * Memory: one window (scan-segment.ts) a reader, as long as its records are held.
+ * Memory: one window (scan-segment.ts) for each reader, while its records are in use.
  *
  * Not here: which of the records an output still owes (cursor-file.ts).
  */
@@ -24,7 +23,7 @@ export interface LogReaderOptions {
   readonly folder: string
   readonly segments: SegmentList
   readonly quarantine: Quarantine
-  /** Records below it are passed over. */
+  /** Records with a lower sequence number are skipped. */
   readonly fromSequence: number
   /** What is lost may come again, and is not passed over; without it, it is. */
   readonly loss?: Loss | undefined
@@ -38,10 +37,10 @@ interface OpenSegment {
 
 export class LogReader implements AsyncDisposable {
   readonly #options: LogReaderOptions
-  /** All records below it have been given, or are gone. */
+  /** All records with a lower number were returned, or are missing. */
   #nextSequence: number
   #current: OpenSegment | undefined
-  /** Where to go on when `#current` is closed. */
+  /** The last segment that was finished; the next one to open follows it. */
   #left: SegmentInfo | undefined
 
   constructor(options: LogReaderOptions) {
@@ -50,19 +49,19 @@ export class LogReader implements AsyncDisposable {
   }
 
   /**
-   * The next records: as many as are in a window, at least one.
+   * The next records: all of one window, at least one.
    *
-   * One call at a time. Rejects when a file cannot be opened or read, with the system's error; may
-   * be called again.
+   * One call at a time. Rejects with the system's error when a file cannot be opened or read; the
+   * caller may try again.
    *
-   * @returns nothing at the end of the log
+   * @returns an empty list at the end of the log
    */
   async read(): Promise<readonly LogRecord[]> {
     for (;;) {
       this.#assertNotLost()
       const current = (await this.#stillListed()) ?? (await this.#openNext())
       if (current === undefined) return []
-      // Asked for first: what is appended while we read is for the next call.
+      // Before the read: records that are appended during the read are for the next call.
       const isGrowing = current.segment.isGrowing()
       const steps = await current.scan.read(current.segment.end())
       const records = await this.#accept(current, steps)
@@ -72,7 +71,7 @@ export class LogReader implements AsyncDisposable {
     }
   }
 
-  /** Gives its file back. */
+  /** Closes the open file. */
   async [Symbol.asyncDispose](): Promise<void> {
     const current = this.#current
     this.#current = undefined
@@ -83,7 +82,7 @@ export class LogReader implements AsyncDisposable {
     if (this.#options.loss?.isLost) throw lostError('a part of the log is not there any more')
   }
 
-  /** A segment that was written again has to be opened again. */
+  /** Closes a segment that was rewritten after a loss, so that the new file is opened. */
   async #stillListed(): Promise<OpenSegment | undefined> {
     const current = this.#current
     if (current?.segment.isReplaced !== true) return current
@@ -109,7 +108,7 @@ export class LogReader implements AsyncDisposable {
         return this.#current
       } catch (error) {
         if (errorCode(error) !== 'ENOENT') throw error
-        // Trimmed since, or removed by somebody.
+        // A segment that is still listed was not trimmed: somebody removed it.
         if (segments.has(segment)) this.#noteLoss(`${segment.name} is not there`)
         this.#left = segment
       }
@@ -118,7 +117,8 @@ export class LogReader implements AsyncDisposable {
 
   async #accept(current: OpenSegment, steps: readonly ScanStep[]): Promise<LogRecord[]> {
     const records: LogRecord[] = []
-    // What a former owner has still written, stopped while it lost the folder, is nobody's.
+    // A former owner of the folder that was suspended can still have written records with numbers
+    // that the next segment uses. Ignore those records.
     const next = this.#options.segments.after(current.segment)
     const below = next?.header.firstSequence ?? Number.POSITIVE_INFINITY
     for (const step of steps) {
@@ -132,7 +132,7 @@ export class LogReader implements AsyncDisposable {
     return records
   }
 
-  /** @returns false when there is nothing behind the segment: then it stays open */
+  /** @returns false when this is the last segment, which then stays open */
   async #leave(current: OpenSegment): Promise<boolean> {
     const { segment, file, scan } = current
     if (this.#options.segments.after(segment) === undefined) return false
@@ -148,7 +148,7 @@ export class LogReader implements AsyncDisposable {
     return true
   }
 
-  /** Where somebody mends it, nothing must be passed over before. */
+  /** When the loss can be repaired (`loss`), rejects so that no record is skipped before that. */
   #noteLoss(why: string): void {
     const { loss } = this.#options
     if (loss === undefined) return

@@ -1,23 +1,23 @@
 /**
- * The segment that is being written: groups of records go to its end, each with one sync.
+ * The active segment: appends groups of records to its end, with one sync for each group.
  *
- * A sync is cheaper when it has no new length and no new blocks to record as well: for 4 kB groups
- * 0.20 ms instead of 0.34 on ext4, and 0.28 in a file that was only made longer (`ftruncate`).
- * Zeros for a whole segment at its beginning would cost 140 ms there, and 64 MiB on disk for a
- * relay that writes 1 MiB; so they are written in steps, ahead of small groups. Large groups gain
- * nothing by it and write their blocks themselves (bench figures: 64 kB 0.42 and 0.32 ms, 512 kB
- * 1.3 and 2.0 ms).
+ * A sync is cheaper when the file needs no new length and no new blocks. On ext4 a 4 kB group takes
+ * 0.20 ms instead of 0.34, and 0.28 in a file that was only made longer (`ftruncate`). Writing
+ * zeros for a whole segment in advance would take 140 ms and 64 MiB on disk for a relay that writes
+ * 1 MiB. So the segment writes zeros in steps, ahead of small groups. Large groups gain nothing
+ * from zeros and allocate their own blocks (bench figures: 64 kB 0.42 and 0.32 ms, 512 kB 1.3 and
+ * 2.0 ms).
  *
  *     | header, twice | records … | room: zeros |
  *                                 ▲             ▲
  *                                 end           roomEnd <= the segment's size
  *
- * Promise: once `append` has resolved the group is on the disk, in a file whose name `isAtItsPath`
- * has last seen. Once it has rejected nothing more
- * may be appended, and nothing of that group may be taken for stored: a second sync after one that
- * failed proves nothing. Closing cuts the file to what was synced.
+ * Promise: when `append` resolves, the group is on the disk, in a file that was at its path when
+ * `isAtItsPath` last checked. After `append` rejects, no further append is allowed and no record of
+ * that group counts as stored: a second sync after a failed sync proves nothing. Closing cuts the
+ * file to the synced length.
  *
- * Limits: the segment's size, but for a first record that is longer: it gets a segment of its own.
+ * Limits: the segment's size; a longer first record gets a segment to itself.
  */
 
 import assert from 'node:assert/strict'
@@ -29,9 +29,9 @@ import { encodeSegmentHeader, type SegmentHeader } from './segment-header.ts'
 import type { SegmentInfo } from './segment-list.ts'
 import { segmentName } from './segment-names.ts'
 
-/** How far room is made ahead. */
+/** Zeros are written ahead up to a multiple of this. */
 const ROOM_STEP_BYTES = 1024 * 1024
-/** Groups of this size and above make their own room. */
+/** Groups of this size and above are written without zeros ahead. */
 const LARGE_GROUP_BYTES = 64 * 1024
 
 export interface OpenSegmentOptions {
@@ -50,13 +50,13 @@ export class Segment {
   readonly name: string
   readonly seal: RecordSeal
   readonly recordsAt: number
-  /** Open as long as the segment; readable also when its name is gone. */
+  /** Open as long as the segment; still readable after its name was removed. */
   readonly file: LogFile
   readonly #files: FileSystem
   readonly #path: string
   readonly #identity: string
   readonly #sizeBytes: number
-  /** End of what is on the disk for sure. */
+  /** End of the synced records. */
   #end: number
   #roomEnd: number
   #isBroken = false
@@ -76,10 +76,10 @@ export class Segment {
   }
 
   /**
-   * Makes a new segment: its header and its name are on the disk when this resolves.
+   * Makes a new segment; its header and its name are on the disk when this resolves.
    *
-   * Rejects with the system's error, and leaves nothing behind: a disk that is full must not fill
-   * up with empty segments.
+   * Rejects with the system's error and removes the new file: retries on a full disk must not leave
+   * empty segments.
    */
   static async open(options: OpenSegmentOptions): Promise<Segment> {
     const { files, folder, header } = options
@@ -88,19 +88,19 @@ export class Segment {
     const file = await files.open(path, 'create')
     try {
       await writeWhole(file, encoded, 0)
-      // The first group's sync would do, but a crash before it could leave half a header.
+      // Without this sync, a crash before the first group's sync could leave half a header.
       await file.sync()
       await files.syncFolder(folder)
       const made = { identity: await file.identity(), headerBytes: encoded.length }
       return new Segment(file, made, options)
     } catch (error) {
-      // What cannot even be removed is found by the next recovery, and holds no record.
+      // The next recovery finds a file that cannot be removed now; it holds no record.
       await Promise.allSettled([file.close(), files.unlink(path)])
       throw error
     }
   }
 
-  /** As it stands in the list of segments. */
+  /** The entry for the list of segments. */
   info(header: SegmentHeader, isGrowing: () => boolean): SegmentInfo {
     const { name, seal, recordsAt } = this
     const found = { kind: 'header' as const, header, seal, recordsAt }
@@ -111,12 +111,12 @@ export class Segment {
     return this.#end === this.recordsAt
   }
 
-  /** A first record may be longer. */
+  /** Room left for records; the first record may be longer. */
   get freeBytes(): number {
     return Math.max(0, this.#sizeBytes - this.#end)
   }
 
-  /** Rejects with the system's error; then only `close` may follow. One call at a time. */
+  /** Rejects with the system's error; then only `close` is allowed. One call at a time. */
   async append(group: Buffer): Promise<void> {
     assert(!this.#isBroken, 'BUG: append to a segment after a failed write')
     this.#isBroken = true
@@ -129,24 +129,24 @@ export class Segment {
     this.#isBroken = false
   }
 
-  /** Its name leads to it, and nothing of it was cut off. Rejects with the system's error. */
+  /** The path leads to this file, which was not cut short. Rejects with the system's error. */
   async isAtItsPath(): Promise<boolean> {
     const before = this.#roomEnd
     const found = await this.#files.look(this.#path)
-    // It may have grown since the first look at it, and closing cuts the room off.
+    // Take the smaller: meanwhile an append can extend the file, and closing can cut off the room.
     return this.#isWhole(found, Math.min(before, this.#roomEnd))
   }
 
-  /** The same, right after a sync (`lookAtOnce`). Throws the system's error. */
+  /** `isAtItsPath` without waiting; only right after a sync (`lookAtOnce`). Throws the same. */
   isAtItsPathNow(): boolean {
     return this.#isWhole(this.#files.lookAtOnce(this.#path), this.#roomEnd)
   }
 
   /**
-   * Cuts off unused room and whatever a failed append has left, then closes the file.
+   * Cuts off unused room and the bytes of a failed append, then closes the file.
    *
-   * Never rejects. Where cutting fails, what is left is never read as long as this process lives;
-   * after that it is as good as any write whose fate its client does not know.
+   * Never rejects. If cutting fails, this process never reads the remaining bytes. After a restart
+   * they may be read as records, like any write whose result its client does not know.
    */
   async close(): Promise<void> {
     this.#roomEnd = this.#end
@@ -154,7 +154,7 @@ export class Segment {
     await Promise.allSettled([this.file.close()])
   }
 
-  /** Closes a file that was lost, and is nobody's to cut. Never rejects. */
+  /** Closes a lost file without cutting it. Never rejects. */
   async abandon(): Promise<void> {
     await Promise.allSettled([this.file.close()])
   }
@@ -163,13 +163,13 @@ export class Segment {
     return found?.identity === this.#identity && found.bytes >= bytes
   }
 
-  /** What makes the file longer would hide that it was cut: zeros in the place of records. */
+  /** Check before the file grows: writing past a cut would leave zeros in place of the records. */
   async #assertUncut(bytes: number): Promise<void> {
     if (this.#end + bytes <= this.#roomEnd) return
     if ((await this.file.size()) < this.#roomEnd) throw lostError(`${this.name} was cut short`)
   }
 
-  /** On the disk with the next sync. */
+  /** Writes zeros behind the group; the next sync puts them on the disk. */
   async #makeRoom(bytes: number): Promise<void> {
     const end = this.#end + bytes
     if (end <= this.#roomEnd || bytes >= LARGE_GROUP_BYTES) return

@@ -1,4 +1,4 @@
-/** Deletes the segments of a log that nobody needs any more. */
+/** Deletes the segments of a log that no output needs any more. */
 
 import { join } from 'node:path'
 import { errorCode, errorText } from '../../std/errors.ts'
@@ -13,11 +13,11 @@ export interface TrimOptions {
   readonly logger: Logger
   readonly segments: SegmentList
   readonly quarantine: Quarantine
-  /** Those go whose records are all below it, but never the last. */
+  /** Segments whose records are all below this number are deleted, except the last segment. */
   readonly below: number
 }
 
-/** Never rejects: what cannot be deleted stays in the list, for the next time. */
+/** Never rejects: a segment that cannot be deleted stays in the list, for the next call. */
 export async function trimSegments(options: TrimOptions): Promise<void> {
   const { files, folder, logger, segments, below } = options
   const unneeded = segments.below(below)
@@ -33,7 +33,7 @@ export async function trimSegments(options: TrimOptions): Promise<void> {
   }
 }
 
-/** @returns false when it had to be kept, and could not be */
+/** @returns false when the file had to go to quarantine and could not be moved */
 async function putAway(
   { files, folder, quarantine }: TrimOptions,
   { name, isKept }: SegmentInfo,
@@ -42,7 +42,7 @@ async function putAway(
   try {
     await files.unlink(join(folder, name))
   } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error // Else somebody has removed it.
+    if (errorCode(error) !== 'ENOENT') throw error // ENOENT: somebody removed it already.
   }
   return true
 }

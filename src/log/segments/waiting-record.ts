@@ -1,10 +1,10 @@
-/** A record on its way to the disk, from its append until its fate is known. */
+/** A record on its way to the disk, from its append until it is durable or has failed. */
 
 import type { PreparedRecord } from './record.ts'
 
 export type AppendResult =
   | { readonly kind: 'durable' }
-  /** It may or may not come back after a restart; nobody may be told that it is stored. */
+  /** After a restart the record may be in the log or not; its client must not get a success. */
   | { readonly kind: 'failed'; readonly error: unknown; readonly failuresInRow: number }
 
 const NOTHING = Buffer.alloc(0)
@@ -25,19 +25,19 @@ export class WaitingRecord {
     this.#record = record
   }
 
-  /** Empty once it is settled. */
+  /** Empty after `settle`. */
   get record(): PreparedRecord {
     return this.#record
   }
 
-  /** Lets go of the bytes: V8 may keep this for longer (docs/decisions/young-bodies.md). */
+  /** Releases the bytes: V8 may keep this object for longer (docs/decisions/young-bodies.md). */
   settle(result: AppendResult): void {
     this.#record = SETTLED
     this.#resolve(result)
   }
 }
 
-/** As many of those that wait as fit, at least one. */
+/** The longest prefix of `waiting` that fits into `maxBytes`; at least one record. */
 export function firstThatFit(
   waiting: readonly WaitingRecord[],
   maxBytes: number,
