@@ -29,7 +29,8 @@ import { nodeFileSystem } from './log/file-system.ts'
 import { openDiskLog } from './log/open-disk-log.ts'
 import type { LossKind } from './log/recovery/log-loss.ts'
 import { BodyGarbage } from './process/garbage-collection.ts'
-import { type Heap, heapLimitBytes } from './process/v8-heap.ts'
+import { memoryLimit } from './process/memory-limit.ts'
+import type { Heap } from './process/v8-heap.ts'
 import { openRelay } from './relay/open-relay.ts'
 import type { Relay } from './relay/relay.ts'
 import { type Clock, sleep } from './std/clock.ts'
@@ -41,8 +42,6 @@ import { RisingClock } from './write/rising-clock.ts'
 
 /** Longest time that the start waits for the first probes of the outputs. */
 const FIRST_PROBE_MAX_MS = 1_000
-/** Largest memory budget, as a share of the limit of V8's heap. */
-const HEAP_SHARE = 1 / 2
 /** Share of `log-max-mb` for the dead letters of all outputs. */
 const DEAD_LETTER_SHARE = 1 / 8
 /** Longest time for closing all parts after the drain. */
@@ -72,6 +71,8 @@ export interface Leftover {
   readonly unkeptWrites: number
   /** Writes that were in files of the log that somebody has taken away; not among the others. */
   readonly lostWrites: number
+  /** Dead letters that were in such files; not among the others either. */
+  readonly lostLetters: number
 }
 
 export interface Service {
@@ -112,7 +113,10 @@ interface OpenRelay {
 export async function openService(options: ServiceOptions): Promise<Service> {
   await using opened = new AsyncDisposableStack()
   const garbage = new BodyGarbage(options.heap, () => memory)
-  const memory = new MemoryBudget(memoryLimitOf(options), (bytes) => garbage.add(bytes))
+  const memory = new MemoryBudget(
+    memoryLimit(options.config.maxMemoryBytes, options.logger),
+    (bytes) => garbage.add(bytes),
+  )
   const startedAtMs = options.clock.wallMs()
   const steps = opened.use(new ClockSteps(options))
   const relays: OpenRelay[] = []
@@ -159,20 +163,6 @@ export async function openService(options: ServiceOptions): Promise<Service> {
       return stopped
     },
   }
-}
-
-/** Small writes are mostly objects of V8's heap, and V8 ends the process at its heap's limit. */
-function memoryLimitOf({ config, logger }: ServiceOptions): number {
-  const limitBytes = Math.floor(heapLimitBytes() * HEAP_SHARE)
-  const { maxMemoryBytes } = config
-  if (maxMemoryBytes <= limitBytes) return maxMemoryBytes
-  const megabytes = (bytes: number) => Math.floor(bytes / 2 ** 20)
-  const text =
-    `max-memory-mb is ${megabytes(maxMemoryBytes)}, but Node's heap may have ` +
-    `${megabytes(heapLimitBytes())} MB only: ${megabytes(limitBytes)} MB are used. ` +
-    'Raise --max-old-space-size (NODE_OPTIONS) to use more'
-  logger.warn({ limitBytes }, text)
-  return limitBytes
 }
 
 async function openRelayOf(
@@ -321,15 +311,29 @@ async function stopService(
   return leftover
 }
 
+function isLeft(left: Leftover): boolean {
+  const { writes, unreadWrites, unkeptWrites, lostWrites, lostLetters } = left
+  return writes + unreadWrites + unkeptWrites + lostWrites + lostLetters > 0
+}
+
 function leftoverOf({ config, relay }: OpenRelay): Leftover[] {
   const { outputs, disk } = relay.snapshot()
   const ofDisk = disk?.loss === 'none' ? 'ours' : disk?.loss
   const log: Leftover['log'] = ofDisk ?? 'none'
   return outputs
-    .map(({ name: output, pendingLines: lines, pendingWrites: writes, unreadWrites }) => ({
-      ...{ relay: config.name, output, lines, writes, unreadWrites, log },
-      unkeptWrites: disk?.unkeptWrites.get(output) ?? writes,
-      lostWrites: disk?.lostWrites.get(output) ?? 0,
-    }))
-    .filter((left) => left.writes + left.unreadWrites + left.unkeptWrites + left.lostWrites > 0)
+    .map(
+      ({
+        name: output,
+        pendingLines: lines,
+        pendingWrites: writes,
+        unreadWrites,
+        deadLetters,
+      }) => ({
+        ...{ relay: config.name, output, lines, writes, unreadWrites, log },
+        unkeptWrites: disk?.unkeptWrites.get(output) ?? writes,
+        lostWrites: disk?.lostWrites.get(output) ?? 0,
+        lostLetters: deadLetters?.removed.lost.letters ?? 0,
+      }),
+    )
+    .filter(isLeft)
 }

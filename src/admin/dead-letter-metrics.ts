@@ -63,6 +63,16 @@ function removalFamilies(
       each(({ removed }) => removed.dropped.lines),
     ),
     counter(
+      'relay_dead_letters_lost_total',
+      'In files that somebody has taken away: lost.',
+      each(({ removed }) => removed.lost.letters),
+    ),
+    counter(
+      'relay_dead_letters_lost_lines_total',
+      'Their lines.',
+      each(({ removed }) => removed.lost.lines),
+    ),
+    counter(
       'relay_dead_letters_replayed_total',
       'Dead letters appended to the log again by relay dead replay.',
       each(({ removed }) => removed.replayed.letters),

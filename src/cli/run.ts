@@ -127,8 +127,12 @@ async function stop(service: Service, logger: Logger): Promise<boolean> {
   const leftover = await service.stop()
   for (const left of leftover) tellLeftover(left, logger)
   logger.info({}, renderStopped(service.snapshot(), leftover.length > 0))
-  return leftover.every(({ unkeptWrites, lostWrites }) => unkeptWrites + lostWrites === 0)
+  return leftover.every(({ unkeptWrites, lostWrites, lostLetters }) => {
+    return unkeptWrites + lostWrites + lostLetters === 0
+  })
 }
+
+const WITH_FILES = 'lost with files of the log on disk'
 
 function tellLeftover(left: Leftover, logger: Logger): void {
   const { relay, output, lines, writes, unreadWrites, unkeptWrites, lostWrites } = left
@@ -136,10 +140,11 @@ function tellLeftover(left: Leftover, logger: Logger): void {
   const who = `relay "${relay}": output "${output}"`
   if (lostWrites > 0) {
     const amount = renderCount(lostWrites, 'write')
-    logger.error(
-      { ...fields, lostWrites },
-      `${who} will not get ${amount}: lost with files of the log on disk`,
-    )
+    logger.error({ ...fields, lostWrites }, `${who} will not get ${amount}: ${WITH_FILES}`)
+  }
+  if (left.lostLetters > 0) {
+    const amount = renderCount(left.lostLetters, 'dead letter')
+    logger.error({ ...fields, lostLetters: left.lostLetters }, `${who}: ${amount} ${WITH_FILES}`)
   }
   const amounts = [
     ...(writes === 0 ? [] : [`${renderCount(lines, 'line')} in ${renderCount(writes, 'write')}`]),

@@ -40,6 +40,7 @@ function lossesOf({ relays, listeners }: ServiceSnapshot): readonly string[] {
       return sum(Object.values(others))
     }),
   )
+  const lostLetters = sum(outputs.map(({ deadLetters }) => deadLetters?.removed.lost.letters ?? 0))
   return [
     [unavailable, 'write', 'answered 503'],
     [refusedBy('udp'), 'datagram', 'not taken'],
@@ -50,6 +51,7 @@ function lossesOf({ relays, listeners }: ServiceSnapshot): readonly string[] {
     [ofOutcome('refused'), 'line', 'refused by outputs'],
     [ofOutcome('dead-lettered'), 'line', 'kept as dead letters'],
     [dropped, 'line', 'missed by outputs'],
+    [lostLetters, 'dead letter', 'lost with their files'],
   ].flatMap(([count, noun, what]) => {
     return Number(count) === 0 ? [] : [`${renderCount(Number(count), String(noun))} ${what}`]
   })

@@ -1,14 +1,14 @@
 /**
  * Counts the dead letters of one output, and the letters removed since its store was opened.
  *
- *     letters now = those of former runs + kept − dropped − replayed − purged
+ *     letters now = those of former runs + kept − dropped − replayed − purged − lost
  */
 
 import type { StoredLetter } from './letter.ts'
 import type { LetterCount } from './reader.ts'
 
-/** `dropped` at the bound; `replayed` (sent again) or `purged` (deleted) by an operator. */
-export type LetterRemoval = 'dropped' | 'replayed' | 'purged'
+/** At the bound; by an operator, sent again or deleted; with files that somebody has taken away. */
+export type LetterRemoval = 'dropped' | 'replayed' | 'purged' | 'lost'
 
 export interface DeadLettersSnapshot extends LetterCount {
   /** Letters and lines of former runs are still being counted. */
@@ -29,7 +29,12 @@ export class LetterBooks {
   #lines = 0
   /** When the oldest letter was refused, milliseconds since the Unix epoch. */
   #oldestAtMs: number | undefined
-  readonly #removed = { dropped: none(), replayed: none(), purged: none() }
+  readonly #removed = {
+    dropped: none(),
+    replayed: none(),
+    purged: none(),
+    lost: none(),
+  }
 
   /** Counts a new letter, which is newer than all others. */
   keep(lineCount: number, deadAtMs: number): void {
@@ -43,6 +48,30 @@ export class LetterBooks {
     this.#letters += letters
     this.#lines += lines
     this.isCounting = false
+  }
+
+  /** Those that there are. */
+  get count(): LetterCount {
+    return { letters: this.#letters, lines: this.#lines }
+  }
+
+  /**
+   * Files were taken away, and what is left was counted anew.
+   *
+   * @param before of those that were counted: how many there were
+   * @returns what is lost
+   */
+  recount(before: LetterCount, now: LetterCount): LetterCount {
+    this.isCounting = false
+    const lost = {
+      letters: Math.max(0, before.letters - now.letters),
+      lines: Math.max(0, before.lines - now.lines),
+    }
+    this.remove('lost', lost)
+    // More than there were: those of former runs had not been counted.
+    this.#letters += now.letters + lost.letters - before.letters
+    this.#lines += now.lines + lost.lines - before.lines
+    return lost
   }
 
   remove(why: LetterRemoval, { letters, lines }: LetterCount): void {
@@ -59,14 +88,19 @@ export class LetterBooks {
   }
 
   snapshot(nowMs: number): Omit<DeadLettersSnapshot, 'bytes' | 'limitBytes' | 'damagedBytes'> {
-    const { dropped, replayed, purged } = this.#removed
+    const { dropped, replayed, purged, lost } = this.#removed
     return {
       letters: this.#letters,
       lines: this.#lines,
       isCounting: this.isCounting,
       // The wall clock may have been set back since the letter was kept.
       oldestAgeMs: this.#oldestAtMs === undefined ? 0 : Math.max(0, nowMs - this.#oldestAtMs),
-      removed: { dropped: { ...dropped }, replayed: { ...replayed }, purged: { ...purged } },
+      removed: {
+        dropped: { ...dropped },
+        replayed: { ...replayed },
+        purged: { ...purged },
+        lost: { ...lost },
+      },
     }
   }
 }

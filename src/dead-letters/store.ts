@@ -13,6 +13,9 @@
  * output's cursor in the relay's log pass the lines. After `failed` the letter may or may not be on
  * the disk: a second append may store the letter twice. Damage loses only the letters it hits.
  *
+ * Files that somebody removes are written again, as those of the log are (letter-loss.ts); letters
+ * that are in no memory any more are counted and told as lost.
+ *
  * Limits: `limitBytes` in all; above it the oldest file is dropped (counted, logged). The bound is
  * exceeded by at most one file, the one being written. A file has at most FILE_BYTES, or one larger
  * letter.
@@ -21,40 +24,25 @@
  */
 
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
 import { CursorFile } from '../log/cursors/cursor-file.ts'
-import type { FileSystem } from '../log/file-system.ts'
-import { openSegmentLog, type SegmentLog } from '../log/segments/segment-log.ts'
-import { isSegmentName } from '../log/segments/segment-names.ts'
+import type { SegmentLog } from '../log/segments/segment-log.ts'
 import type { Clock } from '../std/clock.ts'
-import { errorCode, errorText } from '../std/errors.ts'
-import { type Logger, withPrefix } from '../std/logger.ts'
-import { LogThrottle, renderRepeats } from '../std/throttle.ts'
-import { renderBytes, renderCount } from '../std/units.ts'
+import { errorCode } from '../std/errors.ts'
 import { deadFolder } from './folder.ts'
 import { type DeadLetter, letterContent, type StoredLetter } from './letter.ts'
 import { type DeadLettersSnapshot, LetterBooks, type LetterRemoval } from './letter-books.ts'
+import { LetterLog, type LetterLogOptions } from './letter-log.ts'
+import { LetterLoss } from './letter-loss.ts'
+import { LetterNotes } from './letter-notes.ts'
 import { countLetters, type LetterCount, lettersOf } from './reader.ts'
 
-const FILE_BYTES = 16 * 1024 * 1024
-/** Several files, so that dropping the oldest file does not drop most of the letters. */
-const FILES_IN_BOUND = 8
-const FILE_BYTES_MIN = 64 * 1024
-const REPEAT_INTERVAL_MS = 60_000
+/** What an append meets whose folder or file is gone. */
+const LOST = ['RELAY_LOG_LOST', 'ENOENT']
 
-export interface DeadLettersOptions {
-  readonly files: FileSystem
+export interface DeadLettersOptions extends LetterLogOptions {
   /** The relay's `log-dir`. */
   readonly logFolder: string
-  readonly output: string
-  readonly limitBytes: number
   readonly clock: Clock
-  readonly logger: Logger
-  readonly randomBytes: (count: number) => Buffer
-  /** Whether this process still owns the log's folder. */
-  readonly isOwner: () => Promise<boolean>
-  /** Small in tests, so that they reach rotation. */
-  readonly fileBytes?: number
 }
 
 export type AppendLetterResult = 'kept' | { readonly failed: unknown }
@@ -78,34 +66,38 @@ export async function openDeadLetters(options: DeadLettersOptions): Promise<Dead
 
 export class DeadLetters implements AsyncDisposable {
   readonly #options: DeadLettersOptions
-  readonly #folder: string
   readonly #cursor: CursorFile
-  /** `undefined` before the first letter, and while `#beginAnew` replaces the log. */
-  #log: SegmentLog | undefined
-  #opening: Promise<SegmentLog> | undefined
+  readonly #log: LetterLog
   #removedBelow: number
   /** Chain of removals, one after the other; it begins with the count of former letters. */
   #removing: Promise<unknown> = Promise.resolve()
   #isClosed = false
   readonly #books = new LetterBooks()
-  readonly #dropThrottle: LogThrottle
+  readonly #notes: LetterNotes
+  readonly #loss: LetterLoss
+  #isMending = false
 
   constructor(
     options: DeadLettersOptions,
     place: { readonly folder: string; readonly cursor: CursorFile; readonly removedBelow: number },
   ) {
     this.#options = options
-    this.#folder = place.folder
     this.#cursor = place.cursor
     this.#removedBelow = place.removedBelow
-    this.#dropThrottle = new LogThrottle(options.clock, REPEAT_INTERVAL_MS)
+    this.#notes = new LetterNotes(options)
+    const { folder } = place
+    this.#loss = new LetterLoss({ ...options, folder })
+    this.#log = new LetterLog(options, {
+      ...{ folder, loss: this.#loss, notes: this.#notes },
+      removedBelow: () => this.#removedBelow,
+    })
   }
 
   /** Call once, before anything else. The count of former letters goes on in the background. */
   async open(): Promise<void> {
-    // An output that never refuses a line gets no folder.
-    if ((await this.#fileNames()).length === 0) return
-    const log = await this.#openLog()
+    // Outputs that never refuse anything get no folder.
+    if ((await this.#log.fileNames()).length === 0) return
+    const log = await this.#log.open()
     this.#books.isCounting = true
     const former = this.#countBelow(log, log.nextSequence)
     this.#removing = former
@@ -113,31 +105,40 @@ export class DeadLetters implements AsyncDisposable {
         this.#books.addFormer(count)
         await this.#noteOldest(log)
       })
-      .catch(this.#warn('cannot count them'))
+      .catch(this.#notes.warn('cannot count them'))
   }
 
-  /** Never rejects. Letters that wait together share one sync. */
+  /**
+   * Never rejects. Those that wait together go down with one sync; while the folder or a file is
+   * lost, they wait for that to be mended.
+   */
   async append(letter: DeadLetter): Promise<AppendLetterResult> {
     assert(!this.#isClosed, 'BUG: a letter for a closed store')
-    try {
-      let log = this.#log
-      // Checked after the await: the opened log may have been replaced by then.
-      while (log === undefined || log !== this.#log) log = await this.#openLog()
-      const appending = log.append(letterContent(letter))
-      if (appending === undefined) return { failed: new Error('it is larger than a record may be') }
-      const result = await appending.result
-      if (result.kind === 'failed') return { failed: result.error }
-      this.#books.keep(letter.write.lineCount, letter.deadAtMs)
-      if (this.#isOverBound(log)) this.#startDropping(log)
-      return 'kept'
-    } catch (error) {
-      return { failed: error }
+    for (;;) {
+      const result = await this.#tryAppend(letter)
+      if (result === 'kept' || !LOST.includes(errorCode(result.failed))) return result
+      this.#loss.note()
+      if (!(await this.#loss.waits(letter.write.body.length))) return result
     }
   }
 
-  /** All letters on the disk at the time of the call, oldest first. Rejects on a read error. */
+  /**
+   * Looks whether the files are where they were, and mends what is not, behind what is under way.
+   * To be called whenever the log's folder was seen to be ours and whole. Never rejects.
+   */
+  async look(): Promise<void> {
+    const log = this.#log.current
+    if (this.#isMending || this.#isClosed || this.#log.isOpening) return
+    if (log === undefined) return this.#loss.noteWhole()
+    this.#isMending = true
+    const isLost = await this.#loss.look(log).catch(() => true)
+    if (!isLost) this.#isMending = false
+    else void this.#startMending(log) // Never rejects.
+  }
+
+  /** What was on the disk when it was called, oldest first. Rejects when a file cannot be read. */
   async *letters(): AsyncGenerator<StoredLetter> {
-    const log = this.#log ?? (await this.#opening)
+    const log = await this.#log.existing()
     if (log !== undefined) yield* this.#lettersBelow(log, log.syncedBelow)
   }
 
@@ -163,39 +164,63 @@ export class DeadLetters implements AsyncDisposable {
     const { clock, limitBytes } = this.#options
     return {
       ...this.#books.snapshot(clock.wallMs()),
-      bytes: this.#log?.bytes ?? 0,
+      bytes: this.#log.current?.bytes ?? 0,
       limitBytes,
-      damagedBytes: this.#log?.quarantine.damagedBytes ?? 0,
+      damagedBytes: this.#log.current?.quarantine.damagedBytes ?? 0,
     }
   }
 
   /** Writes all waiting letters. No append may follow. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true
+    this.#loss.close()
     await this.#removing
-    const log = this.#log ?? (await this.#opening?.catch(() => undefined))
+    const log = await this.#log.existing().catch(() => undefined)
     await log?.[Symbol.asyncDispose]()
   }
 
-  #openLog(): Promise<SegmentLog> {
-    const { files, output, logger, randomBytes, isOwner, limitBytes, fileBytes } = this.#options
-    const sharedBytes = Math.max(FILE_BYTES_MIN, Math.floor(limitBytes / FILES_IN_BOUND))
-    const segmentBytes = fileBytes ?? Math.min(FILE_BYTES, sharedBytes)
-    const open = async () => {
-      try {
-        this.#log = await openSegmentLog({
-          ...{ files, randomBytes, isOwner, folder: this.#folder, roster: [output], segmentBytes },
-          logger: withPrefix(logger, `output "${output}": dead letters: `),
-          sequenceAtLeast: Math.max(1, this.#removedBelow),
-        })
-        return this.#log
-      } finally {
-        this.#opening = undefined
-      }
+  async #tryAppend(letter: DeadLetter): Promise<AppendLetterResult> {
+    try {
+      const log = await this.#log.open()
+      const appending = log.append(letterContent(letter))
+      if (appending === undefined) return { failed: new Error('it is larger than a record may be') }
+      const result = await appending.result
+      if (result.kind === 'failed') return { failed: result.error }
+      this.#books.keep(letter.write.lineCount, letter.deadAtMs)
+      if (this.#isOverBound(log)) this.#startDropping(log)
+      return 'kept'
+    } catch (error) {
+      return { failed: error }
     }
-    if (this.#log !== undefined) return Promise.resolve(this.#log)
-    this.#opening ??= open()
-    return this.#opening
+  }
+
+  async #startMending(log: SegmentLog): Promise<void> {
+    const result = await this.#enqueue(() => this.#mend(log))
+    if ('failed' in result) this.#notes.notMended(result.failed)
+    this.#isMending = false
+  }
+
+  /** @returns what could not be had any more */
+  async #mend(log: SegmentLog): Promise<LetterCount> {
+    const none = { letters: 0, lines: 0 }
+    // What is not ours is not mended: it is looked at again once it is.
+    if (log !== this.#log.current || this.#isClosed || !(await this.#options.isOwner())) return none
+    await this.#log.makeFolder()
+    if (!(await this.#loss.mend(log, this.#removedBelow))) return none
+    const former = this.#books.count
+    const below = log.nextSequence
+    this.#loss.noteWhole()
+    await this.#saveCursor(this.#removedBelow)
+    const lost = this.#books.recount(former, await this.#countBelow(log, below))
+    await this.#noteOldest(log)
+    this.#notes.mended(lost)
+    return lost
+  }
+
+  async #saveCursor(doneBelow: number): Promise<void> {
+    const { output } = this.#options
+    const saved = await this.#cursor.save({ output, doneBelow, done: [], files: [] })
+    if (saved.kind === 'failed') throw saved.error
   }
 
   /** All letters below `below` that are not removed. */
@@ -208,7 +233,7 @@ export class DeadLetters implements AsyncDisposable {
   }
 
   async #firstDeadSince(beforeMs: number | undefined): Promise<number> {
-    const log = this.#log ?? (await this.#opening)
+    const log = await this.#log.existing()
     if (log === undefined) return 0
     const below = log.syncedBelow
     if (beforeMs === undefined) return below
@@ -238,46 +263,23 @@ export class DeadLetters implements AsyncDisposable {
         return this.#books.noteOldest(letter)
       }
     } catch (error) {
-      this.#warn('cannot tell how old the oldest is')(error)
+      this.#notes.warn('cannot tell how old the oldest is')(error)
     }
   }
 
   async #remove(number: number, why: LetterRemoval): Promise<LetterCount> {
-    const log = this.#log ?? (await this.#opening)
+    const log = await this.#log.existing()
     const below = Math.min(number, log?.syncedBelow ?? 0)
     if (log === undefined || below <= this.#removedBelow) return { letters: 0, lines: 0 }
     const count = await this.#countBelow(log, below)
-    const { output } = this.#options
-    const cursor = { output, doneBelow: below, done: [], files: [] }
-    const saved = await this.#cursor.save(cursor)
-    if (saved.kind === 'failed') throw saved.error
+    await this.#saveCursor(below)
     this.#removedBelow = below
     this.#books.remove(why, count)
-    // When no letter is left the last file goes too: an operator who purges wants the data gone.
-    if (log.nextSequence === below && !this.#isClosed) await this.#beginAnew(log)
+    // The last file goes too, when there is nothing else in it: whoever purges wants it gone.
+    if (log.nextSequence === below && !this.#isClosed) await this.#log.beginAnew(log)
     else await log.trimBelow(below)
-    if (log === this.#log) await this.#noteOldest(log)
+    if (log === this.#log.current) await this.#noteOldest(log)
     return count
-  }
-
-  /** Deletes all files. The cursor makes sure that their numbers are not used again. */
-  async #beginAnew(log: SegmentLog): Promise<void> {
-    const { files } = this.#options
-    const anew = async () => {
-      try {
-        await log[Symbol.asyncDispose]()
-        for (const name of await this.#fileNames()) await files.unlink(join(this.#folder, name))
-        await files.syncFolder(this.#folder)
-      } catch (error) {
-        this.#warn('cannot delete a file')(error)
-      }
-      this.#opening = undefined
-      return await this.#openLog()
-    }
-    // Until `anew` is done, new letters wait for the new log.
-    this.#log = undefined
-    this.#opening = anew()
-    await this.#opening.catch(this.#warn('cannot begin a new file'))
   }
 
   #isOverBound(log: SegmentLog): boolean {
@@ -286,14 +288,14 @@ export class DeadLetters implements AsyncDisposable {
 
   #startDropping(log: SegmentLog): void {
     this.#removing = this.#enqueue(() => this.#dropOldest(log)).then((removal) => {
-      if ('failed' in removal) this.#warn('cannot drop the oldest')(removal.failed)
+      if ('failed' in removal) this.#notes.warn('cannot drop the oldest')(removal.failed)
     })
   }
 
   async #dropOldest(log: SegmentLog): Promise<LetterCount> {
     const sum = { letters: 0, lines: 0 }
-    while (log === this.#log && this.#isOverBound(log)) {
-      const [, second = ''] = await this.#fileNames()
+    while (log === this.#log.current && this.#isOverBound(log)) {
+      const [, second = ''] = await this.#log.fileNames()
       const below = Number.parseInt(second, 16)
       const count = await this.#countBelow(log, below)
       await log.trimBelow(below)
@@ -303,39 +305,8 @@ export class DeadLetters implements AsyncDisposable {
       sum.letters += count.letters
       sum.lines += count.lines
     }
-    if (log === this.#log) await this.#noteOldest(log)
-    if (sum.letters > 0) this.#tellDropped(sum)
+    if (log === this.#log.current) await this.#noteOldest(log)
+    if (sum.letters > 0) this.#notes.dropped(sum)
     return sum
-  }
-
-  #tellDropped({ letters, lines }: LetterCount): void {
-    const suppressed = this.#dropThrottle.hit()
-    if (suppressed === undefined) return
-    const { output, logger, limitBytes } = this.#options
-    const bound = `dead letters: the bound of ${renderBytes(limitBytes)} is reached`
-    const dropped = `${renderCount(letters, 'letter')} with ${renderCount(lines, 'line')}`
-    logger.error(
-      { output, letters, lines, limitBytes },
-      `output "${output}": ${bound}: dropped the oldest ${dropped}; replay or purge what is left` +
-        renderRepeats(suppressed),
-    )
-  }
-
-  /** Names of the files with letters, oldest first. */
-  async #fileNames(): Promise<readonly string[]> {
-    try {
-      const entries = await this.#options.files.list(this.#folder)
-      return entries.map(({ name }) => name).filter(isSegmentName)
-    } catch (error) {
-      if (errorCode(error) === 'ENOENT') return []
-      throw error
-    }
-  }
-
-  #warn(what: string): (error: unknown) => void {
-    const { output, logger } = this.#options
-    return (error) => {
-      logger.warn({ output }, `output "${output}": dead letters: ${what}: ${errorText(error)}`)
-    }
   }
 }

@@ -142,10 +142,6 @@ export class Group {
   storedCount = 0
   /** Cause of its last failure that its data may have caused. */
   lastFailure = ''
-  /** Complete passes in a row in which it failed as a poison candidate (poison.ts). */
-  failedPasses = 0
-  /** It was stored in the current pass, behind a candidate that failed. */
-  isStoredInPass = false
   #resetCount = 0
   #errorCount = 0
   #refusalCount = 0

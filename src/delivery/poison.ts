@@ -43,8 +43,18 @@ export interface PoisonTrialsOptions {
   readonly finish: (stream: StreamDrain, taken: Taken) => void
 }
 
+/** What has been found out about a candidate. */
+interface Trial {
+  /** Complete passes in a row in which it failed. */
+  failedPasses: number
+  /** It was stored in the pass that goes on, behind a candidate that failed. */
+  isStoredInPass: boolean
+}
+
 export class PoisonTrials {
   readonly #options: PoisonTrialsOptions
+  /** Of groups that are candidates, or were. */
+  readonly #trials = new WeakMap<Group, Trial>()
 
   constructor(options: PoisonTrialsOptions) {
     this.#options = options
@@ -60,7 +70,7 @@ export class PoisonTrials {
     const isAtEnd = stream.setAside.length >= CANDIDATES_MAX || !stream.hasMore
     if (!group.isCandidate || isAtEnd) return false
     stream.groups.shift()
-    group.isStoredInPass = false
+    this.#trialOf(group).isStoredInPass = false
     stream.setAside.push(group)
     return true
   }
@@ -88,8 +98,7 @@ export class PoisonTrials {
     if (stream.setAside.length === 0 || group.parts[0]?.write.kind === 'statement') return false
     if (group.isCandidate) {
       stream.groups.shift()
-      group.isStoredInPass = true
-      group.failedPasses = 0
+      this.#trials.set(group, { failedPasses: 0, isStoredInPass: true })
       stream.setAside.push(group)
       return true
     }
@@ -100,24 +109,34 @@ export class PoisonTrials {
   /** The server may be at fault: puts all candidates back and restarts their counts. */
   breakOff(stream: StreamDrain): void {
     stream.restoreSetAside()
-    for (const group of stream.groups) group.failedPasses = 0
+    for (const group of stream.groups) this.#trials.delete(group)
   }
 
   /** Whether nothing else may be in flight at this output while the group is sent. */
   needsQuiet(group: Group): boolean {
-    return group.failedPasses > 0 && group.wasReset
+    return group.wasReset && this.#trialOf(group).failedPasses > 0
   }
 
   /** A write behind the candidates was stored: delivers or rejects each candidate that it can. */
   #completePass(stream: StreamDrain): void {
     const undecided: Group[] = []
     for (const group of stream.setAside.splice(0)) {
-      if (!group.isStoredInPass) group.failedPasses++
-      if (group.isStoredInPass && undecided.length === 0) this.#deliver(stream, group)
-      else if (group.failedPasses >= PASSES_MIN) this.#options.refusals.poison(stream, group)
+      const trial = this.#trialOf(group)
+      if (!trial.isStoredInPass) trial.failedPasses++
+      if (trial.isStoredInPass && undecided.length === 0) this.#deliver(stream, group)
+      else if (trial.failedPasses >= PASSES_MIN) this.#options.refusals.poison(stream, group)
       else undecided.push(group)
     }
     stream.groups.unshift(...undecided)
+  }
+
+  #trialOf(group: Group): Trial {
+    let trial = this.#trials.get(group)
+    if (trial === undefined) {
+      trial = { failedPasses: 0, isStoredInPass: false }
+      this.#trials.set(group, trial)
+    }
+    return trial
   }
 
   #deliver(stream: StreamDrain, group: Group): void {

@@ -1,5 +1,6 @@
 /** The log on disk as seen by one output: the output's cursor, and records instead of segments. */
 
+import type { DeadLetters } from '../dead-letters/store.ts'
 import type { Output } from '../delivery/output.ts'
 import type { DiskLog } from '../log/disk-log.ts'
 import type { MemoryLog } from '../log/memory-log.ts'
@@ -27,11 +28,19 @@ export function storedLogOf(disk: DiskLog, outputIndex: number): StoredLog {
   }
 }
 
-/** Connects the log on disk to the outputs, and to the entries that are in memory. */
-export function connect(disk: DiskLog, memory: MemoryLog, outputs: readonly Output[]): void {
+/** What the log on disk asks of the outputs, and of memory. */
+export function connect(
+  disk: DiskLog,
+  memory: MemoryLog,
+  outputs: readonly Output[],
+  deadLetters: readonly DeadLetters[],
+): void {
   disk.connect({
     isUp: (index) => outputs[index]?.isUp === true,
     giveUp: (index, below) => outputs[index]?.giveUpBelow(below),
+    async lookAround() {
+      await Promise.all(deadLetters.map((letters) => letters.look()))
+    },
     handOver() {
       for (const output of outputs) output.handOver()
     },

@@ -97,7 +97,7 @@ export class Relay implements AsyncDisposable {
     this.#outputs = destinations.map((destination, index) =>
       this.#makeOutput(options, destination, index),
     )
-    if (disk) connect(disk, this.#log.memoryLog, this.#outputs)
+    if (disk) connect(disk, this.#log.memoryLog, this.#outputs, options.deadLetters ?? [])
     this.deadLetters = new DeadLetterDesk({
       letters: options.deadLetters ?? [],
       outputs: config.outputs.map(({ name }) => name),

@@ -103,6 +103,7 @@ test('dead letters: what is there, how old, and what was removed by whom; none w
     ...{ letters: 3, lines: 40, isCounting: false, oldestAgeMs: 90_500 },
     ...{ bytes: 70_000, limitBytes: 1_000_000, damagedBytes: 12 },
     removed: {
+      lost: { letters: 6, lines: 7 },
       dropped: { letters: 5, lines: 50 },
       replayed: { letters: 6, lines: 60 },
       purged: { letters: 7, lines: 70 },
@@ -119,6 +120,8 @@ test('dead letters: what is there, how old, and what was removed by whom; none w
     _damaged_bytes: 12,
     _dropped_total: 5,
     _dropped_lines_total: 50,
+    _lost_total: 6,
+    _lost_lines_total: 7,
     _replayed_total: 6,
     _purged_total: 7,
   }

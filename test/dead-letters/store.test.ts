@@ -21,6 +21,7 @@ import { keepingLogger, LOG_FOLDER } from '../support/disk-log-fixture.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { SimulatedFileSystem } from '../support/simulated-file-system.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
+import { until } from '../support/wait.ts'
 
 const FOLDER = deadFolder(LOG_FOLDER, 'a')
 const FIRST = `${FOLDER}/0000000000000001.seg`
@@ -286,14 +287,15 @@ test('the age is that of the oldest letter, and what is removed is counted by wh
     await dead.purge(clock.wallMs() - 7500)
     assert.equal(dead.snapshot().oldestAgeMs, 7000)
     const one = { letters: 1, lines: 1 }
-    assert.deepEqual(dead.snapshot().removed, { dropped: none, replayed: one, purged: one })
+    const removed = { dropped: none, replayed: one, purged: one, lost: none }
+    assert.deepEqual(dead.snapshot().removed, removed)
   }
   await using dead = await openTestDeadLetters(files, { clock })
   await dead.append(deadLetter('m v=1 1\n', bornAt(0)))
   await dead.removeBelow(0) // Waits for the count of former runs.
   const { letters, oldestAgeMs, removed, limitBytes } = dead.snapshot()
   assert.deepEqual([letters, oldestAgeMs, limitBytes], [3, 7000, 1_000_000])
-  assert.deepEqual(removed, { dropped: none, replayed: none, purged: none })
+  assert.deepEqual(removed, { dropped: none, replayed: none, purged: none, lost: none })
   await dead.purge(undefined)
   assert.equal(dead.snapshot().oldestAgeMs, 0)
   await dead.append(deadLetter('m v=1 1\n', bornAt(500)))
@@ -330,6 +332,35 @@ test('purge with a time removes the letters that died before it', async () => {
   assert.deepEqual((await readBodies(files)).bodies, BODIES.slice(1))
   await using again = await openTestDeadLetters(files)
   assert.deepEqual(await bodiesOf(again), BODIES.slice(1))
+})
+
+test('files that are taken away: what is gone is counted once, the rest and the order stay', async () => {
+  const files = new SimulatedFileSystem()
+  const { logger, lines } = keepingLogger()
+  const clock = new ManualClock()
+  await using dead = await openTestDeadLetters(files, { fileBytes: 1, logger, clock })
+  const bodies = [1, 2, 3, 4, 5].map((n) => `m v=${n} ${n}\n`)
+  for (const body of bodies) assert.equal(await dead.append(deadLetter(body)), 'kept')
+  await dead.removeBelow(2) // The first is not wanted any more.
+  const names = (await files.list(FOLDER)).map(({ name }) => name).filter((n) => /seg$/.test(n))
+  assert.equal(names.length, 4)
+  for (const name of [names[1], names[3]]) await files.unlink(`${FOLDER}/${name}`)
+  await clock.advance(1000)
+  await dead.look()
+  const lost = () => dead.snapshot().removed.lost
+  await until(() => lost().letters > 0, { what: 'the loss is counted' })
+  // The last file is open: it can still be read.
+  assert.deepEqual(lost(), { letters: 1, lines: 1 })
+  assert(lines.some((line) => line.includes('1 letter with 1 line were in files that are gone')))
+  assert.equal(dead.snapshot().letters, 3)
+  const left = [bodies[1], bodies[3], bodies[4]]
+  assert.deepEqual(await bodiesOf(dead), left)
+  assert.deepEqual((await readBodies(files)).bodies, left)
+  assert.equal(await dead.append(deadLetter('m v=6 6\n')), 'kept')
+  await dead.look()
+  assert.deepEqual((await readBodies(files)).bodies, [...left, 'm v=6 6\n'])
+  assert.equal(dead.snapshot().letters, 4)
+  assert.equal(lost().letters, 1)
 })
 
 test('without a readable cursor removed letters come back, which is said; none is lost', async () => {

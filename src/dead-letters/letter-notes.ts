@@ -1,0 +1,73 @@
+/** The log lines of a store of dead letters. */
+
+import type { Clock } from '../std/clock.ts'
+import { errorText } from '../std/errors.ts'
+import type { Logger } from '../std/logger.ts'
+import { LogThrottle, renderRepeats } from '../std/throttle.ts'
+import { renderBytes, renderCount } from '../std/units.ts'
+import type { LetterCount } from './reader.ts'
+
+const REPEAT_INTERVAL_MS = 60_000
+
+export interface LetterNotesOptions {
+  readonly output: string
+  readonly limitBytes: number
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+export class LetterNotes {
+  readonly #options: LetterNotesOptions
+  readonly #drops: LogThrottle
+  readonly #problems: LogThrottle
+
+  constructor(options: LetterNotesOptions) {
+    this.#options = options
+    this.#drops = new LogThrottle(options.clock, REPEAT_INTERVAL_MS)
+    this.#problems = new LogThrottle(options.clock, REPEAT_INTERVAL_MS)
+  }
+
+  dropped({ letters, lines }: LetterCount): void {
+    const suppressed = this.#drops.hit()
+    if (suppressed === undefined) return
+    const { output, logger, limitBytes } = this.#options
+    const bound = `the bound of ${renderBytes(limitBytes)} is reached`
+    const dropped = `dropped the oldest ${renderLetters({ letters, lines })}`
+    const next = `replay or purge what is left${renderRepeats(suppressed)}`
+    const fields = { output, letters, lines, limitBytes }
+    logger.error(fields, `${this.#what}: ${bound}: ${dropped}; ${next}`)
+  }
+
+  /** @param lost of those that there were */
+  mended(lost: LetterCount): void {
+    const { output, logger } = this.#options
+    const { letters, lines } = lost
+    if (letters === 0) {
+      return logger.warn({ output }, `${this.#what}: their files were gone, and are whole again`)
+    }
+    const gone = `${renderLetters(lost)} were in files that are gone, and are lost`
+    logger.error({ output, letters, lines }, `${this.#what}: ${gone}`)
+  }
+
+  notMended(error: unknown): void {
+    const suppressed = this.#problems.hit()
+    if (suppressed === undefined) return
+    const { output, logger } = this.#options
+    const what = `their files are gone, and cannot be written again (${errorText(error)})`
+    const next = `tried again every second${renderRepeats(suppressed)}`
+    logger.error({ output, suppressed }, `${this.#what}: ${what}; ${next}`)
+  }
+
+  warn(what: string): (error: unknown) => void {
+    const { output, logger } = this.#options
+    return (error) => logger.warn({ output }, `${this.#what}: ${what}: ${errorText(error)}`)
+  }
+
+  get #what(): string {
+    return `output "${this.#options.output}": dead letters`
+  }
+}
+
+function renderLetters({ letters, lines }: LetterCount): string {
+  return `${renderCount(letters, 'letter')} with ${renderCount(lines, 'line')}`
+}
