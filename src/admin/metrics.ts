@@ -44,12 +44,12 @@ function serviceFamilies(service: ServiceSnapshot): Family[] {
     ]),
     gauge(
       'relay_memory_used_bytes',
-      'Bodies in progress and backlogs in memory, of all relays together.',
+      'What all relays together hold for clients and outputs: docs/memory.md.',
       one(service.memoryUsedBytes),
     ),
     gauge(
       'relay_memory_limit_bytes',
-      'max-memory-mb; at it outputs read from disk, with log-dir; else writes are answered 503.',
+      'max-memory-mb, or half of the heap limit. Writes may take seven eighths of it.',
       one(service.memoryLimitBytes),
     ),
   ]

@@ -4,7 +4,7 @@
 
 export interface HttpCounters {
   acceptedConnections: number
-  /** Closed at once: `max-connections`. */
+  /** Closed at once: `max-connections`, or no memory for a connection (`max-memory-mb`). */
   refusedConnections: number
   writeRequests: number
   /** The part of `writeRequests` that the fast path has read. */

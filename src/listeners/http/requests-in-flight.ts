@@ -28,7 +28,7 @@ export class HttpRequestsInFlight {
   readonly #maxRequests: number
   readonly #open = new Map<IncomingMessage, ServerResponse>()
   readonly #condemned = new Set<Duplex>()
-  /** The listener is closing: every answer from now on closes its connection. */
+  /** The listener is closing: the last answer on each connection closes the connection. */
   isDraining = false
   /** The number of requests on the fast path, which keeps its own list of them. */
   #fast = 0
