@@ -16,7 +16,7 @@ import { HTTP_LIMITS } from '../listeners/http/limits.ts'
 import type { Clock } from '../std/clock.ts'
 import { MemoryBudget } from '../std/memory-budget.ts'
 
-const MEMORY_BYTES = 16 * 1024 * 1024
+const MEMORY_BYTES = 32 * 1024 * 1024
 
 export interface OneRequestOptions {
   readonly clock: Clock
@@ -37,6 +37,8 @@ export function createOneRequestServer(
     maxHeaderSize: 4 * HTTP_LIMITS.headersMaxBytes,
   })
   server.maxConnections = connectionsMax
+  // Node reads this option, but no type has it: a client that closes its half gets its answer.
+  Object.assign(server, { httpAllowHalfOpen: true })
   server.timeout = requestMaxMs
   const limits = {
     ...HTTP_LIMITS,

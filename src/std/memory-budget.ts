@@ -1,13 +1,15 @@
 /**
  * The bound on what all relays together hold in memory for their clients (`max-memory-mb`).
  *
- *     0                                      7/8 of the limit      limit
- *     ├── writes: bodies, backlogs, batches ──────┤                   │
- *     ├── clients: connections, heads, requests, unread answers ──────┤
+ *     0                              1/2             7/8 of the limit    limit
+ *     ├── writes: bodies, backlogs, batches ─────────────────┤               │
+ *     ├── clients: connections, heads, ───┤  of that amount, anywhere up to ─┤
+ *     │   requests, unread answers        │
  *
  * The owner that takes bytes gives the same count back. At the bound `tryTake` returns false and
  * the caller answers 503 with Retry-After; no call waits. Writes cannot use the last eighth, so
- * that a client can still connect, ask, and learn why its write was refused.
+ * that a client can still connect, ask, and learn why its write was refused. Clients cannot use
+ * more than half, so that connections alone cannot stop all writes.
  *
  * Invariant: 0 <= usedBytes. Only `take` may raise it above `limitBytes`.
  *
@@ -92,6 +94,9 @@ export class MemoryBudget implements SharedMemory {
 }
 
 /** The same budget with its full limit, for the communication with clients. */
+/** Of the limit, what clients can take. */
+const CLIENTS_MAX_SHARE = 1 / 2
+
 class ClientMemory implements Memory {
   readonly limitBytes: number
   readonly #budget: MemoryBudget
@@ -108,6 +113,7 @@ class ClientMemory implements Memory {
   }
 
   tryTake(bytes: number): boolean {
+    if (this.#usedBytes + bytes > this.limitBytes * CLIENTS_MAX_SHARE) return false
     if (this.#budget.usedBytes + bytes > this.limitBytes) return false
     this.take(bytes)
     return true

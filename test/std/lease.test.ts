@@ -38,6 +38,13 @@ test('the last eighth of the budget is for clients', () => {
   assert.deepEqual([memory.usedBytes, memory.clients.usedBytes], [0, 0])
 })
 
+test('clients alone cannot take the memory of all writes', () => {
+  const memory = new MemoryBudget(800)
+  assert.equal(memory.clients.tryTake(401), false)
+  assert.equal(memory.clients.tryTake(400), true)
+  assert.equal(memory.tryTake(300), true)
+})
+
 test('a large buffer is freed at once when nobody shares its memory, and no other is', () => {
   const large = Buffer.allocUnsafeSlow(100_000)
   const view = Buffer.allocUnsafeSlow(200_000).subarray(0, 100_000)

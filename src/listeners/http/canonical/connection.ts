@@ -208,6 +208,7 @@ export class CanonicalConnection extends Duplex {
 
   /** Charges the buffered bytes to the budget. @returns false when there is no memory for them */
   #weigh(): boolean {
+    if (this.destroyed) return true // It holds nothing any more.
     const keptBytes = this.#reader.keptBytes + (this.#held?.length ?? 0)
     const bytes = OWN_BYTES + keptBytes + this.#socket.writableLength
     if (bytes > this.#lease.bytes) return this.#lease.tryGrowTo(bytes)
@@ -220,6 +221,7 @@ export class CanonicalConnection extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#held = undefined
     this.#lease.end()
     this.#socket.destroy()
     done(error)
@@ -234,6 +236,8 @@ export class CanonicalConnection extends Duplex {
   }
 
   readonly #goOn = (): void => {
+    // Node ends a request also after its connection has closed.
+    if (this.destroyed) return
     this.#reader.goOn()
     const held = this.#held
     if (held === undefined) return
@@ -245,6 +249,7 @@ export class CanonicalConnection extends Duplex {
   #readRequests(bytes: Buffer): void {
     const readBytes = this.#reader.read(bytes)
     this.#flush()
+    if (this.destroyed) return // An answer can end the connection at once.
     if (readBytes < bytes.length) {
       if (this.#reader.isOver) this.#isThrowingAway = true
       else this.#hold(bytes.subarray(readBytes))

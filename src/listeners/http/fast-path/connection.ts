@@ -195,8 +195,9 @@ export class FastConnection {
 
   readonly #onDrain = (): void => {
     this.#activeAtMs = this.#parts.clock.monotonicMs()
+    if (this.#isForNode) return
     this.#kept.end()
-    if (!this.#isForNode) this.#socket.resume()
+    this.#socket.resume()
   }
 
   /** The client has closed its sending half, and may still wait for answers. */
