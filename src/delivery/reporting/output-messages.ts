@@ -160,10 +160,11 @@ export class OutputLog {
   /** Its backlog on disk. */
   cannotRead(cause: unknown, retryMs: number): void {
     const error = errorText(cause)
-    this.#warn('cannot-read', () => {
+    const render = (): readonly [LogFields, string] => {
       const text = `its backlog on disk cannot be processed (${error})`
       return [{ error }, `${text}; next attempt in ${renderWait(retryMs)}`]
-    })
+    }
+    this.#tell('cannot-read', render, 'error')
   }
 
   /** @param boundBytes of its backlog in memory; 0 = one attempt; `undefined`: it is on disk */
@@ -195,6 +196,10 @@ export class OutputLog {
 
   /** @param render called only when the line is logged: a suppressed line costs nothing */
   #warn(kind: Kind, render: () => readonly [LogFields, string]): void {
+    this.#tell(kind, render, 'warn')
+  }
+
+  #tell(kind: Kind, render: () => readonly [LogFields, string], level: 'warn' | 'error'): void {
     let throttle = this.#throttles.get(kind)
     if (throttle === undefined) {
       throttle = new LogThrottle(this.#clock, REPEAT_INTERVAL_MS)
@@ -203,7 +208,7 @@ export class OutputLog {
     const suppressed = throttle.hit()
     if (suppressed === undefined) return
     const [fields, text] = render()
-    this.#logger.warn(
+    this.#logger[level](
       { output: this.#name, ...fields, suppressed },
       `output "${this.#name}": ${text}${renderRepeats(suppressed)}`,
     )
