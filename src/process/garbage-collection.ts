@@ -16,7 +16,9 @@ import type { Heap } from './v8-heap.ts'
 const COLLECT_AFTER_BYTES = 16 * 1024 * 1024
 /** Dead bodies may take the free part of the memory budget, but at least and at most this much. */
 const DEAD_MIN_BYTES = 8 * 1024 * 1024
-const DEAD_MAX_BYTES = 24 * 1024 * 1024
+const DEAD_MAX_BYTES = 48 * 1024 * 1024
+/** Of the budget, the most that may be dead: marking costs more than the memory of a large one. */
+const DEAD_SHARE = 2 / 5
 
 interface Budget {
   readonly usedBytes: number
@@ -60,7 +62,8 @@ export class BodyGarbage {
     const { usedBytes, limitBytes } = this.#budget()
     const unusedBytes = heap.heldBytes - usedBytes
     this.#leastBytes = Math.min(this.#leastBytes, unusedBytes)
-    const deadMaxBytes = Math.min(Math.max(limitBytes - usedBytes, DEAD_MIN_BYTES), DEAD_MAX_BYTES)
+    const shareBytes = Math.min(limitBytes - usedBytes, limitBytes * DEAD_SHARE)
+    const deadMaxBytes = Math.min(Math.max(shareBytes, DEAD_MIN_BYTES), DEAD_MAX_BYTES)
     if (unusedBytes - this.#leastBytes <= deadMaxBytes) return
     // If these bytes turn out to be in use after all, they do not start another mark.
     this.#leastBytes = unusedBytes

@@ -40,11 +40,11 @@ test('the young are collected once for every 16 MB of bodies, and not in the sam
   assert.equal(heap.collections, 2)
 })
 
-test('all is marked when more than 24 MB are dead and were not young, and only then', async () => {
+test('all is marked when more than 48 MB are dead and were not young, and only then', async () => {
   const heap = new ScriptedHeap()
   let usedBytes = 0
   const garbage = new BodyGarbage(heap, () => ({ usedBytes, limitBytes: 1e9 }))
-  heap.heldBytes = OWN_BYTES + 24 * MEGABYTE
+  heap.heldBytes = OWN_BYTES + 48 * MEGABYTE
   await collect(garbage)
   assert.equal(heap.marks, 0, 'not yet')
   heap.heldBytes = OWN_BYTES + 300 * MEGABYTE
@@ -77,10 +77,10 @@ test('what a mark has left is in use, and not marked for again until more has co
   assert.equal(heap.marks, 1)
   heap.heldBytes = OWN_BYTES + 60 * MEGABYTE
   await collect(garbage)
-  heap.heldBytes = OWN_BYTES + 84 * MEGABYTE
+  heap.heldBytes = OWN_BYTES + 108 * MEGABYTE
   await collect(garbage)
   assert.equal(heap.marks, 1)
-  heap.heldBytes = OWN_BYTES + 85 * MEGABYTE
+  heap.heldBytes = OWN_BYTES + 109 * MEGABYTE
   await collect(garbage)
   assert.equal(heap.marks, 2)
 })
