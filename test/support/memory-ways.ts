@@ -391,7 +391,7 @@ export const MEMORY_WAYS: Readonly<Record<string, MemoryWay>> = {
   },
   'answers of 64 KB from the outputs': {
     outputs: { status: 500, body: 'x'.repeat(63 * KB) },
-    run: ({ url }) => writes(url, (number) => post('m v=1 1\n', { query: `db=d${number}` }), 3000),
+    run: ({ url }) => writes(url, (number) => post('m v=1 1\n', { query: `db=d${number}` }), 1000),
   },
   'datagrams before outputs that hang': {
     run: ({ udpPort }) => datagrams(udpPort, (number) => `m v=1 ${number}\n`.repeat(60), 200_000),

@@ -206,7 +206,7 @@ function connectionOptions(config: HttpOutputConfig): Client.Options {
 /** Estimated garbage of a request, including that of a connection that died during it. */
 const EXCHANGE_GARBAGE_BYTES = 8 * 1024
 /** Copies of an answer until it is judged: its bytes, its text, its words. */
-const ANSWER_COPIES = 4
+const ANSWER_COPIES = 8
 
 /** Error codes of a connection that died during a request; a kept-alive one may at any time. */
 const RESET_CODES: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
