@@ -1,6 +1,9 @@
 /**
- * Copies of buffers outside Node's pools. `concat`, `from` and `allocUnsafe` take memory from pools
- * of 64 KB: a body that waits for hours would keep the memory of its neighbours in use, too.
+ * Buffers and texts whose memory is theirs alone, and their end.
+ *
+ * Node's `concat`, `from` and `allocUnsafe` take memory from pools of 64 KB, and V8 keeps a part of
+ * a text as a view of the whole: a body or a token that waits for hours would keep the memory of
+ * its neighbours in use, too.
  */
 
 export function ownCopy(bytes: Buffer, from = 0, end = bytes.length): Buffer {

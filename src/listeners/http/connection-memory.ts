@@ -1,9 +1,9 @@
 /**
  * Charges each client connection to the memory budget from accept until close.
  *
- * Limits: the memory budget, its reserved part included. When the budget is full, a new connection
- * is closed at once and counted, and the log mentions it at a limited rate. The client gets no
- * answer, because an answer needs a connection.
+ * Limits: the clients' share of the memory budget. When that share or the budget is used up, a new
+ * connection is closed at once and counted, and the log mentions it at a limited rate. The client
+ * gets no answer, because an answer needs a connection.
  */
 
 import type { Socket } from 'node:net'
@@ -51,8 +51,8 @@ export class ConnectionMemory {
     const suppressed = this.#throttle.hit()
     if (suppressed === undefined) return
     const text =
-      'a connection was closed: there is no memory for it (max-memory-mb); ' +
-      'connections and requests use all of it'
+      'a connection was closed: there is no memory for it. Connections and requests may use half ' +
+      'of max-memory-mb, or less while writes use the rest'
     logger.warn({ suppressed }, `${text}${renderRepeats(suppressed)}`)
   }
 }

@@ -145,10 +145,12 @@ export class WriteIntake {
         return this.#answerAfterAsking(write, refusedReply(400, result.error), EMPTY)
       case 'too-large':
         counters.tooLargeRequests++
-        return this.#answerAtOnce(write, TOO_LARGE)
+        write.answer(TOO_LARGE)
+        return undefined
       case 'memory-full':
         counters.memoryFullRequests++
-        return this.#answerAtOnce(write, MEMORY_FULL)
+        write.answer(MEMORY_FULL)
+        return undefined
       default:
         return unreachable(result)
     }
@@ -161,29 +163,32 @@ export class WriteIntake {
   #scan(write: WriteRequest, body: Buffer, packed: Buffer | undefined): Promise<void> | undefined {
     const scan = new LineScan(body, write.plan.scan)
     const lease = new Lease(this.#options.memory)
-    const go = (isScanned: boolean): undefined => {
+    const go = (isScanned: boolean): void => {
       if (!isScanned) {
         scan.drop()
-        return this.#refuseScan(write, lease, body)
+        lease.end()
+        return this.#refuseScanned(write, body, packed)
       }
       lease.handOn()
       return this.#process(write, { body, packed, scanned: scan.result() })
     }
     // Most bodies are a single piece.
-    if (scan.read(SCAN_PIECE_BYTES)) return go(true)
-    const rest = inSlices(restOf(scan, lease), this.#options.clock)
-    if (typeof rest === 'boolean') return go(rest)
+    const rest = scan.read(SCAN_PIECE_BYTES) || inSlices(restOf(scan, lease), this.#options.clock)
+    if (typeof rest === 'boolean') {
+      go(rest)
+      return undefined
+    }
     return this.#holdUntil(rest, body.length + (packed?.length ?? 0), go)
   }
 
-  #refuseScan(write: WriteRequest, lease: Lease, body: Buffer): undefined {
-    lease.end()
-    this.#options.counters.memoryFullRequests++
-    this.#options.memory.waste(free(body))
-    return this.#answerAtOnce(write, MEMORY_FULL)
+  #refuseScanned(write: WriteRequest, body: Buffer, packed: Buffer = EMPTY): void {
+    const { counters, memory } = this.#options
+    counters.memoryFullRequests++
+    memory.waste(free(body) + free(packed))
+    write.answer(MEMORY_FULL)
   }
 
-  #process(write: WriteRequest, { body, packed, scanned }: ScannedBody): undefined {
+  #process(write: WriteRequest, { body, packed, scanned }: ScannedBody): void {
     const { relay, clock, counters, memory, onBug } = this.#options
     const { plan, client } = write
     const { lines, lineCount, refusedCount, errors } = scanned
@@ -211,10 +216,6 @@ export class WriteIntake {
     const { memory, relay, onBug } = this.#options
     memory.waste(free(leftOver))
     relay.ask(write.plan.target).then((theirs) => write.answer(firstOf(theirs, own)), onBug)
-  }
-
-  #answerAtOnce(write: WriteRequest, reply: Reply): undefined {
-    write.answer(reply)
   }
 }
 
