@@ -14,6 +14,8 @@
 import type { Heap } from './v8-heap.ts'
 
 const COLLECT_AFTER_BYTES = 16 * 1024 * 1024
+/** Of a small budget: what dies between two collections takes memory, too. */
+const COLLECT_AFTER_SHARE = 1 / 8
 /** Dead bodies may take the free part of the memory budget, but at least and at most this much. */
 const DEAD_MIN_BYTES = 8 * 1024 * 1024
 const DEAD_MAX_BYTES = 48 * 1024 * 1024
@@ -30,6 +32,7 @@ export class BodyGarbage {
   readonly #heap: Heap
   readonly #budget: () => Budget
   #bytes = 0
+  #collectAfterBytes = COLLECT_AFTER_BYTES
   #isDue = false
   /** Lowest (held − in use) since the last full mark. Anything above is assumed to be garbage. */
   #leastBytes: number
@@ -47,7 +50,7 @@ export class BodyGarbage {
 
   add(bytes: number): void {
     this.#bytes += bytes
-    if (this.#bytes < COLLECT_AFTER_BYTES || this.#isDue) return
+    if (this.#bytes < this.#collectAfterBytes || this.#isDue) return
     this.#isDue = true
     // Collect in a later turn: the caller may still have the last body on its stack.
     setImmediate(() => this.#collect())
@@ -60,6 +63,7 @@ export class BodyGarbage {
     heap.restoreYoung()
     heap.collectYoung()
     const { usedBytes, limitBytes } = this.#budget()
+    this.#collectAfterBytes = Math.min(COLLECT_AFTER_BYTES, limitBytes * COLLECT_AFTER_SHARE)
     const unusedBytes = heap.heldBytes - usedBytes
     this.#leastBytes = Math.min(this.#leastBytes, unusedBytes)
     const shareBytes = Math.min(limitBytes - usedBytes, limitBytes * DEAD_SHARE)

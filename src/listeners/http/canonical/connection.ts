@@ -301,11 +301,11 @@ export class CanonicalConnection extends Duplex {
    * its answer. So further bytes are discarded for `lingerMs`.
    */
   #part(): void {
-    const { clock, limits } = this.#options
+    const { clock, limits, memory } = this.#options
     const mayHaveMore = this.#isThrowingAway || this.#reader.isCut || !this.#reader.isBetween
     if (!mayHaveMore || this.#socket.readableEnded) return void this.destroy()
     this.#socket.removeListener('data', this.#onData)
-    this.#socket.on('data', () => {})
+    this.#socket.on('data', (chunk: Buffer) => memory.waste(chunk.length))
     this.#socket.resume()
     this.#socket.once('end', () => this.destroy())
     const timer = clock.startTimer(limits.lingerMs, () => this.destroy(), { isBackground: true })
