@@ -1,15 +1,15 @@
 /**
  * What do clients see of outputs that are slow or far away? Prints p50 and p99 for one-line writes
- * at a fixed rate to outputs that take 5 ms; and lines a second from 64 clients to outputs 50 ms
- * away.
+ * at a fixed rate to outputs that take 5 ms, and the lines per second of 64 clients with outputs 50
+ * ms away.
  *
  * Run: `node bench/distance.ts [--rounds N] [--seconds N] [--rate N]` after `npm run build`.
- * influxdb-relay takes part where it is on the PATH or in INFLUXDB_RELAY. "Directly" is the same
- * load on one of the outputs, with nothing between.
+ * influxdb-relay is included if it is on the PATH or in INFLUXDB_RELAY. "Directly" is the same load
+ * on one of the outputs, without a relay.
  *
- * An output answers every request so long after it; it takes any number at once, as a database does
- * that is far away, not one at its limit. Rounds go from one to the next; the median of each figure
- * counts.
+ * An output answers every request after a fixed delay and takes any number of requests at once,
+ * like a database that is far away, not like one at its limit. Rounds are interleaved; the median
+ * of each figure counts.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -30,7 +30,7 @@ import { figure, median, percentile } from './support/statistics.ts'
 
 const SLOW_MS = 5
 const FAR_MS = 50
-/** In an open loop: enough that none waits for a connection. */
+/** Connections of the open loop: enough that no request waits for one. */
 const OPEN_LOOP_CONNECTIONS = 256
 const CLIENTS = 64
 const WARM_UP_SECONDS = 1
@@ -46,7 +46,7 @@ const ROUNDS = Number(values.rounds)
 const SECONDS = Number(values.seconds)
 const RATE = Number(values.rate)
 
-/** What is written to: a relay, or an output itself. */
+/** The target of the load: a relay, or an output itself. */
 interface Way {
   readonly name: string
   readonly port: number
@@ -58,7 +58,7 @@ interface Case {
   readonly perSecond?: number
 }
 
-/** By the name of the way. */
+/** By the name of the target. */
 type Rounds = ReadonlyMap<string, readonly LoadResult[]>
 const NO_ROUNDS: Rounds = new Map()
 
@@ -101,7 +101,7 @@ async function measureFar(peers: readonly Peer[]): Promise<void> {
   printTable(head, rows, `**Outputs ${FAR_MS} ms away, ${CLIENTS} clients**`)
 }
 
-/** For each case the rounds of each way. */
+/** For each case, the rounds of each target. */
 async function measure(
   delayMs: number,
   peers: readonly Peer[],

@@ -1,10 +1,10 @@
 /**
  * Do clients notice that one of two outputs is in trouble? Prints p50 and p99 of the answers, and
- * their ratio to those with both outputs well.
+ * their ratio to the case with both outputs healthy.
  *
- * Run: `node bench/isolation.ts [WRITES]`. The relay and each output are processes of their own; 64
+ * Run: `node bench/isolation.ts [WRITES]`. The relay and each output are separate processes; 64
  * connections send one-line writes in a closed loop. Rounds of all cases are interleaved and the
- * median round counts, because a shared machine changes its speed in between.
+ * median round counts, because the speed of a shared machine changes.
  */
 import { Agent, request } from 'node:http'
 import { freePort } from '../test/support/free-port.ts'
@@ -37,7 +37,7 @@ interface Round {
   readonly failed: number
 }
 
-/** The second output's URL, in that trouble. */
+/** URL of the second output, which has that trouble. */
 async function openSecond(trouble: Trouble, opened: AsyncDisposableStack): Promise<string> {
   if (trouble === 'refusing') return `http://127.0.0.1:${await freePort()}`
   return opened.use(await startSink(trouble)).url

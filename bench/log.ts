@@ -1,11 +1,11 @@
 /**
- * How much does the log on disk take? Prints appends and MB a second, how many records share a
- * sync, and how long an append waits, for records of 100 bytes, 10 kB and 500 kB from 1, 16 and 64
- * appenders at once; then the same where every sync takes 2 ms longer, as on a slower disk.
+ * How fast is the log on disk? Prints appends and MB per second, how many records share a sync, and
+ * how long an append waits, for records of 100 bytes, 10 kB and 500 kB from 1, 16 and 64 appenders
+ * at once; then the same with every sync 2 ms longer, as on a slower disk.
  *
- * Run: `node bench/log.ts [SECONDS] [SYNC_DELAY_MS]`: how long a round takes, and what is added to
- * a sync. The log is in the system's folder for temporary files: with TMPDIR on the disk in
- * question; a TMPDIR in memory tells nothing. Medians of 3 rounds.
+ * Run: `node bench/log.ts [SECONDS] [SYNC_DELAY_MS]`: the length of a round, and the delay added to
+ * each sync. The log is in the folder for temporary files: set TMPDIR to the disk in question,
+ * because a TMPDIR in memory shows nothing. Medians of 3 rounds.
  */
 import { type FileSystem, nodeFileSystem } from '../src/log/file-system.ts'
 import type { RecordContent } from '../src/log/segments/record.ts'
@@ -28,7 +28,7 @@ const APPENDERS = [1, 16, 64]
 interface Round {
   readonly appendsPerSecond: number
   readonly recordsPerSync: number
-  /** In milliseconds, rising. */
+  /** In milliseconds, ascending. */
   readonly waitsMs: Float64Array
 }
 
@@ -66,7 +66,7 @@ async function measureCase(files: FileSystem, bytes: number, appenders: number):
   const folder = await temporaryFolder({ after: (end) => stack.defer(end) })
   const log = stack.use(await openTestLog(files, { folder }))
   const content = contentOf(Buffer.alloc(bytes, 'x'))
-  await measureRound(log, content, appenders) // The first segment and the compiler warm up.
+  await measureRound(log, content, appenders) // Warms up the first segment and the compiler.
   const rounds: Round[] = []
   for (let round = 0; round < ROUNDS; round++) {
     await log.trimBelow(log.nextSequence)
@@ -75,7 +75,7 @@ async function measureCase(files: FileSystem, bytes: number, appenders: number):
   return rounds
 }
 
-/** Each appends the next record when its last one is on the disk. */
+/** Each appender appends its next record when the last one is on the disk. */
 async function measureRound(
   log: SegmentLog,
   content: RecordContent,

@@ -1,14 +1,15 @@
 /**
- * What does a write cost in the relay itself, without sockets? Prints CPU per write from `accept`
- * to its answer: append, merge, hand to two outputs, settle, vote; and how many writes went
- * together. Garbage collection counts, and so do the writers and outputs, which do next to nothing.
+ * What does a write cost in the relay itself, without sockets? Prints the CPU per write from
+ * `accept` to the answer (append, merge, pass to two outputs, settle, ack), and how many writes
+ * share a request. The CPU includes garbage collection, and the writers and outputs, which do next
+ * to nothing.
  *
- * Run: `node bench/merge.ts [SECONDS]`. In bench/peers.ts most of the CPU of a small write is that
- * of sockets, in the kernel; what the relay's own way through the log costs is seen only here. The
- * round with the least CPU counts: others on the machine can only add to it.
+ * Run: `node bench/merge.ts [SECONDS]`. In bench/peers.ts most of the CPU of a small write is spent
+ * on sockets, in the kernel; only this benchmark shows the cost of the relay's own code. The round
+ * with the least CPU counts, because other programs on the machine can only add to it.
  *
- * So many writers each send a line of 100 bytes, already scanned, when their last one is answered.
- * An output answers after one turn of the event loop, as long as a socket takes at the least.
+ * Each writer sends a line of 100 bytes, already scanned, when its last write is answered. An
+ * output answers after one turn of the event loop, the shortest time that a socket can take.
  */
 import {
   ANSWERED,

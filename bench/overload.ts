@@ -1,11 +1,10 @@
 /**
- * What is stored while twice as much is offered as the outputs take? Prints every second what was
- * answered and how much of it 204, in per cent of what the outputs take, with the relay's memory;
- * then how long after the load a write is answered 204 again.
+ * What is stored at twice the load that the outputs can take? Prints every second the number of
+ * answers, the share of 204 in per cent of what the outputs can take, and the relay's memory; then
+ * how long after the load a write is answered 204 again.
  *
- * Run: `node bench/overload.ts [SECONDS]`. Two outputs, each a process of its own, work on one
- * request at a time at a fixed rate; clients write in an open loop. All other settings are the
- * defaults.
+ * Run: `node bench/overload.ts [SECONDS]`. Two outputs, each a separate process, handle one request
+ * at a time at a fixed rate; clients write in an open loop. All other settings are defaults.
  */
 import { errorText } from '../src/std/errors.ts'
 import { readMetrics, sumOf, untilNothingPends } from '../test/support/metrics.ts'
@@ -21,7 +20,7 @@ const BYTES_PER_SECOND = 1_000_000
 const WRITE_BYTES = 5_000
 const TAKEN_PER_SECOND = BYTES_PER_SECOND / WRITE_BYTES
 const OFFERED = 2
-/** Longest wait for what should come at once. */
+/** Longest wait for an event that should come at once. */
 const RECOVERY_MS = 60_000
 
 const padding = 'x'.repeat(WRITE_BYTES - 60)
@@ -38,7 +37,7 @@ let second = 0
 let maxResidentMb = 0
 printMachine()
 console.log('\nsecond   204    503  other   goodput  longest wait  resident')
-const printer = setInterval(() => void printSecond(), 1000) // Never rejects: see there.
+const printer = setInterval(() => void printSecond(), 1000) // Never rejects.
 
 async function printSecond(): Promise<void> {
   const answers = fresh
@@ -75,7 +74,7 @@ const stored = async () => (await relay.write('next v=1 1\n')).status === 204
 const recovered = await timeUntil(() => until(stored, { what: '204', limitMs: RECOVERY_MS }))
 const caughtUp = await timeUntil(() => untilNothingPends(config.adminUrl, RECOVERY_MS))
 
-/** Since the load was over. */
+/** Since the end of the load. */
 async function timeUntil(reached: () => Promise<unknown>): Promise<string> {
   try {
     await reached()

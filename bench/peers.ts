@@ -1,16 +1,16 @@
 /**
- * How does the relay compare with its peers? For each workload: CPU of the peer's whole process
- * tree per request, requests a second, waits, requests to an output per request of a client, lines
- * that arrived, and the largest resident memory.
+ * How does the relay compare with its peers? Prints for each workload: CPU of the peer's whole
+ * process tree per request, requests per second, latency, requests to an output per request of a
+ * client, lines that arrived, and the peak of resident memory.
  *
- * Run: `node bench/peers.ts [--rounds N] [--seconds N] [WORKLOAD …]` after `npm run build`; all
- * workloads by default, an unknown one prints their names. influxdb-relay, nginx (with `mirror`)
- * and vmagent take part where they are on the PATH or in INFLUXDB_RELAY, NGINX, VMAGENT.
+ * Run: `node bench/peers.ts [--rounds N] [--seconds N] [WORKLOAD …]` after `npm run build`. The
+ * default is all workloads; an unknown name prints the names. influxdb-relay, nginx (with `mirror`)
+ * and vmagent are included if they are on the PATH or in INFLUXDB_RELAY, NGINX, VMAGENT.
  *
- * Every peer is started anew for each workload, with two outputs of its own that do nothing but
- * count; it is warmed up, and kept for all rounds. Rounds go from peer to peer, because a shared
- * machine changes its speed in between; the median of each figure counts. Outputs are processes of
- * their own, and this process sends.
+ * Every peer is started again for each workload, with two outputs of its own that only count; it is
+ * warmed up, and runs for all rounds. Rounds of the peers are interleaved, because the speed of a
+ * shared machine changes; the median of each figure counts. The outputs are separate processes;
+ * this process is the load generator.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -36,7 +36,7 @@ interface Workload {
   readonly body: () => Buffer
   readonly headers?: Readonly<Record<string, string>>
   readonly connections: number
-  /** Open loop, at one rate after the other. */
+  /** The open loop, at one rate after the other. */
   readonly rates?: readonly number[]
   readonly isTls?: boolean
   readonly isConnectionFresh?: boolean
@@ -92,7 +92,7 @@ if (unknown.length > 0 || !(ROUNDS >= 1) || !(SECONDS > 0)) {
   process.exit(1)
 }
 
-/** Of one peer at one rate. */
+/** The rounds of one peer at one rate. */
 interface Measured {
   readonly peer: Peer
   readonly rate: number | undefined
@@ -102,7 +102,7 @@ interface Measured {
 
 interface PeerWithSinks {
   readonly peer: Peer
-  /** Its own: what one peer sends late must not be counted for another. */
+  /** Each peer has its own outputs: late requests of one peer must not count for another. */
   readonly sinks: readonly CountingSink[]
 }
 

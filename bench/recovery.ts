@@ -1,11 +1,11 @@
 /**
- * How does a relay come back with a large backlog on disk? Prints the time from its start to ready,
- * how fast the backlog drains, against the rate of one connection that sends the same bodies to the
- * same output directly, and the largest resident memory.
+ * How does a relay start with a large backlog on disk? Prints the time from its start to ready, the
+ * rate at which the backlog drains, the rate of one connection that sends the same bodies to the
+ * same output directly, and the peak of resident memory.
  *
  * Run: `node bench/recovery.ts [MEGABYTES] [RATE | influxd]` after `npm run build`. The backlog is
- * made with the output down; then the relay is killed and started again, with the output up. The
- * output is a process of its own that answers at once, or works at RATE MB/s; or a real InfluxDB.
+ * written with the output down; then the relay is killed and started again, with the output up. The
+ * output is a separate process that answers at once or at RATE MB/s, or a real InfluxDB.
  */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -24,11 +24,11 @@ const MEGABYTE = 1_000_000
 const BACKLOG_BYTES = Number(process.argv[2] ?? 1_000) * MEGABYTE
 const OUTPUT = process.argv[3] ?? 'Infinity'
 const LINES = 5_000
-/** What is shipped: from source the resident memory of the compiler would be counted as well. */
+/** The built relay: from source, the resident memory of the compiler would count as well. */
 const BUILT = join(import.meta.dirname, '../bin/relay.js')
 const DRAIN_MAX_MS = 300_000
 
-/** As agents send them: some tags, some fields, a time. */
+/** A line as agents send it: some tags, some fields, a timestamp. */
 function makeBody(n: number): string {
   const line = (i: number) =>
     `cpu,host=host-${i % 100},region=eu-west usage_user=${i / 7},usage_system=${n / 3},n=${i}i ` +
@@ -40,7 +40,7 @@ const bodies = Array.from({ length: 20 }, (_, n) => makeBody(n))
 const bodyBytes = bodies.reduce((sum, { length }) => sum + length, 0) / bodies.length
 const count = Math.ceil(BACKLOG_BYTES / bodyBytes)
 
-/** Writes them one after the other. @returns MB/s */
+/** Writes the bodies one after the other. @returns MB/s */
 async function writeAll(client: WriteClient): Promise<number> {
   const startedAt = performance.now()
   for (let i = 0; i < count; i++) {
@@ -70,7 +70,7 @@ function deliveredLines(samples: readonly Sample[]): number {
 
 interface BenchOutput {
   readonly url: string
-  /** As it was before anything was written. */
+  /** Removes all data: as before the first write. */
   empty(): Promise<void>
 }
 

@@ -1,15 +1,16 @@
 /**
- * How fast does the scanner decide, and from which size on does the SIMD lane pay?
+ * How fast is the scanner, and from which size on does the SIMD tier gain?
  *
- * Run: `node bench/scan.ts`. One core; rounds with and without the lane take turns, so that both
- * see the same machine; of each the fast ones count, since others on the machine only ever add.
+ * Run: `node bench/scan.ts`. One core. Rounds with and without the tier are interleaved, so that
+ * both see the same machine. Only the fast rounds of each count, because other programs on the
+ * machine can only add time.
  */
 
 import { simdProblem } from '../src/line-protocol/fast/simd-module.ts'
 import { scanLines } from '../src/line-protocol/scan/scan.ts'
 
 const ROUNDS = 60
-/** About as long as a round lasts, whatever the size of the body. */
+/** Keeps rounds equally long, whatever the size of the body. */
 const ROUND_BYTES = 500_000
 const WITH_SIMD = 0
 const WITHOUT_SIMD = Number.POSITIVE_INFINITY
@@ -49,7 +50,7 @@ function bodyOf(line: Line, bytes: number): Buffer {
   return Buffer.from(text)
 }
 
-/** Microseconds a body, without the SIMD lane and with it. */
+/** Microseconds for each body, without the SIMD tier and with it. */
 function compare(body: Buffer): readonly [number, number] {
   const scansPerRound = Math.ceil(ROUND_BYTES / body.length)
   const options = { precision: 'ns', stamp: () => `${T0}`, unsignedIntegers: false } as const
@@ -69,7 +70,7 @@ function compare(body: Buffer): readonly [number, number] {
   return [fast(timesUs[0]), fast(timesUs[1])]
 }
 
-/** What a tenth of the rounds does not exceed. */
+/** The tenth percentile of the rounds. */
 function fast(values: number[]): number {
   return values.sort((a, b) => a - b)[Math.floor(values.length / 10)] ?? 0
 }

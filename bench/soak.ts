@@ -1,10 +1,11 @@
 /**
- * Does anything grow while outputs come and go? Prints every so often resident memory, open files,
- * how late the event loop was, and what is pending; at the end how memory went.
+ * Does anything grow while outputs come and go? Prints at intervals resident memory, open files,
+ * the delay of the event loop, and pending writes; at the end a summary of memory.
  *
  * Run: `node bench/soak.ts [MINUTES]` after `npm run build`. Mixed load in an open loop: single
- * lines, batches, 5,000-line bodies, gzip batches, bad lines; with a log on disk. Of two outputs,
- * each a process of its own, one is now and then behind a line that stalls, breaks, or is slow.
+ * lines, batches, 5,000-line bodies, gzip batches, bad lines; with a log on disk. There are two
+ * outputs, each a separate process; the connection to one of them sometimes stalls, breaks, or is
+ * slow.
  */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { Agent } from 'node:http'

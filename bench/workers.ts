@@ -1,9 +1,9 @@
 /**
- * What would a second core buy? Unpacks and scans gzip bodies in the thread that everything else
- * runs in, and in a thread of their own, and prints what that costs the one and both together.
+ * What would a second core gain? Unpacks and scans gzip bodies in the main thread, and in a worker
+ * thread, and prints the cost for the main thread and for both threads.
  *
- * Run: `node bench/workers.ts [BODIES]`. In the second case bodies are handed over, not copied; as
- * many are on their way as there are connections.
+ * Run: `node bench/workers.ts [BODIES]`. Bodies are transferred to the worker, not copied; as many
+ * are in flight as there are connections.
  */
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'

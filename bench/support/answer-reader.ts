@@ -1,6 +1,6 @@
 /**
- * Finds where the answer to one HTTP/1.1 request ends. Cheap for the one that is expected, a 204
- * in one piece; right for all others with a length, in chunks, or neither.
+ * Finds the end of the answer to one HTTP/1.1 request. Cheap for the expected answer, a 204 in one
+ * piece; correct for all others, with a length, in chunks, or neither.
  */
 
 const EXPECTED = Buffer.from('HTTP/1.1 204')
@@ -8,12 +8,12 @@ const HEAD_END = '\r\n\r\n'
 const LAST_CHUNK = '\r\n0\r\n\r\n'
 
 export class AnswerReader {
-  /** Of an answer that is not whole yet. */
+  /** The beginning of an answer that is not complete yet. */
   #begun = ''
 
   /**
-   * @param bytes of one answer only: no more than one request may be on its way
-   * @returns its status once it is whole
+   * @param bytes of one answer only: at most one request may be in flight
+   * @returns the status once the answer is complete
    */
   read(bytes: Buffer): number | undefined {
     if (this.#begun === '' && isExpected(bytes)) return 204
@@ -33,11 +33,11 @@ function isExpected(bytes: Buffer): boolean {
   const { length } = bytes
   if (length < EXPECTED.length + HEAD_END.length) return false
   if (bytes.compare(EXPECTED, 0, EXPECTED.length, 0, EXPECTED.length) !== 0) return false
-  // Bytes, not a search: nothing follows the head of a 204.
+  // Compares bytes instead of searching: nothing follows the head of a 204.
   return bytes.readUInt32BE(length - HEAD_END.length) === 0x0d0a0d0a
 }
 
-/** Without a length it ends with the connection: that is never whole. */
+/** A body without a length ends with the connection, so it is never complete. */
 function isWhole(status: number, head: string, body: string): boolean {
   if (status === 204) return true
   if (/\r\ntransfer-encoding: *chunked/i.test(head)) return `\r\n${body}`.endsWith(LAST_CHUNK)

@@ -1,4 +1,4 @@
-/** Bodies as clients send them, the same in every run. Each line ends in a newline. */
+/** Bodies like those of real clients, the same in every run. Each line ends in a newline. */
 import { seededRandom } from '../../test/support/seeded-random.ts'
 
 const T0 = 1_700_000_000_000_000_000n
@@ -17,7 +17,7 @@ export function plainLines(count: number, timestamps: 'with' | 'without' = 'with
   })
 }
 
-/** What an agent such as Telegraf gathers of a machine: lines of some 250 bytes, long floats. */
+/** Lines like those of an agent such as Telegraf: some 250 bytes, long floats. */
 export function telegrafLines(count: number): Buffer {
   const random = seededRandom(2)
   const below = (limit: number) => Math.floor(random() * limit)

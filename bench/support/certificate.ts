@@ -1,4 +1,4 @@
-/** A certificate for 127.0.0.1, made on the fly where openssl is installed. */
+/** A certificate for 127.0.0.1, made when needed if openssl is installed. */
 import { execFile } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,13 +8,13 @@ import { findProgram } from './installed-program.ts'
 export interface Certificate {
   readonly certificatePath: string
   readonly keyPath: string
-  /** Both in one file. */
+  /** Certificate and key in one file. */
   readonly combinedPath: string
-  /** The text that clients are to trust. */
+  /** The PEM text that clients must trust. */
   readonly ca: string
 }
 
-/** @returns `undefined` where openssl is not installed */
+/** @returns `undefined` if openssl is not installed */
 export async function makeCertificate(folder: string): Promise<Certificate | undefined> {
   const openssl = findProgram('openssl')
   if (openssl === undefined) return undefined

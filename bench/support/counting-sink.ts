@@ -1,13 +1,13 @@
 /**
- * A process of its own with one output that costs next to nothing: it reads of each request where
- * it ends, answers 204, and counts.
+ * A separate process with one output that costs next to nothing: it finds the end of each request,
+ * answers 204, and counts.
  *
  * Run by the benchmarks: `node bench/support/counting-sink.ts [DELAY_MS]`. Prints its port as its
- * first line and runs until it is killed. Every answer comes DELAY_MS after its request. `GET
- * /counts` answers what came so far, as JSON (`SinkCounts`).
+ * first line and runs until it is killed. Sends every answer DELAY_MS after its request. `GET
+ * /counts` answers the counts so far, as JSON (`SinkCounts`).
  *
- * Lines are counted in bodies that came unpacked. Of gzip the bytes are counted: whoever sends one
- * body again and again can tell the lines by them. Bodies without a length are not known here.
+ * Counts lines in uncompressed bodies. Counts the bytes of gzip bodies: a caller that sends the
+ * same body again and again can compute the lines. Bodies without a length are not supported.
  */
 import { createServer, type Socket } from 'node:net'
 import type { SinkCounts } from './start-counting-sink.ts'
@@ -28,7 +28,7 @@ const counts: { -readonly [K in keyof SinkCounts]: number } = {
 
 class SinkConnection {
   readonly #socket: Socket
-  /** Of a head that is not whole yet. */
+  /** The beginning of a head that is not complete yet. */
   #begun: Buffer = Buffer.alloc(0)
   #body: Body = 'lines'
   #bodyLeft = 0
@@ -42,7 +42,7 @@ class SinkConnection {
     while (rest.length > 0) rest = this.#bodyLeft > 0 ? this.#readBody(rest) : this.#readHead(rest)
   }
 
-  /** @returns what comes behind it */
+  /** @returns the bytes after the body */
   #readBody(bytes: Buffer): Buffer {
     const part = bytes.subarray(0, this.#bodyLeft)
     this.#bodyLeft -= part.length
@@ -107,7 +107,7 @@ function renderCounts(): string {
 const server = createServer({ noDelay: true }, (socket) => {
   const connection = new SinkConnection(socket)
   socket.on('data', (chunk: Buffer) => connection.read(chunk))
-  socket.on('error', () => socket.destroy()) // The program under load was ended.
+  socket.on('error', () => socket.destroy()) // The program under load was stopped.
 })
 server.listen(0, '127.0.0.1', 4096, () => {
   const address = server.address()

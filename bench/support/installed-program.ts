@@ -1,4 +1,4 @@
-/** Programs of others that a benchmark can use where they are installed. */
+/** Other programs that a benchmark uses if they are installed. */
 import { execFile } from 'node:child_process'
 import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -6,9 +6,10 @@ import { delimiter, join } from 'node:path'
 const VERSION_LIMIT_MS = 5_000
 
 /**
- * Looked for in the environment, by its name in capitals (`INFLUXDB_RELAY=…`), then on the PATH.
+ * Looks in the environment for the program's name in capitals (`INFLUXDB_RELAY=…`), then on the
+ * PATH.
  *
- * @returns its path
+ * @returns the program's path
  */
 export function findProgram(name: string): string | undefined {
   const chosen = process.env[environmentName(name)]
@@ -22,11 +23,11 @@ export function environmentName(program: string): string {
   return program.toUpperCase().replaceAll('-', '_')
 }
 
-/** The first version in what it prints when it is asked for it; not every program tells. */
+/** The first version in the program's output when asked for it; not every program prints one. */
 export async function askVersion(path: string, option: string): Promise<string> {
   const text = await new Promise<string>((resolve) => {
     execFile(path, [option], { timeout: VERSION_LIMIT_MS }, (_, stdout, stderr) => {
-      resolve(stdout + stderr) // Some print it to one, some to the other, some end with an error.
+      resolve(stdout + stderr) // Programs print it to either stream, and some end with an error.
     })
   })
   return /\d+\.\d+(\.\d+)*/.exec(text)?.[0] ?? 'tells no version'

@@ -1,6 +1,6 @@
 /**
- * One connection of the load generator: sends bytes that were rendered before, says when the answer
- * is whole. One request at a time.
+ * One connection of the load generator: sends bytes that were rendered before, and reports when the
+ * answer is complete. One request at a time.
  */
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
@@ -12,19 +12,19 @@ const READ_BYTES = 4096
 export interface LoadConnectionOptions {
   /** On 127.0.0.1. */
   readonly port: number
-  /** Trusted for it: then it is TLS. */
+  /** Certificate to trust; with it the connection uses TLS. */
   readonly ca?: string | undefined
-  /** It can be sent on. */
+  /** The connection is open. */
   readonly onOpen: () => void
-  /** The status of the answer to what was sent. */
+  /** The status of the answer to the last request. */
   readonly onAnswer: (status: number) => void
-  /** It could not be opened, or is gone, and not by `close`. */
+  /** The connection could not be opened, or ended without a call of `close`. */
   readonly onBroken: () => void
 }
 
 export class LoadConnection {
   /**
-   * When the request on its way was due, in milliseconds of `performance.now()`; `undefined` while
+   * When the request in flight was due, in milliseconds of `performance.now()`; `undefined` while
    * there is none.
    */
   dueAt: number | undefined
@@ -53,7 +53,7 @@ export class LoadConnection {
     this.#socket.write(request)
   }
 
-  /** Nothing more is told of it. */
+  /** No event follows. */
   close(): void {
     this.#isClosed = true
     this.#socket.destroy()

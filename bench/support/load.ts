@@ -1,16 +1,17 @@
 /**
  * The load generator: clients that send the same request again and again. It runs in the process of
- * the benchmark, which has nothing else to do meanwhile.
+ * the benchmark, which does nothing else meanwhile.
  *
  *     closed loop   each connection sends when it has its answer
  *     open loop     `perSecond` given: requests fall due by the clock, whatever is answered; one
  *                   that finds no connection free waits, and its wait counts from when it was due
  *
- * Requests fall due once a millisecond, all of that millisecond at once: Node has no finer timer.
- * Those that are still without a connection at the end are not sent.
+ * Requests fall due once per millisecond, all of that millisecond at once: Node has no finer timer.
+ * Requests that have no connection at the end are not sent.
  *
- * Limits: what has no answer ANSWER_LIMIT_MS after the end is an error, and so are more than
- * BROKEN_MAX broken connections. Up to that they are counted and made anew.
+ * Limits: a request without an answer ANSWER_LIMIT_MS after the end is an error, and so are more
+ * than BROKEN_MAX broken connections. Below that limit, broken connections are counted and opened
+ * again.
  */
 import { withinLimit } from '../../test/support/wait.ts'
 import { LoadConnection } from './load-connection.ts'
@@ -20,35 +21,35 @@ const ANSWER_LIMIT_MS = 60_000
 const BROKEN_MAX = 1_000
 
 export interface Load {
-  /** Of 127.0.0.1. */
+  /** Port on 127.0.0.1. */
   readonly port: number
   /** Head and body. */
   readonly request: Buffer
   readonly connections: number
   readonly seconds: number
-  /** Open loop at this rate; closed when absent. */
+  /** Rate of an open loop; absent = closed loop. */
   readonly perSecond?: number | undefined
-  /** Each request has a connection of its own, and opening it is a part of the wait. */
+  /** Each request opens a connection of its own; the wait includes that. */
   readonly isConnectionFresh?: boolean | undefined
-  /** Trusted: the load goes over TLS. */
+  /** Certificate to trust; with it the load uses TLS. */
   readonly ca?: string | undefined
 }
 
 export interface LoadResult {
   readonly sent: number
-  /** Answered 204. */
+  /** Requests that were answered 204. */
   readonly stored: number
-  /** For an answer, whatever it was, in milliseconds, rising. */
+  /** Waits for all answers of any status, in milliseconds, ascending. */
   readonly waitsMs: Float64Array
   readonly answersPerSecond: number
 }
 
 export interface OpenLoad extends Disposable {
-  /** Resolves when the time is over and what was sent is answered. To be called once. */
+  /** Resolves when the time is over and all sent requests are answered. Call this once. */
   run(): Promise<LoadResult>
 }
 
-/** Resolves when all connections that are kept are open: opening them is not measured. */
+/** Resolves when all kept-alive connections are open: opening them is not measured. */
 export async function openLoad(load: Load): Promise<OpenLoad> {
   const run = new LoadRun(load)
   try {
@@ -73,7 +74,7 @@ export function renderWrite(body: Buffer, headers: Readonly<Record<string, strin
 }
 
 class LoadRun implements OpenLoad {
-  /** Kept connections are all open before the first request. */
+  /** Kept-alive connections are all open before the first request. */
   readonly opened: Promise<void>
   readonly #load: Load
   readonly #opened = Promise.withResolvers<void>()
@@ -84,7 +85,7 @@ class LoadRun implements OpenLoad {
   #timer: NodeJS.Timeout | undefined
   #isRunning = false
   #startedAt = 0
-  /** No request begins after it. */
+  /** No request begins after this time. */
   #endsAt = 0
   #lastAnswerAt = 0
   #sent = 0
@@ -134,7 +135,7 @@ class LoadRun implements OpenLoad {
     return connection
   }
 
-  /** Its request is on its way from now on. */
+  /** From now on the connection has a request in flight. */
   #openFresh(): void {
     this.#open().dueAt = performance.now()
     this.#sent++
@@ -192,7 +193,9 @@ class LoadRun implements OpenLoad {
     this.#goOn(now)
   }
 
-  /** Begins what is due, as far as there are connections; finishes when there is nothing left. */
+  /**
+   * Starts the requests that are due, while there are idle connections; finishes when none is left.
+   */
   #goOn(now: number): void {
     while (this.#beginIfDue(now)) {}
     if (now >= this.#endsAt && this.#onTheirWay === 0 && this.#isRunning) this.#finished.resolve()

@@ -1,18 +1,18 @@
 /**
- * One round: a load on a running peer, and what it cost there and brought to the outputs.
+ * One round: puts a load on a running peer, and measures its CPU and what the outputs received.
  *
- * Counted until the peer is quiet again, so that what it does after its answers counts as well.
+ * Measures until the peer is quiet again, so that its work after the answers counts as well.
  */
 import { type Load, type LoadResult, openLoad, runLoad } from './load.ts'
 import type { Peer, RunningPeer } from './peer-programs.ts'
 import { cpuSeconds } from './process-tree.ts'
 import type { CountingSink, SinkCounts } from './start-counting-sink.ts'
 
-/** At least so many, or with one connection it would take a long time. */
+/** Least number of connections: with one connection the warm-up would take long. */
 const WARM_UP_CONNECTIONS = 16
 const WARM_UP_STEP_SECONDS = 0.25
 const WARM_UP_LIMIT_MS = 2_500
-/** Enough for what opening connections costs. */
+/** Long enough for the peer to open all connections. */
 const OPENED_QUIET_MS = 60
 const POLL_MS = 20
 const QUIET_LIMIT_MS = 10_000
@@ -26,19 +26,22 @@ export interface Subject {
 export interface Round {
   readonly load: LoadResult
   readonly cpuUsPerRequest: number
-  /** Of the output that got most. */
+  /** Requests at the output that received most. */
   readonly outputRequestsPerRequest: number
-  /** Of the lines that were answered 204, at the output that got least; NaN: not countable. */
+  /**
+   * Lines at the output that received fewest, as a share of those answered 204; NaN = not
+   * countable.
+   */
   readonly deliveredShare: number
 }
 
 export interface LineCount {
   readonly lines: number
-  /** Of the body as it is sent. */
+  /** Length of the body as it is sent. */
   readonly bytes: number
 }
 
-/** Closed loop, whatever the load is: it is for the program, not for the figures. */
+/** Always a closed loop: it warms the program up and is not measured. */
 export async function warmUp({ peer, running }: Subject, load: Load): Promise<void> {
   const endsAt = performance.now() + WARM_UP_LIMIT_MS
   const connections = Math.max(load.connections, WARM_UP_CONNECTIONS)
@@ -49,7 +52,7 @@ export async function warmUp({ peer, running }: Subject, load: Load): Promise<vo
   await untilQuiet(running, peer.quietMs)
 }
 
-/** The peer has to be quiet when it begins, and is when it ends. */
+/** The peer must be quiet before, and is quiet afterwards. */
 export async function measureRound(subject: Subject, load: Load, body: LineCount): Promise<Round> {
   const { peer, running, sinks } = subject
   using open = await openLoad(load)
@@ -70,7 +73,7 @@ export async function measureRound(subject: Subject, load: Load, body: LineCount
   }
 }
 
-/** It has used no CPU for a while. */
+/** Resolves when the peer has used no CPU for a while. */
 async function untilQuiet({ pid }: RunningPeer, quietMs: number): Promise<void> {
   const limitAt = performance.now() + QUIET_LIMIT_MS
   let used = cpuSeconds(pid)

@@ -1,7 +1,7 @@
 /**
- * The programs that are compared: each takes writes on a port and hands them to two outputs.
+ * The programs that are compared: each accepts writes on a port and sends them to two outputs.
  *
- * The relay runs as it is shipped (`npm run build`), with its defaults. The others take part where
+ * The relay runs from the build (`npm run build`), with its defaults. The others are included if
  * they are on the PATH or in a variable of their name (`INFLUXDB_RELAY=…`, `NGINX=…`, `VMAGENT=…`).
  */
 import { access, mkdir, readFile, writeFile } from 'node:fs/promises'
@@ -21,14 +21,14 @@ const BUILT = join(ROOT, 'bin/relay.js')
 export interface PeerPlace {
   /** Base URLs of two outputs. */
   readonly outputs: readonly string[]
-  /** For whatever it keeps; empty, and its own. */
+  /** An empty folder for the peer's own files. */
   readonly folder: string
-  /** With it the peer speaks TLS. */
+  /** With a certificate the peer uses TLS. */
   readonly certificate: Certificate | undefined
 }
 
 export interface RunningPeer extends AsyncDisposable {
-  /** Of the process from which all others of it descend. */
+  /** The parent of all processes of the peer. */
   readonly pid: number
   readonly port: number
 }
@@ -36,20 +36,20 @@ export interface RunningPeer extends AsyncDisposable {
 export interface Peer {
   readonly name: string
   readonly canTls: boolean
-  /** After about so many it works as it will go on to. */
+  /** Number of requests after which the peer's speed is stable. */
   readonly warmUpRequests: number
-  /** So long without using CPU, and it has nothing left to do. */
+  /** When the peer has used no CPU for this time, it has nothing left to do. */
   readonly quietMs: number
-  /** Its version; `undefined` when it is not installed. */
+  /** The version; `undefined` when the program is not installed. */
   version(): Promise<string | undefined>
-  /** Resolves when it takes connections. */
+  /** Resolves when the peer accepts connections. */
   start(place: PeerPlace): Promise<RunningPeer>
 }
 
 const QUIET_MS = 150
-/** For programs that are compiled before they start. */
+/** For compiled programs. */
 const WARM_UP_REQUESTS = 1_000
-/** Node compiles what it often does while it runs. */
+/** For Node, which compiles frequent code while it runs. */
 const NODE_WARM_UP_REQUESTS = 20_000
 
 export const relay: Peer = {
@@ -85,7 +85,7 @@ export const influxdbRelay: Peer = {
   },
 }
 
-/** Hands on to the first output, and a copy to the second; reads nothing of what it hands on. */
+/** Forwards to the first output, and a copy to the second; parses nothing that it forwards. */
 const nginxMirror: Peer = {
   name: 'nginx mirror',
   canTls: true,
@@ -100,7 +100,7 @@ const nginxMirror: Peer = {
   },
 }
 
-/** Answers before it hands on, in blocks of its own form, once a second when little comes. */
+/** Answers before it forwards, in blocks of its own format, once per second under low load. */
 const vmagent: Peer = {
   name: 'vmagent',
   canTls: false,
@@ -121,7 +121,7 @@ const vmagent: Peer = {
 
 export const PEERS: readonly Peer[] = [relay, relayWithLog, influxdbRelay, nginxMirror, vmagent]
 
-/** Prints which of them take part, and which are absent. @returns those that are installed */
+/** Prints which peers are compared, and which are missing. @returns those that are installed */
 export async function presentPeers(peers: readonly Peer[]): Promise<readonly Peer[]> {
   const versions = await Promise.all(peers.map((peer) => peer.version()))
   const present = peers.filter((_, index) => versions[index] !== undefined)
@@ -210,7 +210,7 @@ function nginxConfig({ outputs, folder, certificate }: PeerPlace, port: number):
     certificate === undefined
       ? ''
       : `ssl_certificate ${certificate.certificatePath}; ssl_certificate_key ${certificate.keyPath};`
-  // Its workers could not use the folder as the user that they become by default.
+  // By default the workers change to a user that cannot use the folder.
   const user = process.getuid?.() === 0 ? 'user root;' : ''
   return `
 daemon off; worker_processes auto; ${user} pid ${folder}/pid; error_log stderr error;

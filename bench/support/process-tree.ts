@@ -1,14 +1,15 @@
 /**
- * What a process and all its children have used, as Linux counts it: CPU from `/proc/<pid>/stat`,
- * in ticks of 10 ms, and the largest resident memory of each since it started.
+ * CPU and memory of a process and all its children, as Linux counts them: CPU from
+ * `/proc/<pid>/stat`, in ticks of 10 ms, and the peak of resident memory of each process since its
+ * start.
  *
- * A process that is gone counts as nothing: what it had used is lost to the sum.
+ * A process that has ended counts as nothing: the sum loses what it used.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 
 /** The kernel's unit in /proc, the same on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100
-/** Fields of `stat` behind the name: utime and stime. */
+/** Fields of `stat` after the name: utime and stime. */
 const USER_TICKS = 11
 const SYSTEM_TICKS = 12
 
@@ -17,14 +18,14 @@ export function cpuSeconds(pid: number): number {
   let ticks = 0
   for (const each of processTree(pid)) {
     const stat = readProc(each, 'stat')
-    // The name in parentheses may hold blanks and parentheses itself.
+    // The name in parentheses may itself contain blanks and parentheses.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     ticks += Number(fields[USER_TICKS] ?? 0) + Number(fields[SYSTEM_TICKS] ?? 0)
   }
   return ticks / TICKS_PER_SECOND
 }
 
-/** The sum of each one's own peak, in MB. */
+/** The sum of the peaks of all processes, in MB. */
 export function peakMegabytes(pid: number): number {
   let kilobytes = 0
   for (const each of processTree(pid)) {
@@ -33,7 +34,7 @@ export function peakMegabytes(pid: number): number {
   return (kilobytes * 1024) / 1e6
 }
 
-/** It and all that descend from it. */
+/** The process and all its descendants. */
 function processTree(pid: number): readonly number[] {
   const tree = [pid]
   for (const each of tree) {
@@ -48,7 +49,7 @@ function threadsOf(pid: number): readonly string[] {
   try {
     return readdirSync(`/proc/${pid}/task`)
   } catch {
-    return [] // It has ended.
+    return [] // The process has ended.
   }
 }
 
@@ -56,6 +57,6 @@ function readProc(pid: number, file: string): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'utf8')
   } catch {
-    return '' // It has ended.
+    return '' // The process has ended.
   }
 }

@@ -1,10 +1,10 @@
 /**
- * What a benchmark prints: Markdown on standard output, to be pasted into bench/README.md as it is,
- * and on standard error what is being measured just now.
+ * The output of a benchmark: Markdown on standard output, ready for bench/README.md, and progress
+ * on standard error.
  */
 import { cpus, loadavg, release } from 'node:os'
 
-/** The day, the machine, the Node that measures, how busy others keep it. */
+/** Prints the day, the machine, the version of Node, and the load average. */
 export function printMachine(): void {
   const [cpu] = cpus()
   const day = new Date().toISOString().slice(0, 10)
@@ -14,7 +14,10 @@ export function printMachine(): void {
   console.log(`\n${day}, ${cores}, ${system}; load average before ${load}.`)
 }
 
-/** Columns as wide as their widest cell; figures to the right, the first column to the left. */
+/**
+ * Columns are as wide as their widest cell; figures are right-aligned, the first column
+ * left-aligned.
+ */
 export function printTable(
   head: readonly string[],
   rows: readonly (readonly string[])[],
@@ -36,7 +39,7 @@ export function printTable(
   console.log(`\n${[line(head), line(rule), ...rows.map(line)].join('\n')}`)
 }
 
-/** What goes on, for whoever looks on; it overwrites itself, and is not there in a file. */
+/** Prints progress on a terminal, in one line that overwrites itself. */
 export function tellProgress(what: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${what}`)
 }

@@ -8,7 +8,7 @@ const options = { precision: 'ns', unsignedIntegers: false, stamp: () => '1' } a
 parentPort?.on('message', ({ packed, id }: { packed: Uint8Array; id: number }) => {
   const body = gunzipSync(packed)
   const { lineCount } = scanLines(body, options)
-  // What shares its memory with others cannot be handed over.
+  // A buffer that shares its memory with others cannot be transferred.
   const own = new Uint8Array(body)
   parentPort?.postMessage({ id, body: own, lineCount }, [own.buffer])
 })

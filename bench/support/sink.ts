@@ -1,5 +1,5 @@
 /**
- * A process of its own with one fake output, so that it does not slow the clients that measure.
+ * A separate process with one fake output, so that it does not slow the load generator.
  *
  * Run by the benchmarks: `node bench/support/sink.ts TROUBLE [BYTES_PER_SECOND]`. Prints its base
  * URL as its first line and runs until it is killed.

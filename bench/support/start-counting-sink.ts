@@ -1,23 +1,23 @@
-/** Starts the cheap output as a process: see counting-sink.ts. */
+/** Starts the counting output as a process: see counting-sink.ts. */
 import { join } from 'node:path'
 import { Arrivals } from '../../test/support/arrivals.ts'
 import { startChild } from '../../test/support/child.ts'
 import { httpRequest } from '../../test/support/http-request.ts'
 
-/** Since it was started. */
+/** Counts since the start of the process. */
 export interface SinkCounts {
   readonly requests: number
-  /** Newlines in bodies that came unpacked. */
+  /** Newlines in uncompressed bodies. */
   readonly lines: number
-  /** Of bodies that came as gzip. */
+  /** Bytes of gzip bodies. */
   readonly gzipBytes: number
-  /** Whose bodies came in another encoding: nobody has counted the lines in them. */
+  /** Requests with another encoding, whose lines are not counted. */
   readonly otherRequests: number
 }
 
 export interface CountingSink extends AsyncDisposable {
   readonly port: number
-  /** Without a path. */
+  /** Base URL without a path. */
   readonly url: string
   counts(): Promise<SinkCounts>
 }

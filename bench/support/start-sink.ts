@@ -1,4 +1,4 @@
-/** Starts a fake output as a process: see sink.ts for what it can be. */
+/** Starts a fake output as a process: sink.ts lists the kinds. */
 import { join } from 'node:path'
 import { Arrivals } from '../../test/support/arrivals.ts'
 import { startChild } from '../../test/support/child.ts'
@@ -6,7 +6,7 @@ import { startChild } from '../../test/support/child.ts'
 export type SinkTrouble = 'none' | '503' | 'hung' | 'slow'
 
 export interface Sink extends AsyncDisposable {
-  /** Without a path. */
+  /** Base URL without a path. */
   readonly url: string
 }
 

@@ -1,8 +1,8 @@
 /**
- * Things that arrive one after the other (requests, log lines), and promises for those to come.
+ * Items that arrive one after the other (requests, log lines), and promises for future ones.
  *
- * Race-free: a wait also sees what arrived before it was asked for. Bounded: every wait fails after
- * a limit and shows the last things that did arrive.
+ * Race-free: a wait also sees items that arrived before the call. Bounded: every wait fails after a
+ * limit and shows the last items that arrived.
  */
 import { WAIT_LIMIT_MS, withinLimit } from './wait.ts'
 
@@ -14,7 +14,7 @@ export class Arrivals<T> {
   readonly #watchers = new Set<() => void>()
   #ended: Error | undefined
 
-  /** @param show one item in a few words, for the failure of a wait */
+  /** @param show renders one item in a few words, for the failure of a wait */
   constructor(show: (item: T) => string) {
     this.#show = show
   }
@@ -26,18 +26,18 @@ export class Arrivals<T> {
     for (const watch of [...this.#watchers]) watch()
   }
 
-  /** Nothing more will come: waits fail at once with this reason. */
+  /** No more items will arrive: waits fail at once with this reason. */
   end(reason: Error): void {
     this.#ended ??= reason
     for (const watch of [...this.#watchers]) watch()
   }
 
-  /** The first item that fits, of the past or of the future. */
+  /** The first item, past or future, that fits. */
   first(fits: (item: T) => boolean, what: string, limitMs = WAIT_LIMIT_MS): Promise<T> {
     return this.#wait(() => this.items.find(fits), what, limitMs)
   }
 
-  /** As `first`, but each item is given out once: the next call gets a later one. */
+  /** As `first`, but returns each item once: the next call gets a later one. */
   async next(
     fits: (item: T) => boolean = () => true,
     what = 'one more',

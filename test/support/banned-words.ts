@@ -15,9 +15,11 @@ export interface BannedWord {
   /** Names of files in src/, without `.ts`. */
   readonly file?: string
   readonly instead: string
-  /** Still there. Whoever replaces the last one removes this mark: the test asks for it. */
+  /**
+   * The word is still in use. Whoever replaces its last use removes this mark; the test demands it.
+   */
   readonly notYet?: true
-  /** Taken out of a text before it is looked at: names that users have. */
+  /** Removed from a text before the check: names that users know. */
   readonly except?: RegExp
 }
 
@@ -41,13 +43,13 @@ export const BANNED_WORDS: readonly BannedWord[] = [
   { part: 'owing', file: 'owing', instead: 'lag; output positions', notYet: true },
   { name: 'Place Places placeOf', file: 'place', instead: 'OutputCursor', notYet: true },
   { file: 'starting-places', instead: 'restore-cursors', notYet: true },
-  // What is sent of it: AMQP, Kafka.
+  // What an output sends of the log: AMQP, Kafka.
   { name: 'Taken', instead: 'Delivery', notYet: true },
   { name: 'Part', file: 'part', instead: 'Slice', notYet: true },
   { name: 'Group', instead: 'Batch', notYet: true },
   { part: 'pace paces', file: 'pace', instead: 'flow control; batch sizing', notYet: true },
   { part: 'gather gathering', instead: 'linger', notYet: true },
-  // What becomes of a failure: queues, replication.
+  // What follows a failure: queues, replication.
   { text: 'setback setbacks', instead: 'retry', notYet: true },
   { text: 'suspect suspects suspected suspicion', instead: 'poison candidate', notYet: true },
   { text: 'condemn condemned', instead: 'reject as poison', notYet: true },
@@ -78,7 +80,7 @@ export const BANNED_WORDS: readonly BannedWord[] = [
   { part: 'relieve relieved', instead: 'reclaim', notYet: true },
   { name: 'handOn waste', instead: 'lease', notYet: true },
   { name: 'ownCopy ownConcat', file: 'own-memory', instead: 'unpooled', notYet: true },
-  // Names for several things, or of several rooms.
+  // Names that several things or several rooms use.
   { name: 'FileMark', file: 'file-extent', instead: 'FileCheckpoint', notYet: true },
   { file: 'log-sink output-log', instead: 'logger-sink; output-messages: log/ is the log' },
   { file: 'log-reader read-log', instead: 'segment-reader; offline-reader' },
@@ -87,7 +89,7 @@ export const BANNED_WORDS: readonly BannedWord[] = [
   { file: 'settle', instead: 'self-contained-line' },
   { file: 'locate', instead: 'key-lines' },
   { file: 'client', instead: 'merge-penalty' },
-  // What any program has.
+  // Parts that any program has.
   { name: 'OwnReads', file: 'own-reads', instead: 'direct reads', notYet: true },
   { name: 'inSlices', file: 'slices', instead: 'time slicing', notYet: true },
   { name: 'Generations', file: 'generations', instead: 'TwoGenerationCache', notYet: true },
@@ -96,12 +98,12 @@ export const BANNED_WORDS: readonly BannedWord[] = [
 ]
 
 export interface CheckedText {
-  /** From the root, with slashes. */
+  /** Path from the root, with slashes. */
   readonly path: string
   readonly text: string
 }
 
-/** @returns `path:line: the line` of each that holds the word; of a file's own name line 0 */
+/** @returns `path:line: the line` for each line with the word; line 0 is the file's own name */
 export function linesWith(banned: BannedWord, { path, text }: CheckedText): string[] {
   const isCode = path.endsWith('.ts')
   const forms = words(banned.text)
@@ -146,7 +148,7 @@ function codeOf(text: string): string {
   const tokens = /\/\*[\s\S]*?\*\/|(?<![:'"`\\])\/\/.*$|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`/gm
   return text.replaceAll(tokens, (token) => {
     if (!token.startsWith('`')) return blank(token)
-    // What is put into a template is code again.
+    // An expression inside a template is code again.
     return token.replaceAll(/\$\{[^{}]*\}|[^\n]/g, (piece) => (piece.length > 1 ? piece : ' '))
   })
 }

@@ -1,4 +1,4 @@
-/** Batches as the drain loop hands them to a destination. */
+/** Batches as the drain loop passes them to a destination. */
 
 import type { Batch } from '../../src/destinations/destination.ts'
 import type { Precision } from '../../src/line-protocol/precision.ts'
@@ -10,7 +10,7 @@ interface Place {
   readonly precision?: Precision
 }
 
-/** Of one write each, in log order. */
+/** Batches of one write each, in log order. */
 export function lines(
   texts: readonly string[],
   { db = 'd', rp = '', precision = 'ns' }: Place = {},

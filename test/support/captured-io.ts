@@ -1,4 +1,4 @@
-/** What a command is given in tests: a world that only remembers what was printed. */
+/** The input and output of a command in tests: keeps everything that was printed. */
 import type { CommandIo } from '../../src/cli/io.ts'
 
 export interface CapturedIo extends CommandIo {

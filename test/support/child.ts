@@ -8,7 +8,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { withinLimit } from './wait.ts'
 
-/** All that run now. One listener for all of them: Node warns of more than ten. */
+/** All running children. They share one listener, because Node warns of more than ten. */
 const running = new Set<ChildProcess>()
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL')
@@ -24,19 +24,19 @@ export interface ChildOptions {
   readonly args: readonly string[]
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
-  /** Each line of its standard output and standard error, as it comes. */
+  /** Each line of standard output and standard error, as it arrives. */
   readonly onLine: (line: string) => void
 }
 
 export interface Child extends AsyncDisposable {
   readonly pid: number
-  /** Resolves when it has ended and all its lines have been read; never rejects. */
+  /** Resolves when the child has ended and all its lines have been read; never rejects. */
   readonly exited: Promise<Exit>
-  /** Sends the signal; does nothing when it has ended already. */
+  /** Sends the signal; does nothing when the child has ended already. */
   signal(name: NodeJS.Signals): void
 }
 
-/** Resolves once it runs; rejects when the command cannot be started. */
+/** Resolves once the child runs; rejects when the command cannot be started. */
 export async function startChild(options: ChildOptions): Promise<Child> {
   const child = spawn(options.command, options.args, {
     cwd: options.cwd,
@@ -62,7 +62,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
 }
 
 function watchExit(child: ChildProcess): Promise<Exit> {
-  // 'close' comes after the last byte of its output was read, 'exit' may come before.
+  // 'close' comes after the last byte of the output was read; 'exit' may come before.
   return new Promise((resolve) => {
     child.once('close', (code, signal) => {
       running.delete(child)

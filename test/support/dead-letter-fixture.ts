@@ -1,4 +1,4 @@
-/** Stores of dead letters for tests, and letters that can be told apart. */
+/** Stores of dead letters for tests, and letters with different contents. */
 import { randomBytes } from 'node:crypto'
 import { DeadFolderReader, deadFolder } from '../../src/dead-letters/folder.ts'
 import type { DeadLetter, StoredLetter } from '../../src/dead-letters/letter.ts'
@@ -12,7 +12,7 @@ import { systemClock } from '../../src/std/clock.ts'
 import { writeTarget } from '../../src/write/write.ts'
 import { LOG_FOLDER, silentLogger } from './disk-log-fixture.ts'
 
-/** The password of all letters: to be found in no tool's output. */
+/** The password in all letters: no tool may print it. */
 export const SECRET = 'Token c2VjcmV0'
 
 export function deadLetter(body: string | Buffer, parts: Partial<DeadLetter> = {}): DeadLetter {
@@ -52,19 +52,19 @@ export function openTestDeadLetters(
   })
 }
 
-/** All letters, by the store that has the folder. */
+/** All letters, read by the store that owns the folder. */
 export async function lettersOf(dead: DeadLetters): Promise<StoredLetter[]> {
   const letters: StoredLetter[] = []
   for await (const letter of dead.letters()) letters.push(letter)
   return letters
 }
 
-/** Their bodies. */
+/** The bodies of all letters. */
 export async function bodiesOf(dead: DeadLetters): Promise<string[]> {
   return (await lettersOf(dead)).map(({ write }) => write.body.toString())
 }
 
-/** Bodies, by a reader that has no lock. */
+/** The bodies of all letters, read without a lock. */
 export async function readBodies(
   files: FileSystem,
   folder = deadFolder(LOG_FOLDER, 'a'),

@@ -1,4 +1,4 @@
-/** Disk logs for tests: writes that can be told apart, and all that is in a log. */
+/** Disk logs for tests: writes with different contents, and the contents of a log. */
 import { randomBytes } from 'node:crypto'
 import type { FileSystem } from '../../src/log/file-system.ts'
 import type { FolderLock } from '../../src/log/lock/folder-lock.ts'
@@ -15,7 +15,7 @@ export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() 
 
 export const LOG_FOLDER = '/log'
 
-/** Of a folder on a simulated disk, which nobody else can have. */
+/** The lock of a folder on a simulated disk, which no other process can use. */
 export async function simulatedLock(): Promise<FolderLock> {
   return {
     state: 'ours',
@@ -28,7 +28,7 @@ export async function simulatedLock(): Promise<FolderLock> {
   }
 }
 
-/** A logger that keeps what it is told. */
+/** A logger that keeps its messages. */
 export function keepingLogger(): { readonly logger: Logger; readonly lines: string[] } {
   const lines: string[] = []
   const keep = (_: unknown, text: string) => {
@@ -85,7 +85,7 @@ export async function readAll(log: SegmentLog, fromSequence = 0): Promise<[numbe
   }
 }
 
-/** Appends and waits until it is durable. @returns its sequence number */
+/** Appends a write and waits until it is durable. @returns its sequence number */
 export async function appendDurably(log: SegmentLog, body: string | Buffer): Promise<number> {
   const appending = log.append(contentOf(body))
   const result = await appending?.result

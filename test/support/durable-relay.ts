@@ -1,11 +1,11 @@
 /**
- * A relay with a log on disk before scripted servers, with tiny segments and a tiny window, so that
- * rotation, trimming and falling behind are reached at once.
+ * A relay with a log on disk and scripted servers. Its segments and window are tiny, so that
+ * rotation, trimming and falling behind happen at once.
  *
  *     const servers = [new Server(), new Server()]
  *     const { relay, disk } = await openDurableRelay(folder, servers)
  *
- * A restart without a close is what a kill leaves behind, as far as the relay is concerned.
+ * For the relay, a restart without a close is the same as a restart after a kill.
  */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
@@ -31,14 +31,14 @@ import {
 import { openTestRelay, outputOf, SILENT } from './scripted-relay.ts'
 import { until } from './wait.ts'
 
-/** Keeps what it was sent while it is up. */
+/** Keeps the writes that it receives while it is up. */
 export class Server extends ScriptedDestination {
   readonly stored: string[] = []
-  /** A database that is answered with something that may heal. */
+  /** Name of a database to which it answers with a temporary failure. */
   busyWith = ''
-  /** A database or retention policy that is not there. */
+  /** Name of a database or retention policy that it lacks. */
   missing = ''
-  /** What has this in it is refused for good. */
+  /** It refuses writes that contain this text for good. */
   refuses = '\0'
   override verdict = async ({ writes, target }: Batch): Promise<Verdict> => {
     const { database, retentionPolicy } = target
@@ -57,11 +57,11 @@ export interface DurableOptions {
   readonly windowBytes?: number
   readonly memoryBytes?: number
   readonly acknowledgement?: AcknowledgementPolicy
-  /** What is refused is kept as a dead letter, or cannot be. */
+  /** Whether refused lines become dead letters, or storing dead letters fails. */
   readonly letters?: 'kept' | 'failing'
-  /** As shipped when absent; 0: what another output has is given up at once. */
+  /** Default: as in the relay. 0: writes that another output has stored are dropped at once. */
   readonly lagMaxMs?: number
-  /** Of the log on disk; the relay has the real one. */
+  /** The clock of the log on disk; the relay has the real one. */
   readonly clock?: Clock
   readonly logger?: Logger
 }
@@ -72,7 +72,7 @@ export interface DurableRelay {
   readonly memory: MemoryBudget
 }
 
-/** The outputs are called a, b, c … */
+/** Opens the relay; the outputs are named a, b, c … */
 export async function openDurableRelay(
   folder: string,
   servers: readonly Server[],
@@ -116,7 +116,7 @@ function nameOf(index: number): string {
   return String.fromCharCode(97 + index)
 }
 
-/** Nothing is pending at these outputs. */
+/** Resolves when nothing is pending at these outputs. */
 export async function drained(relay: Relay, names: readonly string[]): Promise<void> {
   const isDone = (name: string) => {
     const { pendingLines, unreadWrites } = outputOf(relay, name)
@@ -131,7 +131,7 @@ export async function savedCursor(folder: string, output: string): Promise<Curso
   return cursors.find((cursor) => cursor.output === output)
 }
 
-/** Its cursor is on the disk as it is now. */
+/** Resolves when the output's current cursor is on the disk. */
 export async function saved(
   folder: string,
   output: string,

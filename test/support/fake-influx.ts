@@ -1,13 +1,13 @@
 /**
  * A scripted fake InfluxDB on a free port: keeps every request, answers as the test says.
  *
- * It knows nothing of line protocol: `partial write`, field types and the like are answers that
- * the test scripts. `answer` may be changed at any time; it is looked at when a request is
- * answered, so after `hold()` the answer of the moment of `release()` counts. `/ping` is apart: it
- * is answered by `ping` (204), counted, and neither held nor kept in `requests`.
+ * It does not parse line protocol: `partial write`, field types and the like are answers that the
+ * test scripts. The test may change `answer` at any time; it is read when a request is answered, so
+ * after `hold()` the answer at the time of `release()` counts. `/ping` is separate: it is answered
+ * by `ping` (204), counted, and neither held nor kept in `requests`.
  *
- * With a `bytesPerSecond` it is a database at its limit: it works on one request at a time, for as
- * long as the body takes at that rate, and answers then.
+ * With `bytesPerSecond` it is a database at its limit: it handles one request at a time, for as
+ * long as the body takes at that rate, and then answers.
  *
  *     await using influx = await openFakeInflux({ answer: 503 })
  *     …
@@ -34,11 +34,11 @@ export interface ReceivedRequest {
   readonly path: string
   readonly query: URLSearchParams
   readonly headers: IncomingHttpHeaders
-  /** Unpacked when it came as gzip. */
+  /** The body; decompressed if it was gzip. */
   readonly bytes: Buffer
   /** `bytes` as UTF-8. */
   readonly body: string
-  /** Milliseconds of `performance.now()` when the whole body was there. */
+  /** Milliseconds of `performance.now()` when the whole body had arrived. */
   readonly receivedAt: number
   /** The same number for all requests of one connection, counted from 1. */
   readonly connection: number
@@ -48,7 +48,7 @@ export interface ScriptedReply {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
-  /** Waits so long before it answers. */
+  /** Wait before the answer. */
   readonly delayMs?: number
 }
 
@@ -76,7 +76,10 @@ export async function openFakeInflux(options: FakeInfluxOptions = {}): Promise<F
   return fake
 }
 
-/** InfluxDB 1.x's way to refuse: status, `X-Influxdb-Error` and a JSON body with the same text. */
+/**
+ * A refusal as InfluxDB 1.x sends it: status, `X-Influxdb-Error` and a JSON body with the same
+ * text.
+ */
 export function influxError(status: number, message: string): ScriptedReply {
   return {
     status,
@@ -88,7 +91,7 @@ export function influxError(status: number, message: string): ScriptedReply {
 export class FakeInflux implements AsyncDisposable {
   answer: Script
   ping: FakeAnswer
-  /** May be changed at any time; counts for requests that come from then on. */
+  /** May be changed at any time; applies to requests that arrive after that. */
   bytesPerSecond: number
   /** Requests to `/ping`. */
   pings = 0
@@ -101,7 +104,7 @@ export class FakeInflux implements AsyncDisposable {
   #server: Server | undefined
   #port = 0
   #holding = false
-  /** When the work at hand is done, in milliseconds of `performance.now()`. */
+  /** When the current request will be done, in milliseconds of `performance.now()`. */
   #busyUntil = 0
   readonly #held: (() => void)[] = []
 
@@ -120,17 +123,17 @@ export class FakeInflux implements AsyncDisposable {
     return `http://127.0.0.1:${this.#port}`
   }
 
-  /** All requests in the order in which their last byte came, without `/ping`. */
+  /** All requests in the order of their last bytes, without `/ping`. */
   get requests(): readonly ReceivedRequest[] {
     return this.#arrivals.items
   }
 
-  /** Drops the requests that have come, for a test that receives more than memory should hold. */
+  /** Forgets the requests so far, for a test that receives more than memory should hold. */
   forget(): void {
     this.#arrivals.items.length = 0
   }
 
-  /** All bodies, one after the other: what was sent, however it was merged. */
+  /** All bodies, concatenated: what was sent, however it was merged. */
   get received(): string {
     return this.requests.map((request) => request.body).join('')
   }
@@ -139,7 +142,7 @@ export class FakeInflux implements AsyncDisposable {
     return this.#sockets.size
   }
 
-  /** The earliest request that no call has returned yet; waits for it. */
+  /** Resolves with the earliest request that no call has returned yet. */
   nextRequest(): Promise<ReceivedRequest> {
     return this.#arrivals.next(undefined, 'a request')
   }
@@ -150,23 +153,23 @@ export class FakeInflux implements AsyncDisposable {
     return this.#arrivals.first(fits, `a request with ${JSON.stringify(text)}`)
   }
 
-  /** Resolves when so many requests have come in all. */
+  /** Resolves when this many requests have arrived in total. */
   receivesRequests(count: number): Promise<readonly ReceivedRequest[]> {
     return this.#arrivals.atLeast(count)
   }
 
-  /** From now on requests are taken, but not answered. */
+  /** From now on requests are received, but not answered. */
   hold(): void {
     this.#holding = true
   }
 
-  /** Answers the held requests in their order: the first `count`, or all and those to come. */
+  /** Answers the held requests in order: the first `count`, or all of them and all later ones. */
   release(count?: number): void {
     if (count === undefined) this.#holding = false
     for (const go of this.#held.splice(0, count ?? this.#held.length)) go()
   }
 
-  /** Refuses connections, as a server that is not running; `start` brings back the same port. */
+  /** Refuses connections, as a server that does not run; `start` listens on the same port again. */
   async stop(): Promise<void> {
     const server = this.#server
     if (server === undefined) return
@@ -200,7 +203,7 @@ export class FakeInflux implements AsyncDisposable {
     await this.stop()
   }
 
-  /** By a schedule, not by one timer after the other: late timers must not lower the rate. */
+  /** Follows a schedule instead of chained timers: late timers must not lower the rate. */
   async #work(bytes: number): Promise<void> {
     const now = performance.now()
     this.#busyUntil = Math.max(this.#busyUntil, now) + (bytes / this.bytesPerSecond) * 1000
@@ -211,7 +214,7 @@ export class FakeInflux implements AsyncDisposable {
   #count(socket: Socket): void {
     this.connections++
     this.#sockets.set(socket, this.connections)
-    socket.on('error', () => {}) // A client that resets is the client's affair.
+    socket.on('error', () => {}) // The client may reset the connection.
     socket.on('close', () => this.#sockets.delete(socket))
   }
 

@@ -1,6 +1,6 @@
 /**
- * A wall clock that a test sets while a program runs (libfaketime); its monotonic clock stays
- * right.
+ * A wall clock that a test sets while a program runs (libfaketime); the monotonic clock stays
+ * correct.
  *
  *     const clock = await openFakeWallClock(t)
  *     if (clock === undefined) return                        skipped, loudly
@@ -19,7 +19,7 @@ export interface FakeWallClock {
   setBy(offset: string): Promise<void>
 }
 
-/** @returns `undefined` where libfaketime is missing: then the test is skipped */
+/** @returns `undefined` if libfaketime is missing: then the test is skipped */
 export async function openFakeWallClock(
   t: Pick<TestContext, 'after' | 'skip'>,
 ): Promise<FakeWallClock | undefined> {

@@ -1,8 +1,8 @@
 /**
- * A TCP proxy before one target that breaks on order.
+ * A TCP proxy in front of one target, with faults that the test switches on.
  *
- * `fault` may be changed at any time and also counts for connections that are open: it is looked at
- * for every chunk. Bytes pass in order in both directions; "up" is towards the target.
+ * The test may change `fault` at any time, also for open connections: it is read for every chunk.
+ * Bytes pass in order in both directions; "up" is towards the target.
  *
  *     none                  bytes pass
  *     delay ms              every chunk waits so long
@@ -12,7 +12,7 @@
  *                           `direction` only that way: what is asked arrives, its answer does not
  *     garbage               what comes down is replaced by bytes that mean nothing
  *
- * `resetConnections()` resets what is open. `refuse()` stops listening (connection refused),
+ * `resetConnections()` resets open connections. `refuse()` stops listening (connection refused),
  * `accept()` listens again on the same port.
  */
 import { once } from 'node:events'
@@ -50,7 +50,7 @@ export class FaultProxy implements AsyncDisposable {
   #changed = Promise.withResolvers<void>()
   /** Connections ever accepted. */
   connections = 0
-  /** Bytes that went through, all connections together. */
+  /** Bytes that passed, of all connections together. */
   readonly passed = { up: 0, down: 0 }
 
   constructor(targetPort: number) {
@@ -83,7 +83,7 @@ export class FaultProxy implements AsyncDisposable {
     for (const pair of this.#pairs) reset(pair)
   }
 
-  /** Stops listening and resets what is open: from now on "connection refused". */
+  /** Stops listening and resets open connections: from now on "connection refused". */
   async refuse(): Promise<void> {
     const server = this.#server
     if (server === undefined) return
@@ -94,7 +94,7 @@ export class FaultProxy implements AsyncDisposable {
     await closed
   }
 
-  /** Listens again, on the port of the first time. */
+  /** Listens again, on the same port. */
   async accept(): Promise<void> {
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
       this.#join(client)
@@ -106,7 +106,7 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.fault = { kind: 'none' } // Wakes what is stalled, so that it can end.
+    this.fault = { kind: 'none' } // Wakes stalled connections, so that they can end.
     await this.refuse()
   }
 
@@ -116,7 +116,7 @@ export class FaultProxy implements AsyncDisposable {
     const pair = { client, target }
     this.#pairs.add(pair)
     for (const socket of [client, target]) {
-      socket.on('error', () => reset(pair)) // One side broke: the other side learns it.
+      socket.on('error', () => reset(pair)) // One side broke: tell the other side.
       socket.on('close', () => {
         if (client.destroyed && target.destroyed) this.#pairs.delete(pair)
       })
@@ -134,7 +134,7 @@ export class FaultProxy implements AsyncDisposable {
         if (through.length > 0 && !to.write(through)) await once(to, 'drain')
         this.passed[direction] += through.length
         if (through.length < chunk.length) {
-          // What may still pass goes out before the reset takes the rest away.
+          // Bytes that may still pass leave before the reset discards the rest.
           await new Promise((resolve) => setImmediate(resolve))
           reset(pair)
           return
@@ -146,7 +146,7 @@ export class FaultProxy implements AsyncDisposable {
     }
   }
 
-  /** What of the chunk goes on, after the wait that the fault asks for; less of it means: cut. */
+  /** The part of the chunk that passes, after the fault's wait; less than the chunk means: cut. */
   async #apply(
     chunk: Buffer,
     direction: Direction,
@@ -178,7 +178,7 @@ export class FaultProxy implements AsyncDisposable {
     }
   }
 
-  /** Ends early when the fault is changed, so that no test waits for a fault it has lifted. */
+  /** Ends early when the fault changes, so that no test waits for a fault that it has removed. */
   async #pause(ms: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined
     const wait = new Promise<void>((resolve) => {

@@ -1,13 +1,13 @@
 /**
- * A database that has outages on the clock of the test, and keeps the last value of each key.
+ * A database with outages on the test's clock, which keeps the last value of each key.
  *
  *     const b = new FlakyServer(clock, random)
  *     b.begin('half')
  *     await clock.advance(20_000)
  *     b.end()
  *
- * Writes are lines of `key value`. In an outage a request may still be carried out, as it may be by
- * a server whose answer is lost; never later than its answer.
+ * Writes are lines of `key value`. In an outage it may still carry a request out, like a server
+ * whose answer is lost, but never later than its answer.
  */
 import {
   ANSWERED,
@@ -69,7 +69,7 @@ export class FlakyServer implements Destination {
     switch (outage) {
       case undefined:
         await this.#pause(this.#random() * 20)
-        // Whatever began meanwhile: the answer to this one is lost by it.
+        // Any outage that began meanwhile loses the answer to this request.
         if (this.#outage !== undefined && this.#outage !== 'slow') return this.#fail(batch, RESET)
         this.#store(batch)
         return DELIVERED

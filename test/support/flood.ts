@@ -1,10 +1,10 @@
 /**
- * Clients that mean no good: many connections, any bytes, answers that nobody reads.
+ * Hostile clients: many connections, any bytes, answers that nobody reads.
  *
  *     await flood(relay.url, { connections: 500, bytes: (index) => requestsOf(index) })
  *
- * Resolves when every connection has sent all that it has, or was ended, or the relay takes no more
- * from any of them. The connections stay open until the test ends them.
+ * Resolves when every connection has sent all its bytes or was closed, or when the relay reads no
+ * more from any of them. The connections stay open until the test closes them.
  */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -21,16 +21,16 @@ export interface FloodOptions {
 }
 
 export interface Flood extends Disposable {
-  /** Not ended by the relay. */
+  /** Number of connections that the relay has not closed. */
   readonly openCount: number
 }
 
-/** Opened at a time: more would meet the kernel's own bound. */
+/** Connections opened at a time: more would reach the kernel's own limit. */
 const OPENING_MAX = 100
-/** So many questions are answered with nothing taken between them: then nothing will be. */
+/** After this many answered requests in which the relay read nothing, it will read nothing more. */
 const STILL_ROUNDS = 8
 
-/** @param url only its host and port count */
+/** @param url only its host and port are used */
 export async function flood(url: string, options: FloodOptions): Promise<Flood> {
   const sockets: Socket[] = []
   const floods: Promise<void>[] = []
@@ -59,7 +59,7 @@ function openSocket(url: string, { reads = true, tls = false }: FloodOptions): S
   const { hostname: host, port } = new URL(url)
   const address = { host, port: Number(port) }
   const socket = tls ? connectTls({ ...address, rejectUnauthorized: false }) : connect(address)
-  socket.on('error', () => {}) // The relay may end it: that is what floods get.
+  socket.on('error', () => {}) // The relay may close the connection, as it should in a flood.
   if (reads) socket.resume()
   else socket.pause()
   return socket
@@ -79,7 +79,7 @@ async function sendAll(socket: Socket, pieces: Iterable<Buffer | string>): Promi
   await Promise.race([closed, new Promise<void>((resolve) => socket.write('', () => resolve()))])
 }
 
-/** The relay takes nothing from any of them while it answers others, or refuses them. */
+/** The relay reads from none of them, while it answers or refuses other clients. */
 async function nothingMoves(url: string, sockets: readonly Socket[]): Promise<void> {
   let still = 0
   let before = -1

@@ -1,8 +1,8 @@
 /**
  * A process that locks a folder: `node folder-lock-process.ts <folder>`.
  *
- * Prints `held`, and holds it until it is ended, or the code of the error and ends. Prints `lost`
- * when another takes the folder over.
+ * Prints `held` and keeps the lock until it is killed, or prints the error's code and ends. Prints
+ * `lost` when another process takes the folder over.
  */
 import { randomBytes } from 'node:crypto'
 import { lockFolder } from '../../src/log/lock/folder-lock.ts'

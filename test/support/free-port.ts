@@ -1,10 +1,10 @@
 /**
- * Ports that nobody uses, for programs that must be told their port before they start.
+ * Ports that nobody uses, for programs that need to know their port before they start.
  *
- * What can listen on port 0 should. The numbers come from below the range that the kernel gives to
- * outgoing connections, so that no connection of another test takes one between here and its use.
- * Nor does another process of tests: each has blocks of its own, and listens on the first port of a
- * block for as long as it lives.
+ * Use port 0 where a program can listen on it. The ports here are below the range that the kernel
+ * gives to outgoing connections, so that no connection of another test takes a port before its use.
+ * No other test process takes it either: each process has blocks of its own, and listens on the
+ * first port of a block as long as it lives.
  */
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
@@ -15,7 +15,7 @@ const BLOCK_PORTS = 50
 const BLOCKS = 400
 const ATTEMPTS = 100
 
-/** Of the blocks of this process. */
+/** Free ports in the blocks of this process. */
 const notGiven: number[] = []
 
 /** A port that is free on 127.0.0.1 for TCP and for UDP, never given twice by one process. */
@@ -30,12 +30,12 @@ export async function freePort(): Promise<number> {
 async function claimBlock(): Promise<number[]> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const first = LOWEST + BLOCK_PORTS * Math.floor(Math.random() * BLOCKS)
-    const server = createServer().unref() // Nothing that a process has to stay for.
+    const server = createServer().unref() // The server must not keep the process alive.
     try {
       server.listen(first, '127.0.0.1')
       await once(server, 'listening')
     } catch {
-      continue // It is another's.
+      continue // The block belongs to another process.
     }
     return Array.from({ length: BLOCK_PORTS - 1 }, (_, index) => first + 1 + index)
   }
@@ -48,7 +48,7 @@ async function freeForTcp(port: number): Promise<boolean> {
     server.listen(port, '127.0.0.1')
     await once(server, 'listening')
   } catch {
-    return false // Taken is the one thing that binding to loopback fails with.
+    return false // Binding to loopback fails only if the port is taken.
   }
   server.close()
   await once(server, 'close')

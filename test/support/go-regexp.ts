@@ -1,8 +1,8 @@
 /**
- * Random expressions and names for the filters, and what Go's own `regexp` says of them.
+ * Random expressions and names for the filters, and the results of Go's own `regexp` for them.
  *
- * go-regexp-verdicts.jsonl holds Go's words on a few hundred, for machines without Go;
- * `node test/support/go-regexp.ts` writes it anew.
+ * go-regexp-verdicts.jsonl has Go's results for a few hundred, for machines without Go; `node
+ * test/support/go-regexp.ts` writes the file again.
  */
 
 import { spawnSync } from 'node:child_process'
@@ -21,7 +21,7 @@ export interface RegExpCase {
 }
 
 export interface JudgedCase extends RegExpCase {
-  /** `-` and the reason of a refusal, else one digit a name: 1 for a match. */
+  /** `-` and the reason of a refusal; else one digit for each name: 1 = match. */
   readonly verdict: string
 }
 
@@ -31,7 +31,7 @@ export function ownVerdict({ expression, names }: RegExpCase): string {
   return names.map((name) => (compiled.expression.test(name) ? '1' : '0')).join('')
 }
 
-/** @returns `undefined` where there is no Go */
+/** @returns `undefined` if Go is not installed */
 export function askGo(cases: readonly RegExpCase[]): readonly JudgedCase[] | undefined {
   const input = cases.map(({ expression, names }) =>
     JSON.stringify({ expression, names: names.map((name) => name.toString('base64')) }),
@@ -64,7 +64,7 @@ export function recordedVerdicts(): readonly JudgedCase[] {
     })
 }
 
-/** Two of three from the grammar, so that most can be compiled; the others any characters. */
+/** Two of three follow the grammar, so that most can be compiled; the others are any characters. */
 export function randomCases(random: Random, count: number): readonly RegExpCase[] {
   return Array.from({ length: count }, () => ({
     expression: random() < 0.67 ? sentence(random, 4) : soup(random),
@@ -129,7 +129,10 @@ function soup(random: Random): string {
   return Array.from({ length: between(random, 0, 10) }, () => pick(random, SOUP)).join('')
 }
 
-/** Pieces of names: ordinary ones, what folds strangely, and bytes that are no UTF-8. */
+/**
+ * Pieces of names: ordinary ones, characters with unusual case folding, and bytes that are not
+ * UTF-8.
+ */
 const PIECES: readonly Buffer[] = [
   ...['a', 'b', 'c', 'A', 'B', 'k', 'K', '\u212A', 's', 'ſ', '_', '.', '0', '9', '-', ' ', '\n'],
   ...['é', 'α', 'Σ', 'ς', '😀', '\uFFFD', 'cpu', 'mem', 'host', 'x', ']', '\t', '\u0007', '\u00A0'],

@@ -1,6 +1,6 @@
 /**
- * Support for the tests beside it: an HTTP listener on a free port before a relay that keeps what
- * it is given and answers as told. Has no test of its own.
+ * An HTTP listener on a free port, in front of a fake relay that keeps its writes and answers as
+ * the test says. Has no test of its own.
  */
 
 import type { HttpRelayConfig } from '../../src/config/config.ts'
@@ -28,7 +28,7 @@ export interface TestListenerOptions {
   readonly memoryBytes?: number
   readonly onFreed?: (bytes: number) => void
   readonly clock?: Clock
-  /** The relay's answer; stored when there is none. */
+  /** The relay's answer; default: stored. */
   readonly accept?: (write: Write) => Promise<Reply> | Reply
 }
 
@@ -38,11 +38,11 @@ export interface TestListener extends AsyncDisposable {
   readonly writes: Arrivals<Write>
   readonly acceptOptions: (AcceptOptions | undefined)[]
   readonly memory: MemoryBudget
-  /** What writes take of it. */
+  /** Bytes of the budget that writes have taken. */
   readonly writeBytes: number
   /** All log lines, fields and message as one text each. */
   readonly logged: string[]
-  /** What the relay was given, as text, in order. */
+  /** The bodies that the relay received, as text, in order. */
   bodies(): string[]
   /** Sends one write to `/write` with this query string. */
   write(
@@ -75,7 +75,9 @@ export const TEST_CONFIG: HttpRelayConfig = {
   fastLane: process.env['RELAY_TEST_FAST_LANE'] !== 'false',
 }
 
-/** No time is over that a test does not make short: how busy the machine is decides nothing. */
+/**
+ * No time limit runs out unless a test makes it short: the speed of the machine decides nothing.
+ */
 const PATIENT_LIMITS = {
   headersTimeoutMs: 3_600_000,
   idleTimeoutMs: 3_600_000,

@@ -1,6 +1,5 @@
 /**
- * An HTTP destination before one URL, and batches to send there, for tests of what it makes of the
- * answers.
+ * An HTTP destination for one URL, and batches to send there, for tests of its verdicts.
  *
  *     const send = openSender(t, influxd.url)
  *     const verdict = await send(['m v=1 1\n', 'm v=2 2\n'], { db: 'd' })

@@ -1,8 +1,8 @@
 /**
- * One HTTP request on one connection, with a limit: what a simple client does.
+ * One HTTP request on one connection, with a time limit, as a simple client sends it.
  *
  * Not `fetch`: its pool would keep connections to a server that the test has killed. For bytes that
- * no HTTP library would send see raw-http.ts.
+ * no HTTP library would send, see raw-http.ts.
  */
 import { type Agent, type IncomingHttpHeaders, request } from 'node:http'
 import { WAIT_LIMIT_MS } from './wait.ts'
@@ -18,11 +18,11 @@ export interface HttpRequestOptions {
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string | Uint8Array
   readonly limitMs?: number
-  /** Keeps connections; without one every request has its own. */
+  /** Agent that keeps connections; default: a new connection for each request. */
   readonly agent?: Agent
 }
 
-/** Resolves with any answer; rejects when there is none in time or the connection breaks. */
+/** Resolves with any answer; rejects when none comes in time or the connection breaks. */
 export async function httpRequest(
   url: string,
   options: HttpRequestOptions = {},

@@ -1,6 +1,6 @@
 /**
- * The real clock with timers that are many times shorter, for parts that do something every second
- * and in real files, so that a test neither waits nor has to know when they are done.
+ * The real clock with timers that are many times shorter, for code that works on real files every
+ * second: the test does not wait, and need not know when the code is done.
  */
 import { type Clock, systemClock } from '../../src/std/clock.ts'
 

@@ -1,5 +1,5 @@
 /**
- * A real InfluxDB 1.x on a throw-away folder with ports of its own.
+ * A real InfluxDB 1.x in a temporary folder, on ports of its own.
  *
  *     if (!requireInfluxd(t)) return
  *     const a = await openInfluxd(t)
@@ -7,10 +7,11 @@
  *     …
  *     assert.deepEqual(await a.points('db'), await b.points('db'))
  *
- * The folder and the process go when the test ends, however it ends. Ports and folder stay the same
- * over `kill` and `start`. It syncs its WAL before it answers, so that `kill('SIGKILL')` loses
- * nothing that it has acknowledged; a record that a kill has torn is cut off before the next start,
- * because what InfluxDB writes behind it would be lost with the next kill (torn-wal.ts).
+ * Folder and process are removed when the test ends, however it ends. Ports and folder stay the
+ * same over `kill` and `start`. The server syncs its WAL before it answers, so that
+ * `kill('SIGKILL')` loses no acknowledged write. Before the next start, a torn record is cut off
+ * the WAL: otherwise InfluxDB would lose the writes behind it at the start after that
+ * (torn-wal.ts).
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -25,13 +26,13 @@ import { cutTornWal } from './torn-wal.ts'
 import { until } from './wait.ts'
 
 export interface InfluxdOptions {
-  /** Ask for credentials; the first user is admin / adminpw, and `query` uses it. */
+  /** Require credentials; the first user is admin / adminpw, and `query` uses it. */
   readonly auth?: boolean
   /** Default 25,000,000, as InfluxDB's. */
   readonly maxBodyBytes?: number
 }
 
-/** What `/write` answered. */
+/** The answer of `/write`. */
 export interface WriteAnswer {
   readonly status: number
   readonly body: string
@@ -40,17 +41,17 @@ export interface WriteAnswer {
 const ADMIN = { u: 'admin', p: 'adminpw' }
 const OUTPUT_LINES_KEPT = 200
 
-/** Whether the test can go on: without `influxd` it is skipped (missing.ts). */
+/** Whether the test can run: without `influxd` it is skipped (missing.ts). */
 export function requireInfluxd(t: Pick<TestContext, 'skip'>): boolean {
   return requireProgram(t, 'influxd', 'influxdb')
 }
 
-/** As `requireInfluxd`, for the client that comes with it. */
+/** As `requireInfluxd`, for the client `influx`. */
 export function requireInfluxCli(t: Pick<TestContext, 'skip'>): boolean {
   return requireProgram(t, 'influx', 'influxdb-client')
 }
 
-/** Started and answering `/ping`. */
+/** Resolves when the server runs and answers `/ping`. */
 export async function openInfluxd(t: Lifetime, options: InfluxdOptions = {}): Promise<Influxd> {
   const folder = await temporaryFolder(t)
   const ports = { http: await freePort(), rpc: await freePort(), udp: await freePort() }
@@ -64,7 +65,7 @@ export async function openInfluxd(t: Lifetime, options: InfluxdOptions = {}): Pr
   return influxd
 }
 
-/** Two servers with these databases, as a relay that keeps replicas has. */
+/** Two servers with these databases, as the replicas of a relay. */
 export async function openInfluxdPair(
   t: Lifetime,
   databases: readonly string[] = ['db'],
@@ -100,7 +101,7 @@ export class Influxd implements AsyncDisposable {
     return this.#ports.http
   }
 
-  /** Takes line protocol for the database "udp", which it creates by itself. */
+  /** UDP port for line protocol to the database "udp", which the server creates by itself. */
   get udpPort(): number {
     return this.#ports.udp
   }
@@ -115,7 +116,7 @@ export class Influxd implements AsyncDisposable {
     return this.#child.pid
   }
 
-  /** Starts it on its folder and ports; resolves when it answers. */
+  /** Starts the server in its folder, on its ports; resolves when it answers. */
   async start(): Promise<void> {
     if (this.#child !== undefined) throw new Error('this influxd runs already')
     if (this.#wasKilled) await cutTornWal(join(this.folder, 'wal'))
@@ -142,12 +143,12 @@ export class Influxd implements AsyncDisposable {
     }
   }
 
-  /** Sends the signal and resolves when it has ended. */
+  /** Sends the signal and resolves when the server has ended. */
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const child = this.#child
     if (child === undefined) return
     child.signal(signal)
-    // A stopped process takes no signal but these two before it goes on.
+    // A stopped process handles only these two signals before it continues.
     if (signal !== 'SIGKILL') child.signal('SIGCONT')
     await child.exited
     await child[Symbol.asyncDispose]()
@@ -155,11 +156,12 @@ export class Influxd implements AsyncDisposable {
     this.#wasKilled = true
   }
 
-  /** Hangs: connections are accepted by the kernel, nothing is answered. */
+  /** Makes the server hang: the kernel accepts connections, nothing is answered. */
   async pause(): Promise<void> {
     const { pid } = this
     this.#child?.signal('SIGSTOP')
-    // Polled: a process that was told to stop may still answer for a moment, and nobody tells.
+    // Polled: a process that was told to stop may still answer for a moment, without an event at
+    // its end.
     await until(async () => /^State:\s+T/m.test(await readFile(`/proc/${pid}/status`, 'utf8')), {
       what: `process ${pid} is stopped`,
     })
@@ -170,14 +172,15 @@ export class Influxd implements AsyncDisposable {
   }
 
   /**
-   * Resolves when it works on no write, also not on one whose client is gone, and none waits to be
-   * read; at once when it does not run.
+   * Resolves when the server works on no write, not even on one whose client is gone, and none
+   * waits to be read; at once when it does not run.
    */
   async untilIdle(): Promise<void> {
     if (this.#child === undefined) return
     const isIdle = async () => {
       if (this.#child === undefined) return true
-      // It closes its end once it has read, and carried out, all that a client left behind.
+      // The server closes its end once it has read and carried out all requests of a client that is
+      // gone.
       if (await hasDeserted(this.#ports.http)) return false
       const variables: unknown = await (await fetch(`${this.url}/debug/vars`)).json()
       return /"writeReqActive":0\b/.test(JSON.stringify(variables))
@@ -189,7 +192,7 @@ export class Influxd implements AsyncDisposable {
     await this.query(`CREATE DATABASE ${quoted(name)}`)
   }
 
-  /** Writes directly, past any relay. */
+  /** Writes directly, without a relay. */
   async write(lines: string, query = 'db=db'): Promise<WriteAnswer> {
     const credentials = this.#auth ? `&${new URLSearchParams(ADMIN)}` : ''
     const url = `${this.url}/write?${query}${credentials}`
@@ -199,7 +202,7 @@ export class Influxd implements AsyncDisposable {
 
   /**
    * The rows of all series of all statements. Integers and times (nanoseconds) are `bigint`, floats
-   * are `number`; tags stand beside the columns, the measurement is `name`.
+   * are `number`; tags are fields beside the columns, the measurement is `name`.
    *
    * @throws Error when InfluxDB answers with an error
    */
@@ -214,7 +217,7 @@ export class Influxd implements AsyncDisposable {
    *     cpu,host=a idle=1i,usage=0.5 1700000000000000000
    *     "two_hours".cpu usage=1 1700000000000000000          (not in autogen)
    *
-   * @param measurement only this one
+   * @param measurement only points of this one
    */
   async points(database: string, measurement?: string): Promise<string[]> {
     const policies = await this.query(`SHOW RETENTION POLICIES ON ${quoted(database)}`)
@@ -229,7 +232,7 @@ export class Influxd implements AsyncDisposable {
     return lines.sort()
   }
 
-  /** How many points the database holds, as `points` counts them. */
+  /** The number of points in the database, as `points` counts them. */
   async countPoints(database: string): Promise<number> {
     return (await this.points(database)).length
   }
@@ -290,10 +293,10 @@ bind-address = "127.0.0.1:${ports.rpc}"
 `
 }
 
-/** In /proc/net/tcp: the client has closed, the server has not. */
+/** State in /proc/net/tcp: the client has closed, the server has not. */
 const CLOSE_WAIT = '08'
 
-/** A client of this port is gone, and the server has not noticed yet. Linux only. */
+/** Whether a client of this port is gone and the server has not noticed yet. Linux only. */
 async function hasDeserted(port: number): Promise<boolean> {
   const hexPort = port.toString(16).toUpperCase().padStart(4, '0')
   const tables = await Promise.all(

@@ -1,14 +1,14 @@
 /**
- * Clients that write until they are stopped, each write again and again until it is answered 204,
- * and what they know: which points were sent, which were acknowledged.
+ * Clients that write until they are stopped. They send each write again until it is answered 204,
+ * and record which points were sent and which were acknowledged.
  *
  *     const clients = new KeptClients(relay, url, { small: 'db', large: 'db2' }, random)
  *     …
  *     await clients.stop()
  *     assert.deepEqual(clients.findings({ small: …, large: … }), [])
  *
- * Two count v=1, 2, 3 in one key after the other, each value when the one before is acknowledged;
- * three write lines without a timestamp; one writes bodies of many lines.
+ * Two clients write v=1, 2, 3 … to one key after the other, each value when the one before is
+ * acknowledged; three write lines without a timestamp; one writes bodies of many lines.
  */
 import type { MortalRelay } from './mortal-relay.ts'
 import type { Random } from './seeded-random.ts'
@@ -25,7 +25,7 @@ export interface Databases<T> {
   readonly large: T
 }
 
-/** Which points may be there, and which must. */
+/** Which points may be in a database, and which must be. */
 class Points {
   readonly #sent = new Set<string>()
   readonly #acknowledged = new Set<string>()
@@ -78,10 +78,10 @@ export class KeptClients {
       run((client) => this.#writeUnstamped(client, index)),
     )
     this.#done = Promise.all([...counters, ...unstamped, run((client) => this.#writeLarge(client))])
-    this.#done.catch(() => {}) // `stop` tells it.
+    this.#done.catch(() => {}) // `stop` reports the error.
   }
 
-  /** Each finishes what it is at. */
+  /** Each client finishes its current write. */
   async stop(): Promise<void> {
     this.#isStopped = true
     await this.#done
@@ -143,7 +143,7 @@ export class KeptClients {
 
   async #writeLarge(client: WriteClient): Promise<void> {
     for (let at = 0; !this.#isStopped; ) {
-      // Most are small, so that the others get their turn.
+      // Most bodies are small, so that other clients get their turn.
       const count = 1 + Math.floor(this.#random() ** 4 * LARGE_LINES_MAX)
       const lines = Array.from({ length: count }, (_, line) => {
         const n = at + line

@@ -1,20 +1,20 @@
 /**
- * A log folder that another release has left behind, and what is owed in it.
+ * A log folder that another release has left, and its pending writes.
  *
  *     test/fixtures/log-folders/<release>/
  *         log/           as the process left it, but for its socket
  *         c.lp, c.lp.1   what output c had written
  *         kept.json      what has to become of it
  *
- * Made by log-folder-maker.ts. What is owed is told from what clients wrote and servers took, not
- * from the log.
+ * Made by log-folder-maker.ts. The pending writes are known from what clients wrote and servers
+ * received, not from the log.
  */
 import { cp, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { ReceivedRequest } from './fake-influx.ts'
 
-/** Lines of requests by database, in the order in which they came or have to come. */
+/** Lines of requests by database, in the order in which they came or must come. */
 export type RequestLines = Readonly<Record<string, readonly string[]>>
 
 export interface KeptLetter {
@@ -26,20 +26,20 @@ export interface KeptLetter {
 
 export interface KeptLog {
   readonly release: string
-  /** By output. */
+  /** Pending writes by output. */
   readonly owed: Readonly<Record<string, RequestLines>>
   readonly letters: readonly KeptLetter[]
   readonly file: {
-    /** Of c.lp, in the cursor of output c. */
+    /** Identity of c.lp in the cursor of output c. */
     readonly identity: string
-    /** The length that the cursor knows; the file is longer. */
+    /** The length in the cursor; the file is longer. */
     readonly bytes: number
     /** All that c.lp and its former files must hold in the end, oldest first. */
     readonly lines: readonly string[]
   }
 }
 
-/** A request as lines that can be compared: where to, as whom, and one line of the body each. */
+/** A request as lines that can be compared: target, credentials, and each line of the body. */
 export function linesOf({ path, query, headers, body }: ReceivedRequest): string[] {
   const given = ['db', 'rp', 'precision', 'u', 'p'].flatMap((key) => query.get(key) ?? [])
   const start = [path, ...given, headers.authorization ?? ''].join(' ').trim()
@@ -49,7 +49,7 @@ export function linesOf({ path, query, headers, body }: ReceivedRequest): string
     .map((line) => `${start} | ${line}`)
 }
 
-/** What a server was sent. A statement belongs to the database that it creates. */
+/** The requests that a server received. A statement belongs to the database that it creates. */
 export function requestLines(requests: readonly ReceivedRequest[]): RequestLines {
   const lines: Record<string, string[]> = {}
   for (const request of requests) {
@@ -60,7 +60,7 @@ export function requestLines(requests: readonly ReceivedRequest[]): RequestLines
   return lines
 }
 
-/** All lines of a file output, without the form around them, oldest first. */
+/** All lines of a file output, without the import format around them, oldest first. */
 export async function fileLines(folder: string): Promise<string[]> {
   const ageOf = (name: string) => Number(name.split('.')[2] ?? 0)
   const names = (await readdir(folder)).filter((name) => name.startsWith('c.lp'))
@@ -78,8 +78,8 @@ export async function readCursorJson(path: string): Promise<string> {
 }
 
 /**
- * Copies the folder to where the test may change it. A copied file is another one than the cursor
- * of output c knows, so the name that it has there is put right.
+ * Copies the folder to where the test may change it. A copied file has another identity than the
+ * one in the cursor of output c, so the cursor gets the new identity.
  */
 export async function copyKeptLog(from: string, to: string): Promise<KeptLog> {
   await cp(from, to, { recursive: true })

@@ -1,4 +1,7 @@
-/** The same bytes to a listener with the fast lane and to one without, and what each made of it. */
+/**
+ * Sends the same bytes to a listener with the fast path and to one without, and compares the
+ * results.
+ */
 import assert from 'node:assert/strict'
 import { openTestListener, type TestListener, type TestListenerOptions } from './http-fixture.ts'
 import { openRawConnection, type RawResponse } from './raw-http.ts'
@@ -7,7 +10,7 @@ export interface Lanes extends AsyncDisposable {
   readonly fast: TestListener
   readonly node: TestListener
   /**
-   * Sends the pieces one by one to both, ends, and compares what is stored, and answered.
+   * Sends the pieces one by one to both, ends, and compares the stored writes and the answers.
    *
    * @throws AssertionError
    */
@@ -44,7 +47,7 @@ async function exchange(listener: TestListener, pieces: readonly Buffer[]): Prom
   const before = listener.writes.items.length
   await using connection = await openRawConnection(listener.url)
   for (const piece of pieces) {
-    // It may have been closed for what was sent before.
+    // The listener may have closed the connection because of an earlier piece.
     await connection.send(piece).catch(() => {})
   }
   connection.endSending()
@@ -58,7 +61,7 @@ async function exchange(listener: TestListener, pieces: readonly Buffer[]): Prom
   }
 }
 
-/** Without what differs from answer to answer, and what the one can say before the other. */
+/** Without the parts that differ from answer to answer, or that one listener may send earlier. */
 function comparable({ headers, ...rest }: RawResponse): RawResponse {
   const { date, connection: _connection, 'keep-alive': _keepAlive, ...others } = headers
   const { 'request-id': id, 'x-request-id': sameId, ...compared } = others
@@ -67,7 +70,7 @@ function comparable({ headers, ...rest }: RawResponse): RawResponse {
   return { ...rest, headers: compared }
 }
 
-/** Without the times that the relay has given. */
+/** Without the timestamps that the relay has added. */
 function unstamped(body: Buffer): string {
   return body.toString('latin1').replaceAll(/ \d{10,19}\n/g, ' now\n')
 }

@@ -1,8 +1,11 @@
-/** Bodies of line protocol for property tests: nearly right, in the ways that scanners differ. */
+/**
+ * Bodies of line protocol for property tests: nearly valid, in the ways in which scanners may
+ * differ.
+ */
 
 import fc from 'fast-check'
 
-// Pieces that the scanners disagree about, in an order that is often nearly a line.
+// Pieces on which scanners may disagree, in an order that is often nearly a line.
 const name = fc.constantFrom(
   'm',
   'a',
@@ -49,7 +52,7 @@ const line = fc
   )
 const odd = fc.string({ unit: fc.constantFrom(...'\\"\n ,=#\t\0\r1amé'), maxLength: 12 })
 
-/** A few lines, then a piece put in, taken out, or nothing. */
+/** A few lines, with one piece added or removed, or unchanged. */
 export const oddBody = fc
   .array(fc.oneof({ weight: 5, arbitrary: line }, { weight: 1, arbitrary: odd }), { maxLength: 4 })
   .chain((lines) => fc.tuple(fc.constant(lines.join('\n')), fc.nat(), odd, fc.nat(6)))
@@ -61,7 +64,7 @@ export const oddBody = fc
   })
   .map((text) => Buffer.from(text, 'latin1'))
 
-// What clients send, in all lengths: names of letters, every kind of value, any timestamp.
+// Ordinary lines of all lengths: names of letters, every kind of value, any timestamp.
 const word = fc.string({ unit: fc.constantFrom(...'abcxyzABC019_-./:'), minLength: 1 })
 const tagName = fc.oneof(word, fc.constantFrom('host', 'container_id', 'container_name'))
 const digits = fc.string({ unit: fc.constantFrom(...'0123456789'), maxLength: 40 })
@@ -90,7 +93,7 @@ const ordinaryLine = fc
     return `${key} ${fields.map((pieces) => pieces.join('=')).join()}${end}`
   })
 
-/** Mostly ordinary lines, some odd ones between, and a few bytes changed. */
+/** Mostly ordinary lines, some odd lines between them, and a few changed bytes. */
 export const ordinaryBody = fc
   .tuple(
     fc.array(

@@ -1,12 +1,12 @@
 /**
- * Makes the log folder that a release leaves behind when it is killed with as much in it as it can
- * have: writes of all kinds that two outputs are owed, a database that one of them lacks, a
- * statement, dead letters, a gap, and a file that is longer than its output's cursor says.
+ * Makes the log folder of a release that was killed with every kind of content in it: pending
+ * writes of all kinds for two outputs, a database that one of them lacks, a statement, dead
+ * letters, a gap, and a file that is longer than its output's cursor says.
  *
  *     await makeLogFolder({ program: 'src/main.ts', release: '0.2.0', folder })
  *
- * All cursors are as new as can be when the process is killed, but for that of c, which lacks the
- * last writes. How the folder is laid out stands in kept-log.ts.
+ * When the process is killed, all cursors are current except that of c, which lacks the last
+ * writes. kept-log.ts shows the layout of the folder.
  */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
@@ -21,16 +21,16 @@ import { type RelayProcess, startRelayProcess } from './relay-process.ts'
 import { until } from './wait.ts'
 
 export interface LogFolderOptions {
-  /** Of the release: `src/main.ts` in its checkout. */
+  /** The program of the release: `src/main.ts` in its checkout. */
   readonly program: string
   readonly release: string
-  /** Empty, or not there yet. */
+  /** The folder to fill; empty, or missing. */
   readonly folder: string
 }
 
 const BASIC = `Basic ${Buffer.from('writer:secret').toString('base64')}`
 const SECOND = 1_700_000_000
-/** Of a write that takes room: segments are 64 kB. */
+/** Padding of a large write: segments are 64 kB. */
 const PADDING = 'x'.repeat(20_000)
 const CONFLICT =
   'partial write: field type conflict: input field "v" on measurement "bad" is type string, already exists as type float dropped=1'
@@ -49,7 +49,7 @@ const LETTERS: readonly KeptLetter[] = [
 
 interface Written {
   readonly lines: readonly string[]
-  /** The pairs of the URL's query, in the order in which an output gets them. */
+  /** The parameters of the URL's query, in the order in which an output gets them. */
   readonly query: Readonly<Record<string, string>>
   readonly headers?: Readonly<Record<string, string>>
   readonly owedBy?: readonly Owing[]
@@ -77,7 +77,7 @@ class Maker {
   readonly #b: FakeInflux
   readonly #owed: Record<Owing, Record<string, string[]>> = { a: {}, b: {} }
   #owedWrites: Record<Owing, number> = { a: 0, b: 0 }
-  /** Since output c is there. */
+  /** Number of lines written since output c was added. */
   #linesOfC = 0
   #lastOfThird = 0
   #adminUrl = ''
@@ -88,7 +88,7 @@ class Maker {
     this.#b = b
   }
 
-  /** Ends in order: nothing is owed. */
+  /** Leaves dead letters and a gap, and stops the relay with nothing pending. */
   async leaveLettersAndGap(): Promise<void> {
     await using relay = await this.#start({ hasC: false })
     await this.#create(relay, 'first')
@@ -108,7 +108,7 @@ class Maker {
     assert.equal(exit.code, 0, relay.output)
   }
 
-  /** Output c comes to it, which has nothing of what was there before. Ends in order. */
+  /** Adds output c, which gets none of the earlier writes. Stops the relay. */
   async leaveOwed(): Promise<void> {
     await using relay = await this.#start()
     this.#linesOfC = 0
@@ -128,7 +128,7 @@ class Maker {
     assert.equal(exit.code, 0, relay.output)
   }
 
-  /** Now a is down as well. Is killed until that was before the cursor of c was saved. */
+  /** Now a is down as well. Repeats until the kill came before the cursor of c was saved. */
   async leaveMoreAndKill(): Promise<void> {
     await this.#a.stop()
     {
@@ -147,7 +147,7 @@ class Maker {
     await this.#finish()
   }
 
-  /** Three writes, which c has when this resolves. */
+  /** Sends three writes; resolves when c has stored them. */
   async #writeThird(relay: RelayProcess): Promise<void> {
     for (let count = 0; count < 3; count++) {
       const lines = [`m v=${++this.#lastOfThird} ${this.#lastOfThird}`]
@@ -178,7 +178,7 @@ class Maker {
     const { folder, program } = this.#options
     const outputs = [this.#a.url, this.#b.url, ...(hasC ? [`file:${folder}/c.lp`] : [])]
     const http = `log-dir = "${this.#logFolder}"\nlog-max-mb = 1`
-    // A stop in order does not wait for what outputs are owed any longer.
+    // A normal stop does not wait for pending writes of outputs that are down.
     const config = await relayConfig({ outputs, http, top: 'shutdown-timeout = "1s"' })
     this.#adminUrl = config.adminUrl
     return await startRelayProcess({ config: config.toml, program })
@@ -217,7 +217,7 @@ class Maker {
     }
   }
 
-  /** @returns the length of c.lp, which its cursor on the disk knows */
+  /** @returns the length of c.lp in the cursor on the disk */
   async #untilSaved(): Promise<number> {
     let size = 0
     const isSaved = async () => {
@@ -244,7 +244,7 @@ class Maker {
     await writeFile(join(folder, 'kept.json'), `${JSON.stringify(kept, null, 2)}\n`)
   }
 
-  /** As its cursor has it. */
+  /** The identity of c.lp in the cursor. */
   async #fileOfC(): Promise<FileExtent> {
     const extent = (await this.#cursor('c')).files.at(-1)
     assert(extent, 'output c writes to a file')
@@ -269,14 +269,14 @@ interface FileExtent {
   readonly bytes: number
 }
 
-/** As it stands on the disk. */
+/** The cursor on the disk. */
 interface CursorJson {
   readonly doneBelow: number
   readonly done: readonly (readonly [number, number])[]
   readonly files: readonly FileExtent[]
 }
 
-/** How many of the numbers below `next` the cursor has not as done. */
+/** How many numbers below `next` are not done in the cursor. */
 function owedBelow({ doneBelow, done }: CursorJson, next: number): number {
   return done.reduce((owed, [from, to]) => owed - (to - from + 1), next - doneBelow)
 }

@@ -1,5 +1,5 @@
 /**
- * A log in a real folder, for the tools that look at one: with records, cursors, and a
+ * A log in a real folder, for tests of the tools that read one: with records, cursors, and a
  * configuration that names the folder.
  */
 import { randomBytes } from 'node:crypto'
@@ -15,14 +15,14 @@ import { NO_CREDENTIALS, type Write, writeTarget } from '../../src/write/write.t
 import { openTestLog } from './disk-log-fixture.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
-/** Never to be seen in any output. */
+/** No tool may print this. */
 export const PASSWORD = 'hunter2'
 export const CREDENTIALS = { authorization: `Token ${PASSWORD}`, query: `u=me&p=${PASSWORD}` }
 
 export interface LogOnDisk {
   readonly folder: string
   readonly configPath: string
-  /** Roster: a, b. Closed when the test ends, unless it was before. */
+  /** The roster is a, b. Closed when the test ends, unless the test has closed it. */
   readonly log: SegmentLog
   append(content: RecordContent): Promise<number>
   saveCursor(cursor: Partial<Cursor> & Pick<Cursor, 'output' | 'doneBelow'>): Promise<void>

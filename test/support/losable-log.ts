@@ -1,6 +1,6 @@
 /**
- * A relay on a log folder that is about to be lost: one output that is there, and one that is down
- * until a new process has been started, so that all it gets then has been on the disk.
+ * A relay on a log folder that is about to be lost. One output is up; the other is down until a new
+ * process has started, so that everything that it gets then was on the disk.
  */
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -18,7 +18,7 @@ export interface LosableLog extends AsyncDisposable {
   readonly b: FakeInflux
 }
 
-/** Output a is there, output b is not. */
+/** Output a is up, output b is down. */
 export async function openLosableLog(t: TestContext): Promise<LosableLog> {
   const folder = join(await temporaryFolder(t), 'log')
   const [a, b] = [await openFakeInflux(), await openFakeInflux()]
@@ -33,13 +33,15 @@ export async function openLosableLog(t: TestContext): Promise<LosableLog> {
   return { folder, toml, adminUrl, b, [Symbol.asyncDispose]: close }
 }
 
-/** Of the metrics. */
+/** The value of the metric `relay_log_disk_failing`. */
 export async function failing(adminUrl: string): Promise<number | undefined> {
   const samples = await readMetrics(adminUrl)
   return samples.find(({ name }) => name === 'relay_log_disk_failing')?.value
 }
 
-/** What b has when a new process has brought it all that there is on the disk. */
+/**
+ * The numbers of the writes that b has after a new process has delivered everything on the disk.
+ */
 export async function numbersAtB({ toml, adminUrl, b }: LosableLog): Promise<Set<number>> {
   await b.start()
   await using _relay = await startRelayProcess({ config: toml })

@@ -1,5 +1,5 @@
 /**
- * A clock that stands still until the test moves it, and fires timers in their order.
+ * A clock that stands still until the test moves it, and fires timers in order.
  *
  *     const clock = new ManualClock()
  *     …
@@ -35,7 +35,8 @@ export class ManualClock implements Clock {
   }
 
   /**
-   * Moves on, firing what falls due; before and after each timer everything else runs to its end.
+   * Moves the clock and fires timers that fall due; before and after each timer, all other work
+   * runs to its end.
    */
   async advance(ms: number): Promise<void> {
     const endMs = this.#nowMs + ms
@@ -59,7 +60,7 @@ export class ManualClock implements Clock {
   }
 }
 
-/** Lets everything run that needs no timer and no network. */
+/** Lets all work run that needs no timer and no network. */
 export async function turns(): Promise<void> {
   for (let i = 0; i < 20; i++) await new Promise(setImmediate)
 }

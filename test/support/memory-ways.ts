@@ -1,8 +1,8 @@
 /**
- * Ways to make a relay with two outputs hold more memory than it may: each one a flood, and what
- * the outputs do meanwhile.
+ * Ways to make a relay with two outputs exceed its memory: each is a flood, and the behaviour of
+ * the outputs meanwhile.
  *
- * Every way sends several times `BUDGET_MB`, or as much as the relay takes.
+ * Every way sends several times `BUDGET_MB`, or as much as the relay reads.
  */
 import { createSocket } from 'node:dgram'
 import { gzipSync } from 'node:zlib'
@@ -23,11 +23,11 @@ export interface FloodedRelay {
 
 export interface MemoryWay {
   /**
-   * What both outputs answer to a write; `down`: nobody listens; `one-down`: at the second one.
-   * Default: hang.
+   * The answer of both outputs to a write; `down`: nobody listens; `one-down`: nobody listens at
+   * the second output. Default: hang.
    */
   readonly outputs?: FakeAnswer | 'down' | 'one-down'
-  /** Tried on a desk as well; all of them are in CI. */
+  /** Runs on a developer's machine as well; CI runs all ways. */
   readonly isOnDesks?: boolean
   /** `max-memory-mb`; default: `BUDGET_MB`. */
   readonly budgetMb?: number
@@ -38,14 +38,14 @@ export interface MemoryWay {
   readonly env?: Readonly<Record<string, string>>
   readonly hasLog?: boolean
   readonly isTls?: boolean
-  /** The flood is one of [admin], which has no room for a reader of metrics then. */
+  /** The flood is on [admin], so that metrics cannot be read meanwhile. */
   readonly isOfAdmin?: boolean
   readonly run: (relay: FloodedRelay) => Promise<Flood>
 }
 
 const BODY_MB = bodyOf(MB)
 
-/** Valid line protocol of about so many bytes. */
+/** Valid line protocol of about this many bytes. */
 function bodyOf(bytes: number, line = `m,t=${'x'.repeat(80)} v=1 1\n`): Buffer {
   return Buffer.from(line.repeat(Math.ceil(bytes / line.length)))
 }
@@ -53,7 +53,7 @@ function bodyOf(bytes: number, line = `m,t=${'x'.repeat(80)} v=1 1\n`): Buffer {
 interface Parts {
   readonly query?: string
   readonly headers?: string
-  /** Announced; default: that of the body. */
+  /** The announced length; default: that of the body. */
   readonly bytes?: number
   readonly path?: string
 }
@@ -98,7 +98,7 @@ async function datagrams(
   const socket = createSocket('udp4')
   for (let number = 0; number < count; number++) {
     const send = (done: () => void) => socket.send(text(number), port, '127.0.0.1', done)
-    // Now and then the relay has its turn, and time to read.
+    // From time to time, give the relay a turn to read.
     if (number % 100 === 0) await new Promise<void>((resolve) => send(resolve))
     else send(() => {})
   }

@@ -1,6 +1,4 @@
-/**
- * Prometheus text as samples, and the books of G10 read from it as an operator would.
- */
+/** Prometheus text as samples, and the accounting of G10 as an operator reads it. */
 import assert from 'node:assert/strict'
 import { httpRequest } from './http-request.ts'
 import { until, type WaitOptions } from './wait.ts'
@@ -32,7 +30,7 @@ export function parseMetrics(text: string): Sample[] {
   return samples
 }
 
-/** The books of one output, in lines. */
+/** The accounting of one output, in lines. */
 export interface Books {
   readonly accepted: number
   readonly pending: number
@@ -58,13 +56,13 @@ export function booksOf(samples: readonly Sample[], output: string): Books {
   }
 }
 
-/** G10: every accepted line is pending or has exactly one fate. */
+/** G10: every accepted line is pending or has exactly one outcome. */
 export function assertBooksBalance(books: Books): void {
   const settled = Object.values(books.outcomes).reduce((sum, lines) => sum + lines, 0)
   assert.equal(books.accepted, books.pending + settled, JSON.stringify(books))
 }
 
-/** The sum of all samples of that name whose labels are these, and maybe more. */
+/** The sum of all samples of that name that have these labels, and maybe more. */
 export function sumOf(
   samples: readonly Sample[],
   name: string,
@@ -76,7 +74,7 @@ export function sumOf(
   return samples.filter(fits).reduce((sum, { value }) => sum + value, 0)
 }
 
-/** Polls, as a scraper does, until every output is through with all it was given. */
+/** Polls, as a scraper does, until no output has pending lines. */
 export async function untilNothingPends(
   adminUrl: string,
   limitMs?: NonNullable<WaitOptions['limitMs']>,
@@ -94,7 +92,7 @@ export async function untilNothingPends(
   return samples
 }
 
-/** Polls until the relay has taken so many writes into its log, in all. */
+/** Polls until the relay has appended this many writes to its log, in total. */
 export async function untilAccepted(adminUrl: string, writes: number): Promise<void> {
   const count = async () => sumOf(await readMetrics(adminUrl), 'relay_accepted_writes_total')
   await until(async () => (await count()) >= writes, { what: `${writes} writes are accepted` })

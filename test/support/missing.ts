@@ -1,6 +1,6 @@
 /**
- * What a test needs of the machine and does not find. The test is skipped, and the end of the run
- * says so (tools/test-reporter.ts); under `CI=true` it fails, so that a pipeline never passes by
+ * Skips a test that needs something that the machine lacks. The end of the run lists it
+ * (tools/test-reporter.ts); under `CI=true` the test fails, so that a pipeline never passes by
  * skipping.
  *
  *     if (!requireProgram(t, 'influxd', 'influxdb')) return
@@ -10,15 +10,15 @@ import { delimiter, join } from 'node:path'
 import type { TestContext } from 'node:test'
 
 /**
- * @param why what is missing, what was therefore not tested, how it can be had: the same words for
- *   every test that misses it, which are counted by them
+ * @param why what is missing, what was therefore not tested, how to install it; the same text for
+ *   every test that lacks it, because the reporter counts by text
  */
 export function skipWithout(t: Pick<TestContext, 'skip'>, why: string, cause?: unknown): void {
   if (process.env['CI'] === 'true') throw new Error(why, { cause })
   t.skip(why)
 }
 
-/** @param debianPackage that it comes with */
+/** @param debianPackage the package with the program */
 export function requireProgram(
   t: Pick<TestContext, 'skip'>,
   name: string,
@@ -37,7 +37,7 @@ function onPath(program: string): boolean {
       accessSync(join(folder, program), constants.X_OK)
       return true
     } catch {
-      return false // Not in this folder, or not for us: the next one.
+      return false // Not in this folder, or not executable: try the next one.
     }
   })
 }

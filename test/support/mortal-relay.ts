@@ -1,5 +1,6 @@
 /**
- * A relay that is killed and started again on the same folder, and what its clients see of it.
+ * A relay that is killed and started again on the same folder, and the answers that its clients
+ * get.
  *
  *     await using relay = new MortalRelay({ config })
  *     await relay.start()
@@ -7,8 +8,8 @@
  *     await relay.kill()
  *     await relay.start()
  *
- * Ports and folder stay; clients live on. A connection that breaks while nobody was killed is a
- * failure of the relay, and stands in `unexpected`.
+ * Ports, folder and clients stay. A connection that breaks without a kill is a failure of the
+ * relay, and is recorded in `unexpected`.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorText } from '../../src/std/errors.ts'
@@ -28,11 +29,11 @@ export class MortalRelay implements AsyncDisposable {
   #process: RelayProcess | undefined
   #up = Promise.withResolvers<void>()
   #isOver = false
-  /** From before the signal is sent until the next one is ready. */
+  /** True from before the signal is sent until the next process is ready. */
   #isDead = true
   /** How often each status was answered. */
   readonly statuses: Record<number, number> = {}
-  /** Connections that broke with the process. */
+  /** Connections that broke because of a kill. */
   brokenCount = 0
   readonly unexpected: string[] = []
 
@@ -40,13 +41,13 @@ export class MortalRelay implements AsyncDisposable {
     this.#options = options
   }
 
-  /** The one that runs now. */
+  /** The running process. */
   get process(): RelayProcess {
     if (this.#process === undefined) throw new Error('the relay does not run')
     return this.#process
   }
 
-  /** Resolves when it is ready. */
+  /** Starts a process; resolves when it is ready. */
   async start(): Promise<void> {
     if (this.#isOver) throw new Error(OVER)
     this.#process = await startRelayProcess(this.#options)
@@ -54,14 +55,14 @@ export class MortalRelay implements AsyncDisposable {
     this.#up.resolve()
   }
 
-  /** @param afterMs since its first line of output, which comes before it opens anything */
+  /** @param afterMs time after its first line of output, which comes before it opens anything */
   async startAndKill(afterMs: number): Promise<void> {
     this.#process = await startRelayProcess({ ...this.#options, ready: () => true })
     await sleep(afterMs)
     await this.kill()
   }
 
-  /** SIGKILL; resolves when it has ended. */
+  /** Sends SIGKILL; resolves when the process has ended. */
   async kill(): Promise<void> {
     if (!this.#isDead) this.#up = Promise.withResolvers()
     this.#isDead = true
@@ -72,17 +73,17 @@ export class MortalRelay implements AsyncDisposable {
   }
 
   /**
-   * Waits until it is up and writes once.
+   * Waits until the relay is up, and writes once.
    *
-   * @param onSend called just before
-   * @returns `undefined` when it died before it answered
+   * @param onSend called just before the write is sent
+   * @returns `undefined` when the relay died before it answered
    */
   async send(
     client: WriteClient,
     write: { readonly body: string; readonly query: string; readonly onSend?: () => void },
   ): Promise<HttpAnswer | undefined> {
     await this.#up.promise
-    if (this.#isOver) throw new Error(OVER) // Else clients of a test that failed never ended.
+    if (this.#isOver) throw new Error(OVER) // Otherwise clients of a failed test would never end.
     write.onSend?.()
     try {
       const answer = await client.write(write.body, write.query)
@@ -95,7 +96,7 @@ export class MortalRelay implements AsyncDisposable {
     }
   }
 
-  /** Of the answers, the share that was 204. */
+  /** The share of 204 among all answers. */
   get storedShare(): number {
     const answers = Object.values(this.statuses).reduce((sum, count) => sum + count, 0)
     return answers === 0 ? 0 : (this.statuses[204] ?? 0) / answers

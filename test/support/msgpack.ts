@@ -1,5 +1,5 @@
 /**
- * Decodes MessagePack, as far as InfluxDB 1.x speaks it: exact where JSON is not.
+ * Decodes the MessagePack that InfluxDB 1.x sends: exact where JSON is not.
  *
  * InfluxDB's JSON writes integers and floats alike and its nanosecond times are beyond 2^53. In
  * MessagePack integers are integers (`bigint` here) and floats are floats (`number`). Extensions,
@@ -68,7 +68,7 @@ class Decoder {
     }
   }
 
-  /** Moves on and returns where it was. */
+  /** Advances and returns the former position. */
   #skip(byteCount: number): number {
     const at = this.#at
     this.#at += byteCount
@@ -89,7 +89,7 @@ class Decoder {
     return BigInt(signed ? this.#bytes.readIntBE(at, width) : this.#bytes.readUIntBE(at, width))
   }
 
-  /** Bytes that are not UTF-8 are told apart by their base64. */
+  /** Bytes that are not UTF-8 become their base64, so that they can be compared. */
   #string(byteCount: number): string {
     const at = this.#skip(byteCount)
     const bytes = this.#bytes.subarray(at, this.#at)

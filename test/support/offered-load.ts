@@ -1,7 +1,7 @@
 /**
- * Clients in an open loop: writes begin by the clock, whether or not those before are answered.
+ * Clients in an open loop: writes begin by the clock, whether or not earlier ones are answered.
  *
- * A loop that waits for answers slows down with the server and so hides what overload does.
+ * A closed loop slows down with the server, and so hides the effects of overload.
  */
 import { Agent } from 'node:http'
 import { httpRequest } from './http-request.ts'
@@ -10,18 +10,18 @@ const TICK_MS = 10
 const CONNECTIONS_MAX = 2_000
 
 export interface OfferedLoad {
-  /** Of the relay, without a path. */
+  /** Base URL of the relay, without a path. */
   readonly url: string
   readonly writesPerSecond: number
   readonly durationMs: number
   readonly lineOf: (index: number) => string
-  /** Told of every answer as it comes. */
+  /** Called for every answer. */
   readonly onAnswer?: (answer: LoadAnswer) => void
 }
 
 export interface LoadAnswer {
   readonly index: number
-  /** 0: no answer, the connection broke or nothing came in time. */
+  /** 0 = no answer: the connection broke, or none came in time. */
   readonly status: number
   readonly retryAfter: string | undefined
   readonly waitMs: number

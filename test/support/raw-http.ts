@@ -1,8 +1,8 @@
 /**
- * HTTP on a bare socket: sends any bytes, takes the answers apart.
+ * HTTP on a plain socket: sends any bytes, parses the answers.
  *
- * For what no HTTP library would send: pipelining, broken framing, half-closed connections, bodies
- * byte by byte, and for seeing exactly what came back and on which connection.
+ * For requests that no HTTP library sends (pipelining, broken framing, half-closed connections,
+ * bodies byte by byte), and for tests of exactly which bytes came back on which connection.
  *
  *     await using connection = await openRawConnection(relay.url)
  *     await connection.send('POST /write?db=db HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n')
@@ -17,7 +17,7 @@ import { withinLimit } from './wait.ts'
 
 export type { RawResponse }
 
-/** @param url only its host and port count */
+/** @param url only its host and port are used */
 export async function openRawConnection(url: string): Promise<RawConnection> {
   const { hostname, port } = new URL(url)
   const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true, noDelay: true })
@@ -25,7 +25,7 @@ export async function openRawConnection(url: string): Promise<RawConnection> {
   return new RawConnection(socket)
 }
 
-/** Sends the bytes, and gives the answers that came until the server closed. */
+/** Sends the bytes, and returns the answers until the server closes the connection. */
 export async function rawExchange(url: string, bytes: string | Uint8Array): Promise<RawResponse[]> {
   await using connection = await openRawConnection(url)
   await connection.send(bytes)
@@ -63,12 +63,12 @@ export class RawConnection implements AsyncDisposable {
     socket.on('close', () => end())
   }
 
-  /** Bytes that came and that no `response()` has taken. */
+  /** Received bytes that no `response()` has returned yet. */
   get unread(): Buffer {
     return this.#unread
   }
 
-  /** Why the connection broke, when it did not end cleanly. */
+  /** Why the connection broke; `undefined` if it ended cleanly. */
   get failure(): Error | undefined {
     return this.#failure
   }
@@ -80,7 +80,7 @@ export class RawConnection implements AsyncDisposable {
     })
   }
 
-  /** Closes our half: the server reads an end, and may still answer. */
+  /** Closes the client's half: the server reads an end, and may still answer. */
   endSending(): void {
     this.socket.end()
   }
@@ -92,7 +92,7 @@ export class RawConnection implements AsyncDisposable {
   /**
    * The next answer, interim ones (1xx) included.
    *
-   * @param options.toHead the request was a HEAD: the answer has no body, whatever it announces
+   * @param options.toHead the request was a HEAD: the answer has no body, whatever its headers say
    */
   async response({ toHead = false } = {}): Promise<RawResponse> {
     return await withinLimit(this.#next(toHead), {

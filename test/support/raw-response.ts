@@ -1,13 +1,13 @@
 /**
- * Takes one HTTP/1.1 response off the front of some bytes (RFC 9112). Pure.
+ * Parses one HTTP/1.1 response at the beginning of some bytes (RFC 9112). Pure.
  *
- * Strict where a relay could go wrong: a bad status line or chunk is an error, not a guess.
+ * Strict where a relay could be wrong: a bad status line or chunk is an error.
  */
 
 export interface RawResponse {
   readonly status: number
   readonly reason: string
-  /** By name in lower case; a repeated header's values are joined by ", ". */
+  /** Headers by name in lower case; the values of a repeated header are joined by ", ". */
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }
@@ -23,8 +23,8 @@ interface Body {
 }
 
 /**
- * @param context.toHead answers to HEAD have no body
- * @param context.ended no more bytes will come: a body without a length is complete
+ * @param context.toHead the request was a HEAD, so the answer has no body
+ * @param context.ended the connection has ended: a body without a length is complete
  * @returns `undefined` while the response is not complete
  * @throws Error when the bytes are not an HTTP response
  */

@@ -1,13 +1,12 @@
 /**
- * The TOML of a relay for tests: free ports, outputs by URL, further keys as they stand in a file.
+ * The TOML of a relay for tests: free ports, outputs by URL, further keys as in a file.
  *
  *     const config = await relayConfig({ outputs: [a.url, b.url] })
  *     await using relay = await startRelayProcess({ config: config.toml })
  *     await fetch(`${config.adminUrl}/metrics`)
  *
- * Times are such that no test hangs on how busy the machine is: what the relay waits for at the
- * most is an hour, what it waits between two attempts is short. A test of one of these times gives
- * that key itself.
+ * The times make tests independent of the speed of the machine: time limits are an hour, waits
+ * between two attempts are short. A test of one of these times sets that key itself.
  */
 import { freePort } from './free-port.ts'
 
@@ -20,7 +19,7 @@ export interface RelayConfigOptions {
   readonly top?: string
   /** Whole sections after the last. */
   readonly more?: string
-  /** All times are the program's own, as benchmarks need them. */
+  /** Keeps the program's default times, as benchmarks need them. */
   readonly hasOwnTimes?: boolean
 }
 
@@ -64,7 +63,7 @@ ${more}
   return { toml, port, adminUrl: `http://127.0.0.1:${adminPort}` }
 }
 
-/** Lines for the keys that are not given. */
+/** Lines for the keys that the test does not set. */
 function missingOf(times: Times, given: string): string[] {
   const isGiven = (key: string) => new RegExp(`(^|[\\s,{])${key} =`).test(given)
   return Object.entries(times)

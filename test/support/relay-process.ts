@@ -9,9 +9,9 @@
  *     await relay.kill('SIGTERM')
  *     assert.equal((await relay.exited).code, 0)
  *
- * It runs from source with the Node of the test. Standard output is no terminal, so it logs JSON
- * lines; lines that are not JSON are kept as `{ msg: line, raw: true }`. Disposing kills it at
- * once: a test that is about stopping sends the signal itself.
+ * The program runs from source with the Node of the test. Standard output is not a terminal, so it
+ * logs JSON lines; other lines are kept as `{ msg: line, raw: true }`. Disposing kills it at once:
+ * a test of stopping sends the signal itself.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -22,7 +22,7 @@ import { type HttpAnswer, httpRequest } from './http-request.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
-/** One log line; the program's fields stand beside `msg`. */
+/** One log line: `msg`, and the program's fields. */
 export interface LogLine {
   readonly msg: string
   readonly level?: string | number
@@ -37,19 +37,19 @@ export interface RelayProcessOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Further command line arguments, after `-config FILE`. */
   readonly args?: readonly string[]
-  /** Default: `src/main.ts`. Another one only to test this helper. */
+  /** Default: `src/main.ts`. */
   readonly program?: string
-  /** A command that becomes the program given to it: `sh -c 'ulimit -n 64; exec "$@"' sh`. */
+  /** A command that executes the program in its place: `sh -c 'ulimit -n 64; exec "$@"' sh`. */
   readonly under?: readonly string[]
-  /** Default: a line whose `msg` contains "ready". */
+  /** The line that shows readiness; default: its `msg` contains "ready". */
   readonly ready?: LogPredicate
 }
 
 /**
  * Resolves when the program says that it is ready.
  *
- * @throws Error with all its output when it ends before or does not get ready in time; to test for
- *   such an end use `runRelay`.
+ * @throws Error with all its output when it ends first or is not ready in time; to test such an
+ *   end, use `runRelay`.
  */
 export async function startRelayProcess(options: RelayProcessOptions): Promise<RelayProcess> {
   const relay = await spawnRelay(options)
@@ -63,7 +63,7 @@ export async function startRelayProcess(options: RelayProcessOptions): Promise<R
   }
 }
 
-/** Runs it until it ends by itself, as with a broken config or `-version`. */
+/** Runs the program until it ends by itself, as with a broken config or `-version`. */
 export async function runRelay(
   options: RelayProcessOptions,
 ): Promise<Exit & { readonly output: string; readonly logs: readonly LogLine[] }> {
@@ -102,9 +102,9 @@ interface Parts {
 }
 
 export class RelayProcess implements AsyncDisposable {
-  /** Resolves when it has ended and its last line was read; never rejects. */
+  /** Resolves when the program has ended and its last line was read; never rejects. */
   readonly exited: Promise<Exit>
-  /** May be rewritten, as before a reload. */
+  /** Path of the configuration file; the test may rewrite it. */
   readonly configFile: string
   readonly #child: Child
   readonly #parts: Parts
@@ -134,7 +134,7 @@ export class RelayProcess implements AsyncDisposable {
     return this.#parts.logs.items
   }
 
-  /** Everything it printed, line by line. */
+  /** All output, line by line. */
   get output(): string {
     return this.logs.map((line) => ('raw' in line ? line.msg : JSON.stringify(line))).join('\n')
   }
@@ -174,7 +174,7 @@ export class RelayProcess implements AsyncDisposable {
     return httpRequest(url, { method: 'POST', body: lines, headers })
   }
 
-  /** Any other request to it. */
+  /** Sends any other request. */
   get(path: string): Promise<HttpAnswer> {
     return httpRequest(this.url + path)
   }
@@ -192,7 +192,7 @@ function parseLine(line: string): LogLine {
       return { ...parsed, msg: String(parsed.msg) }
     }
   } catch {
-    // Not JSON: kept as it is, below.
+    // Not JSON: kept as a raw line, below.
   }
   return { msg: line, raw: true }
 }

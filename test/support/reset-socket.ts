@@ -1,5 +1,5 @@
 /**
- * Breaks a TCP connection with a reset, whatever state it is in.
+ * Breaks a TCP connection with a reset, in any state.
  *
  * `resetAndDestroy` alone is not enough: libuv refuses to reset a socket that has been ended
  * (EINVAL), and Node 26 then leaves the handle open and the event loop spinning.

@@ -1,6 +1,6 @@
 /**
- * A destination that keeps what it is sent and answers as the test says, for tests of what stands
- * before it.
+ * A destination that keeps its batches and answers as the test says, for tests of the drain loop
+ * and the relay.
  *
  *     const destination = new ScriptedDestination()
  *     destination.verdict = (batch) => batch.writes.length > 1 ? SPLIT : DELIVERED
@@ -27,16 +27,16 @@ export const REFUSED: Verdict = {
   reply: refusedReply(400, 'scripted'),
   isDoubtful: false,
 }
-/** Its database is missing there. */
+/** The database is missing at this destination. */
 export const MISSING: Verdict = {
   kind: 'hold',
   scope: 'target',
   reply: refusedReply(404, 'database not found: "db"'),
 }
 const FAILED = { kind: 'retry', why: 'scripted', retryAfterMs: undefined } as const
-/** Answered with something that may heal. */
+/** A temporary failure that may have had an effect. */
 export const BUSY: Verdict = { ...FAILED, hasBegun: true, isDown: false, suspicion: 'error' }
-/** Answered before any of the work, as a 503 is. */
+/** A temporary failure before any work, like a 503. */
 export const DECLINED: Verdict = { ...FAILED, hasBegun: false, isDown: false, suspicion: 'none' }
 export const UNREACHABLE: Verdict = { ...FAILED, hasBegun: false, isDown: true, suspicion: 'none' }
 export const RESET: Verdict = { ...FAILED, hasBegun: true, isDown: false, suspicion: 'reset' }
@@ -46,7 +46,7 @@ type Script = (batch: Batch, attempt: number, events: SendEvents) => Verdict | P
 export class ScriptedDestination implements Destination {
   verdict: Script = () => DELIVERED
   isUp = true
-  /** Bodies of each attempt, joined as they would be sent. */
+  /** The bodies of each attempt, joined as in a request. */
   readonly attempts = new Arrivals<string>((body) => JSON.stringify(body))
   #held: (() => void)[] = []
   #isHolding = false
@@ -58,7 +58,7 @@ export class ScriptedDestination implements Destination {
     return await this.verdict(batch, attempt, events)
   }
 
-  /** Attempts wait from now on. */
+  /** From now on attempts wait. */
   hold(): void {
     this.#isHolding = true
   }

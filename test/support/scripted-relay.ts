@@ -1,5 +1,5 @@
 /**
- * One relay before scripted destinations, all of them HTTP outputs called a, b, …
+ * One relay with scripted destinations, all of them HTTP outputs named a, b, …
  *
  *     const { relay } = await openTestRelay([new ScriptedDestination(), …])
  *     assert.equal((await relay.accept(writeOf('m v=1 1\n'))).status, 204)
@@ -45,7 +45,7 @@ export async function openTestRelay(
     logDir: undefined,
     logMaxBytes: 0,
     acknowledgement: 'any',
-    // As shipped where time is the test's; where it is the machine's, far from running out.
+    // Default times on the test's clock; on the real clock, times that do not run out.
     ackTimeoutMs: setup.clock === undefined ? 3_600_000 : 4000,
     outputs,
     tlsPemPath: undefined,
@@ -73,7 +73,7 @@ export async function openTestRelay(
     openDestination,
     memory,
     clock: setup.clock ?? systemClock,
-    // Without a clock of its own there is no backoff: tests do not wait.
+    // Without a clock of the test there is no backoff, so tests do not wait.
     random: () => (setup.clock === undefined ? 0 : 0.5),
     logger: setup.logger ?? SILENT,
     disk: setup.disk,
@@ -111,7 +111,7 @@ function outputConfig(index: number, changes: Partial<HttpOutputConfig> = {}): H
   }
 }
 
-/** @param to a database, or one and a retention policy of it */
+/** @param to a database, or a database and a retention policy */
 export function writeOf(
   body: string,
   to: string | readonly [string, string] = 'db',

@@ -1,9 +1,9 @@
-/** Random numbers that a test can have again: the same seed, the same numbers. */
+/** Random numbers that a test can repeat: the same seed gives the same numbers. */
 
-/** In [0, 1). */
+/** A number in [0, 1). */
 export type Random = () => number
 
-/** Mulberry32: small, and even enough to choose moments and sizes. */
+/** Mulberry32: small, and uniform enough to choose times and sizes. */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0
   return () => {
@@ -14,7 +14,7 @@ export function seededRandom(seed: number): Random {
   }
 }
 
-/** A whole number, both ends included. */
+/** A whole number; both ends are included. */
 export function between(random: Random, from: number, to: number): number {
   return from + Math.floor(random() * (to - from + 1))
 }

@@ -1,8 +1,8 @@
 /**
- * InfluxDB's answer to a query, taken apart: series, rows, and points in one canonical form.
+ * Parses InfluxDB's answer to a query: series, rows, and points in one canonical form.
  *
- * Pure. The form of a point looks like line protocol, but is for comparing and for reading a
- * difference: names that hold more than letters, digits and a few signs stand in JSON quotes.
+ * Pure. The form of a point looks like line protocol, but is made for comparing and for reading a
+ * difference: names with more than letters, digits and a few signs are in JSON quotes.
  */
 import type { MsgpackValue } from './msgpack.ts'
 
@@ -18,7 +18,7 @@ export interface Series {
   readonly values: readonly (readonly Cell[])[]
 }
 
-/** The part of InfluxDB's documented answer that is read here. */
+/** The part of InfluxDB's documented answer that this file reads. */
 interface Answer {
   readonly error?: string
   readonly results?: readonly { readonly error?: string; readonly series?: readonly RawSeries[] }[]
@@ -26,9 +26,9 @@ interface Answer {
 
 type RawSeries = Partial<Series> & Pick<Series, 'columns'>
 
-/** @throws Error when the answer carries one; InfluxDB sends 200 with an error inside. */
+/** @throws Error when the answer contains one; InfluxDB sends 200 with an error inside. */
 export function seriesOf(answer: MsgpackValue, statement: string): Series[] {
-  const { error, results = [] } = answer as Answer // The server's documented shape; tests only.
+  const { error, results = [] } = answer as Answer // The server's documented form; tests only.
   const problem = error ?? results.find((result) => result.error !== undefined)?.error
   if (problem !== undefined) throw new Error(`InfluxDB refused ${statement}: ${problem}`)
   return results
@@ -48,7 +48,7 @@ export function rowsOf(series: Series): Row[] {
 export function pointLines(series: Series): string[] {
   const tags = Object.keys(series.tags)
     .sort()
-    .filter((key) => series.tags[key] !== '') // A tag that only other series have.
+    .filter((key) => series.tags[key] !== '') // Only other series have this tag.
     .map((key) => `,${plain(key)}=${plain(series.tags[key] ?? '')}`)
   const key = plain(series.name) + tags.join('')
   return series.values.map((cells) => {
@@ -62,7 +62,7 @@ export function pointLines(series: Series): string[] {
   })
 }
 
-/** An identifier as InfluxQL takes it. */
+/** An identifier in InfluxQL's syntax. */
 export function quoted(name: string): string {
   const escaped = name.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
   return `"${escaped}"`

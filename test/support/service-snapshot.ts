@@ -1,9 +1,9 @@
-/** Snapshots with made-up numbers, for tests of what renders them. */
+/** Snapshots with invented numbers, for tests of the code that renders them. */
 import type { ServiceSnapshot } from '../../src/admin/snapshot.ts'
 import type { OutputSnapshot } from '../../src/delivery/reporting/output-snapshot.ts'
 import type { RelaySnapshot } from '../../src/relay/snapshot.ts'
 
-/** Up and idle, with 100 lines accounted for. */
+/** An output that is up and idle, with 100 lines accounted for. */
 export function outputSnapshot(parts: Partial<OutputSnapshot> = {}): OutputSnapshot {
   return {
     name: 'a',

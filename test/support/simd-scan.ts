@@ -1,4 +1,4 @@
-/** The SIMD lane alone, and the scanner with and without it side by side. */
+/** The SIMD tier alone, and the scanner with and without it, to be compared. */
 
 import assert from 'node:assert/strict'
 import { SimdLines } from '../../src/line-protocol/fast/simd-lines.ts'
@@ -10,13 +10,15 @@ import { plainTimestamps } from '../../src/line-protocol/scan/timestamp.ts'
 
 const STAMP = '1700000000000000000'
 
-/** That the SIMD lane, used for a body of any length, makes no difference to what a scan says. */
+/**
+ * Asserts that a scan has the same result with and without the SIMD tier, for a body of any length.
+ */
 export function assertScannedAlike(body: Buffer, precision: Precision = 'ns'): void {
   assert(simdModule !== undefined)
   const received = Buffer.from(body)
   const { lines, ...said } = scanFrom(0, body, precision)
   const { lines: plainLines, ...plainSaid } = scanFrom(Number.POSITIVE_INFINITY, body, precision)
-  // Not as values: to tell all differences of large buffers takes assert minutes.
+  // Compared as booleans: assert takes minutes to render all differences of large buffers.
   if (!lines.equals(plainLines)) assert.fail(excerptOf(lines, plainLines))
   assert.deepEqual(said, plainSaid)
   assert.ok(body.equals(received), 'a scan has written into the body')
@@ -29,7 +31,7 @@ function excerptOf(left: Buffer, right: Buffer): string {
   return `from byte ${at} on:\n${around(left)}\ninstead of\n${around(right)}`
 }
 
-/** All that a scan says, with the SIMD lane for bodies from `simdMinBytes` on. */
+/** The whole result of a scan that uses the SIMD tier for bodies from `simdMinBytes` on. */
 function scanFrom(simdMinBytes: number, body: Buffer, precision: Precision) {
   let asked = 0
   const stamp = () => {
@@ -41,7 +43,7 @@ function scanFrom(simdMinBytes: number, body: Buffer, precision: Precision) {
   return { ...scanned, asked, isSameBuffer: scanned.lines === body }
 }
 
-/** What the lane takes of `bytes` from `from` on. @param bytes end in a newline */
+/** The part of `bytes` that the tier accepts from `from` on. @param bytes end in a newline */
 export function takeOrdinaryLines(
   bytes: Buffer,
   from: number,

@@ -1,13 +1,12 @@
 /**
- * A disk in memory that can lose power, for the tests of the log on disk.
+ * A disk in memory that can lose power, for tests of the log on disk.
  *
- * It keeps a trace of everything that was done to it. From any beginning of the trace it rebuilds
- * states in which a real disk may be found after a power cut at that moment: what was synced is
- * there; of the rest each sector of 512 bytes, each change of length and each change of a name may
- * have been carried out or not, whatever came before or after it; names may be asked to change in
- * order, as with a journal. A sync that fails gives up what was written, as on Linux. Folders
- * themselves are always there. Faults are injected by a function that is asked before each
- * operation.
+ * It keeps a trace of all operations. From any prefix of the trace it builds states in which a real
+ * disk may be after a power cut at that moment. Synced data is there. Of the rest, each sector of
+ * 512 bytes, each change of length and each change of a name may have been carried out or not,
+ * independently of all others; a test may require that names change in order, as with a journal. A
+ * failed sync discards the written data, as on Linux. Folders themselves always exist. A function
+ * that is called before each operation injects faults.
  */
 import { dirname } from 'node:path'
 import type { FileSystem, LogFile } from '../../src/log/file-system.ts'
@@ -18,7 +17,7 @@ export type Operation =
   | { readonly kind: 'write'; readonly file: number; readonly at: number; readonly bytes: Buffer }
   | { readonly kind: 'truncate'; readonly file: number; readonly length: number }
   | { readonly kind: 'sync'; readonly file: number }
-  /** What was written and not synced is given up: no later sync brings it onto the disk. */
+  /** Unsynced data is discarded: no later sync puts it on the disk. */
   | { readonly kind: 'failed-sync'; readonly file: number }
   | { readonly kind: 'create'; readonly file: number; readonly path: string }
   | { readonly kind: 'rename'; readonly from: string; readonly to: string }
@@ -27,15 +26,15 @@ export type Operation =
 
 export type CallName = 'open' | 'write' | 'read' | 'sync' | 'truncate' | 'rename' | 'unlink'
 
-/** What is to happen instead: an error code, or a write of so many bytes only. */
+/** The injected fault: an error code, or a write of only this many bytes. */
 export type Fault = { readonly code: string } | { readonly shortBytes: number } | undefined
 
 export class SimulatedFileSystem implements FileSystem {
-  /** Path to file number. */
+  /** File numbers by path. */
   #names: Map<string, number>
   #contents: Map<number, Buffer>
   readonly trace: Operation[] = []
-  /** May be set at any time. `path` of what is done to a file is the one it was opened by. */
+  /** May be set at any time. `path` is the one by which the file was opened. */
   fault: (call: CallName, path: string) => Fault = () => undefined
   openFiles = 0
   #nextFile: number
@@ -49,8 +48,8 @@ export class SimulatedFileSystem implements FileSystem {
   }
 
   /**
-   * @param chooses whether something that was not synced was carried out all the same
-   * @param names in order: of two changes the later one was not carried out without the earlier
+   * @param chooses whether an unsynced operation was carried out
+   * @param names `in order`: a later change of a name was not carried out without the earlier ones
    */
   afterPowerCut(
     traceLength: number,
@@ -66,7 +65,9 @@ export class SimulatedFileSystem implements FileSystem {
     return new SimulatedFileSystem(rebuild(this.#before, trace, { chooses, choosesName }))
   }
 
-  /** The process dies, the machine does not: all is there, and what was not synced still is not. */
+  /**
+   * The process dies, the machine does not: all data is there, and unsynced data remains unsynced.
+   */
   afterKill(): SimulatedFileSystem {
     const next = new SimulatedFileSystem(this.#before)
     next.#names = new Map(this.#names)
@@ -84,21 +85,21 @@ export class SimulatedFileSystem implements FileSystem {
     return this.#contents.get(this.fileNumber(path)) ?? Buffer.alloc(0)
   }
 
-  /** Of the file behind the name; it keeps it when it is renamed, and no two have the same. */
+  /** Identity of the file; it stays the same after a rename, and no two files share one. */
   fileNumber(path: string): number {
     const file = this.#names.get(path)
     if (file === undefined) throw systemError('ENOENT', path)
     return file
   }
 
-  /** Puts a file there that is on the disk already. */
+  /** Adds a file whose data is on the disk already. */
   put(path: string, content: Buffer): void {
     const file = this.#nextFile++
     this.#names.set(path, file)
     this.#contents.set(file, Buffer.from(content))
   }
 
-  /** Somebody takes a file away. */
+  /** Removes a file, as somebody from outside does. */
   remove(path: string): void {
     this.#names.delete(path)
   }
@@ -190,7 +191,7 @@ export class SimulatedFileSystem implements FileSystem {
           this.trace.push({ kind: 'failed-sync', file })
           throw error
         }
-        // Takes a turn of the event loop, in which others go on, or the process dies.
+        // Takes one turn of the event loop, in which other work continues, or the process dies.
         await new Promise((resolve) => setImmediate(resolve))
         this.trace.push({ kind: 'sync', file })
       },
@@ -277,13 +278,13 @@ function rebuild(
 
 function rename(names: Map<string, number>, { from, to }: { from: string; to: string }): void {
   const file = names.get(from)
-  // Its creation may have been lost: then there is nothing to rename.
+  // If the creation was lost, there is nothing to rename.
   if (file === undefined) return
   names.set(to, file)
   names.delete(from)
 }
 
-/** For each operation whether a later sync made it last. */
+/** For each operation, whether a later sync made it durable. */
 function findSynced(trace: readonly Operation[]): boolean[] {
   const synced = new Set<number | string>()
   const writesSynced = new Set<number>()
@@ -307,7 +308,7 @@ function findSynced(trace: readonly Operation[]): boolean[] {
       case 'unlink':
         return synced.has(dirname(operation.path))
       case 'rename':
-        // From one folder to another: either may keep it.
+        // A rename between folders: either folder may have it.
         return synced.has(dirname(operation.to)) || synced.has(dirname(operation.from))
     }
   }

@@ -1,4 +1,4 @@
-/** The files of outputs on a simulated disk, beside the log that is on it. */
+/** Output files on a simulated disk, beside the log. */
 
 import type { FileStats, OutputFiles } from '../../src/destinations/file/output-files.ts'
 import { type FileSystem, writeWhole } from '../../src/log/file-system.ts'

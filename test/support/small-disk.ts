@@ -1,5 +1,5 @@
 /**
- * A file system of a few megabytes, which runs full as a real one does (ENOSPC).
+ * A file system of a few megabytes, which becomes full as a real one does (ENOSPC).
  *
  *     const disk = await openSmallDisk(t, { megabytes: 4 })
  *     if (disk === undefined) return                         skipped
@@ -7,8 +7,8 @@
  *     await disk.fill(1024)                                  all but so many bytes
  *     await disk.free()
  *
- * A tmpfs in a user namespace of its own, which no other process sees; it goes with the test. From
- * outside its files are in `disk.outside`.
+ * A tmpfs in a user namespace of its own, which no other process sees; it is removed with the test.
+ * From outside, its files are in `disk.outside`.
  */
 import { mkdir, open, readdir, rm, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -23,21 +23,21 @@ const MEGABYTE = 1024 * 1024
 const FILLER = 'filler'
 
 export interface SmallDisk {
-  /** For programs that run `under` it. */
+  /** The folder's path for programs that run `under` it. */
   readonly path: string
-  /** The same folder, for everybody else. */
+  /** The same folder's path for all other processes. */
   readonly outside: string
-  /** As `RelayProcessOptions` takes it. */
+  /** The option of the same name in `RelayProcessOptions`. */
   readonly under: readonly string[]
-  /** Leaves about so many bytes free. */
+  /** Leaves about this many bytes free. */
   fill(leftBytes: number): Promise<void>
-  /** Leaves room, and no inode for a new file; needs `inodes`. */
+  /** Leaves space, but no inode for a new file; needs `inodes`. */
   useUpInodes(): Promise<void>
-  /** Takes away what `fill` and `useUpInodes` have put there. */
+  /** Removes the files of `fill` and `useUpInodes`. */
   free(): Promise<void>
 }
 
-/** @returns `undefined` where namespaces are not allowed: then the test is skipped */
+/** @returns `undefined` if namespaces are not allowed: then the test is skipped */
 export async function openSmallDisk(
   t: Pick<TestContext, 'after' | 'skip'>,
   { megabytes, inodes }: { readonly megabytes: number; readonly inodes?: number },
@@ -97,7 +97,7 @@ async function fill(folder: string, leftBytes: number): Promise<void> {
       done += (await file.write(chunk)).bytesWritten
     }
   } catch (error) {
-    // Somebody else has taken of it meanwhile: it is full all the sooner.
+    // Another process has used space meanwhile: the disk is full sooner.
     if (errorCode(error) !== 'ENOSPC') throw error
   } finally {
     await file.close()

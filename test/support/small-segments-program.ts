@@ -3,8 +3,8 @@
  *
  *     await startRelayProcess({ config, program: SMALL_SEGMENTS_PROGRAM })
  *
- * Nothing else differs: one constant is another while the source is loaded. A log that was written
- * with segments of one size is read with those of any other.
+ * Nothing else differs: one constant is replaced while the source is loaded. A log can be read with
+ * any segment size.
  */
 import { strict as assert } from 'node:assert'
 import { registerHooks } from 'node:module'

@@ -1,6 +1,6 @@
 import type { Steps } from '../../src/std/slices.ts'
 
-/** All steps at once. */
+/** Runs all steps at once. */
 export function atOnce<T>(steps: Steps<T>): T {
   for (;;) {
     const step = steps.next()

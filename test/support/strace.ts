@@ -1,11 +1,11 @@
 /**
- * Faults in the system calls of a running process, by strace.
+ * Injects faults into the system calls of a running process, with strace.
  *
  *     if (!requireStrace(t)) return
  *     await using _fault = await injectFault(relay.pid, 'fdatasync:error=EIO')
  *
- * Counting (`when=`) is by thread, of which a Node process has four for its files: `when=1+` is what
- * can be relied on.
+ * strace counts (`when=`) by thread, and a Node process has four threads for its files: only
+ * `when=1+` is reliable.
  */
 import { execFileSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
@@ -16,7 +16,7 @@ import { skipWithout } from './missing.ts'
 
 const STRACE = '/usr/bin/strace'
 
-/** Whether the test can go on: without strace it is skipped (missing.ts). */
+/** Whether the test can run: without strace it is skipped (missing.ts). */
 export function requireStrace(t: Pick<TestContext, 'skip'>): boolean {
   try {
     accessSync(STRACE, constants.X_OK)
@@ -30,9 +30,9 @@ export function requireStrace(t: Pick<TestContext, 'skip'>): boolean {
 }
 
 /**
- * Resolves when it is in force. Disposing takes it away.
+ * Resolves when the fault is active. Disposing removes it.
  *
- * @param fault as strace's `inject=` takes it: `fdatasync:error=EIO`
+ * @param fault in the syntax of strace's `inject=`: `fdatasync:error=EIO`
  */
 export async function injectFault(pid: number, fault: string): Promise<AsyncDisposable> {
   const lines = new Arrivals<string>((line) => line)
@@ -45,7 +45,7 @@ export async function injectFault(pid: number, fault: string): Promise<AsyncDisp
   await lines.first((line) => line.includes('attached'), 'strace is attached')
   return {
     async [Symbol.asyncDispose]() {
-      child.signal('SIGTERM') // Lets go of the process, which goes on.
+      child.signal('SIGTERM') // strace detaches; the process continues.
       await child.exited
     },
   }

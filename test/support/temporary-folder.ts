@@ -5,14 +5,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** What has an end at which to clean up: a test, or a benchmark. */
+/** A test or a benchmark, at whose end the folder is removed. */
 export interface Lifetime {
   after(end: () => Promise<void>): void
 }
 
 export async function temporaryFolder(t: Lifetime): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'line-relay-test-'))
-  // Retried: a process that was just killed may still be closing its files in there.
+  // Retried: a process that was just killed may still be closing its files in the folder.
   t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }))
   return folder
 }

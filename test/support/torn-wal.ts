@@ -1,15 +1,16 @@
 /**
- * Mends what a kill within a write leaves in the WAL of an InfluxDB 1.x.
+ * Repairs the WAL of an InfluxDB 1.x that was killed during a write.
  *
  *     await server.kill('SIGKILL')
  *     await cutTornWal(join(server.folder, 'wal'))
  *     await server.start()
  *
  * InfluxDB 1.x seeks to the end of its last WAL file before it finds the torn record there and cuts
- * it off. What it writes afterwards stands behind a hole of zeros, and its next start throws away
- * the hole and all behind it, acknowledged or not. Cut before it starts, nothing is torn.
+ * it off. So its next writes follow a hole of zeros, and the start after that drops the hole and
+ * everything behind it, acknowledged or not. When the torn record is cut before the start, that
+ * does not happen.
  *
- * A file is records of 1 byte kind, 4 bytes length (big endian), so many bytes.
+ * A file is a list of records: 1 byte kind, 4 bytes length (big endian), then that many bytes.
  */
 import { open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -17,7 +18,7 @@ import { errorCode } from '../../src/std/errors.ts'
 
 const HEAD_BYTES = 5
 
-/** @returns how many bytes were cut off, of all files below the folder */
+/** @returns how many bytes were cut off, from all files below the folder */
 export async function cutTornWal(folder: string): Promise<number> {
   let cut = 0
   for (const name of await namesBelow(folder)) {
@@ -33,7 +34,7 @@ export async function cutTornWal(folder: string): Promise<number> {
   return cut
 }
 
-/** None of a server that was killed before its first write: the folder comes with that. */
+/** No files if the server was killed before its first write, which makes the folder. */
 async function namesBelow(folder: string): Promise<string[]> {
   try {
     return await readdir(folder, { recursive: true })

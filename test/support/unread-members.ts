@@ -1,14 +1,14 @@
 /**
- * Public members of classes in src/ that nothing in src/ reads: dead, or there for tests only.
+ * Finds public members of classes in src/ that nothing in src/ reads: dead code, or for tests only.
  *
- * Method: the compiler's own symbols, so that two members of one name are told apart. A member is
- * read where an expression in src/ reads it, through its class or through an interface that the
- * class fits, whether or not it says so; and where a type from outside src/ asks for it, as a
- * stream of Node asks for `_transform`. `x.count++` as a statement reads nothing.
+ * Method: the compiler's own symbols, which distinguish two members of one name. A member is read
+ * if an expression in src/ reads it, through its class or through an interface that the class
+ * satisfies, declared or not; or if a type from outside src/ requires it, as a stream of Node
+ * requires `_transform`. `x.count++` as a statement reads nothing.
  *
- * Limits: names made at run time are not seen, nor members whose name is computed
+ * Limits: names made at run time are not found, nor members with a computed name
  * (`[Symbol.asyncDispose]`). TypeScript 7 calls this interface of its compiler unstable: a new
- * version, which package-lock.json keeps from coming by itself, may ask for changes here.
+ * version may need changes here; package-lock.json pins the version.
  */
 
 import { join, relative } from 'node:path'
@@ -40,7 +40,7 @@ import {
 
 interface Member {
   readonly name: string
-  /** Of its declaration: see `keyOf`. */
+  /** Keys of its declarations: see `keyOf`. */
   readonly keys: readonly string[]
   readonly owner: ClassLikeDeclaration
   /** `src/log/stream-log.ts: StreamLog.end` */
@@ -54,8 +54,8 @@ const ASSIGNMENTS = new Set([
 ])
 
 /**
- * @param root absolute; has tsconfig.json and src/
- * @returns each as `src/log/stream-log.ts: StreamLog.end`, in order
+ * @param root absolute path of a folder with tsconfig.json and src/
+ * @returns the members as `src/log/stream-log.ts: StreamLog.end`, sorted
  */
 export function unreadMembers(root: string): string[] {
   const api = new API({ cwd: root })
@@ -84,7 +84,7 @@ function unreadIn({ program, checker }: Project, root: string): string[] {
       else if (isSpreadAssignment(node)) wholes.push(node.expression)
     })
     for (const property of checker.getSymbolAtLocation(names)) read.note(property)
-    // All of one file at once: each call goes to the compiler's process and back.
+    // One call for a whole file: each call is a round trip to the compiler's process.
     checker.getTypeAtLocation(wholes).forEach((type, index) => {
       const properties = type === undefined ? [] : checker.getPropertiesOfType(type)
       const taken = takenBy(wholes[index])
@@ -129,7 +129,7 @@ function visit(node: Node, found: (node: Node) => void): void {
   node.forEachChild((child) => visit(child, found))
 }
 
-/** A getter and its setter are one. */
+/** A getter and its setter are one member. */
 function membersOf(owner: ClassLikeDeclaration, path: string): Member[] {
   const keys = new Map<string, string[]>()
   for (const element of owner.members) {
@@ -147,7 +147,7 @@ function keyOf(node: Node): string {
   return `${node.getSourceFile().path}:${(node as Node & { readonly index: number }).index}`
 }
 
-/** Assigned to, or counted up by a statement of its own, it is not read. */
+/** An assignment, or an increment as a statement, does not read the member. */
 function isRead(access: PropertyAccessExpression): boolean {
   const { parent } = access
   const isCounted = isPostfixUnaryExpression(parent) || isPrefixUnaryExpression(parent)
@@ -161,7 +161,10 @@ function isRead(access: PropertyAccessExpression): boolean {
   return !(ASSIGNMENTS.has(parent.operatorToken.kind) && isExpressionStatement(parent.parent))
 }
 
-/** What `const { name } = part` takes of it; `undefined`: all, as `...part` and `...rest` do. */
+/**
+ * The members that `const { name } = part` reads; `undefined`: all, as with `...part` and
+ * `...rest`.
+ */
 function takenBy(whole: Node | undefined): ReadonlySet<string> | undefined {
   if (whole === undefined || !isObjectBindingPattern(whole)) return undefined
   const names = new Set<string>()
@@ -172,7 +175,7 @@ function takenBy(whole: Node | undefined): ReadonlySet<string> | undefined {
   return names
 }
 
-/** Whether an object of the class may stand where an interface asks for it. */
+/** Whether an object of the class satisfies the interface. */
 function fits(checker: Checker, owner: ClassLikeDeclaration, seam: Node | undefined): boolean {
   if (seam === undefined) return false
   const asked = seamType(checker, seam)

@@ -1,28 +1,28 @@
 /**
- * Waiting in tests: every wait has a limit and says in words what did not come.
+ * Waiting in tests: every wait has a limit, and names the event that did not come.
  *
- * Wait for an event first: a promise of the part under test, `Arrivals` (arrivals.ts), `once`.
- * `until` polls and is the last resort, for what cannot tell us that it changed, such as a foreign
- * server that is still starting.
+ * Prefer to wait for an event: a promise of the part under test, `Arrivals` (arrivals.ts), `once`.
+ * `until` polls and is the last resort, for state without an event, such as a foreign server that
+ * is still starting.
  */
 
 /**
- * No test is decided by it: far longer than anything takes on a machine that does a hundred other
- * things, and there only so that what does not come is named.
+ * The limit decides no test: it is far longer than anything takes on a busy machine, and only
+ * serves to name the event that did not come.
  */
 export const WAIT_LIMIT_MS = 5 * 60_000
 
 const POLL_EVERY_MS = 20
 
 export interface WaitOptions {
-  /** What is waited for, as it stands in the failure: "influxd answers /ping". */
+  /** The awaited event, for the failure's text: "influxd answers /ping". */
   readonly what: string | (() => string)
-  /** Only shorter for what must not come: how busy the machine is is nobody's to know. */
+  /** Set a shorter limit only for an event that must not come: the machine may be busy. */
   readonly limitMs?: number
 }
 
 /**
- * Last resort: asks every 20 ms until `condition` gives something true, and returns that.
+ * Last resort: calls `condition` every 20 ms until it returns something truthy, and returns that.
  *
  * A condition that throws counts as "not yet"; its last error is the cause of the failure.
  */
@@ -47,7 +47,7 @@ export async function until<T>(
   }
 }
 
-/** The promise itself, or a failure that says what did not come in time. */
+/** The promise itself, or a failure that names the event that did not come in time. */
 export async function withinLimit<T>(
   promise: Promise<T>,
   { what, limitMs = WAIT_LIMIT_MS }: WaitOptions,
@@ -57,7 +57,7 @@ export async function withinLimit<T>(
     timer = setTimeout(() => {
       reject(new Error(inVain(what, limitMs)))
     }, limitMs)
-    timer.unref() // A wait that nobody is interested in any more does not hold up the end.
+    timer.unref() // An abandoned wait must not keep the process alive.
   })
   try {
     return await Promise.race([promise, limit])

@@ -1,5 +1,5 @@
 /**
- * One client of the relay, as an agent such as Telegraf is one: a connection that is kept.
+ * One client of the relay, like an agent such as Telegraf: one kept-alive connection.
  *
  *     using client = openWriteClient(relay.url)
  *     assert.equal((await client.write('m v=1 1')).status, 204)

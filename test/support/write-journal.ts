@@ -1,20 +1,22 @@
 /**
- * The oracle of same order: what clients sent and were told, against what a database holds.
+ * The oracle of "same order": compares the clients' writes and answers with the contents of a
+ * database.
  *
  *     const journal = new WriteJournal()
  *     await journal.write(client, { series: 'm,host=a', field: 'v=1i', time: 1n })
  *     …
  *     assert.deepEqual(journal.findings(await a.points('db')), [])
  *
- * Every write is noted before it is sent and again when it is answered. A key is a series and a
- * time. The value that a key may end with is that of a write
+ * The journal records every write before it is sent and again when it is answered. A key is a
+ * series and a time. A key may end with the value of a write
  *
  *     - that was not refused (4xx), and
  *     - that no acknowledged write has replaced: one that was sent after this one was answered.
  *
- * So of two that raced either may stand, of two in sequence only the second; a write that was
- * answered 5xx, or not at all, may stand or not. `died` ends a write whose relay was killed: what
- * is acknowledged later has replaced it. A key with an acknowledged write must be there.
+ * So of two concurrent writes either may be stored, of two in sequence only the second; a write
+ * that was answered 5xx, or not at all, may be stored or not. `died` ends a write whose relay was
+ * killed: a write that is acknowledged later has replaced it. A key with an acknowledged write must
+ * exist.
  *
  * Limits: one field per key; no spaces in names and values.
  */
@@ -24,14 +26,16 @@ import type { WriteClient } from './write-client.ts'
 export interface JournalPoint {
   /** Measurement and tags as `Influxd.points` writes them. */
   readonly series: string
-  /** As `Influxd.points` writes it, so that types are compared: `v=1i`, `v=1.5`, `v="text"`. */
+  /**
+   * Field as `Influxd.points` writes it, so that types are compared: `v=1i`, `v=1.5`, `v="text"`.
+   */
   readonly field: string
   readonly time: bigint
 }
 
 export interface Note {
   readonly field: string
-  /** Place among all beginnings and answers of the journal. */
+  /** Position among all beginnings and answers in the journal. */
   readonly sentAt: number
   answeredAt: number | undefined
   status: number | undefined
@@ -47,7 +51,7 @@ export class WriteJournal {
     return this.#notes.size
   }
 
-  /** Sends one point and notes both ends of it. */
+  /** Sends one point and records its beginning and its answer. */
   async write(client: WriteClient, point: JournalPoint, query?: string): Promise<HttpAnswer> {
     const note = this.begin(point)
     const answer = await client.write(`${point.series} ${point.field} ${point.time}`, query)
@@ -71,15 +75,15 @@ export class WriteJournal {
     this.statuses[status] = (this.statuses[status] ?? 0) + 1
   }
 
-  /** The relay has ended, and with it the chance of an answer or of coming into its log later. */
+  /** The relay has ended: no answer will come, and the write cannot enter its log later. */
   died(note: Note): void {
     note.answeredAt = this.#now++
   }
 
   /**
-   * What is wrong with a database, in words; nothing when all is as the clients were told.
+   * Describes what is wrong with a database; empty when it agrees with the clients' answers.
    *
-   * @param stored every point of it, as `Influxd.points` gives them
+   * @param stored all its points, as `Influxd.points` returns them
    */
   findings(stored: readonly string[]): string[] {
     const values = new Map(stored.map(keyAndField))

@@ -1,4 +1,4 @@
-/** A memory budget in which writes may take so much, and clients more than they need. */
+/** A memory budget with a limit for writes, and more than enough for clients. */
 import { MemoryBudget } from '../../src/std/memory-budget.ts'
 
 const CLIENTS_BYTES = 100_000_000
