@@ -46,7 +46,7 @@ test('/health tells of each output, and is 503 when none is up', async () => {
   let isUp = true
   let isBehind = false
   await using http = await openTestListener({
-    health: async () => ({
+    health: () => ({
       fault: isUp ? '' : 'no output is up',
       outputs: [{ name: 'a"b', isUp, isBehind, downCause: isUp ? '' : 'connection refused' }],
     }),
