@@ -18,7 +18,7 @@ import { findStatement } from '../../dialects/v1/query.ts'
 import { type HttpAnswer, renderReply, renderStatementReply } from '../../dialects/v1/reply.ts'
 import { credentialsQuery, parseV1WriteRequest } from '../../dialects/v1/request.ts'
 import { receiveBody } from '../request/body.ts'
-import { firstRawHeader } from '../request/headers.ts'
+import { contentLength, firstRawHeader } from '../request/headers.ts'
 import type { LaneOptions, WriteLane } from './write-lane.ts'
 import { MEMORY_FULL, TOO_LARGE, TOO_MANY } from './write-refusals.ts'
 
@@ -145,6 +145,10 @@ function runTask(
   }
   const answerEarly = (reply: Reply): void => {
     responder.answerEarly(request, response, render(reply))
+  }
+  if ((contentLength(request) ?? 0) > maxBytes) {
+    counters.tooLargeRequests++
+    return answerEarly(TOO_LARGE)
   }
   if (requestsInFlight.isFull) {
     counters.tooManyRequests++
