@@ -124,11 +124,11 @@ function takeOverConnections(server: Server, options: HttpServerOptions): void {
   })
   const charged = new ConnectionMemory({ ...options, memory: memory.clients, isTls })
   server.prependListener('connection', (socket: Socket) => charged.charge(socket))
-  const open = (socket: Socket) => connections.open(socket)
-  const fastLane = options.fastLane && new FastLane(options.fastLane, open)
+  const giveToNode = (socket: Socket, isAfterPost: boolean) => connections.open(socket, isAfterPost)
+  const fastLane = options.fastLane && new FastLane(options.fastLane, giveToNode)
   server.on(event, (socket: Socket) => {
     if (socket.destroyed) return // There was no memory for the connection.
-    if (fastLane === undefined) open(socket)
+    if (fastLane === undefined) connections.open(socket)
     else fastLane.take(socket)
   })
   // `server.close` calls it too. Node itself would not see that a head is arriving.
