@@ -129,6 +129,7 @@ export class DiskLog implements AsyncDisposable {
       ...{ segments, places: this.#allPlaces },
       remembered: () => this.#users.remembered(),
       onTaken: () => this.#users.handOver(),
+      onMended: () => this.#gaps.restore(),
     })
     this.#schedule()
   }

@@ -87,6 +87,7 @@ export interface Appending {
  */
 export async function openSegmentLog(options: SegmentLogOptions): Promise<SegmentLog> {
   const quarantine = new Quarantine(options)
+  await quarantine.noteFormer()
   const recovered = await recoverSegments({ ...options, quarantine })
   return new SegmentLog(options, quarantine, recovered)
 }
@@ -178,6 +179,7 @@ export class SegmentLog implements AsyncDisposable {
     this.#active = undefined
     this.#failures.clear()
     await lost?.abandon()
+    await this.quarantine.tellGone()
   }
 
   /**
