@@ -19,7 +19,7 @@ const ROOT = join(import.meta.dirname, '..')
 const LINE_MAX = 100
 const FILE_LINES_MAX = 350
 const FOLDER_FILES_MAX = 15
-/** One file a promise of the README, and what all tests share: read by name, not as a whole. */
+/** Read by name, not as a whole: files named by promises of the README, and what all tests share. */
 const WIDE_FOLDERS = ['test/guarantees', 'test/support']
 
 /** Low to high. A file imports lower rooms and its own; rooms of one row do not know each other. */

@@ -42,3 +42,9 @@ export const EXIT_OK = 0
 export const EXIT_FAILURE = 1
 /** The command line was wrong; the same code as in Go's flag package. */
 export const EXIT_USAGE = 2
+
+/** Says why the command cannot do what was asked. @returns its exit code */
+export function fail({ stderr }: CommandIo, text: string): number {
+  stderr.write(`relay: ${text}\n`)
+  return EXIT_FAILURE
+}

@@ -58,8 +58,6 @@ export interface HttpRelayConfig extends RelayConfigBase {
   readonly pingStatus: number
   /** `undefined` = no limit. */
   readonly rateLimit: RateLimit | undefined
-  /** Longest time `/health` waits for an output; 0 = the outputs' own timeout. */
-  readonly healthTimeoutMs: number
   readonly maxBodyBytes: number
   readonly maxConnections: number
   readonly influxdbVersion: string

@@ -74,11 +74,15 @@ export class LetterLoss implements Loss {
     this.#whole.resolve()
   }
 
-  /** Whether a file is not where it was. Rejects with the system's error. */
-  async look(log: SegmentLog): Promise<boolean> {
+  /**
+   * Whether a file is not where it was. Rejects with the system's error.
+   *
+   * @param isForced looks also when it has looked a moment ago
+   */
+  async look(log: SegmentLog, isForced: boolean): Promise<boolean> {
     const nowMs = this.#options.clock.monotonicMs()
     if (this.#isLost) return true
-    if (nowMs - this.#lookedAtMs < LOOK_EVERY_MS) return false
+    if (!isForced && nowMs - this.#lookedAtMs < LOOK_EVERY_MS) return false
     this.#lookedAtMs = nowMs
     const lost = await findLost(this.#mendOptions(log))
     return lost.length > 0

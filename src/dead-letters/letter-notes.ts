@@ -4,8 +4,8 @@ import type { Clock } from '../std/clock.ts'
 import { errorText } from '../std/errors.ts'
 import type { Logger } from '../std/logger.ts'
 import { LogThrottle, renderRepeats } from '../std/throttle.ts'
-import { renderBytes, renderCount } from '../std/units.ts'
-import type { LetterCount } from './reader.ts'
+import { renderBytes } from '../std/units.ts'
+import { type LetterCount, renderLetters } from './reader.ts'
 
 const REPEAT_INTERVAL_MS = 60_000
 
@@ -66,8 +66,4 @@ export class LetterNotes {
   get #what(): string {
     return `output "${this.#options.output}": dead letters`
   }
-}
-
-function renderLetters({ letters, lines }: LetterCount): string {
-  return `${renderCount(letters, 'letter')} with ${renderCount(lines, 'line')}`
 }

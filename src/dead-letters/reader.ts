@@ -1,6 +1,7 @@
-/** Reads the letters of an open segment log in order, and counts them. */
+/** Reads the letters of an open segment log in order, counts them, and renders the count. */
 
 import type { SegmentLog } from '../log/segments/segment-log.ts'
+import { renderCount } from '../std/units.ts'
 import { decodeLetter, type StoredLetter } from './letter.ts'
 
 export interface LetterCount {
@@ -34,4 +35,8 @@ export async function countLetters(letters: AsyncIterable<StoredLetter>): Promis
     lines += write.lineCount
   }
   return { letters: count, lines }
+}
+
+export function renderLetters({ letters, lines }: LetterCount): string {
+  return `${renderCount(letters, 'letter')} with ${renderCount(lines, 'line')}`
 }

@@ -75,7 +75,8 @@ export class DeadLetters implements AsyncDisposable {
   readonly #books = new LetterBooks()
   readonly #notes: LetterNotes
   readonly #loss: LetterLoss
-  #isMending = false
+  /** Set while files are looked at, or lost ones are written again. */
+  #mending: Promise<void> | undefined
 
   constructor(
     options: DeadLettersOptions,
@@ -125,15 +126,20 @@ export class DeadLetters implements AsyncDisposable {
   /**
    * Looks whether the files are where they were, and mends what is not, behind what is under way.
    * To be called whenever the log's folder was seen to be ours and whole. Never rejects.
+   *
+   * @param isForced looks whatever was seen a moment ago, and resolves when all is mended
    */
-  async look(): Promise<void> {
+  async look(isForced = false): Promise<void> {
+    if (isForced) await this.#mending
     const log = this.#log.current
-    if (this.#isMending || this.#isClosed || this.#log.isOpening) return
+    if (this.#mending !== undefined || this.#isClosed || this.#log.isOpening) return
     if (log === undefined) return this.#loss.noteWhole()
-    this.#isMending = true
-    const isLost = await this.#loss.look(log).catch(() => true)
-    if (!isLost) this.#isMending = false
-    else void this.#startMending(log) // Never rejects.
+    const looking = this.#loss.look(log, isForced).catch(() => true)
+    const mending = looking.then((isLost) => (isLost ? this.#startMending(log) : undefined))
+    this.#mending = mending.finally(() => {
+      this.#mending = undefined
+    })
+    await (isForced ? this.#mending : looking) // Neither rejects.
   }
 
   /** What was on the disk when it was called, oldest first. Rejects when a file cannot be read. */
@@ -197,7 +203,6 @@ export class DeadLetters implements AsyncDisposable {
   async #startMending(log: SegmentLog): Promise<void> {
     const result = await this.#enqueue(() => this.#mend(log))
     if ('failed' in result) this.#notes.notMended(result.failed)
-    this.#isMending = false
   }
 
   /** @returns what could not be had any more */

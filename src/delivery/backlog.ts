@@ -4,10 +4,11 @@
  * Promise: every entry that was offered is settled exactly once, and `onSettled` reports it.
  *
  * Limits: `boundBytes`. At the bound the oldest writes are dropped to make room, if they are at the
- * head of their stream, and another output has stored them or their client got an error. If those
- * do not suffice there is no room, and the relay must refuse the new write. A single write larger
- * than the bound is accepted while nothing else is pending. Statements are never dropped, because
- * the writes behind them may depend on them; at most STATEMENTS_MAX may be pending.
+ * head of their stream, and their client got an error or another output has stored them. The
+ * latter only where the output gives way (giving-way.ts). If those do not suffice there is no room,
+ * and the relay must refuse the new write. A single write larger than the bound is accepted while
+ * nothing else is pending. Statements are never dropped, because the writes behind them may depend
+ * on them; at most STATEMENTS_MAX may be pending.
  *
  * With `buffer-size-mb = 0` each write has one attempt. Only writes behind a running attempt are
  * kept, at most `batchMaxBytes` of them, and none while the output is down.
@@ -34,6 +35,8 @@ export interface BacklogOptions {
   /** Refused lines whose client got no error are kept as a dead letter. */
   readonly keepsLetters: boolean
   readonly onSettled: (entry: Entry, outcome: Outcome) => void
+  /** At its bound: whether the output drops what another output has stored. */
+  readonly givesWay: () => boolean
   /** An entry was dropped at the bound. */
   readonly onGivenUp: (entry: Entry) => void
 }
@@ -46,6 +49,7 @@ export class Backlog {
   #loadedBytes = 0
   #loadedCount = 0
   #loadedLines = 0
+  #loadedThrough = 0
 
   constructor(options: BacklogOptions) {
     this.#options = options
@@ -76,6 +80,7 @@ export class Backlog {
     this.#loadedBytes += entry.bytes
     this.#loadedCount++
     this.#loadedLines += entry.write.lineCount
+    this.#loadedThrough = entry.sequence
     return stream
   }
 
@@ -153,10 +158,11 @@ export class Backlog {
   canMakeRoom(bytes: number): boolean {
     let missingBytes = this.#missingBytes(bytes)
     if (missingBytes <= 0 || this.#isOneAttempt) return true
+    const givesWay = this.#options.givesWay()
     for (const stream of this.#streams.values()) {
       for (const entry of stream.waiting()) {
         if (entry.write.kind === 'statement') continue
-        if (!isGivable(entry)) break
+        if (!isGivable(entry, givesWay)) break
         missingBytes -= entry.bytes
         if (missingBytes <= 0) return true
       }
@@ -166,8 +172,10 @@ export class Backlog {
 
   /** Drops entries to make room for one that was just appended. Call only after `canMakeRoom`. */
   makeRoom(newest: Entry): void {
+    if (this.#missingBytes(newest.bytes) <= 0) return
+    const givesWay = this.#isOneAttempt || this.#options.givesWay()
     while (this.#missingBytes(newest.bytes) > 0) {
-      const stream = this.#oldestGivable(newest)
+      const stream = this.#oldestGivable(newest, givesWay)
       const entry = stream?.peek()
       if (stream === undefined || entry === undefined) return
       stream.pass(entry)
@@ -288,14 +296,19 @@ export class Backlog {
     return oldest
   }
 
-  #oldestGivable(newest: Entry): StreamDrain | undefined {
+  /** All entries below this number are settled or on hold. */
+  get below(): number {
+    return this.oldest?.sequence ?? this.#loadedThrough + 1
+  }
+
+  #oldestGivable(newest: Entry, givesWay: boolean): StreamDrain | undefined {
     let oldest: StreamDrain | undefined
     let sequence = Number.POSITIVE_INFINITY
     for (const stream of this.#streams.values()) {
       if (!this.#isOneAttempt) stream.takeStatements(newest)
       const entry = stream.peek()
       if (entry === undefined || entry === newest || entry.sequence >= sequence) continue
-      if (!this.#isOneAttempt && !isGivable(entry)) continue
+      if (!this.#isOneAttempt && !isGivable(entry, givesWay)) continue
       oldest = stream
       sequence = entry.sequence
     }
@@ -311,9 +324,9 @@ function isStored({ write }: Entry, outcome: Outcome, filteredLineCount: number)
   return outcome.lineCount + before < write.lineCount - filteredLineCount
 }
 
-/** May be dropped: another output has stored the entry, or its client got an error. */
-function isGivable(entry: Entry): boolean {
-  return entry.storedCount > 0 || entry.isDisowned
+/** May be dropped: its client got an error; or, by one that gives way, another has stored it. */
+function isGivable(entry: Entry, givesWay: boolean): boolean {
+  return entry.isDisowned || (givesWay && entry.storedCount > 0)
 }
 
 function dropped(lineCount: number, reason: DropReason): Outcome {

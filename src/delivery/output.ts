@@ -22,10 +22,10 @@ import { Backlog } from './backlog.ts'
 import { CatchUp } from './catch-up/catch-up.ts'
 import { defaultWindowBytes } from './catch-up/read-ahead.ts'
 import { Drain } from './drain.ts'
+import { GivingWay } from './giving-way.ts'
 import { Holds } from './holds.ts'
-import type { OutputEvents } from './output-events.ts'
 import { OutputHealth } from './output-health.ts'
-import type { OutputOptions } from './output-options.ts'
+import type { OutputEvents, OutputOptions } from './output-options.ts'
 import type { Group, Taken } from './part.ts'
 import { PoisonTrials } from './poison.ts'
 import { Refusals } from './rejected-lines.ts'
@@ -44,6 +44,7 @@ export class Output implements AsyncDisposable {
   readonly #clock: Clock
   readonly #backlog: Backlog
   readonly #health: OutputHealth
+  readonly #givingWay: GivingWay
   readonly #holds: Holds
   readonly #drain: Drain
   readonly #questions: Questions
@@ -56,13 +57,14 @@ export class Output implements AsyncDisposable {
   constructor(options: OutputOptions) {
     const { config, clock, random, logger, destination, events, memory, stored } = options
     const { name, bufferBytes, batchMaxBytes, delayMaxMs } = config
-    const { onFailed, onWaiting, takesWrites } = events
+    const { onFailed, onWaiting, othersBelow, takesWrites } = events
     const log = new OutputLog({ name, clock, logger, unread: () => this.#unread })
     const backlog: Backlog = new Backlog({
       boundBytes: bufferBytes,
       batchMaxBytes,
       keepsLetters: options.deadLetters !== undefined,
       onSettled: (entry, outcome) => this.#settled(entry, outcome, events),
+      givesWay: () => this.#givingWay.look(),
       onGivenUp: (entry) => log.gaveUp(entry, stored ? undefined : bufferBytes),
     })
     const health = new OutputHealth({
@@ -78,13 +80,8 @@ export class Output implements AsyncDisposable {
       onDown: () => this.#wentDown(events),
       onTrial: () => this.#drain.wakeOne(),
     })
-    // No client and no other output waits for an answer to an entry that was read from the disk.
-    const onRefused = (entry: Entry, reply: Reply) => {
-      if (!entry.isFromDisk) events.onRefused(entry, reply)
-    }
-    const onHeld = (entry: Entry, reply: Reply) => {
-      if (!entry.isFromDisk) events.onHeld(entry, reply)
-    }
+    const onRefused = unlessFromDisk(events.onRefused)
+    const onHeld = unlessFromDisk(events.onHeld)
     const wake = (stream: StreamDrain) => this.#drain.wake(stream)
     const finish = (stream: StreamDrain, taken: Taken) => this.#finish(stream, taken, events)
     const parts = { config, backlog, health, log, clock, random, wake, finish }
@@ -106,7 +103,7 @@ export class Output implements AsyncDisposable {
       onHandedOver: () => this.handOver(),
       onRest: () => this.#onRest?.(),
     })
-    const { deadLetters, onUnloaded } = options
+    const { deadLetters, isAnswering, onUnloaded } = options
     const onKept = (entry: Entry) => this.#catchUp?.noteDone(entry.sequence)
     this.#letters =
       deadLetters && new LetterWriter({ output: name, letters: deadLetters, clock, logger, onKept })
@@ -119,6 +116,7 @@ export class Output implements AsyncDisposable {
     this.#clock = clock
     this.#backlog = backlog
     this.#health = health
+    this.#givingWay = new GivingWay({ backlog, health, clock, othersBelow, isAnswering })
     this.#holds = holds
     this.#questions = new Questions(destination, clock)
   }
@@ -126,6 +124,11 @@ export class Output implements AsyncDisposable {
   /** The last probe or request was answered. */
   get isUp(): boolean {
     return this.#health.isUp
+  }
+
+  /** All writes that are in memory for it and have a lower number are settled or on hold. */
+  get below(): number {
+    return this.#backlog.below
   }
 
   /** In sync for this database: clients wait for its answer to a write. */
@@ -302,7 +305,10 @@ export class Output implements AsyncDisposable {
   #settled(entry: Entry, outcome: Outcome, events: OutputEvents): void {
     this.#holds.noteSettled(entry)
     const { pendingWrites, pendingBytes } = this.#backlog.counters
-    if (pendingBytes - this.#holds.bytes <= this.config.batchMaxBytes) this.#health.noteCaughtUp()
+    if (pendingBytes - this.#holds.bytes <= this.config.batchMaxBytes) {
+      this.#health.noteCaughtUp()
+      this.#givingWay.noteCaughtUp()
+    }
     if (outcome.kind === 'dead-lettered') this.#letters?.write(entry, outcome)
     else this.#catchUp?.noteDone(entry.sequence)
     if (!this.#catchUp?.noteSettled(entry)) events.onSettled(entry, outcome)
@@ -330,5 +336,14 @@ export class Output implements AsyncDisposable {
     let oldestAtMs = this.#backlog.oldest?.appendedAtMs ?? nowMs
     for (const entry of this.#holds.oldest()) oldestAtMs = Math.min(oldestAtMs, entry.appendedAtMs)
     return nowMs - oldestAtMs
+  }
+}
+
+type Report = (entry: Entry, reply: Reply) => void
+
+/** No client and no other output waits for an answer to an entry that was read from the disk. */
+function unlessFromDisk(report: Report): Report {
+  return (entry, reply) => {
+    if (!entry.isFromDisk) report(entry, reply)
   }
 }

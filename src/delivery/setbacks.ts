@@ -105,7 +105,8 @@ export class Setbacks {
    * @returns whether there will be another attempt
    */
   doubt(stream: StreamDrain, group: Group, reply: Reply): boolean {
-    if (this.#options.config.bufferBytes === 0) return false
+    const { backlog, config, health } = this.#options
+    if (config.bufferBytes === 0) return false
     const error = redacted(reply.error, group.target.credentials)
     const why = `answered ${reply.status} ${error}: not an answer of a database`
     const failure = { kind: 'retry', why, retryAfterMs: undefined } as const
@@ -115,7 +116,10 @@ export class Setbacks {
     }
     group.noteSuspicion('doubt', why)
     if (group.isSuspicious) return false
+    backlog.counters.failedAttempts++
+    health.noteAnswer()
     stream.failures++
+    // No `onFailed`: the client waits for the refusal. After a 503 it would send the body again.
     this.#backOff(stream, failure)
     return true
   }

@@ -129,6 +129,7 @@ export class DiskLog implements AsyncDisposable {
       ...{ segments, places: this.#allPlaces },
       remembered: () => this.#users.remembered(),
       onTaken: () => this.#users.handOver(),
+      onMended: () => this.#gaps.restore(),
     })
     this.#schedule()
   }
@@ -290,7 +291,7 @@ export class DiskLog implements AsyncDisposable {
 
   async #save(isForced = false): Promise<void> {
     if (!(await this.#loss.mend(isForced))) return
-    await this.#users.lookAround()
+    await this.#users.lookAround(isForced)
     // All at once: trimming must know where each of them stands on the disk.
     const belows = await Promise.all(this.#allPlaces.map((place) => this.#saveOne(place)))
     await this.#segments.trimBelow(Math.min(...belows))

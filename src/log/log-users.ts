@@ -9,8 +9,12 @@ export interface LogUsers {
   giveUp(outputIndex: number, belowSequence: number): void
   /** One that is down gives way at once when the log is at its bound. */
   isUp(outputIndex: number): boolean
-  /** The folder is ours and whole: what else stands in it is looked at too. Never rejects. */
-  lookAround(): Promise<void>
+  /**
+   * The folder is ours and whole: what else stands in it is looked at too. Never rejects.
+   *
+   * @param isForced whatever was seen a moment ago; resolves when what is lost is counted
+   */
+  lookAround(isForced: boolean): Promise<void>
   /** Another process has taken the folder over, and delivers what it has got with it. */
   handOver(): void
 }

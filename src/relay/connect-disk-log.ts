@@ -38,8 +38,8 @@ export function connect(
   disk.connect({
     isUp: (index) => outputs[index]?.isUp === true,
     giveUp: (index, below) => outputs[index]?.giveUpBelow(below),
-    async lookAround() {
-      await Promise.all(deadLetters.map((letters) => letters.look()))
+    async lookAround(isForced) {
+      await Promise.all(deadLetters.map((letters) => letters.look(isForced)))
     },
     handOver() {
       for (const output of outputs) output.handOver()

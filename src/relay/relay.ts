@@ -16,7 +16,7 @@ import { Output } from '../delivery/output.ts'
 import type { Destination } from '../destinations/destination.ts'
 import type { FileKeeper } from '../log/cursors/file-extent.ts'
 import type { DiskLog } from '../log/disk-log.ts'
-import { type Entry, entryBytes } from '../log/entry.ts'
+import type { Entry } from '../log/entry.ts'
 import { RelievedMemory } from '../log/relieved-memory.ts'
 import type { Clock } from '../std/clock.ts'
 import type { Logger } from '../std/logger.ts'
@@ -36,6 +36,7 @@ import { connect, storedLogOf } from './connect-disk-log.ts'
 import { DeadLetterDesk } from './dead-letter-desk.ts'
 import { Disputes } from './disputes.ts'
 import { OpenBallots, type WaitingClient } from './open-ballots.ts'
+import { othersBelow, refusalByOutputs } from './room.ts'
 import type { RelaySnapshot } from './snapshot.ts'
 import { castVote, firstVotes, replyTo } from './votes.ts'
 import { WriteLog } from './write-log.ts'
@@ -232,6 +233,7 @@ export class Relay implements AsyncDisposable {
       onSettled: (entry: Entry, outcome: Outcome) => this.#settled(index, entry, outcome),
       onFailed: (database: string) => this.#ballots.giveUpOn(index, database),
       onDown: () => this.#ballots.giveUpOn(index),
+      othersBelow: () => othersBelow(this.#outputs, index),
       takesWrites: () => this.takesWrites,
     }
     return new Output({
@@ -239,19 +241,14 @@ export class Relay implements AsyncDisposable {
       stored: disk && storedLogOf(disk, index),
       deadLetters: options.deadLetters?.[index],
       windowBytes: options.windowBytes,
+      isAnswering: options.config.kind === 'http',
       onUnloaded: (entry) => this.#unloaded(index, entry),
     })
   }
 
   #append(write: Write): Entry | WriteRefusal {
     if (this.#isClosing) return 'closing'
-    const bytes = entryBytes(write)
-    // Checks all outputs first: none drops an old write for a new one that is then refused.
-    for (const output of this.#outputs) {
-      const refusal = output.refusalOf(write, bytes)
-      if (refusal !== undefined) return refusal
-    }
-    return this.#log.append(write)
+    return refusalByOutputs(this.#outputs, write) ?? this.#log.append(write)
   }
 
   /** The entry is ready: offers it to every output, from memory or for a later read from disk. */

@@ -3,8 +3,9 @@
  * switch.
  *
  * Expected results are values (see `write/outcome.ts`), and a bug in the relay is an assertion that
- * stops the process. A `RelayError` is only for a problem that an operator must fix before the
- * relay can start.
+ * stops the process. A `RelayError` ends a start or a command. In a running relay it is what an
+ * operation on the log on disk meets when the folder is lost or another process has it
+ * (log/recovery/log-loss.ts); there it is caught, logged and counted.
  */
 
 export type RelayErrorCode =

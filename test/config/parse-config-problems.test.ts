@@ -238,6 +238,9 @@ test('sizes and counts must be whole and within limits', () => {
   check(http('default-ping-response = 99'), [
     'relay.toml:3: http[0].default-ping-response: must be a whole number from 200 to 599, got 99',
   ])
+  check(http('health-timeout-ms = -1'), [
+    'relay.toml:3: http[0].health-timeout-ms: must be a whole number from 0 to 86400000, got -1',
+  ])
   check(http('rate-limit = -1'), [
     'relay.toml:3: http[0].rate-limit: must be a whole number from 0 to 1000000000, got -1',
   ])

@@ -150,7 +150,6 @@ outputs = ["west"]
   assert(relay !== undefined)
   assert.equal(relay.pingStatus, 200)
   assert.deepEqual(relay.rateLimit, { perSecond: 500, burst: 50 })
-  assert.equal(relay.healthTimeoutMs, 3000)
   const [east, west] = relay.outputs
   assert(east?.kind === 'http' && west?.kind === 'http')
   assert.deepEqual(east.paths, {
@@ -209,7 +208,6 @@ output = [ { location = "a:8089" } ]
         defaultRetentionPolicy: '',
         pingStatus: 204,
         rateLimit: undefined,
-        healthTimeoutMs: 0,
         maxBodyBytes: 25_000_000,
         maxConnections: 5000,
         influxdbVersion: '1.8.10',

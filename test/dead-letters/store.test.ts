@@ -363,6 +363,20 @@ test('files that are taken away: what is gone is counted once, the rest and the 
   assert.equal(lost().letters, 1)
 })
 
+test('a look before the end takes nothing from a look a moment ago, and ends when all is counted', async () => {
+  const files = new SimulatedFileSystem()
+  await using dead = await openTestDeadLetters(files, { fileBytes: 1, clock: new ManualClock() })
+  for (const body of BODIES) await dead.append(deadLetter(body))
+  await dead.look()
+  const names = (await files.list(FOLDER)).map(({ name }) => name).filter((n) => /seg$/.test(n))
+  await files.unlink(`${FOLDER}/${names[0]}`)
+  await dead.look()
+  assert.equal(dead.snapshot().removed.lost.letters, 0, 'the files are not looked at all the time')
+  await dead.look(true)
+  assert.equal(dead.snapshot().removed.lost.letters, 1)
+  assert.deepEqual(await bodiesOf(dead), BODIES.slice(1))
+})
+
 test('without a readable cursor removed letters come back, which is said; none is lost', async () => {
   const files = new SimulatedFileSystem()
   {

@@ -125,6 +125,35 @@ test('at the log’s bound one that is up gives up nothing until it is really be
   await relay[Symbol.asyncDispose]()
 })
 
+test('with a full log no write on hold is refused that no other output is through with', async (t) => {
+  const servers = [new Server(), new Server()]
+  const [a, b] = servers as [Server, Server]
+  a.isUp = false
+  b.missing = 'y'
+  const { relay, disk } = await openDurableRelay(await temporaryFolder(t), servers, {
+    ...{ maxBytes: 60_000, windowBytes: 1e6, clock, lagMaxMs: 0 },
+  })
+  let taken = 0
+  const isFull = async () => {
+    for (let i = 0; i < 10; i++) {
+      const refusal = relay.offer(writeOf(`m v=1,text="${'x'.repeat(500)}" ${taken}\n`, 'y'))
+      if (refusal === undefined) taken++
+      else return refusal === 'log-full'
+    }
+    return false
+  }
+  await until(isFull, { what: 'the log is full' })
+  await until(() => outputOf(relay, 'b').heldWrites > 10, { what: 'y is on hold' })
+  for (let i = 0; i < 3; i++) await boundsLookedAt()
+  assert.equal(disk.canAppend, false)
+  const { refused, dropped } = outputOf(relay, 'b').outcomeLines
+  assert.deepEqual([refused, dropped], [0, 0])
+  b.missing = ''
+  await drained(relay, ['b'])
+  assert.equal(outputOf(relay, 'b').outcomeLines.delivered, taken)
+  await relay[Symbol.asyncDispose]()
+})
+
 test('a write whose dead letter cannot be kept is not sent again, nor given up', async (t) => {
   const servers = [new Server(), new Server()]
   const [, b] = servers as [Server, Server]

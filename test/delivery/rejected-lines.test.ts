@@ -238,6 +238,32 @@ test('a line that is refused in words of no database is given up once what follo
   )
 })
 
+test('a body that is no lines is tried again, counted, and then refused with the answer of the server', async () => {
+  const a = new ScriptedDestination()
+  const reply = refusedReply(404, '404 page not found')
+  let isMended = false
+  a.verdict = () => (isMended ? DELIVERED : { kind: 'refused', reply, isDoubtful: true })
+  const { relay, clock } = await open(a)
+  await using _ = relay
+  const opaque = () => relay.accept({ ...writeOf('snappy\n'), kind: 'opaque', headers: {} })
+  const refused = opaque()
+  await clock.advance(3_000)
+  assert.deepEqual(await refused, reply)
+  const counts = () => {
+    const { attempts, failedAttempts, outcomeLines } = outputOf(relay, 'a')
+    return [attempts, failedAttempts, outcomeLines.refused]
+  }
+  assert.deepEqual(counts(), [3, 2, 1])
+
+  // A first answer of this kind leaves the other clients of the database where they are.
+  const [stored, behind] = [opaque(), relay.accept(writeOf('1\n'))]
+  await clock.advance(0)
+  isMended = true
+  await clock.advance(3_000)
+  assert.deepEqual([(await stored).status, (await behind).status], [204, 204])
+  assert.deepEqual(counts(), [6, 3, 1])
+})
+
 test('own credentials refused: the whole output waits, tries now and then, and loses nothing', async () => {
   const clock = new ManualClock()
   const errors: string[] = []

@@ -159,6 +159,17 @@ test('letters that cannot be had any more are counted and told of, and make exit
   )
 })
 
+test('letters that are removed just before a stop are told of by it, and make exit 1', async (t) => {
+  await using world = await openWorld(t)
+  const { folder, relay } = world
+  await world.refuse(5)
+  await settled(world, 5)
+  await truncate(join(deadFolder(folder, 'b'), '0000000000000001.seg'), 1500)
+  const { code } = await relay.kill('SIGTERM')
+  assert.equal(code, 1, relay.output)
+  assert.match(relay.logs.at(-1)?.msg ?? '', /[1-5] dead letters? lost with their files/)
+})
+
 test('a first refusal while the folder is gone makes none: it may be a volume that is not mounted', async (t) => {
   await using world = await openWorld(t)
   const { folder, adminUrl, b } = world

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, readdir, rename, rm, truncate } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Arrivals } from '../support/arrivals.ts'
@@ -158,4 +158,37 @@ test('the folder of another log in the place of ours is left as it is, and so is
   await drained(again.relay, ['b'])
   assert.deepEqual(b.stored, owed)
   await again.relay[Symbol.asyncDispose]()
+})
+
+test('after the folder was lost its gaps are on record again, and what was in quarantine is told of', async (t) => {
+  const folder = await temporaryFolder(t)
+  await mkdir(join(folder, 'quarantine'))
+  await writeFile(join(folder, 'quarantine', 'damaged.bad'), 'x')
+  const [a, b] = [new Server(), new Server()]
+  b.isUp = false
+  const { logger, lines } = keepingLogger()
+  const bounded = { boundBytes: 10_000, lagMaxMs: 0, clock: hurriedClock, logger }
+  const { relay, disk } = await openDurableRelay(folder, [a, b], bounded)
+  await relay.start()
+  const dropped = () => outputOf(relay, 'b').droppedLines['backlog-full']
+  for (let n = 1; dropped() === 0; n++) {
+    await relay.accept(writeOf(`m,s=${'x'.repeat(150)} n=${n}i ${n}\n`))
+  }
+  await drained(relay, ['a'])
+  const linesLost = dropped()
+  await rename(folder, `${folder}.away`)
+  t.after(() => rm(`${folder}.away`, { recursive: true }))
+  await until(() => disk.isFailing, { what: 'the loss is seen' })
+  await mkdir(folder)
+  await until(() => !disk.isFailing, { what: 'it is mended' })
+  const onRecord = async () => {
+    const text = await readFile(join(folder, 'gaps.jsonl'), 'utf8').catch(() => '')
+    const gaps = text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line).lines]))
+    return gaps.reduce((sum: number, count: number) => sum + count, 0)
+  }
+  await until(async () => (await onRecord()) >= linesLost, { what: 'the gaps are on record' })
+  const isTold = () => lines.some((line) => /quarantine\/.*without 1 file.*damaged\.bad/.test(line))
+  await until(isTold, { what: 'the quarantine is told of' })
+  await relay[Symbol.asyncDispose]()
+  assert.equal(await onRecord(), dropped())
 })

@@ -65,7 +65,6 @@ export const TEST_CONFIG: HttpRelayConfig = {
   defaultRetentionPolicy: '',
   pingStatus: 204,
   rateLimit: undefined,
-  healthTimeoutMs: 0,
   maxBodyBytes: 25_000_000,
   maxConnections: 100,
   influxdbVersion: '1.8.10',

@@ -52,7 +52,6 @@ export async function openTestRelay(
     defaultRetentionPolicy: '',
     pingStatus: 204,
     rateLimit: undefined,
-    healthTimeoutMs: 0,
     maxBodyBytes: 1e6,
     maxConnections: 10,
     influxdbVersion: '1.8.10',

@@ -11,7 +11,7 @@
 
 import { nodeFileSystem } from '../../log/file-system.ts'
 import { errorCode, errorText, RelayError, unreachable } from '../../std/errors.ts'
-import { type CommandIo, EXIT_FAILURE } from '../io.ts'
+import { type CommandIo, fail } from '../io.ts'
 import { listDead } from './list.ts'
 import type { DeadOptions } from './parse-dead-arguments.ts'
 import { type DeadPlaces, findPlaces } from './places.ts'
@@ -23,15 +23,13 @@ import { showDead } from './show.ts'
 export async function dead(options: DeadOptions, io: CommandIo): Promise<number> {
   try {
     const places = await findPlaces(options, io, nodeFileSystem)
-    if (typeof places !== 'string') return await deadAt(places, options, io)
-    io.stderr.write(`relay: ${places}\n`)
+    return typeof places === 'string' ? fail(io, places) : await deadAt(places, options, io)
   } catch (error) {
     // An error of the operating system: its message names the file and the reason.
     if (error instanceof RelayError || errorCode(error) === '') throw error
     const hint = errorCode(error) === 'EACCES' ? "; run this as the relay's user" : ''
-    io.stderr.write(`relay: cannot use the dead letters: ${errorText(error)}${hint}\n`)
+    return fail(io, `cannot use the dead letters: ${errorText(error)}${hint}`)
   }
-  return EXIT_FAILURE
 }
 
 /** As `dead`, for places that are already found. */

@@ -7,14 +7,14 @@
 
 import { randomBytes } from 'node:crypto'
 import { stat } from 'node:fs/promises'
+import { renderLetters } from '../../dead-letters/reader.ts'
 import { openDeadLetters, type Removal } from '../../dead-letters/store.ts'
 import { type FolderLock, lockFolder } from '../../log/lock/folder-lock.ts'
 import { systemClock } from '../../std/clock.ts'
 import { errorText, RelayError } from '../../std/errors.ts'
 import { type LogFields, type Logger, withPrefix } from '../../std/logger.ts'
-import { renderCount } from '../../std/units.ts'
 import { adminOrigin, postToAdmin } from '../admin-client.ts'
-import { type CommandIo, EXIT_FAILURE, EXIT_OK } from '../io.ts'
+import { type CommandIo, EXIT_OK, fail } from '../io.ts'
 import type { DeadOptions } from './parse-dead-arguments.ts'
 import { type DeadPlace, type DeadPlaces, onlyPlace, renderPlace } from './places.ts'
 
@@ -23,32 +23,26 @@ export async function purgeDead(
   options: DeadOptions,
   io: CommandIo,
 ): Promise<number> {
-  const fail = (text: string) => {
-    io.stderr.write(`relay: ${text}\n`)
-    return EXIT_FAILURE
-  }
   const place = onlyPlace(places, options)
-  if (typeof place === 'string') return fail(place)
+  if (typeof place === 'string') return fail(io, place)
   const { ageMinMs } = options
   const beforeMs = ageMinMs === undefined ? undefined : systemClock.wallMs() - ageMinMs
   if (!options.isConfirmed) {
     const which = beforeMs === undefined ? 'all dead letters' : 'the older dead letters'
-    return fail(`this deletes ${which} of ${renderPlace(place)} for good; add -yes to do it`)
+    return fail(io, `this deletes ${which} of ${renderPlace(place)} for good; add -yes to do it`)
   }
   const uid = process.getuid?.()
   if (uid !== undefined && (await stat(place.logFolder)).uid !== uid) {
     // The relay could not read files that another user (root) wrote.
-    return fail(`${place.logFolder} belongs to another user: run this as that user`)
+    return fail(io, `${place.logFolder} belongs to another user: run this as that user`)
   }
   const lock = await tryLock(place, io)
   const removal =
     lock === undefined
       ? await purgeByRelay(places, place, beforeMs)
       : await purgeHere({ place, beforeMs, lock, io })
-  if ('failed' in removal) return fail(`nothing was deleted: ${errorText(removal.failed)}`)
-  const { letters, lines } = removal
-  const amount = `${renderCount(letters, 'letter')} with ${renderCount(lines, 'line')}`
-  io.stdout.write(`deleted ${amount} of ${renderPlace(place)}\n`)
+  if ('failed' in removal) return fail(io, `nothing was deleted: ${errorText(removal.failed)}`)
+  io.stdout.write(`deleted ${renderLetters(removal)} of ${renderPlace(place)}\n`)
   return EXIT_OK
 }
 

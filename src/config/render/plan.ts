@@ -64,7 +64,6 @@ function relayRows(relay: RelayConfig): Row[] {
         ['default-ping-response', String(relay.pingStatus)],
         ['rate-limit', relay.rateLimit === undefined ? 'off' : String(relay.rateLimit.perSecond)],
         ...given('burst-limit', relay.rateLimit && String(relay.rateLimit.burst)),
-        ['health-timeout-ms', String(relay.healthTimeoutMs)],
       ]
     case 'udp':
       return [

@@ -50,7 +50,10 @@ export const OUTPUT_KEYS = {
     [64 * MIB, '64'],
     'backlog kept for this output (default with log-dir: log-max-mb); 0 = one attempt for each ' +
       'write, as in influxdb-relay',
-    { atLimit: 'the oldest writes that another output has are dropped, counted and logged' },
+    {
+      atLimit:
+        'down or too slow: its oldest writes that another has are dropped; else new writes get 503',
+    },
   ),
   maxBatch: key(
     'max-batch-kb',

@@ -41,6 +41,8 @@ export function parseHttpRelay(
     const message = 'must be a version such as "1.8.10": letters, digits, dots, + and -'
     reader.report(joinPath(path, HTTP_KEYS.influxdbVersion.name), message)
   }
+  // Only checked: /health answers from what the outputs answered last, and waits for none.
+  reader.get(section, HTTP_KEYS.healthTimeout)
   const bindAddress = address ?? NO_ADDRESS
   const scheme = tlsPemPath === '' ? 'http' : 'https'
   return {
@@ -57,7 +59,6 @@ export function parseHttpRelay(
       defaultRetentionPolicy: reader.get(section, HTTP_KEYS.defaultRetentionPolicy),
       pingStatus: reader.get(section, HTTP_KEYS.pingStatus),
       rateLimit: parseRateLimit(reader, section),
-      healthTimeoutMs: reader.get(section, HTTP_KEYS.healthTimeout),
       maxBodyBytes: reader.get(section, HTTP_KEYS.maxBody),
       maxConnections: reader.get(section, HTTP_KEYS.maxConnections),
       influxdbVersion,

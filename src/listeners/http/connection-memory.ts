@@ -36,12 +36,14 @@ export class ConnectionMemory {
     this.#throttle = new LogThrottle(options.clock, LOG_INTERVAL_MS)
   }
 
-  /** Charges a connection that was just accepted, or closes it. */
-  charge(socket: Socket): void {
+  /** Charges a connection that was just accepted, or closes it. @returns whether it is open */
+  charge(socket: Socket): boolean {
     const { memory, isTls } = this.#options
     const bytes = isTls ? TLS_CONNECTION_BYTES : CONNECTION_BYTES
-    if (!memory.tryTake(bytes)) return this.#refuse(socket)
-    socket.once('close', () => memory.giveBack(bytes))
+    const isCharged = memory.tryTake(bytes)
+    if (isCharged) socket.once('close', () => memory.giveBack(bytes))
+    else this.#refuse(socket)
+    return isCharged
   }
 
   #refuse(socket: Socket): void {

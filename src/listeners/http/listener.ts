@@ -41,8 +41,8 @@ import { readCertificate } from './tls.ts'
 export interface HttpListenerOptions {
   readonly config: HttpRelayConfig
   readonly relay: Pick<Relay, 'accept' | 'ask'>
-  /** Called for `/health`; must not take longer than `healthTimeoutMs`. */
-  readonly health: () => Promise<RelayHealth> | RelayHealth
+  /** The answer to `/health`, from what the outputs answered last. */
+  readonly health: () => RelayHealth
   readonly memory: SharedMemory
   readonly clock: Clock
   readonly logger: Logger

@@ -29,7 +29,7 @@ import type { LaneOptions, WriteLane } from './ingest/write-lane.ts'
 
 export interface RoutesOptions extends LaneOptions {
   readonly writes: WriteLane
-  readonly health: () => Promise<RelayHealth> | RelayHealth
+  readonly health: () => RelayHealth
   /** Creates the server around fastify's handler. */
   readonly serverFactory: (
     handler: (request: IncomingMessage, response: ServerResponse) => void,
@@ -149,13 +149,11 @@ function noContent(request: IncomingMessage, status: number): HttpAnswer {
 }
 
 function answerHealth(
-  { health, responder, config, onBug }: RoutesOptions,
+  { health, responder, config }: RoutesOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  Promise.resolve(health()).then((relayHealth) => {
-    responder.answer(request, response, renderRelayHealth(relayHealth, config.influxdbVersion))
-  }, onBug)
+  responder.answer(request, response, renderRelayHealth(health(), config.influxdbVersion))
 }
 
 /** The path of a request target; the target has no host (see canonical/request-head.ts). */

@@ -122,20 +122,32 @@ function takeOverConnections(server: Server, options: HttpServerOptions): void {
     ...options,
     memory: memory.clients,
   })
-  const charged = new ConnectionMemory({ ...options, memory: memory.clients, isTls })
-  server.prependListener('connection', (socket: Socket) => charged.charge(socket))
-  const open = (socket: Socket) => connections.open(socket)
-  const fastLane = options.fastLane && new FastLane(options.fastLane, open)
+  const giveToNode = (socket: Socket, isAfterPost: boolean) => connections.open(socket, isAfterPost)
+  const fastLane = options.fastLane && new FastLane(options.fastLane, giveToNode)
   server.on(event, (socket: Socket) => {
-    if (socket.destroyed) return // There was no memory for the connection.
-    if (fastLane === undefined) open(socket)
+    if (fastLane === undefined) connections.open(socket)
     else fastLane.take(socket)
   })
+  const charged = new ConnectionMemory({ ...options, memory: memory.clients, isTls })
+  chargeFirst(server, (socket) => charged.charge(socket))
   // `server.close` calls it too. Node itself would not see that a head is arriving.
   server.closeIdleConnections = () => {
     connections.closeIdle()
     fastLane?.closeIdleConnections()
   }
+}
+
+/**
+ * Gives new connections only to the server's listeners that could be charged. A TLS server would
+ * report the closed ones as failed handshakes.
+ */
+function chargeFirst(server: Server, charge: (socket: Socket) => boolean): void {
+  const listeners = server.listeners('connection')
+  server.removeAllListeners('connection')
+  server.on('connection', (socket: Socket) => {
+    if (!charge(socket)) return
+    for (const listener of listeners) Reflect.apply(listener, server, [socket])
+  })
 }
 
 const WRITE = '/write'

@@ -10,8 +10,12 @@
  * Each time that an output gives up writes, one line for each database and retention policy.
  * `fromNs` and `toNs` are the smallest and largest timestamp of the lines.
  *
- * Promise: the lines are on the disk when `append` resolves. Limits: beyond FILE_MAX_BYTES the file
- * is renamed to `gaps.jsonl.1`, which replaces the previous file of that name.
+ * Promise: the lines are on the disk when `append` resolves. A file that somebody has removed or
+ * cut short gets the lines of this process again: nothing else says what an output lacks. Earlier
+ * lines are lost, which is logged.
+ *
+ * Limits: beyond FILE_MAX_BYTES the file is renamed to `gaps.jsonl.1`, which replaces the previous
+ * file of that name. RECORDED_MAX_BYTES of lines are kept in memory for a file that is lost.
  */
 
 import { join } from 'node:path'
@@ -19,12 +23,15 @@ import { latin1 } from '../../line-protocol/bytes.ts'
 import { forEachLine } from '../../line-protocol/lines/split.ts'
 import { nsPer } from '../../line-protocol/precision.ts'
 import { endingTimestamp } from '../../line-protocol/scan/timestamp.ts'
-import { errorCode } from '../../std/errors.ts'
+import { errorCode, errorText } from '../../std/errors.ts'
+import type { Logger } from '../../std/logger.ts'
+import { renderCount } from '../../std/units.ts'
 import type { Write } from '../../write/write.ts'
 import { type FileSystem, type LogFile, writeWhole } from '../file-system.ts'
 
 const NAME = 'gaps.jsonl'
 const FILE_MAX_BYTES = 16 * 1024 * 1024
+const RECORDED_MAX_BYTES = 256 * 1024
 
 /** A write that an output has given up. */
 export interface GivenUp {
@@ -43,34 +50,107 @@ interface Gap {
   toSequence: number
 }
 
+export interface GapFileOptions {
+  readonly files: FileSystem
+  /** The folder of the log. */
+  readonly folder: string
+  readonly logger: Logger
+}
+
 export class GapFile {
   readonly #files: FileSystem
   readonly #folder: string
+  readonly #logger: Logger
   /** Appends run one at a time: each begins where the previous one ended. */
-  #last: Promise<unknown> = Promise.resolve()
+  #last: Promise<unknown>
+  /** Size of the file as this process has left it. */
+  #bytes = 0
+  /** The lines of this process. */
+  #recorded: string[] = []
+  #recordedBytes = 0
+  /** The file has lines that are not in `#recorded`. */
+  #hasMore = false
 
-  constructor(options: { readonly files: FileSystem; readonly folder: string }) {
-    this.#files = options.files
-    this.#folder = options.folder
+  constructor({ files, folder, logger }: GapFileOptions) {
+    this.#files = files
+    this.#folder = folder
+    this.#logger = logger
+    this.#last = this.#lookAtFormer().catch(() => {}) // The first append meets the error.
   }
 
   /** Rejects with the system's error; then the caller must not give up the writes. */
   append(output: string, given: readonly GivenUp[], wallMs: number): Promise<void> {
     const time = new Date(wallMs).toISOString()
     const lines = gapsOf(given).map((gap) => `${JSON.stringify(render(time, output, gap))}\n`)
-    const appended = this.#last.then(() => this.#append(lines.join('')))
-    this.#last = appended.catch(() => {}) // The caller of `append` handles the error.
+    return this.#enqueue(() => this.#append(lines))
+  }
+
+  /** The log's folder was lost and is there again: writes what is missing. Never rejects. */
+  async restore(): Promise<void> {
+    try {
+      await this.#enqueue(async () => {
+        const found = await this.#files.look(this.#path)
+        if ((found?.bytes ?? 0) < this.#bytes) await this.#append([])
+      })
+    } catch (error) {
+      const text = `log: ${NAME} is gone, and cannot be written again: ${errorText(error)}`
+      this.#logger.error({ folder: this.#folder }, `${text}; tried again with the next gap`)
+    }
+  }
+
+  get #path(): string {
+    return join(this.#folder, NAME)
+  }
+
+  #enqueue(append: () => Promise<void>): Promise<void> {
+    const appended = this.#last.then(append)
+    this.#last = appended.catch(() => {}) // The caller handles the error.
     return appended
   }
 
-  async #append(lines: string): Promise<void> {
-    const path = join(this.#folder, NAME)
-    await using file = await this.#open(path)
+  async #lookAtFormer(): Promise<void> {
+    const former = await this.#files.look(this.#path)
+    this.#bytes = former?.bytes ?? 0
+    this.#hasMore = this.#bytes > 0
+  }
+
+  async #append(lines: readonly string[]): Promise<void> {
+    await using file = await this.#open(this.#path)
     const size = await file.log.size()
-    await writeWhole(file.log, Buffer.from(lines), size)
+    const isGone = size < this.#bytes
+    const missing = isGone ? this.#recorded : []
+    // What is left of a file that was cut short may end within a line.
+    const left = isGone && size > 0 ? '\n' : ''
+    const text = Buffer.from([left, ...missing, ...lines].join(''))
+    await writeWhole(file.log, text, size)
     await file.log.sync()
-    if (size > FILE_MAX_BYTES) await this.#files.rename(path, `${path}.1`)
+    const isFull = size > FILE_MAX_BYTES
+    if (isFull) await this.#files.rename(this.#path, `${this.#path}.1`)
     await this.#files.syncFolder(this.#folder)
+    this.#bytes = isFull ? 0 : size + text.length
+    if (isGone) this.#tellGone()
+    this.#remember(lines)
+  }
+
+  #remember(lines: readonly string[]): void {
+    this.#recorded.push(...lines)
+    for (const line of lines) this.#recordedBytes += line.length
+    const keptFrom = this.#recorded.findIndex((line) => {
+      if (this.#recordedBytes <= RECORDED_MAX_BYTES) return true
+      this.#recordedBytes -= line.length
+      return false
+    })
+    if (keptFrom === 0 || this.#recorded.length === 0) return
+    this.#recorded = keptFrom < 0 ? [] : this.#recorded.slice(keptFrom)
+    this.#hasMore = true
+  }
+
+  #tellGone(): void {
+    const gaps = renderCount(this.#recorded.length, 'gap')
+    const lost = this.#hasMore ? '; those before are lost' : ''
+    this.#hasMore = false
+    const text = `log: ${NAME} was gone or cut short; the last ${gaps} of this process`
+    this.#logger.error({ folder: this.#folder }, `${text} are written again${lost}`)
   }
 
   async #open(path: string): Promise<AsyncDisposable & { readonly log: LogFile }> {

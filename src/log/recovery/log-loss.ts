@@ -61,6 +61,8 @@ export interface LosableLog {
   readonly remembered: () => readonly RememberedWrite[]
   /** Another process has the folder, and it is known what of the log. */
   readonly onTaken: () => void
+  /** The folder is whole again, as far as the log and its cursors go. Never rejects. */
+  readonly onMended: () => Promise<void>
 }
 
 export type LossKind = 'none' | 'gone' | 'taken'
@@ -238,6 +240,7 @@ export class LogLoss implements Loss, LogOwnership {
       `log: ${folder} is whole again, with ${renderCount(kept, 'write')} written again`,
     )
     this.#tellLost()
+    await this.#log.onMended()
     return ''
   }
 

@@ -10,11 +10,13 @@
 import { join } from 'node:path'
 import { errorCode, errorText } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
-import { renderBytes } from '../../std/units.ts'
+import { renderBytes, renderCount } from '../../std/units.ts'
 import { type FileSystem, type LogFile, readWhole, writeWhole } from '../file-system.ts'
 import { damageName, quarantineFolder } from '../segments/segment-names.ts'
 
 const COPY_BYTES = 256 * 1024
+/** Names in one log line. */
+const SHOWN_MAX = 5
 
 export interface QuarantineOptions {
   readonly files: FileSystem
@@ -36,6 +38,8 @@ export class Quarantine {
   readonly #logger: Logger
   /** Damage that this process has handled; every output that catches up finds it again. */
   readonly #known = new Set<string>()
+  /** Names of all files that are there. */
+  readonly #names = new Set<string>()
   #damagedBytes = 0
 
   constructor(options: QuarantineOptions) {
@@ -43,6 +47,23 @@ export class Quarantine {
     this.#folder = options.folder
     this.#quarantine = quarantineFolder(options.folder)
     this.#logger = options.logger
+  }
+
+  /** Notes what earlier processes have left here. Never rejects. */
+  async noteFormer(): Promise<void> {
+    for (const name of await this.#list()) this.#names.add(name)
+  }
+
+  /** The log's folder was lost and is there again: logs what is here no more. Never rejects. */
+  async tellGone(): Promise<void> {
+    const there = new Set(await this.#list())
+    const gone = [...this.#names].filter((name) => !there.has(name))
+    if (gone.length === 0) return
+    for (const name of gone) this.#names.delete(name)
+    const rest = gone.length > SHOWN_MAX ? ' …' : ''
+    const shown = `${gone.slice(0, SHOWN_MAX).join(' ')}${rest}`
+    const text = `log: quarantine/ is there without ${renderCount(gone.length, 'file')}: ${shown}`
+    this.#logger.error({ folder: this.#folder, files: gone.length }, text)
   }
 
   /** Bytes of damaged parts of segments, each part counted once. */
@@ -66,6 +87,7 @@ export class Quarantine {
       await this.#files.makeSubfolder(this.#quarantine)
       await copyRange(this.#files, { file, range, to: join(this.#quarantine, name) })
       await this.#files.syncFolder(this.#quarantine)
+      this.#names.add(name)
       this.#logger.error(fields, `log: ${what}; kept as quarantine/${name}`)
       return true
     } catch (error) {
@@ -83,8 +105,10 @@ export class Quarantine {
   async moveFile(name: string, why: string): Promise<boolean> {
     try {
       await this.#files.makeSubfolder(this.#quarantine)
-      await this.#files.rename(join(this.#folder, name), await this.#freePath(name))
+      const free = await this.#freeName(name)
+      await this.#files.rename(join(this.#folder, name), join(this.#quarantine, free))
       await this.#files.syncFolder(this.#quarantine)
+      this.#names.add(free)
       this.#logger.error({ file: name }, `log: moved ${name} to quarantine/: ${why}`)
       return true
     } catch (error) {
@@ -95,12 +119,18 @@ export class Quarantine {
   }
 
   /** A second file of one name must not replace the first. */
-  async #freePath(name: string): Promise<string> {
+  async #freeName(name: string): Promise<string> {
     const entries = await this.#files.list(this.#quarantine)
     const taken = new Set(entries.map((entry) => entry.name))
     let free = name
     for (let count = 2; taken.has(free); count++) free = `${name}.${count}`
-    return join(this.#quarantine, free)
+    return free
+  }
+
+  /** The names of all files; none when they cannot be listed. */
+  async #list(): Promise<readonly string[]> {
+    const entries = await this.#files.list(this.#quarantine).catch(() => [])
+    return entries.map(({ name }) => name)
   }
 }
 

@@ -1,12 +1,12 @@
 /**
- * Counts the groups in a row that could not be written to the disk, and logs the first of them.
+ * Counts the failures in a row of the disk, in writing a group or beginning a segment, and logs the
+ * first of them.
  */
 
 import { errorText } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
-import { renderCount } from '../../std/units.ts'
 
-/** From this many failed groups in a row on, the log accepts no writes. */
+/** From this many failures in a row on, the log accepts no writes. */
 const FAILING_AT = 3
 
 export class GroupFailures {
@@ -28,18 +28,19 @@ export class GroupFailures {
   }
 
   /**
+   * @param what cannot be done
    * @param isTold the cause is in the operator's log already
-   * @returns the number of failed groups in a row
+   * @returns the number of failures in a row
    */
-  add(writes: number, error: unknown, isTold: boolean): number {
+  add(what: string, error: unknown, isTold: boolean): number {
     const failuresInRow = ++this.#inRow
     const next = this.areTooMany
-      ? `${failuresInRow} groups in a row have failed: no write is accepted until the disk works`
+      ? `the disk has failed ${failuresInRow} times in a row: no write is accepted until it works`
       : 'the next group goes to a new segment'
     if (failuresInRow <= FAILING_AT && !isTold) {
       const folder = this.#folder
-      const what = `log: cannot put ${renderCount(writes, 'write')} on disk in ${folder}`
-      this.#logger.error({ folder, failuresInRow }, `${what}: ${errorText(error)}; ${next}`)
+      const text = `log: cannot ${what} in ${folder}: ${errorText(error)}; ${next}`
+      this.#logger.error({ folder, failuresInRow }, text)
     }
     return failuresInRow
   }

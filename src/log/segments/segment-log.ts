@@ -28,6 +28,7 @@
 import assert from 'node:assert/strict'
 import { errorCode, errorText } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
+import { renderCount } from '../../std/units.ts'
 import type { FileSystem } from '../file-system.ts'
 import type { FolderLock } from '../lock/folder-lock.ts'
 import { type Loss, lostError, NOT_OURS } from '../recovery/lost-error.ts'
@@ -86,6 +87,7 @@ export interface Appending {
  */
 export async function openSegmentLog(options: SegmentLogOptions): Promise<SegmentLog> {
   const quarantine = new Quarantine(options)
+  await quarantine.noteFormer()
   const recovered = await recoverSegments({ ...options, quarantine })
   return new SegmentLog(options, quarantine, recovered)
 }
@@ -152,7 +154,7 @@ export class SegmentLog implements AsyncDisposable {
     return this.#syncedGroups
   }
 
-  /** A segment or the folder is lost, or several groups in a row failed: accept no writes. */
+  /** A segment or the folder is lost, or the disk failed several times in a row. */
   get isFailing(): boolean {
     return this.#isLost || this.#failures.areTooMany
   }
@@ -177,6 +179,7 @@ export class SegmentLog implements AsyncDisposable {
     this.#active = undefined
     this.#failures.clear()
     await lost?.abandon()
+    await this.quarantine.tellGone()
   }
 
   /**
@@ -216,7 +219,9 @@ export class SegmentLog implements AsyncDisposable {
   }
 
   /**
-   * Begins a new segment, so that the current segment can be trimmed, or to test the disk.
+   * Begins a new segment, so that the current segment can be trimmed, or to test the disk. Never
+   * rejects: a failure counts as that of a group.
+   *
    * @returns the first sequence number of the new segment, which no record will have
    */
   async beginSegment(): Promise<number> {
@@ -226,7 +231,9 @@ export class SegmentLog implements AsyncDisposable {
       try {
         await this.#rotate(sequence)
         this.#failures.clear()
-      } catch {} // The failed group was logged already; the caller reads `isFailing`.
+      } catch (error) {
+        await this.#noteFailure('begin a segment', error)
+      }
       this.#writing = undefined
       if (this.#waiting.length > 0) this.#startWriting()
     }
@@ -320,10 +327,16 @@ export class SegmentLog implements AsyncDisposable {
   }
 
   async #fail(group: readonly WaitingRecord[], error: unknown): Promise<void> {
+    const what = `put ${renderCount(group.length, 'write')} on disk`
+    const failuresInRow = await this.#noteFailure(what, error)
+    for (const waiting of group) waiting.settle({ kind: 'failed', error, failuresInRow })
+  }
+
+  /** @returns the number of failures in a row */
+  async #noteFailure(what: string, error: unknown): Promise<number> {
     const isLost = errorCode(error) === 'RELAY_LOG_LOST'
     if (isLost) this.#options.loss?.note(errorText(error))
     if (!this.#isLost) await this.#closeActive(isLost)
-    const failuresInRow = this.#failures.add(group.length, error, this.#isLost)
-    for (const waiting of group) waiting.settle({ kind: 'failed', error, failuresInRow })
+    return this.#failures.add(what, error, this.#isLost)
   }
 }

@@ -65,7 +65,6 @@ relay "http://:9096": HTTP on :9096
   default-ping-response    204
   rate-limit               5
   burst-limit              1
-  health-timeout-ms        0
   output "a": HTTP https://a:8086/write?node=1&token=(hidden)
     write                    https://a:8086/write?node=1&token=(hidden)
     write_prom               https://a:8086/api/v1/prom/write?node=1&token=(hidden)

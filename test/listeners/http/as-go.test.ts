@@ -74,6 +74,28 @@ test('a method that no path has is told so, and what follows it is read', async 
   assert.deepEqual(await send(http, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), [[404], 0])
 })
 
+test('line ends behind the body of a POST are no request, as of old clients; elsewhere they are a bad one', async () => {
+  await using http = await openTestListener()
+  const write = `${HEAD}${LENGTH}\r\n${BODY}`
+  const query = `GET /ping HTTP/1.1\r\n${HOST}\r\n`
+  const withHeader = `${HEAD}X: y\r\n${LENGTH}\r\n${BODY}`
+  // Both lanes: a plain write, and one that is none.
+  for (const post of [write, withHeader, `${HEAD}${CHUNKED}7\r\n${BODY}\r\n0\r\n\r\n`]) {
+    for (const ends of ['\r\n', '\n', '\r\n\r\n', '\n\n\n\n']) {
+      const told = JSON.stringify(ends)
+      assert.deepEqual(await send(http, post + ends + query), [[204, 204], 1], told)
+      assert.deepEqual(await send(http, post + ends + write), [[204, 204], 2], told)
+      assert.deepEqual(await send(http, post + ends + post + ends), [[204, 204], 2], told)
+    }
+    assert.deepEqual(await send(http, `${post}\r\n\r\n\r\n${query}`), [[204, 400], 1])
+  }
+  assert.deepEqual(await send(http, `${query}\r\n${query}`), [[204, 400], 0])
+  await using connection = await openRawConnection(http.url)
+  for (const piece of [withHeader, '\r', '\n\r', '\n', query]) await connection.send(piece)
+  assert.equal((await connection.response()).status, 204)
+  assert.equal((await connection.response()).status, 204)
+})
+
 test('a head of lines that all end in a bare LF is taken', async () => {
   await using http = await openTestListener()
   const lines = (text: string) => text.replaceAll('\r\n', '\n')

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { refusedReply, STORED } from '../../../src/write/reply.ts'
 import { openTestListener, type TestListener } from '../../support/http-fixture.ts'
 import { httpRequest } from '../../support/http-request.ts'
-import { rawExchange } from '../../support/raw-http.ts'
+import { openRawConnection, rawExchange } from '../../support/raw-http.ts'
 
 const FORM = { 'Content-Type': 'application/x-www-form-urlencoded' }
 
@@ -46,7 +46,7 @@ test('/health tells of each output, and is 503 when none is up', async () => {
   let isUp = true
   let isBehind = false
   await using http = await openTestListener({
-    health: async () => ({
+    health: () => ({
       fault: isUp ? '' : 'no output is up',
       outputs: [{ name: 'a"b', isUp, isBehind, downCause: isUp ? '' : 'connection refused' }],
     }),
@@ -172,6 +172,14 @@ test('a statement longer than the limit is a 413', async () => {
   await using http = await openTestListener({ limits: { queryBodyMaxBytes: 100 } })
   assert.equal((await query(http, `CREATE DATABASE ${'a'.repeat(100)}`)).status, 413)
   assert.equal(http.writes.items.length, 0)
+})
+
+test('a query whose length is over the limit is a 413 at once, before any of its body', async () => {
+  await using http = await openTestListener({ limits: { queryBodyMaxBytes: 100 } })
+  await using connection = await openRawConnection(http.url)
+  await connection.send('POST /query HTTP/1.1\r\nHost: x\r\nContent-Length: 101\r\n\r\n')
+  assert.equal((await connection.response()).status, 413)
+  assert.equal(http.listener.snapshot().counters.tooLargeRequests, 1)
 })
 
 test('a Prometheus write is passed on unread, with the headers that say what it is', async () => {

@@ -91,3 +91,22 @@ test('a certificate file that cannot be used is named with what is wrong with it
   await check('certificate.pem', CERTIFICATE, /no private key in it/)
   await check('garbage.pem', CERTIFICATE + otherKey, /cannot be used/)
 })
+
+test('a connection that is closed for want of memory is counted as that, and not as malformed', async (t) => {
+  const tlsPemPath = join(await temporaryFolder(t), 'both.pem')
+  await writeFile(tlsPemPath, CERTIFICATE + KEY)
+  await using http = await openTestListener({ config: { tlsPemPath } })
+  const { clients } = http.memory
+  let takenBytes = 0
+  for (let bytes = 2 ** 30; bytes >= 1; bytes /= 2) {
+    if (clients.tryTake(bytes)) takenBytes += bytes
+  }
+  for (let count = 0; count < 3; count++) {
+    await assert.rejects(post(`${http.url}/write?db=a`, 'm v=1 1'))
+  }
+  clients.giveBack(takenBytes)
+  assert.equal(await post(`${http.url}/write?db=a`, 'm v=1 1'), 204)
+  await http[Symbol.asyncDispose]() // All that there is to count has been counted.
+  const { refusedConnections, malformedRequests } = http.listener.snapshot().counters
+  assert.deepEqual([refusedConnections, malformedRequests], [3, 0])
+})

@@ -208,7 +208,7 @@ test('three failed groups in a row are said; a probe finds when the disk is well
     assert.equal(log.isFailing, failures >= 3)
   }
   assert.equal(lines.length, 3)
-  assert.match(lines[2] ?? '', /3 groups in a row/)
+  assert.match(lines[2] ?? '', /3 times in a row/)
   await log.beginSegment()
   assert(log.isFailing)
   assert.equal(segmentsIn(files).length, 1, 'a full disk does not fill up with empty segments')
@@ -220,6 +220,26 @@ test('three failed groups in a row are said; a probe finds when the disk is well
   await appendDurably(log, 'after\n')
   assert.equal((await readAll(log)).length, 2)
   assert.equal(log.sizes.length, 2, 'the probe’s segment is the one that is used')
+})
+
+test('a new segment that cannot be begun is a failure of the disk, as a write is', async () => {
+  const files = new SimulatedFileSystem()
+  const { logger, lines } = keepingLogger()
+  await using log = await openTestLog(files, { logger })
+  await appendDurably(log, 'before\n')
+  files.fault = (call) => (call === 'open' ? { code: 'EMFILE' } : undefined)
+  for (const failures of [1, 2, 3, 4]) {
+    await log.beginSegment()
+    assert.equal(log.isFailing, failures >= 3)
+  }
+  assert.equal(lines.length, 3)
+  assert.match(lines[0] ?? '', /cannot begin a segment in \S+: .*EMFILE.*; the next group/)
+  assert.match(lines[2] ?? '', /3 times in a row/)
+  files.fault = () => undefined
+  await log.beginSegment()
+  assert.equal(log.isFailing, false)
+  await appendDurably(log, 'after\n')
+  assert.equal((await readAll(log)).length, 2)
 })
 
 test('a short write is continued', async () => {

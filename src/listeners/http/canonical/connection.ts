@@ -69,7 +69,8 @@ export class CanonicalConnection extends Duplex {
   /** The error in the chunks of the current body, or ''. */
   bodyError = ''
 
-  constructor(socket: Socket, options: CanonicalConnectionOptions) {
+  /** @param isAfterPost the request before, which somebody else has answered, was a POST */
+  constructor(socket: Socket, options: CanonicalConnectionOptions, isAfterPost: boolean) {
     super({ allowHalfOpen: true, emitClose: true, decodeStrings: false })
     this.#socket = socket
     this.#options = options
@@ -87,6 +88,7 @@ export class CanonicalConnection extends Duplex {
         },
       },
       options.limits.headersMaxBytes,
+      isAfterPost,
     )
     socket.on('data', this.#onData)
     socket.on('end', this.#onEnd)

@@ -53,8 +53,9 @@ export class CanonicalConnections {
     throw new Error('BUG: a request on a connection that is not ours')
   }
 
-  open(socket: Socket): void {
-    const connection = new CanonicalConnection(socket, this.#options)
+  /** @param isAfterPost the request before, which somebody else has answered, was a POST */
+  open(socket: Socket, isAfterPost = false): void {
+    const connection = new CanonicalConnection(socket, this.#options, isAfterPost)
     this.#open.add(connection)
     connection.once('close', () => this.#open.delete(connection))
     this.#timer ??= this.#watch()

@@ -25,6 +25,8 @@ import {
 } from './request-head.ts'
 
 const EMPTY = Buffer.alloc(0)
+const LF = 0x0a
+const CR = 0x0d
 const LAST_CHUNK = Buffer.from('0\r\n\r\n')
 const CHUNK_END = Buffer.from('\r\n')
 /** Every parser refuses this as the size of a chunk. */
@@ -33,6 +35,9 @@ const BROKEN_CHUNK = Buffer.from('\0\r\n')
 const REFUSED = Buffer.from('GET / HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n')
 /** The first byte of a method. Other bytes are not a request, and a line end may never come. */
 const TOKEN_BYTE = /[!#$%&'*+.^_`|~0-9A-Za-z-]/
+const POST = 'POST '
+/** Old clients send line ends behind the body of a POST. Go's server passes over as many. */
+const LINE_ENDS_MAX_BYTES = 4
 const TOO_LARGE_HEAD = refused(431, '431 Request Header Fields Too Large')
 
 export interface RequestSink {
@@ -57,10 +62,14 @@ export class RequestReader {
   #chunks = new ChunkedBody()
   #isLast = false
   #isCut = false
+  /** Bytes of line ends that may still be passed over before the next head. */
+  #lineEndBytes: number
 
-  constructor(sink: RequestSink, headersMaxBytes: number) {
+  /** @param isAfterPost the request before, which somebody else has read, was a POST */
+  constructor(sink: RequestSink, headersMaxBytes: number, isAfterPost = false) {
     this.#sink = sink
     this.#headersMaxBytes = headersMaxBytes
+    this.#lineEndBytes = isAfterPost ? LINE_ENDS_MAX_BYTES : 0
   }
 
   /** A head has begun and is incomplete. */
@@ -92,7 +101,8 @@ export class RequestReader {
   read(chunk: Buffer): number {
     let at = 0
     while (at < chunk.length) {
-      if (this.#place === 'head') at = this.#readHead(chunk, at)
+      if (this.#place === 'head' && this.#isLineEnd(chunk[at])) at++
+      else if (this.#place === 'head') at = this.#readHead(chunk, at)
       else if (this.#place === 'length') at = this.#readLength(chunk, at)
       else if (this.#place === 'chunks') at = this.#readChunks(chunk, at)
       else return at
@@ -125,6 +135,13 @@ export class RequestReader {
     this.#kept = EMPTY
     this.#sink.onHead(refusal)
     this.#sink.push(REFUSED)
+  }
+
+  /** Whether the byte is passed over: it is of a line end behind the body of a POST. */
+  #isLineEnd(byte: number | undefined): boolean {
+    const isPassed = this.#lineEndBytes > 0 && (byte === CR || byte === LF)
+    this.#lineEndBytes = isPassed ? this.#lineEndBytes - 1 : 0
+    return isPassed
   }
 
   #readHead(chunk: Buffer, start: number): number {
@@ -163,6 +180,7 @@ export class RequestReader {
     if (head.isRefused) return this.refuse(head)
     const { framing, canonical, isLast } = head
     this.#isLast = isLast
+    this.#lineEndBytes = canonical.startsWith(POST) ? LINE_ENDS_MAX_BYTES : 0
     if (framing.kind === 'chunked') {
       this.#chunks = new ChunkedBody()
       this.#place = 'chunks'

@@ -59,7 +59,7 @@ export interface FastParts {
   /** @returns `undefined` when the fast path does not take the request */
   readonly headOf: (text: string) => PlannedHead | undefined
   /** Hands the connection to node. All bytes read from it and not used are back in the socket. */
-  readonly giveToNode: (socket: Socket) => void
+  readonly giveToNode: (socket: Socket, isAfterPost: boolean) => void
   /** The connection was closed or handed to node. */
   readonly onGone: (connection: FastConnection) => void
 }
@@ -87,8 +87,8 @@ export class FastConnection {
   #isBodyCut = false
   /** Monotonic time (ms) of the last read, or of the last answer that the socket took. */
   #activeAtMs: number
-  /** Monotonic time (ms) at which the last request began. */
-  #begunAtMs = 0
+  /** Monotonic time (ms) at which the last request began; -1 before the first. */
+  #begunAtMs = -1
 
   constructor(socket: Socket, parts: FastParts) {
     this.#socket = socket
@@ -318,7 +318,7 @@ export class FastConnection {
     this.#reads?.release()
     this.#kept.end()
     this.#parts.onGone(this)
-    this.#parts.giveToNode(socket)
+    this.#parts.giveToNode(socket, this.#begunAtMs >= 0)
     socket.resume()
   }
 

@@ -46,7 +46,7 @@ export class FastLane {
   #timer: Timer | undefined
 
   /** @param giveToNode takes a connection with its unused bytes, at the first other request */
-  constructor(options: FastLaneOptions, giveToNode: (socket: Socket) => void) {
+  constructor(options: FastLaneOptions, giveToNode: FastParts['giveToNode']) {
     const { config, clock, limits } = options
     const { influxdbVersion: version } = config
     this.#options = options

@@ -7,7 +7,6 @@
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { unreachable } from '../../../std/errors.ts'
 import { ownCopy } from '../../../std/own-memory.ts'
 import { type Reply, refusedReply } from '../../../write/reply.ts'
 import { type Write, writeTarget } from '../../../write/write.ts'
@@ -15,10 +14,10 @@ import { parseGoQuery, queryStringOf, queryText } from '../../dialects/go-query.
 import { parseStatement } from '../../dialects/v1/create-database.ts'
 import { errorFormat } from '../../dialects/v1/error-text.ts'
 import { findStatement } from '../../dialects/v1/query.ts'
-import { type HttpAnswer, renderReply, renderStatementReply } from '../../dialects/v1/reply.ts'
+import { renderReply, renderStatementReply } from '../../dialects/v1/reply.ts'
 import { credentialsQuery, parseV1WriteRequest } from '../../dialects/v1/request.ts'
-import { receiveBody } from '../request/body.ts'
-import { firstRawHeader } from '../request/headers.ts'
+import { contentLength, firstRawHeader } from '../request/headers.ts'
+import { type Exchange, receiveInFlight } from './receive-body.ts'
 import type { LaneOptions, WriteLane } from './write-lane.ts'
 import { MEMORY_FULL, TOO_LARGE, TOO_MANY } from './write-refusals.ts'
 
@@ -33,13 +32,9 @@ const STATEMENT_NOT_UTF8 = refusedReply(400, 'invalid statement: it is not UTF-8
 /** InfluxDB's words for a body that cannot be what it says. */
 const NOT_SNAPPY = refusedReply(400, 'snappy: corrupt input')
 
-type Render = (reply: Reply) => HttpAnswer
+type Render = Exchange['render']
 
-interface Task {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  readonly maxBytes: number
-  readonly render: Render
+interface Task extends Exchange {
   /** Turns the whole body into a write for the relay, or into an answer that needs no write. */
   readonly read: (body: Buffer) => Write | Reply
 }
@@ -137,7 +132,7 @@ function runTask(
   task: Task,
   accept?: Parameters<LaneOptions['relay']['accept']>[1],
 ): void {
-  const { requestsInFlight, counters, memory, responder, relay, onBug } = options
+  const { requestsInFlight, counters, responder, relay, onBug } = options
   const { request, response, maxBytes, render, read } = task
   const answer = (reply: Reply): void => {
     requestsInFlight.end(request)
@@ -145,6 +140,10 @@ function runTask(
   }
   const answerEarly = (reply: Reply): void => {
     responder.answerEarly(request, response, render(reply))
+  }
+  if ((contentLength(request) ?? 0) > maxBytes) {
+    counters.tooLargeRequests++
+    return answerEarly(TOO_LARGE)
   }
   if (requestsInFlight.isFull) {
     counters.tooManyRequests++
@@ -154,26 +153,9 @@ function runTask(
     counters.memoryFullRequests++
     return responder.answerEarly(request, response, render(MEMORY_FULL))
   }
-  receiveBody(request, { maxBytes, memory }, (result) => {
-    if (result.kind !== 'received') requestsInFlight.end(request)
-    switch (result.kind) {
-      case 'aborted':
-        counters.abortedRequests++
-        return
-      case 'too-large':
-        counters.tooLargeRequests++
-        return answerEarly(TOO_LARGE)
-      case 'memory-full':
-        counters.memoryFullRequests++
-        return answerEarly(MEMORY_FULL)
-      case 'received': {
-        const write = read(result.body)
-        if ('status' in write) return answer(write)
-        relay.accept(write, accept).then(answer, onBug)
-        return
-      }
-      default:
-        return unreachable(result)
-    }
+  receiveInFlight(options, task, (body) => {
+    const write = read(body)
+    if ('status' in write) return answer(write)
+    relay.accept(write, accept).then(answer, onBug)
   })
 }

@@ -14,7 +14,6 @@ import type { Socket } from 'node:net'
 import type { HttpRelayConfig } from '../../../config/config.ts'
 import type { Relay } from '../../../relay/relay.ts'
 import type { Clock } from '../../../std/clock.ts'
-import { unreachable } from '../../../std/errors.ts'
 import type { Memory } from '../../../std/memory-budget.ts'
 import { Client } from '../../../write/merge-penalty.ts'
 import type { Reply } from '../../../write/reply.ts'
@@ -24,10 +23,10 @@ import type { V1WriteRequest } from '../../dialects/v1/request.ts'
 import type { HttpCounters } from '../counters.ts'
 import type { HttpLimits } from '../limits.ts'
 import { TokenBucket } from '../rate-limit.ts'
-import { type BodyOptions, type BodyResult, receiveBody } from '../request/body.ts'
 import { contentLength, firstHeader } from '../request/headers.ts'
 import type { HttpRequestsInFlight } from '../requests-in-flight.ts'
 import type { HttpResponder } from '../responder.ts'
+import { type Exchange, receiveInFlight } from './receive-body.ts'
 import type { WriteIntake, WriteRequest } from './write-intake.ts'
 import type { WritePlan, WritePlans } from './write-plans.ts'
 import {
@@ -64,20 +63,18 @@ export interface WriteLaneOptions extends LaneOptions {
 
 export class WriteLane {
   readonly #options: WriteLaneOptions
-  readonly #bodyOptions: BodyOptions
   readonly #bucket: TokenBucket | undefined
   readonly #clients = new WeakMap<Socket, Client>()
 
   constructor(options: WriteLaneOptions) {
-    const { config, clock, memory } = options
+    const { config, clock } = options
     this.#options = options
-    this.#bodyOptions = { maxBytes: config.maxBodyBytes, memory }
     this.#bucket = config.rateLimit && new TokenBucket(config.rateLimit, clock)
   }
 
   /** @param isAwaitingContinue the client waits for `100 Continue` before it sends the body */
   handle(request: IncomingMessage, response: ServerResponse, isAwaitingContinue = false): void {
-    const { counters, plans, requestsInFlight, responder } = this.#options
+    const { config, counters, intake, plans, requestsInFlight, responder } = this.#options
     counters.writeRequests++
     const plan = plans.planFor(request.url ?? '', request.headers.authorization ?? '')
     const refusal = this.admit(request, plan)
@@ -96,8 +93,15 @@ export class WriteLane {
       return responder.answerEarly(request, response, answer)
     }
     if (isAwaitingContinue) response.writeContinue()
-    receiveBody(request, this.#bodyOptions, (result) => {
-      this.#received({ request, response, plan }, result)
+    const { maxBodyBytes: maxBytes } = config
+    const exchange = {
+      request,
+      response,
+      maxBytes,
+      render: (reply: Reply) => render(request, plan, reply),
+    }
+    receiveInFlight(this.#options, exchange, (body) => {
+      intake.take(this.#writeRequest(exchange, plan), body)
     })
   }
 
@@ -124,36 +128,13 @@ export class WriteLane {
     return TOO_MANY
   }
 
-  #received(exchange: Exchange, result: BodyResult): void {
-    const { requestsInFlight, responder, counters, intake } = this.#options
-    const { request, response, plan } = exchange
-    const answerEarly = (reply: Reply) =>
-      responder.answerEarly(request, response, render(request, plan, reply))
-    if (result.kind !== 'received') requestsInFlight.end(request)
-    switch (result.kind) {
-      case 'aborted':
-        counters.abortedRequests++
-        return
-      case 'too-large':
-        counters.tooLargeRequests++
-        return answerEarly(TOO_LARGE)
-      case 'memory-full':
-        counters.memoryFullRequests++
-        return answerEarly(MEMORY_FULL)
-      case 'received':
-        return intake.take(this.#writeRequest(exchange), result.body)
-      default:
-        return unreachable(result)
-    }
-  }
-
-  #writeRequest({ request, response, plan }: Exchange): WriteRequest {
+  #writeRequest({ request, response, render }: Exchange, plan: WritePlan): WriteRequest {
     const { requestsInFlight, responder } = this.#options
     const encoding = request.headers['content-encoding']
     const isGzip = encoding !== undefined && firstHeader(request, 'content-encoding') === 'gzip'
     const answer = (reply: Reply) => {
       requestsInFlight.end(request)
-      responder.answer(request, response, render(request, plan, reply))
+      responder.answer(request, response, render(reply))
     }
     return { plan, isGzip, client: this.#clientOf(request.socket), answer }
   }
@@ -166,12 +147,6 @@ export class WriteLane {
     }
     return client
   }
-}
-
-interface Exchange {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  readonly plan: WritePlan
 }
 
 function render(request: IncomingMessage, { isPretty }: WritePlan, reply: Reply): HttpAnswer {

@@ -4,7 +4,7 @@
  * A truncated body ends as `aborted`, never as a shorter body. The charge ends before `done` gets
  * the `BodyResult`: from then on the receiver accounts for the bytes.
  *
- * Limit: `maxBytes`, checked with each chunk. Writes compare Content-Length with it beforehand.
+ * Limit: `maxBytes`, checked with each chunk. Callers compare Content-Length with it beforehand.
  */
 
 import type { IncomingMessage } from 'node:http'

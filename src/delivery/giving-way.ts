@@ -1,0 +1,58 @@
+/**
+ * Whether an output whose backlog in memory is at its bound gives way: it drops writes that another
+ * output has stored. An output that does not give way drops nothing, and new writes are refused.
+ *
+ *     keeps pace ──down, or does not reach the others in time──▶ gives way
+ *          ▲───────────────────── caught up ────────────────────────┘
+ *
+ * An output that is up is always a few milliseconds behind whichever output stored a write first.
+ * log/in-sync.ts decides whether it is more than that, as for the log on disk.
+ *
+ * An output that gives way does so until it has caught up. Otherwise an output that is too slow for
+ * the load would stop the clients again and again: each dropped write brings it closer to the place
+ * that it has to reach.
+ */
+
+import { InSync } from '../log/in-sync.ts'
+import type { Clock } from '../std/clock.ts'
+import type { Backlog } from './backlog.ts'
+import type { OutputHealth } from './output-health.ts'
+
+export interface GivingWayOptions {
+  readonly backlog: Pick<Backlog, 'below'>
+  readonly health: Pick<OutputHealth, 'isUp' | 'isBehind'>
+  readonly clock: Clock
+  /** The highest `below` of the other outputs. */
+  readonly othersBelow: () => number
+  /** Clients get an answer, and send a refused write again. Datagrams get none. */
+  readonly isAnswering: boolean
+}
+
+export class GivingWay {
+  readonly #options: GivingWayOptions
+  readonly #inSync = new InSync()
+  #isLeftBehind = false
+
+  constructor(options: GivingWayOptions) {
+    this.#options = options
+  }
+
+  /** To be called for each write that finds the backlog at its bound. */
+  look(): boolean {
+    // A datagram that is refused is lost everywhere: better at the slower output only.
+    if (!this.#options.isAnswering) return true
+    this.#isLeftBehind ||= !this.#keepsPace()
+    return this.#isLeftBehind
+  }
+
+  noteCaughtUp(): void {
+    this.#isLeftBehind = false
+  }
+
+  #keepsPace(): boolean {
+    const { backlog, clock, health, othersBelow } = this.#options
+    if (!health.isUp || health.isBehind) return false
+    const place = { below: backlog.below, othersBelow: othersBelow() }
+    return this.#inSync.look([place], clock.monotonicMs())[0] === true
+  }
+}

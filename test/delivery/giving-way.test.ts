@@ -1,0 +1,105 @@
+/**
+ * Who gives way at the bound of a backlog in memory: an output that keeps pace loses nothing, and
+ * one that does not keep pace stops the clients for a moment only.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ManualClock } from '../support/manual-clock.ts'
+import { ScriptedDestination } from '../support/scripted-destination.ts'
+import { openTestRelay, outputOf, writeOf } from '../support/scripted-relay.ts'
+
+const BOUND = { bufferBytes: 20_000, batchMaxBytes: 100 }
+
+async function openPair() {
+  const clock = new ManualClock()
+  const [a, b] = [new ScriptedDestination(), new ScriptedDestination()]
+  const { relay } = await openTestRelay([a, b], { clock, output: BOUND })
+  let next = 0
+  return {
+    ...{ relay, clock, a, b },
+    /** Writes until one is refused, or `most` were taken. @returns how many were taken */
+    async fill(most: number): Promise<number> {
+      for (let count = 0; count < most; count++) {
+        const { status } = await relay.accept(writeOf(`m v=1 ${next}\n`))
+        if (status === 503) return count
+        assert.equal(status, 204)
+        next++
+      }
+      return most
+    },
+    dropped: () => outputOf(relay, 'b').droppedLines['backlog-full'],
+  }
+}
+
+test('at its bound an output that is up and merely a little behind loses nothing', async () => {
+  const { relay, clock, a, b, fill, dropped } = await openPair()
+  await using _ = relay
+  for (let round = 0; round < 20; round++) {
+    b.hold()
+    assert((await fill(100)) < 100, 'new writes are refused at the bound')
+    assert.equal(relay.snapshot().refusedWrites['backlog-full'], round + 1)
+    await clock.advance(700)
+    b.release()
+    await clock.advance(300)
+    assert.equal(outputOf(relay, 'b').pendingLines, 0)
+  }
+  assert.equal(dropped(), 0)
+  assert.equal(b.attempts.items.join(''), a.attempts.items.join(''))
+})
+
+/** `b` takes what it is sent, but only one request a second. @returns writes taken in each */
+async function pass(seconds: number, { clock, b, fill }: Awaited<ReturnType<typeof openPair>>) {
+  const taken: number[] = []
+  for (let second = 0; second < seconds; second++) {
+    taken.push(await fill(100))
+    b.release()
+    b.hold()
+    await clock.advance(1_000)
+  }
+  return taken
+}
+
+test('an output that is up but too slow stops the clients once, for seconds, and then gives way', async () => {
+  const pair = await openPair()
+  await using _ = pair.relay
+  pair.b.hold()
+  const taken = await pass(60, pair)
+  const given = taken.indexOf(100)
+  assert(given > 1 && given <= 15, `it gave way in second ${given}`)
+  assert.deepEqual(new Set(taken.slice(given)), new Set([100]), 'from then on it stops nobody')
+  assert.equal(outputOf(pair.relay, 'b').isUp, true)
+  assert(pair.dropped() > 0)
+  assert.equal(outputOf(pair.relay, 'a').outcomeLines.dropped, 0)
+
+  pair.b.release()
+  await pair.clock.advance(1_000)
+  const before = pair.dropped()
+  pair.b.hold()
+  assert((await pair.fill(100)) < 100, 'it has caught up: it loses nothing again')
+  assert.equal(pair.dropped(), before)
+  pair.b.release()
+})
+
+test('an output that is down gives way at once', async () => {
+  const { relay, clock, b, fill, dropped } = await openPair()
+  await using _ = relay
+  b.isUp = false
+  await clock.advance(20_000)
+  assert.equal(outputOf(relay, 'b').isUp, false)
+  assert.equal(await fill(100), 100)
+  assert(dropped() > 0)
+})
+
+test('datagrams cannot be refused to anyone who would send them again: the slower output gives way', async () => {
+  const [a, b] = [new ScriptedDestination(), new ScriptedDestination()]
+  const relay = { kind: 'udp' } as unknown as object
+  const opened = await openTestRelay([a, b], { clock: new ManualClock(), relay, output: BOUND })
+  await using _ = opened.relay
+  b.hold()
+  for (let i = 0; i < 100; i++) {
+    assert.equal(opened.relay.offer(writeOf(`m v=1 ${i}\n`)), undefined)
+    await a.attempts.next()
+  }
+  assert.equal(outputOf(opened.relay, 'a').outcomeLines.delivered, 100)
+  assert(outputOf(opened.relay, 'b').droppedLines['backlog-full'] > 0)
+})
