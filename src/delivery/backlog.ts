@@ -63,19 +63,18 @@ export class Backlog {
 
   /** As `offer`, for an entry that was counted as accepted before, and is read again. */
   load(entry: Entry, log: StreamLog): StreamDrain {
-    const { database } = log
-    let stream = this.#streams.get(database)
-    if (stream === undefined) {
-      stream = new StreamDrain(database, this.#paceOf(database), entry.sequence - 1)
-      this.#streams.set(database, stream)
-    }
+    const stream = this.#openStream(log.database, entry.sequence - 1)
     stream.follow(log, entry)
-    stream.pendingCount++
-    if (entry.write.kind === 'statement') stream.statementCount++
-    stream.waitingBytes += entry.bytes
-    this.#loadedBytes += entry.bytes
-    this.#loadedCount++
-    this.#loadedLines += entry.write.lineCount
+    this.#add(stream, entry)
+    return stream
+  }
+
+  /** As `load`, for a statement that goes before all entries that are not yet taken. */
+  loadAhead(entry: Entry): StreamDrain {
+    // Older entries may still be unread: nothing of a new stream is settled.
+    const stream = this.#openStream(entry.write.target.database, 0)
+    stream.precede(entry)
+    this.#add(stream, entry)
     return stream
   }
 
@@ -184,6 +183,25 @@ export class Backlog {
         this.settle(stream, entry, dropped(entry.write.lineCount, 'one-attempt'), 0)
       }
     }
+  }
+
+  /** @param takenThrough of a new stream: all of its entries up to this number were settled */
+  #openStream(database: string, takenThrough: number): StreamDrain {
+    let stream = this.#streams.get(database)
+    if (stream === undefined) {
+      stream = new StreamDrain(database, this.#paceOf(database), takenThrough)
+      this.#streams.set(database, stream)
+    }
+    return stream
+  }
+
+  #add(stream: StreamDrain, entry: Entry): void {
+    stream.pendingCount++
+    if (entry.write.kind === 'statement') stream.statementCount++
+    stream.waitingBytes += entry.bytes
+    this.#loadedBytes += entry.bytes
+    this.#loadedCount++
+    this.#loadedLines += entry.write.lineCount
   }
 
   /** The pace outlives the stream, which is forgotten whenever it is empty. */

@@ -78,21 +78,19 @@ export class Output implements AsyncDisposable {
       onDown: () => this.#wentDown(events),
       onTrial: () => this.#drain.wakeOne(),
     })
-    // No client and no other output waits for an answer to an entry that was read from the disk.
-    const onRefused = (entry: Entry, reply: Reply) => {
-      if (!entry.isFromDisk) events.onRefused(entry, reply)
-    }
-    const onHeld = (entry: Entry, reply: Reply) => {
-      if (!entry.isFromDisk) events.onHeld(entry, reply)
-    }
+    const onHeld = unlessFromDisk(events.onHeld)
     const wake = (stream: StreamDrain) => this.#drain.wake(stream)
     const finish = (stream: StreamDrain, taken: Taken) => this.#finish(stream, taken, events)
     const parts = { config, backlog, health, log, clock, random, wake, finish }
     const graceMs = config.kind === 'http' ? config.missingDbGraceMs : 0
     const windowBytes = options.windowBytes ?? defaultWindowBytes(batchMaxBytes)
     const boundBytes = (stored === undefined ? bufferBytes : windowBytes) * HELD_SHARE
-    const holds: Holds = new Holds({ ...parts, delayMaxMs, graceMs, boundBytes, onHeld, onWaiting })
-    const refusals = new Refusals({ ...parts, onRefused })
+    const holds: Holds = new Holds({
+      ...{ ...parts, delayMaxMs, graceMs, boundBytes, onHeld, onWaiting },
+      searchesStatements: () => this.#catchUp?.searchesStatements() === true,
+      isDoneElsewhere: (sequence) => stored?.isDoneElsewhere(sequence) === true,
+    })
+    const refusals = new Refusals({ ...parts, onRefused: unlessFromDisk(events.onRefused) })
     const poison = new PoisonTrials({ backlog, refusals, finish })
     const setbacks = new Setbacks({
       ...{ ...parts, onFailed, poison },
@@ -110,9 +108,10 @@ export class Output implements AsyncDisposable {
     const onKept = (entry: Entry) => this.#catchUp?.noteDone(entry.sequence)
     this.#letters =
       deadLetters && new LetterWriter({ output: name, letters: deadLetters, clock, logger, onKept })
+    const catchUp = { ...parts, name, windowBytes, memory, onUnloaded }
     const beforeUnload = () => holds.recallProbes()
-    const catchUp = { ...parts, name, windowBytes, memory, logger, beforeUnload, onUnloaded }
-    this.#catchUp = stored && new CatchUp({ ...catchUp, stored })
+    const onSearched = () => holds.boundAll()
+    this.#catchUp = stored && new CatchUp({ ...catchUp, stored, beforeUnload, onSearched })
     this.config = config
     this.#ownership = stored?.ownership
     this.#destination = destination
@@ -330,5 +329,14 @@ export class Output implements AsyncDisposable {
     let oldestAtMs = this.#backlog.oldest?.appendedAtMs ?? nowMs
     for (const entry of this.#holds.oldest()) oldestAtMs = Math.min(oldestAtMs, entry.appendedAtMs)
     return nowMs - oldestAtMs
+  }
+}
+
+type Tell = (entry: Entry, reply: Reply) => void
+
+/** No client and no other output waits for an answer to an entry that was read from the disk. */
+function unlessFromDisk(tell: Tell): Tell {
+  return (entry, reply) => {
+    if (!entry.isFromDisk) tell(entry, reply)
   }
 }
