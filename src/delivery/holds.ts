@@ -46,8 +46,6 @@ export interface HoldsOptions {
   readonly wake: (stream: StreamDrain) => void
   /** @see CatchUp.searchesStatements */
   readonly searchesStatements: () => boolean
-  /** Another output has done the record of the log on disk. */
-  readonly isDoneElsewhere: (sequence: number) => boolean
 }
 
 interface Hold {
@@ -191,18 +189,13 @@ export class Holds {
   }
 
   /**
-   * Refuses held writes below `sequence`: the log on disk needs their space. Those that count as
-   * backlog only while another output is done with them, as with all backlog.
+   * Refuses held writes below `sequence`: the log on disk needs their space. Another output is done
+   * with them, so they go also while a statement is pending, as all backlog does.
    */
   giveUpBelow(sequence: number): void {
-    const { isDoneElsewhere } = this.#options
     for (const hold of [...this.#holds.values()]) {
       if ((hold.probe?.entry.sequence ?? sequence) < sequence) this.#recallProbe(hold)
-      const isOver = (entry: Entry) => {
-        if (entry.sequence >= sequence) return false
-        return isDoneElsewhere(entry.sequence) || !this.#isAwaited(hold)
-      }
-      this.#giveUp(hold, isOver, 'the log on disk is full')
+      this.#giveUp(hold, (held) => held.sequence < sequence, 'the log on disk is full')
       if (hold.parts.size === 0 && hold.probe === undefined) this.#end(hold)
     }
   }

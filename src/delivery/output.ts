@@ -88,7 +88,6 @@ export class Output implements AsyncDisposable {
     const holds: Holds = new Holds({
       ...{ ...parts, delayMaxMs, graceMs, boundBytes, onHeld, onWaiting },
       searchesStatements: () => this.#catchUp?.searchesStatements() === true,
-      isDoneElsewhere: (sequence) => stored?.isDoneElsewhere(sequence) === true,
     })
     const refusals = new Refusals({ ...parts, onRefused: unlessFromDisk(events.onRefused) })
     const poison = new PoisonTrials({ backlog, refusals, finish })
