@@ -39,7 +39,7 @@ const MEMORY_WAIT_MS = 100
 
 export class CatchUp {
   readonly #options: CatchUpOptions
-  /** Entries that were read from the disk and are not settled yet. */
+  /** Entries that were read from the disk, and statements, that are not settled yet. */
   readonly window: MemoryLog
   readonly #ahead: ReadAhead
   readonly #owed: OwedRecords
@@ -67,10 +67,7 @@ export class CatchUp {
     this.#search = new StatementSearch({
       ...{ ...options, owed: this.#owed },
       onFound: (sequence, statement) => this.#load(sequence, statement, true),
-      onEnd: () => {
-        options.onSearched()
-        this.#fill()
-      },
+      onEnd: () => options.onSearched(),
     })
   }
 
@@ -92,7 +89,7 @@ export class CatchUp {
     this.#fallBehind(done.below)
   }
 
-  /** A record was appended while this output is behind; the output reads it from the disk later. */
+  /** A record was appended while this output is behind: it reads a write from the disk later. */
   noteOffered(entry: Entry): void {
     const { sequence, write } = entry
     this.#offeredThrough = sequence
@@ -219,8 +216,7 @@ export class CatchUp {
 
   #fill(): void {
     const reader = this.#reader
-    if (!reader || this.#timer || this.#isReading || this.#isClosed) return
-    if (this.#ahead.isFull || this.#search.isOn) return
+    if (!reader || this.#timer || this.#isReading || this.#isClosed || this.#ahead.isFull) return
     // The folder is lost: nothing can be read before it is there again.
     if (this.#options.stored.ownership.isLost) return this.#waitFor(READ_RETRY_MS)
     this.#isReading = true
@@ -241,7 +237,7 @@ export class CatchUp {
 
   async #read(reader: StoredReader): Promise<void> {
     let emptyReads = 0
-    while (!this.#ahead.isFull && !this.#isClosed && !this.#search.isOn) {
+    while (!this.#ahead.isFull && !this.#isClosed) {
       if (!this.#ahead.mayLoad(0)) return this.#waitFor(MEMORY_WAIT_MS)
       const records = await this.#next(reader)
       // Reading may have restarted after the check in `#next`: then these are not the next ones.

@@ -11,11 +11,12 @@
  * was of an older release. So the search begins when a hold is about to refuse writes, and only
  * then: a start with gigabytes of backlog reads none of it twice.
  *
- * The output loads nothing else during the search, so that its memory stays bounded.
+ * Writes on hold count against the output's window (read-ahead.ts), so a search of any length lets
+ * no more of them into memory than the window holds. The other writes go on meanwhile.
  *
- * Limits: each record is searched at most once in the life of a process. The search ends when the
- * output has no room for another statement; the next one goes on from there. A folder that cannot
- * be read is read again every READ_RETRY_MS.
+ * Limits: one reader, with its window; a record is not searched again in the life of a process. The
+ * search ends when the output has no room for another statement; the next one goes on from there. A
+ * folder that cannot be read is read again every READ_RETRY_MS.
  */
 
 import type { StoredLog, StoredRecord } from '../../log/stored-log.ts'
@@ -49,10 +50,6 @@ export class StatementSearch {
     this.#options = options
   }
 
-  get isOn(): boolean {
-    return this.#isOn
-  }
-
   /**
    * @param fromSequence the output has read all records with a lower number
    * @returns false when nothing is left to search, or no statement more may be loaded
@@ -76,12 +73,13 @@ export class StatementSearch {
   }
 
   async #run(): Promise<void> {
-    const { clock, log, onEnd } = this.#options
+    const { clock, log, stored, onEnd } = this.#options
     try {
       await this.#search()
     } catch (error) {
       if (this.#isClosed) return
-      log.cannotRead(error, READ_RETRY_MS)
+      // The loss of the folder is logged by the log itself.
+      if (!stored.ownership.isLost) log.cannotRead(error, READ_RETRY_MS)
       this.#timer = clock.startTimer(READ_RETRY_MS, () => void this.#run(), { isBackground: true })
       return
     }

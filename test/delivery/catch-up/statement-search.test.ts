@@ -35,13 +35,21 @@ function open(records: readonly StoredRecord[]) {
     onGivenUp() {},
   })
   const own = records.length + 1
-  const disk = { records: [...records, recordOf(own, true)], isReadable: true, openReaders: 0 }
+  const disk = {
+    ...{ records: [...records, recordOf(own, true)], openReaders: 0 },
+    ...{ isReadable: true, isLost: false },
+  }
   const read: number[] = []
   const stored: StoredLog = {
     done: new DoneRanges(1),
     statements: new OwedStatements([]),
     firstOwnSequence: own,
-    ownership: { isLost: false, isOurs: true, isHandedOver: () => false, look: async () => {} },
+    ownership: {
+      get isLost() {
+        return disk.isLost
+      },
+      ...{ isOurs: true, isHandedOver: () => false, look: async () => {} },
+    },
     openReader(from) {
       disk.openReaders++
       let next = from
@@ -101,12 +109,23 @@ test('a folder that cannot be read is read again, from where the search was', as
   disk.isReadable = false
   search.begin(1)
   await turns()
-  assert.equal(search.isOn, true)
+  assert.equal(search.begin(1), true, 'it is going on')
   assert.deepEqual([ends.length, disk.openReaders], [0, 0])
   assert.equal(lines.filter((line) => line.includes('scripted')).length, 1)
   disk.isReadable = true
   await clock.advance(5_000)
   assert.deepEqual([read, found, ends.length], [[1, 2], [2], 1])
+})
+
+test('a lost folder is not reported again, and the search waits for it', async () => {
+  const { search, disk, clock, found, lines } = open([recordOf(1, true)])
+  Object.assign(disk, { isReadable: false, isLost: true })
+  search.begin(1)
+  await clock.advance(60_000)
+  assert.deepEqual([search.begin(1), lines], [true, []])
+  Object.assign(disk, { isReadable: true, isLost: false })
+  await clock.advance(5_000)
+  assert.deepEqual(found, [1])
 })
 
 test('without room for another statement it ends, and the next search goes on there', async () => {
