@@ -66,7 +66,7 @@ export class CatchUp {
     this.#owed = new OwedRecords(options)
     this.#search = new StatementSearch({
       ...{ ...options, owed: this.#owed },
-      onFound: (sequence, statement) => this.#load(sequence, statement, true),
+      onFound: (sequence, statement) => this.#loadAhead(sequence, statement, true),
       onEnd: () => options.onSearched(),
     })
   }
@@ -84,7 +84,7 @@ export class CatchUp {
   start(): void {
     const { statements, done } = this.#options.stored
     for (const statement of statements.all) {
-      this.#load(statement.sequence, writeOfStatement(statement), true)
+      this.#loadAhead(statement.sequence, writeOfStatement(statement), true)
     }
     this.#fallBehind(done.below)
   }
@@ -93,7 +93,7 @@ export class CatchUp {
   noteOffered(entry: Entry): void {
     const { sequence, write } = entry
     this.#offeredThrough = sequence
-    if (write.kind === 'statement') this.#load(sequence, write, false)
+    if (write.kind === 'statement') this.#loadAhead(sequence, write, false)
     this.#fill()
   }
 
@@ -196,7 +196,10 @@ export class CatchUp {
       if (entry.isFromDisk) this.window.release(entry)
       else onUnloaded(entry)
     })
-    for (const { sequence, write } of staying) this.#load(sequence, write, false)
+    for (const { sequence, write } of staying) {
+      if (write.kind === 'statement') this.#loadAhead(sequence, write, false)
+      else this.#load(sequence, write, false)
+    }
     return from
   }
 
@@ -287,19 +290,19 @@ export class CatchUp {
   /** @param isNew the record was not counted as accepted before */
   #load(sequence: number, write: Write, isNew: boolean): void {
     const { backlog, wake } = this.#options
-    const isStatement = write.kind === 'statement'
-    const kept = isStatement ? this.#keep(sequence, write) : write
-    const entry = this.window.appendStored(kept, sequence)
+    const entry = this.window.appendStored(write, sequence)
     const log = this.window.stream(write.target.database)
-    if (isNew) backlog.counters.accept(entry)
-    wake(isStatement ? backlog.loadAhead(entry) : backlog.load(entry, log))
+    wake(isNew ? backlog.offer(entry, log) : backlog.load(entry, log))
   }
 
   /** From here on the cursor stores the statement, and the reader passes over its record. */
-  #keep(sequence: number, write: Write): Write {
-    const { done, statements } = this.#options.stored
-    done.add(sequence)
-    return writeOfStatement(statements.add(sequence, write))
+  #loadAhead(sequence: number, statement: Write, isNew: boolean): void {
+    const { backlog, stored, wake } = this.#options
+    const kept = writeOfStatement(stored.statements.add(sequence, statement))
+    stored.done.add(sequence)
+    const entry = this.window.appendStored(kept, sequence)
+    if (isNew) backlog.counters.accept(entry)
+    wake(backlog.loadAhead(entry))
   }
 
   #goLive(): void {
@@ -321,7 +324,7 @@ export class CatchUp {
     for (const { sequence, write } of gone) {
       const isNew = this.#owed.isNew(sequence)
       if (stored.done.has(sequence)) continue // A statement that a search has loaded meanwhile.
-      if (write.kind === 'statement') this.#load(sequence, write, isNew)
+      if (write.kind === 'statement') this.#loadAhead(sequence, write, isNew)
       else backlog.giveUpUnloaded(this.window.appendStored(write, sequence), isNew)
     }
   }
