@@ -17,7 +17,7 @@
 import { type Entry, residentBytes } from '../log/entry.ts'
 import { residentStreamBytes } from '../log/memory-log.ts'
 import type { StreamLog } from '../log/stream-log.ts'
-import type { DropReason, Outcome } from '../write/outcome.ts'
+import { type DropReason, dropped, isStored, type Outcome } from '../write/outcome.ts'
 import { Pace } from './pace.ts'
 import type { Part, Taken } from './part.ts'
 import { OutputCounters } from './reporting/output-counters.ts'
@@ -67,20 +67,19 @@ export class Backlog {
 
   /** As `offer`, for an entry that was counted as accepted before, and is read again. */
   load(entry: Entry, log: StreamLog): StreamDrain {
-    const { database } = log
-    let stream = this.#streams.get(database)
-    if (stream === undefined) {
-      stream = new StreamDrain(database, this.#paceOf(database), entry.sequence - 1)
-      this.#streams.set(database, stream)
-    }
+    const stream = this.#openStream(log.database, entry.sequence - 1)
     stream.follow(log, entry)
-    stream.pendingCount++
-    if (entry.write.kind === 'statement') stream.statementCount++
-    stream.waitingBytes += entry.bytes
-    this.#loadedBytes += entry.bytes
-    this.#loadedCount++
-    this.#loadedLines += entry.write.lineCount
+    this.#add(stream, entry)
     this.#loadedThrough = entry.sequence
+    return stream
+  }
+
+  /** As `load`, for a statement that goes before all entries that are not yet taken. */
+  loadAhead(entry: Entry): StreamDrain {
+    // Older entries may still be unread: nothing of a new stream is settled.
+    const stream = this.#openStream(entry.write.target.database, 0)
+    stream.precede(entry)
+    this.#add(stream, entry)
     return stream
   }
 
@@ -194,6 +193,25 @@ export class Backlog {
     }
   }
 
+  /** @param takenThrough of a new stream: all of its entries up to this number were settled */
+  #openStream(database: string, takenThrough: number): StreamDrain {
+    let stream = this.#streams.get(database)
+    if (stream === undefined) {
+      stream = new StreamDrain(database, this.#paceOf(database), takenThrough)
+      this.#streams.set(database, stream)
+    }
+    return stream
+  }
+
+  #add(stream: StreamDrain, entry: Entry): void {
+    stream.pendingCount++
+    if (entry.write.kind === 'statement') stream.statementCount++
+    stream.waitingBytes += entry.bytes
+    this.#loadedBytes += entry.bytes
+    this.#loadedCount++
+    this.#loadedLines += entry.write.lineCount
+  }
+
   /** The pace outlives the stream, which is forgotten whenever it is empty. */
   #paceOf(database: string): Pace {
     let pace = this.#paces.get(database)
@@ -251,7 +269,7 @@ export class Backlog {
     this.#loadedBytes -= entry.bytes
     this.#loadedCount--
     this.#loadedLines -= entry.write.lineCount
-    if (isStored(entry, outcome, filteredLineCount)) entry.storedCount++
+    if (isStored(outcome, entry.write.lineCount - filteredLineCount)) entry.storedCount++
     this.counters.settle(entry, outcome, filteredLineCount)
     this.forgetIfEmpty(stream)
     this.#options.onSettled(entry, outcome)
@@ -316,19 +334,7 @@ export class Backlog {
   }
 }
 
-/** Whether the output has stored at least some of the entry's lines. */
-function isStored({ write }: Entry, outcome: Outcome, filteredLineCount: number): boolean {
-  if (outcome.kind === 'delivered') return true
-  if (!('lineCount' in outcome)) return false
-  const before = outcome.kind === 'dropped' ? outcome.refusedLineCount : 0
-  return outcome.lineCount + before < write.lineCount - filteredLineCount
-}
-
 /** May be dropped: its client got an error; or, by one that gives way, another has stored it. */
 function isGivable(entry: Entry, givesWay: boolean): boolean {
   return entry.isDisowned || (givesWay && entry.storedCount > 0)
-}
-
-function dropped(lineCount: number, reason: DropReason): Outcome {
-  return { kind: 'dropped', reason, lineCount, refusedLineCount: 0 }
 }

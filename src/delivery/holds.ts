@@ -11,8 +11,8 @@
  * that joins a hold unsent is refused with the reply that began the hold.
  *
  * The oldest write of a hold probes, alone, with backoff. Released writes go in log order. While a
- * statement of the stream is pending, which may end the hold, held writes have no bound of their
- * own: they count as backlog only.
+ * statement of the stream is pending, which may end the hold, or is searched for in the log, held
+ * writes have neither a bound nor a grace of their own: they count as backlog only.
  *
  * Limits: HOLDS_MAX holds; `boundBytes` of writes in all holds, beyond which the oldest writes of
  * the growing hold are refused; `graceMs` for each write.
@@ -44,6 +44,8 @@ export interface HoldsOptions {
   readonly onWaiting: (entry: Entry) => void
   /** A stream has something to send. */
   readonly wake: (stream: StreamDrain) => void
+  /** @see CatchUp.searchesStatements */
+  readonly searchesStatements: () => boolean
 }
 
 interface Hold {
@@ -112,7 +114,8 @@ export class Holds {
     let hold = this.#holds.get(key)
     if (hold === undefined) {
       if (this.#holds.size >= HOLDS_MAX) return false
-      hold = openHold(key, stream, group.target, why)
+      const idle = { probe: undefined, failures: 0, timer: undefined, isTold: false }
+      hold = { key, stream, target: group.target, ...why, parts: new Map(), ...idle }
       this.#holds.set(key, hold)
     }
     hold.failures++
@@ -145,7 +148,7 @@ export class Holds {
   /** The entry is settled here: if it was a probe without an answer, schedules another probe. */
   noteSettled(entry: Entry): void {
     if (this.#holds.size === 0) return
-    if (entry.write.kind === 'statement') this.#boundAll()
+    if (entry.write.kind === 'statement') this.boundAll()
     const hold = this.#holds.get(keyOf(entry.write.target))
     if (hold?.probe?.entry !== entry) return
     hold.probe = undefined
@@ -185,14 +188,14 @@ export class Holds {
     for (const hold of this.#holds.values()) this.#recallProbe(hold)
   }
 
-  /** Refuses held writes below `sequence`: the log on disk needs their space. */
+  /**
+   * Refuses held writes below `sequence`: the log on disk needs their space. Another output is done
+   * with them, so they go also while a statement is pending, as all backlog does.
+   */
   giveUpBelow(sequence: number): void {
     for (const hold of [...this.#holds.values()]) {
       if ((hold.probe?.entry.sequence ?? sequence) < sequence) this.#recallProbe(hold)
-      for (const entry of hold.parts.keys()) {
-        if (entry.sequence >= sequence) break
-        this.#giveUp(hold, entry, 'the log on disk is full')
-      }
+      this.#giveUp(hold, (held) => held.sequence < sequence, 'the log on disk is full')
       if (hold.parts.size === 0 && hold.probe === undefined) this.#end(hold)
     }
   }
@@ -203,6 +206,11 @@ export class Holds {
       this.#end(hold)
       for (const part of this.#takeAll(hold)) settle(hold.stream, part)
     }
+  }
+
+  /** A statement was settled, or a search has ended: the other holds are bounded again. */
+  boundAll(): void {
+    for (const hold of [...this.#holds.values()]) this.#bound(hold)
   }
 
   /** Puts all taken writes to the hold's target on hold. @returns their parts */
@@ -254,10 +262,9 @@ export class Holds {
   #probe(hold: Hold): void {
     const { clock, graceMs, log, wake } = this.#options
     const nowMs = clock.monotonicMs()
-    for (const entry of hold.parts.keys()) {
-      if (nowMs - entry.appendedAtMs < graceMs) break
-      this.#giveUp(hold, entry, 'missing-db-grace is over')
-    }
+    const isOver = ({ appendedAtMs }: Entry) =>
+      nowMs - appendedAtMs >= graceMs && !this.#isAwaited(hold)
+    this.#giveUp(hold, isOver, 'missing-db-grace is over')
     const entry = firstKey(hold.parts)
     if (entry === undefined) return this.#end(hold)
     // Logged only now: a write that every output refuses was finished before its first probe.
@@ -271,22 +278,23 @@ export class Holds {
     wake(hold.stream)
   }
 
-  /** A statement was settled: holds that it did not end are bounded again. */
-  #boundAll(): void {
-    for (const hold of [...this.#holds.values()]) this.#bound(hold)
+  /** Whether a statement that may end the hold is owed, or may be. */
+  #isAwaited({ stream }: Hold): boolean {
+    return stream.statementCount > 0 || this.#options.searchesStatements()
   }
 
   #bound(hold: Hold): void {
-    if (hold.stream.statementCount > 0) return
-    for (const entry of hold.parts.keys()) {
-      if (this.#bytes <= this.#options.boundBytes) return
-      this.#giveUp(hold, entry, 'the bound of held writes is reached')
-    }
+    const isOver = () => this.#bytes > this.#options.boundBytes && !this.#isAwaited(hold)
+    this.#giveUp(hold, isOver, 'the bound of held writes is reached')
   }
 
-  #giveUp(hold: Hold, entry: Entry, why: string): void {
-    this.#options.log.holdGaveUp(entry, why)
-    this.#refuse(hold, this.#take(hold, entry))
+  /** Refuses the oldest writes of the hold for as long as `isOver` says so. */
+  #giveUp(hold: Hold, isOver: (entry: Entry) => boolean, why: string): void {
+    for (const entry of hold.parts.keys()) {
+      if (!isOver(entry)) return
+      this.#options.log.holdGaveUp(entry, why)
+      this.#refuse(hold, this.#take(hold, entry))
+    }
   }
 
   #refuse({ stream, reply }: Hold, parts: readonly Part[]): void {
@@ -327,16 +335,6 @@ export class Holds {
 
 function firstKey<K>(map: ReadonlyMap<K, unknown>): K | undefined {
   return map.keys().next().value
-}
-
-function openHold(
-  key: string,
-  stream: StreamDrain,
-  target: WriteTarget,
-  why: Pick<Hold, 'reply' | 'isOurs'>,
-): Hold {
-  const idle = { probe: undefined, failures: 0, timer: undefined, isTold: false }
-  return { key, stream, target, ...why, parts: new Map(), ...idle }
 }
 
 /** The length in front keeps the policy's name apart from the database's: keys are unique. */

@@ -52,3 +52,12 @@ export interface OutputEvents {
   /** Whether the relay accepts new writes in the present state of its outputs. */
   takesWrites(): boolean
 }
+
+type Report = (entry: Entry, reply: Reply) => void
+
+/** No client and no other output waits for an answer to an entry that was read from the disk. */
+export function unlessFromDisk(report: Report): Report {
+  return (entry, reply) => {
+    if (!entry.isFromDisk) report(entry, reply)
+  }
+}

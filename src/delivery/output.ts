@@ -25,7 +25,7 @@ import { Drain } from './drain.ts'
 import { GivingWay } from './giving-way.ts'
 import { Holds } from './holds.ts'
 import { OutputHealth } from './output-health.ts'
-import type { OutputEvents, OutputOptions } from './output-options.ts'
+import { type OutputEvents, type OutputOptions, unlessFromDisk } from './output-options.ts'
 import type { Group, Taken } from './part.ts'
 import { PoisonTrials } from './poison.ts'
 import { Refusals } from './rejected-lines.ts'
@@ -71,16 +71,11 @@ export class Output implements AsyncDisposable {
       ...{ name, bufferBytes, delayMaxMs, clock, random, logger, takesWrites },
       caughtUpBytes: batchMaxBytes,
       probe: () => destination.probe(),
-      backlog: () => {
-        const { writes, bytes } = this.#unread
-        const pendingWrites = backlog.counters.pendingWrites + writes
-        return { pendingWrites, pendingBytes: backlog.bytesToCatchUp + bytes }
-      },
+      backlog: () => this.#toCatchUp,
       onUp: () => this.#drain.wakeAll(),
       onDown: () => this.#wentDown(events),
       onTrial: () => this.#drain.wakeOne(),
     })
-    const onRefused = unlessFromDisk(events.onRefused)
     const onHeld = unlessFromDisk(events.onHeld)
     const wake = (stream: StreamDrain) => this.#drain.wake(stream)
     const finish = (stream: StreamDrain, taken: Taken) => this.#finish(stream, taken, events)
@@ -88,8 +83,11 @@ export class Output implements AsyncDisposable {
     const graceMs = config.kind === 'http' ? config.missingDbGraceMs : 0
     const windowBytes = options.windowBytes ?? defaultWindowBytes(batchMaxBytes)
     const boundBytes = (stored === undefined ? bufferBytes : windowBytes) * HELD_SHARE
-    const holds: Holds = new Holds({ ...parts, delayMaxMs, graceMs, boundBytes, onHeld, onWaiting })
-    const refusals = new Refusals({ ...parts, onRefused })
+    const holds: Holds = new Holds({
+      ...{ ...parts, delayMaxMs, graceMs, boundBytes, onHeld, onWaiting },
+      searchesStatements: () => this.#catchUp?.searchesStatements() === true,
+    })
+    const refusals = new Refusals({ ...parts, onRefused: unlessFromDisk(events.onRefused) })
     const poison = new PoisonTrials({ backlog, refusals, finish })
     const setbacks = new Setbacks({
       ...{ ...parts, onFailed, poison },
@@ -107,9 +105,10 @@ export class Output implements AsyncDisposable {
     const onKept = (entry: Entry) => this.#catchUp?.noteDone(entry.sequence)
     this.#letters =
       deadLetters && new LetterWriter({ output: name, letters: deadLetters, clock, logger, onKept })
+    const catchUp = { ...parts, name, windowBytes, memory, onUnloaded }
     const beforeUnload = () => holds.recallProbes()
-    const catchUp = { ...parts, name, windowBytes, memory, logger, beforeUnload, onUnloaded }
-    this.#catchUp = stored && new CatchUp({ ...catchUp, stored })
+    const onSearched = () => holds.boundAll()
+    this.#catchUp = stored && new CatchUp({ ...catchUp, stored, beforeUnload, onSearched })
     this.config = config
     this.#ownership = stored?.ownership
     this.#destination = destination
@@ -327,6 +326,12 @@ export class Output implements AsyncDisposable {
     events.whenAnswered(entry, finish)
   }
 
+  get #toCatchUp(): { readonly pendingWrites: number; readonly pendingBytes: number } {
+    const { writes, bytes } = this.#unread
+    const { counters, bytesToCatchUp } = this.#backlog
+    return { pendingWrites: counters.pendingWrites + writes, pendingBytes: bytesToCatchUp + bytes }
+  }
+
   get #unread(): Unread {
     return this.#catchUp?.unread ?? NOTHING_UNREAD
   }
@@ -336,14 +341,5 @@ export class Output implements AsyncDisposable {
     let oldestAtMs = this.#backlog.oldest?.appendedAtMs ?? nowMs
     for (const entry of this.#holds.oldest()) oldestAtMs = Math.min(oldestAtMs, entry.appendedAtMs)
     return nowMs - oldestAtMs
-  }
-}
-
-type Report = (entry: Entry, reply: Reply) => void
-
-/** No client and no other output waits for an answer to an entry that was read from the disk. */
-function unlessFromDisk(report: Report): Report {
-  return (entry, reply) => {
-    if (!entry.isFromDisk) report(entry, reply)
   }
 }

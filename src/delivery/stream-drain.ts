@@ -7,14 +7,16 @@
  *
  * `take` merges neighbours with one target up to `batchMaxBytes`; a larger write goes alone. Taken
  * entries stay in `groups` until they are settled, over any number of attempts, so the order is
- * kept by construction. `released` are parts that were on hold. They go before all entries that are
- * not yet taken, and nothing of their retention policy has overtaken them.
+ * kept by construction. `released` are parts that were on hold, and statements of an output that is
+ * catching up. They go before all entries that are not yet taken. Nothing of the retention policy
+ * of a part that was on hold has overtaken it.
  *
  * Sources hold the entries that are not yet taken: the memory log, the window of entries that were
  * read from the disk for this output alone, or both in turn.
  *
  * Invariant: taken entries are in order, and their numbers are at most `takenThrough`. All other
- * entries up to that number are settled, or were given back to be read again.
+ * entries up to that number are settled, or were given back to be read again. Both hold without
+ * statements that went before their turn (`precede`).
  */
 
 import type { Entry } from '../log/entry.ts'
@@ -71,6 +73,8 @@ export class StreamDrain {
   readonly #sources: Source[] = []
   /** Numbers up to `takenThrough` of unsettled entries that were given back. */
   readonly #givenBack = new Set<number>()
+  /** Entries that went before their turn: their sources pass over them. */
+  readonly #early = new WeakSet<Entry>()
   #released: Part[] = []
   /** Index in `#released` of the first part that was not taken again. */
   #releasedAt = 0
@@ -86,6 +90,16 @@ export class StreamDrain {
   follow(log: StreamLog, entry: Entry): void {
     if (this.#sources.at(-1)?.log !== log) this.#sources.push({ log, next: entry.position })
     this.#givenBack.delete(entry.sequence)
+  }
+
+  /**
+   * Puts a statement before all entries that are not yet taken. It leaves `takenThrough` as it is:
+   * older entries may still be unread.
+   */
+  precede(entry: Entry): void {
+    this.#early.add(entry)
+    this.#givenBack.delete(entry.sequence)
+    this.release([{ taken: new Taken(entry, 0), write: entry.write }])
   }
 
   /** Whether an unsettled entry was taken, and is not to be read again. */
@@ -122,7 +136,7 @@ export class StreamDrain {
       const { log } = source
       while (source.next < log.end) {
         const entry = log.at(source.next)
-        if (entry !== undefined) return entry
+        if (entry !== undefined && !this.#isEarly(entry)) return entry
         source.next++
       }
       if (this.#sources.length === 1) return undefined
@@ -143,7 +157,7 @@ export class StreamDrain {
     for (const { log, next } of this.#sources) {
       for (let position = next; position < log.end; position++) {
         const entry = log.at(position)
-        if (entry !== undefined) yield entry
+        if (entry !== undefined && !this.#isEarly(entry)) yield entry
       }
     }
   }
@@ -249,6 +263,10 @@ export class StreamDrain {
   /** Puts every candidate back at the front of the stream. */
   restoreSetAside(): void {
     this.groups.unshift(...this.setAside.splice(0))
+  }
+
+  #isEarly(entry: Entry): boolean {
+    return entry.write.kind === 'statement' && this.#early.has(entry)
   }
 
   #peekReleased(): Part | undefined {

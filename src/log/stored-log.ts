@@ -24,7 +24,7 @@ export interface StoredReader extends AsyncDisposable {
 export interface StoredLog {
   /** The output's cursor. */
   readonly done: DoneRanges
-  /** Statements that are owed although the cursor has passed them: their segments are deleted. */
+  /** Statements that are owed although the cursor has passed them: the cursor stores them. */
   readonly statements: OwedStatements
   /** Sequence number of the first record that this process appends. */
   readonly firstOwnSequence: number

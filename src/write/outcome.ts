@@ -63,3 +63,20 @@ export type Outcome =
   | { readonly kind: 'filtered'; readonly reply?: Reply }
 
 export const DELIVERED: Outcome = { kind: 'delivered', body: '' }
+
+/** Nothing of the write was sent. */
+export function dropped(lineCount: number, reason: DropReason): Outcome {
+  return { kind: 'dropped', reason, lineCount, refusedLineCount: 0 }
+}
+
+/**
+ * Whether the output has stored at least some lines of the write.
+ *
+ * @param lineCount the lines of the write that are for this output
+ */
+export function isStored(outcome: Outcome, lineCount: number): boolean {
+  if (outcome.kind === 'delivered') return true
+  if (!('lineCount' in outcome)) return false
+  const before = outcome.kind === 'dropped' ? outcome.refusedLineCount : 0
+  return outcome.lineCount + before < lineCount
+}

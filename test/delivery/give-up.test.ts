@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { type Clock, systemClock } from '../../src/std/clock.ts'
 import { drained, openDurableRelay, Server } from '../support/durable-relay.ts'
+import { statementOf } from '../support/fresh-server.ts'
 import { hurriedClock } from '../support/hurried-clock.ts'
 import { outputOf, writeOf } from '../support/scripted-relay.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
@@ -212,6 +213,7 @@ const TARGETS = ['x', 'y'].flatMap((db) => ['one', 'two'].map((rp) => [db, rp] a
 
 type Step =
   | { readonly kind: 'write'; readonly count: number; readonly to: readonly [string, string] }
+  | { readonly kind: 'statement'; readonly database: string }
   | { readonly kind: 'server'; readonly index: number; readonly change: Change }
   | { readonly kind: 'wait' }
 
@@ -248,25 +250,39 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.constant({ kind: 'wait' as const }) },
 )
 
+const withStatements: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 16, arbitrary: step },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('statement' as const),
+      database: fc.constantFrom('x', 'y'),
+    }),
+  },
+)
+
 function apply(server: Server, { isHanging, ...state }: Change): void {
   Object.assign(server, state)
   if (isHanging === true) server.hold()
   if (isHanging === false) server.release()
 }
 
-function oneFateForEach(t: TestContext) {
+function oneFateForEach(t: TestContext, steps = step) {
   return fc.asyncProperty(
-    fc.array(step, { minLength: 10, maxLength: 60, size: 'max' }),
+    fc.array(steps, { minLength: 10, maxLength: 60, size: 'max' }),
     fc.constantFrom(2_000, 1e6),
     fc.constantFrom(40_000, 1e8),
-    async (steps, windowBytes, memoryBytes) => {
-      await play(await temporaryFolder(t), steps, { windowBytes, memoryBytes })
+    async (played, windowBytes, memoryBytes) => {
+      await play(await temporaryFolder(t), played, { windowBytes, memoryBytes })
     },
   )
 }
 
 test('whatever is given up, on hold or failing: one fate for each write, and all in order', (t) =>
   fc.assert(oneFateForEach(t), { numRuns: scaled(12) }))
+
+test('the same with statements, which are never given up', (t) =>
+  fc.assert(oneFateForEach(t, withStatements), { numRuns: scaled(12) }))
 
 test('records that come back after reading has begun anew are not taken for the next ones', (t) =>
   fc.assert(oneFateForEach(t), { seed: -1432925552, path: '33', endOnFailure: true, numRuns: 1 }))
@@ -280,9 +296,16 @@ async function play(
   const opened = await openDurableRelay(folder, servers, { ...BOUNDED, ...sizes })
   const { relay, memory } = opened
   let number = 0
+  const statements: string[] = []
   for (const each of steps) {
     if (each.kind === 'wait') await boundsLookedAt()
-    else if (each.kind === 'server') apply(servers[each.index] ?? new Server(), each.change)
+    else if (each.kind === 'statement') {
+      const statement = {
+        ...statementOf(each.database),
+        body: Buffer.from(`statement ${number++}`),
+      }
+      if (relay.offer(statement) === undefined) statements.push(String(statement.body))
+    } else if (each.kind === 'server') apply(servers[each.index] ?? new Server(), each.change)
     else {
       const to = each.to.join()
       const bodies = Array.from({ length: each.count }, () => `m,to=${to} v=1 ${number++}\n`)
@@ -301,6 +324,7 @@ async function play(
     const { delivered } = outputOf(relay, index === 0 ? 'a' : 'b').outcomeLines
     assert.equal(server.stored.length, delivered)
     assert.equal(new Set(server.stored).size, delivered, 'one was stored twice')
+    for (const statement of statements) assert(server.stored.includes(statement), statement)
     for (const to of TARGETS) {
       const its = server.stored.filter((body) => body.includes(`to=${to.join()} `))
       assertRising(timesOf({ stored: its }))

@@ -12,6 +12,7 @@ import {
   DECLINED,
   DELIVERED,
   MISSING,
+  REFUSED,
   ScriptedDestination,
   UNREACHABLE,
 } from '../support/scripted-destination.ts'
@@ -143,6 +144,31 @@ test('missing-db-grace over: the write is refused here, and the operator can see
   await clock.advance(60_000)
   assert.equal(outputOf(relay, 'b').holds, 0)
   assert.equal(memory.usedBytes, 0)
+})
+
+test('while CREATE DATABASE is pending, missing-db-grace refuses nothing; after it, it does', async () => {
+  for (const last of [DELIVERED, REFUSED]) {
+    const { b, relay, clock } = await openServers({ missingDbGraceMs: 10_000 })
+    b.missing.add('db')
+    const serve = b.verdict
+    let answer: Verdict = DECLINED
+    b.verdict = (batch) => {
+      if (batch.writes[0]?.kind !== 'statement') return serve(batch)
+      return answer === DELIVERED ? serve(batch) : answer
+    }
+    for (const body of ['1\n', '2\n', '3\n']) assert.equal(await statusOf(relay, body), 204)
+    // The next probe, which refuses what is over its grace, comes after the grace.
+    await clock.advance(9_999)
+    void relay.accept(createDatabase())
+    await clock.advance(60_000)
+    assert.equal(outputOf(relay, 'b').pendingWrites, 4)
+    answer = last
+    await clock.advance(60_000)
+    const { pendingWrites, outcomeLines } = outputOf(relay, 'b')
+    assert.equal(pendingWrites, 0)
+    assert.equal(b.stored.includes('1\n'), last === DELIVERED)
+    assert.equal(outcomeLines.refused, last === DELIVERED ? 0 : 4)
+  }
 })
 
 test('writes on hold take a quarter of the bound; the oldest beyond it are refused', async () => {

@@ -6,47 +6,19 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Batch, Verdict } from '../../src/destinations/destination.ts'
-import type { Write } from '../../src/write/write.ts'
 import { drained, openDurableRelay, Server } from '../support/durable-relay.ts'
+import { FreshServer, statementOf } from '../support/fresh-server.ts'
 import { ManualClock } from '../support/manual-clock.ts'
-import { DELIVERED, MISSING, ScriptedDestination } from '../support/scripted-destination.ts'
+import { ScriptedDestination } from '../support/scripted-destination.ts'
 import { openTestRelay, outputOf, writeOf } from '../support/scripted-relay.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { until } from '../support/wait.ts'
 
 const STATEMENTS_MAX = 1_000
 
-function statementOf(database: string): Write {
-  const body = Buffer.from(`CREATE DATABASE "${database}"`)
-  const { target } = writeOf('', database)
-  return { kind: 'statement', target, body, lineCount: 1, receivedAtMs: 0 }
-}
-
-/** Has no database before it is created, and keeps what it is sent after that. */
-class Fresh extends Server {
-  readonly #created = new Set<string>()
-  readonly statements: string[] = []
-
-  constructor() {
-    super()
-    const serve = this.verdict
-    this.verdict = async (batch: Batch): Promise<Verdict> => {
-      const { database } = batch.target
-      if (this.isUp && batch.writes[0]?.kind === 'statement') {
-        this.#created.add(database)
-        this.statements.push(database)
-        return DELIVERED
-      }
-      if (this.isUp && !this.#created.has(database)) return MISSING
-      return await serve(batch)
-    }
-  }
-}
-
 test('in memory: what is given up at the bound is never a statement, and what follows it is stored', async () => {
   const clock = new ManualClock()
-  const [a, b] = [new ScriptedDestination(), new Fresh()]
+  const [a, b] = [new ScriptedDestination(), new FreshServer()]
   b.isUp = false
   const { relay } = await openTestRelay([a, b], { clock, output: { bufferBytes: 20_000 } })
   await relay.accept(statementOf('db'))
@@ -67,7 +39,7 @@ test('in memory: what is given up at the bound is never a statement, and what fo
 
 test('of statements an output is owed a bounded number; then they are answered 503', async () => {
   const clock = new ManualClock()
-  const [a, b] = [new ScriptedDestination(), new Fresh()]
+  const [a, b] = [new ScriptedDestination(), new FreshServer()]
   b.isUp = false
   const { relay } = await openTestRelay([a, b], { clock })
   for (let i = 0; i < STATEMENTS_MAX; i++) {
@@ -85,7 +57,7 @@ test('of statements an output is owed a bounded number; then they are answered 5
 
 test('writes wait for a statement that is still owed beyond what a hold may take', async () => {
   const clock = new ManualClock()
-  const [a, b] = [new ScriptedDestination(), new Fresh()]
+  const [a, b] = [new ScriptedDestination(), new FreshServer()]
   const { relay } = await openTestRelay([a, b], {
     clock,
     output: { bufferBytes: 100_000, batchMaxBytes: 1_000 },
@@ -107,8 +79,8 @@ test('writes wait for a statement that is still owed beyond what a hold may take
 
 test('on disk: a statement outlives its segment, in memory and over restarts', async (t) => {
   const folder = await temporaryFolder(t)
-  const servers = [new Server(), new Fresh()]
-  const [, b] = servers as [Server, Fresh]
+  const servers = [new Server(), new FreshServer()]
+  const [, b] = servers as [Server, FreshServer]
   b.isUp = false
   const first = await openDurableRelay(folder, servers, { boundBytes: 9_000, letters: 'kept' })
   assert((await first.relay.accept(statementOf('db'))).status < 300)
@@ -140,8 +112,8 @@ test('on disk: a statement outlives its segment, in memory and over restarts', a
 
 test('on disk: a statement whose segment has gone is carried out before what follows it', async (t) => {
   const folder = await temporaryFolder(t)
-  const servers = [new Server(), new Fresh()]
-  const [, b] = servers as [Server, Fresh]
+  const servers = [new Server(), new FreshServer()]
+  const [, b] = servers as [Server, FreshServer]
   b.isUp = false
   const opened = await openDurableRelay(folder, servers, { boundBytes: 9_000, letters: 'kept' })
   for (const database of ['db', 'other']) await opened.relay.accept(statementOf(database))

@@ -10,6 +10,7 @@ import { StreamDrain } from '../../src/delivery/stream-drain.ts'
 import type { Entry } from '../../src/log/entry.ts'
 import { MemoryLog } from '../../src/log/memory-log.ts'
 import { MemoryBudget } from '../../src/std/memory-budget.ts'
+import { statementOf } from '../support/fresh-server.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { writeOf } from '../support/scripted-relay.ts'
 
@@ -17,13 +18,13 @@ function streamOf(): StreamDrain {
   return new StreamDrain('db', new Pace(), 0)
 }
 
+function memoryLog(): MemoryLog {
+  const memory = new MemoryBudget(1e6)
+  return new MemoryLog({ memory, clock: new ManualClock(), outputCount: 1 })
+}
+
 /** As from memory, or as read again from the disk. */
-function load(stream: StreamDrain, sequences: readonly number[]): void {
-  const log = new MemoryLog({
-    memory: new MemoryBudget(1e6),
-    clock: new ManualClock(),
-    outputCount: 1,
-  })
+function load(stream: StreamDrain, sequences: readonly number[], log = memoryLog()): void {
   for (const sequence of sequences) {
     const entry = log.appendStored(writeOf(`m v=1 ${sequence}\n`), sequence)
     stream.follow(log.stream('db'), entry)
@@ -81,4 +82,24 @@ test('what is under way is never given back', () => {
   stream.isBusy = true
   assert.deepEqual(unread(stream, true), [4])
   assert.deepEqual(taken(stream), [1, 2, 3])
+})
+
+test('a statement that precedes is sent first and once, and older writes are still to be read', () => {
+  const stream = streamOf()
+  const log = memoryLog()
+  load(stream, [3, 4], log)
+  const statement = log.appendStored(statementOf('db'), 9)
+  stream.precede(statement)
+  load(stream, [5], log)
+  assert.equal(stream.oldest, statement)
+  assert.deepEqual(unread(stream, false), [3, 4, 5], 'the statement stays')
+  load(stream, [3, 4, 5], log)
+  take(stream, 2)
+  const order = stream.groups.flatMap(({ parts }) => parts.map(({ taken: { entry } }) => entry))
+  assert.deepEqual(
+    order.map(({ sequence }) => sequence),
+    [9, 3, 5],
+  )
+  assert.deepEqual(taken(stream), [1, 2, 3, 4, 5])
+  assert.deepEqual(unread(stream, true), [9, 3, 5])
 })

@@ -274,9 +274,12 @@ interface CursorJson {
   readonly doneBelow: number
   readonly done: readonly (readonly [number, number])[]
   readonly files: readonly FileExtent[]
+  /** Owed, though their numbers are done. */
+  readonly statements?: readonly unknown[]
 }
 
-/** How many numbers below `next` are not done in the cursor. */
-function owedBelow({ doneBelow, done }: CursorJson, next: number): number {
-  return done.reduce((owed, [from, to]) => owed - (to - from + 1), next - doneBelow)
+/** How many numbers below `next` are not done in the cursor, and the statements in it. */
+function owedBelow({ doneBelow, done, statements = [] }: CursorJson, next: number): number {
+  const open = done.reduce((owed, [from, to]) => owed - (to - from + 1), next - doneBelow)
+  return open + statements.length
 }

@@ -7,6 +7,9 @@ import type { OutputLog } from '../reporting/output-messages.ts'
 import type { StreamDrain } from '../stream-drain.ts'
 import type { ReadAheadOptions } from './read-ahead.ts'
 
+/** A folder that cannot be read is read again after this time. */
+export const READ_RETRY_MS = 5_000
+
 export interface CatchUpOptions extends ReadAheadOptions {
   readonly name: string
   readonly stored: StoredLog
@@ -17,4 +20,6 @@ export interface CatchUpOptions extends ReadAheadOptions {
   /** This output no longer needs an entry of the log in memory: it reads the entry from disk. */
   readonly onUnloaded: (entry: Entry) => void
   readonly wake: (stream: StreamDrain) => void
+  /** The search that `searchesStatements` has begun is over. */
+  readonly onSearched: () => void
 }

@@ -9,8 +9,12 @@
  * are only counted meanwhile. So memory does not grow with the backlog, and a start with a backlog
  * of gigabytes works the same as the end of an outage.
  *
- * Promise: every record that is not done in the output's cursor is loaded, in the order of the log,
- * before all later records; a record is loaded again only after it was unloaded.
+ * Statements do not wait for their turn: the writes before them may be on hold until they are
+ * executed, and `CREATE DATABASE` harms no older write. A statement that is offered, unloaded or
+ * found ahead (statement-search.ts) moves to the cursor, and is sent before all unread writes.
+ *
+ * Promise: every write that is not done in the output's cursor is loaded, in the order of the log,
+ * before all later writes; a record is loaded again only after it was unloaded.
  *
  * Limits: `windowBytes` of entries in memory, less when memory is short (read-ahead.ts), and the
  * reader's own window. A folder that cannot be read is read again every READ_RETRY_MS.
@@ -25,30 +29,27 @@ import type { Unread } from '../../log/retention/unread.ts'
 import type { StoredReader, StoredRecord } from '../../log/stored-log.ts'
 import type { Timer } from '../../std/clock.ts'
 import type { Write } from '../../write/write.ts'
-import type { CatchUpOptions } from './catch-up-options.ts'
+import { type CatchUpOptions, READ_RETRY_MS } from './catch-up-options.ts'
+import { OwedRecords } from './owed-records.ts'
 import { ReadAhead } from './read-ahead.ts'
+import { StatementSearch } from './statement-search.ts'
 
-const READ_RETRY_MS = 5_000
 /** Pause after memory was short: no reads, and no further reclaim from this output. */
 const MEMORY_WAIT_MS = 100
 
 export class CatchUp {
   readonly #options: CatchUpOptions
-  /** Entries that were read from the disk and are not settled yet. */
+  /** Entries that were read from the disk, and statements, that are not settled yet. */
   readonly window: MemoryLog
   readonly #ahead: ReadAhead
+  readonly #owed: OwedRecords
+  readonly #search: StatementSearch
   /** Present while behind. */
   #reader: StoredReader | undefined
   /** Number of the record to read next; numbers that the reader skips count as done. */
   #nextSequence = 0
-  /** Number of the last record of an earlier process that was counted as accepted. */
-  #acceptedThrough = 0
   /** Number of the last record that was offered while behind, or was unloaded. */
   #offeredThrough = 0
-  /** Settled, but the cursor must not pass them yet: their dead letter is still being written. */
-  readonly #settled = new Set<number>()
-  /** Pending writes below this number are dropped if another output is done with them. */
-  #giveUpBelow = 0
   #isReading = false
   /** Read but not loaded: memory was short, or recording their gap failed. They are next. */
   #untaken: readonly StoredRecord[] = []
@@ -62,6 +63,12 @@ export class CatchUp {
     this.#options = options
     this.window = new MemoryLog({ memory, clock, outputCount: 1 })
     this.#ahead = new ReadAhead(options)
+    this.#owed = new OwedRecords(options)
+    this.#search = new StatementSearch({
+      ...{ ...options, owed: this.#owed },
+      onFound: (sequence, statement) => this.#loadAhead(sequence, statement, true),
+      onEnd: () => options.onSearched(),
+    })
   }
 
   get isBehind(): boolean {
@@ -70,23 +77,33 @@ export class CatchUp {
 
   /** Lag from earlier processes: records for this output that were not counted as accepted yet. */
   get unread(): Unread {
-    const { stored } = this.#options
-    return stored.unread(this.#acceptedThrough + 1, stored.firstOwnSequence)
+    return this.#owed.unread
   }
 
   /** Begins to read at the cursor. */
   start(): void {
     const { statements, done } = this.#options.stored
     for (const statement of statements.all) {
-      this.#load(statement.sequence, writeOfStatement(statement), true)
+      this.#loadAhead(statement.sequence, writeOfStatement(statement), true)
     }
     this.#fallBehind(done.below)
   }
 
-  /** A record was appended while this output is behind; the output reads it from the disk later. */
+  /** A record was appended while this output is behind: it reads a write from the disk later. */
   noteOffered(entry: Entry): void {
-    this.#offeredThrough = entry.sequence
+    const { sequence, write } = entry
+    this.#offeredThrough = sequence
+    if (write.kind === 'statement') this.#loadAhead(sequence, write, false)
     this.#fill()
+  }
+
+  /**
+   * A hold is about to refuse writes: searches the unread part of the log for statements.
+   *
+   * @returns whether the search is going on; `onSearched` follows
+   */
+  searchesStatements(): boolean {
+    return this.isBehind && this.#search.begin(this.#nextSequence)
   }
 
   /** Call after entries were added to the backlog from memory: falls behind over the window. */
@@ -118,8 +135,7 @@ export class CatchUp {
 
   /** Drops each pending write below `sequence` that another output is done with. */
   giveUpBelow(sequence: number): void {
-    if (sequence <= this.#giveUpBelow) return
-    this.#giveUpBelow = sequence
+    if (!this.#owed.giveUpBelow(sequence)) return
     this.#unload(true)
     this.#fallBehind(this.#options.stored.done.below)
   }
@@ -130,20 +146,17 @@ export class CatchUp {
    */
   handOver(): void {
     const { ownership } = this.#options.stored
-    this.#unload(true, (sequence) => !ownership.isHandedOver(sequence))
+    this.#unload(true, ({ sequence }) => !ownership.isHandedOver(sequence))
   }
 
   /** The output is done with the record, or the record does not exist: the cursor may pass it. */
   noteDone(sequence: number): void {
-    const { done, statements } = this.#options.stored
-    done.add(sequence)
-    statements.delete(sequence)
-    this.#settled.delete(sequence)
+    this.#owed.noteDone(sequence)
   }
 
   /** An entry was settled. @returns whether the entry was read from the disk */
   noteSettled(entry: Entry): boolean {
-    if (!this.#options.stored.done.has(entry.sequence)) this.#settled.add(entry.sequence)
+    this.#owed.noteSettled(entry.sequence)
     if (entry.isFromDisk) this.window.release(entry)
     this.#fill()
     return entry.isFromDisk
@@ -152,6 +165,7 @@ export class CatchUp {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#timer?.cancel()
+    this.#search.close()
     const reader = this.#reader
     this.#reader = undefined
     // `#readOn` closes a reader that is in use.
@@ -164,25 +178,28 @@ export class CatchUp {
   }
 
   /**
-   * @param isNowhereElse whether the record of a number cannot be read again
+   * @param stays whether an entry stays loaded; by default statements do
    * @returns the number of the oldest unloaded entry to read again; `undefined` without any
    */
   #unload(
     isAll: boolean,
-    isNowhereElse = (sequence: number) => this.#options.stored.statements.has(sequence),
+    stays = ({ write }: Entry) => write.kind === 'statement',
   ): number | undefined {
     const { backlog, beforeUnload, onUnloaded } = this.#options
     let from: number | undefined
     if (isAll) beforeUnload()
-    const nowhereElse: Entry[] = []
+    const staying: Entry[] = []
     backlog.unload(isAll, (entry) => {
-      if (isNowhereElse(entry.sequence)) nowhereElse.push(entry)
+      if (stays(entry)) staying.push(entry)
       else from = Math.min(from ?? entry.sequence, entry.sequence)
       this.#offeredThrough = Math.max(this.#offeredThrough, entry.sequence)
       if (entry.isFromDisk) this.window.release(entry)
       else onUnloaded(entry)
     })
-    for (const { sequence, write } of nowhereElse) this.#load(sequence, write, false)
+    for (const { sequence, write } of staying) {
+      if (write.kind === 'statement') this.#loadAhead(sequence, write, false)
+      else this.#load(sequence, write, false)
+    }
     return from
   }
 
@@ -246,7 +263,7 @@ export class CatchUp {
     const records = this.#untaken.length > 0 ? this.#untaken : await reader.read()
     if (this.#isClosed || this.#reader !== reader) return undefined
     this.#untaken = records // Kept for the next try in case `#giveUp` fails.
-    const given = records.filter((record) => this.#isGivenUp(record))
+    const given = records.filter((record) => this.#owed.isGivenUp(record))
     if (given.length > 0) await this.#giveUp(given)
     return this.#reader === reader ? records : undefined
   }
@@ -260,14 +277,13 @@ export class CatchUp {
   /** @returns false, with nothing changed, when there is no room for the record */
   #take(record: StoredRecord): boolean {
     const { done } = this.#options.stored
-    const { sequence, write } = record
-    const isOwed = write !== undefined && this.#isItsOwn(record) && !done.has(sequence)
-    const isToLoad = isOwed && !this.#isOnItsWay(sequence, write)
-    if (isToLoad && (this.#ahead.isFull || !this.#ahead.mayLoad(entryBytes(write)))) return false
+    const { sequence } = record
+    const write = this.#owed.writeToLoad(record)
+    if (write && (this.#ahead.isFull || !this.#ahead.mayLoad(entryBytes(write)))) return false
     if (sequence > this.#nextSequence) done.addRange(this.#nextSequence, sequence - 1)
     this.#nextSequence = sequence + 1
-    if (isToLoad) this.#load(sequence, write, this.#isNew(sequence))
-    else if (!isOwed) done.add(sequence)
+    if (write) this.#load(sequence, write, this.#owed.isNew(sequence))
+    else if (!this.#owed.owedWrite(record)) done.add(sequence)
     return true
   }
 
@@ -277,6 +293,16 @@ export class CatchUp {
     const entry = this.window.appendStored(write, sequence)
     const log = this.window.stream(write.target.database)
     wake(isNew ? backlog.offer(entry, log) : backlog.load(entry, log))
+  }
+
+  /** From here on the cursor stores the statement, and the reader passes over its record. */
+  #loadAhead(sequence: number, statement: Write, isNew: boolean): void {
+    const { backlog, stored, wake } = this.#options
+    const kept = writeOfStatement(stored.statements.add(sequence, statement))
+    stored.done.add(sequence)
+    const entry = this.window.appendStored(kept, sequence)
+    if (isNew) backlog.counters.accept(entry)
+    wake(backlog.loadAhead(entry))
   }
 
   #goLive(): void {
@@ -290,46 +316,17 @@ export class CatchUp {
     backlog.dropUnreadable()
   }
 
-  /** Whether the record is for this output, alone or among all. */
-  #isItsOwn({ output }: StoredRecord): boolean {
-    return output === undefined || output === this.#options.name
-  }
-
-  #isGivenUp(record: StoredRecord): boolean {
-    const { done, isDoneElsewhere } = this.#options.stored
-    const { sequence, write } = record
-    if (sequence >= this.#giveUpBelow || !write || !this.#isItsOwn(record)) return false
-    return !done.has(sequence) && !this.#isOnItsWay(sequence, write) && isDoneElsewhere(sequence)
-  }
-
-  /** Whether the record stayed loaded when others were unloaded: in flight, on hold, or settled. */
-  #isOnItsWay(sequence: number, { target }: Write): boolean {
-    const stream = this.#options.backlog.streamOf(target.database)
-    return this.#settled.has(sequence) || stream?.hasTaken(sequence) === true
-  }
-
   async #giveUp(records: readonly StoredRecord[]): Promise<void> {
     const { backlog, stored } = this.#options
     const gone = records.flatMap(({ sequence, write }) => (write ? [{ sequence, write }] : []))
     const given = gone.filter(({ write }) => write.kind !== 'statement')
     if (given.length > 0) await stored.recordGap(given)
     for (const { sequence, write } of gone) {
-      const isNew = this.#isNew(sequence)
-      if (write.kind === 'statement') {
-        // From here on the cursor stores the statement.
-        stored.statements.add(sequence, write)
-        stored.done.add(sequence)
-        this.#load(sequence, write, isNew)
-      } else backlog.giveUpUnloaded(this.window.appendStored(write, sequence), isNew)
+      const isNew = this.#owed.isNew(sequence)
+      if (stored.done.has(sequence)) continue // A statement that a search has loaded meanwhile.
+      if (write.kind === 'statement') this.#loadAhead(sequence, write, isNew)
+      else backlog.giveUpUnloaded(this.window.appendStored(write, sequence), isNew)
     }
-  }
-
-  /** Whether the record is of an earlier process and read for the first time: not counted yet. */
-  #isNew(sequence: number): boolean {
-    const { firstOwnSequence } = this.#options.stored
-    const isNew = sequence < firstOwnSequence && sequence > this.#acceptedThrough
-    if (isNew) this.#acceptedThrough = sequence
-    return isNew
   }
 
   #retryLater(error: unknown): void {

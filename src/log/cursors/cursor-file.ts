@@ -11,7 +11,7 @@
  * or is on hold does not make the others send gigabytes again. `since` (optional): records with a
  * lower number count as done, though the output never got them. `files`: how far an output that
  * writes to files has written each file (file-extent.ts); older programs ignore it. `statements`:
- * owed statements that are in no segment any more (owed-statements.ts); version 0.1 loses them.
+ * owed statements that count as done (owed-statements.ts); version 0.1 loses them.
  *
  * Promise: a lost or outdated cursor only makes the output send records again. So a problem with
  * the file is a note, never an error. A resolved save is on the disk, and so is its file name.
@@ -47,7 +47,7 @@ export interface Cursor {
   readonly done: readonly SequenceRange[]
   /** For an output that writes to files: the file lengths that match the done records. */
   readonly files: readonly FileExtent[]
-  /** Owed statements that are in no segment any more; absent = none. */
+  /** Owed statements that count as done and may be in no segment any more; absent = none. */
   readonly statements?: readonly OwedStatement[] | undefined
   /** Records with a lower number precede this output and were never for it; absent = 0. */
   readonly since?: number

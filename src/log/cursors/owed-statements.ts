@@ -1,11 +1,12 @@
 /**
- * Statements that an output is still owed after the log deleted their segments.
+ * Statements that an output is still owed, and that no longer wait for their turn in the log.
  *
- *     segments  [ CREATE DATABASE, w1, w2 … ] given up at the bound ──▶ gaps.jsonl, deleted
- *                        └──▶ cursor file of the output (cursor-file.ts)
+ *     segments  [ w1, w2 … w900, CREATE DATABASE, w901 … ]
+ *                                       └──▶ cursor file of the output (cursor-file.ts)
  *
- * An output never gives up a statement, because later writes may depend on it. A statement is a few
- * hundred bytes, so the cursor stores it until the destination has executed it.
+ * An output never gives up a statement, because other writes may depend on it, and it executes the
+ * statement before all writes that it has not read yet. A statement is a few hundred bytes, so the
+ * cursor stores it until the destination has executed it. Its segment may be deleted meanwhile.
  *
  * Promise: an added statement is on the disk with the next save of the cursor, which happens before
  * the log deletes the segment.
@@ -40,15 +41,14 @@ export class OwedStatements {
     return [...this.#owed.values()]
   }
 
-  has(sequence: number): boolean {
-    return this.#owed.has(sequence)
-  }
-
-  add(sequence: number, { target, body, receivedAtMs }: Write): void {
+  /** @returns the statement as the cursor stores it; it references no part of `body` */
+  add(sequence: number, { target, body, receivedAtMs }: Write): OwedStatement {
     const { database, credentials } = target
     const text = body.toString()
-    this.#owed.set(sequence, { sequence, database, ...credentials, text, receivedAtMs })
+    const statement = { sequence, database, ...credentials, text, receivedAtMs }
+    this.#owed.set(sequence, statement)
     this.changes++
+    return statement
   }
 
   /** Call this when the destination has executed or refused the statement. */

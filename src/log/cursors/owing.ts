@@ -30,7 +30,7 @@ export interface OutputPlace {
   readonly done: readonly SequenceRange[]
   /** Records with a lower number were never for it; `undefined` = no record in the log is. */
   readonly since: number | undefined
-  /** Owed statements that are in no segment any more. */
+  /** Owed statements that count as done and may be in no segment any more. */
   readonly statements: readonly OwedStatement[]
 }
 

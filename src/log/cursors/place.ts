@@ -54,7 +54,7 @@ export class Place implements FileKeeper {
   /** The code that settles a record adds the record here. */
   readonly done: DoneRanges
   readonly extents: readonly FileExtent[]
-  /** Statements that are done in the log, and that the destination must still execute. */
+  /** Statements that count as done in the log, and that the destination must still execute. */
   readonly statements: OwedStatements
   readonly #file: CursorFile
   /** The cursor on the disk. */

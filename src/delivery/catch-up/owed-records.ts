@@ -1,0 +1,87 @@
+/**
+ * Which records of the log an output still has to load, as far as the output has read the log.
+ *
+ *     record ── for another output, or done ──▶ pass over
+ *            ── in flight, on hold, settled ──▶ pass over, but the cursor must not pass it yet
+ *            ── else ─────────────────────────▶ load, or give up
+ */
+
+import type { Unread } from '../../log/retention/unread.ts'
+import type { StoredLog, StoredRecord } from '../../log/stored-log.ts'
+import type { Write } from '../../write/write.ts'
+import type { Backlog } from '../backlog.ts'
+
+export interface OwedRecordsOptions {
+  /** The output. */
+  readonly name: string
+  readonly backlog: Backlog
+  readonly stored: StoredLog
+}
+
+export class OwedRecords {
+  readonly #options: OwedRecordsOptions
+  /** Settled, but the cursor must not pass them yet: their dead letter is still being written. */
+  readonly #settled = new Set<number>()
+  /** Number of the last record of an earlier process that was counted as accepted. */
+  #acceptedThrough = 0
+  /** Pending writes below this number are dropped if another output is done with them. */
+  #giveUpBelow = 0
+
+  constructor(options: OwedRecordsOptions) {
+    this.#options = options
+  }
+
+  /** Lag from earlier processes: records for this output that were not counted as accepted yet. */
+  get unread(): Unread {
+    const { stored } = this.#options
+    return stored.unread(this.#acceptedThrough + 1, stored.firstOwnSequence)
+  }
+
+  /** The output is done with the record, or the record does not exist: the cursor may pass it. */
+  noteDone(sequence: number): void {
+    const { done, statements } = this.#options.stored
+    done.add(sequence)
+    statements.delete(sequence)
+    this.#settled.delete(sequence)
+  }
+
+  noteSettled(sequence: number): void {
+    if (!this.#options.stored.done.has(sequence)) this.#settled.add(sequence)
+  }
+
+  /** @returns the write of the record if this output is not done with it */
+  owedWrite({ sequence, write, output }: StoredRecord): Write | undefined {
+    const { name, stored } = this.#options
+    const isItsOwn = output === undefined || output === name
+    return isItsOwn && !stored.done.has(sequence) ? write : undefined
+  }
+
+  /** As `owedWrite`, without a record that stayed loaded when others were unloaded. */
+  writeToLoad(record: StoredRecord): Write | undefined {
+    const write = this.owedWrite(record)
+    if (write === undefined || this.#settled.has(record.sequence)) return undefined
+    const stream = this.#options.backlog.streamOf(write.target.database)
+    return stream?.hasTaken(record.sequence) === true ? undefined : write
+  }
+
+  /** @returns false when `isGivenUp` says the same as before */
+  giveUpBelow(sequence: number): boolean {
+    if (sequence <= this.#giveUpBelow) return false
+    this.#giveUpBelow = sequence
+    return true
+  }
+
+  isGivenUp(record: StoredRecord): boolean {
+    const { sequence } = record
+    if (sequence >= this.#giveUpBelow || !this.writeToLoad(record)) return false
+    return this.#options.stored.isDoneElsewhere(sequence)
+  }
+
+  /** Whether the record is of an earlier process and read for the first time: not counted yet. */
+  isNew(sequence: number): boolean {
+    const { firstOwnSequence } = this.#options.stored
+    const isNew = sequence < firstOwnSequence && sequence > this.#acceptedThrough
+    if (isNew) this.#acceptedThrough = sequence
+    return isNew
+  }
+}
