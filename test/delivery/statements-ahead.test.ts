@@ -6,6 +6,7 @@
  * that is a small part of the backlog; in one process, and over restarts with and without a cursor.
  */
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
@@ -179,6 +180,15 @@ test('wherever the statements stand: all is stored once and in order when the ou
   )
 })
 
+/**
+ * As after a kill before the cursor was saved. A cursor with statements stays: the log removes a
+ * segment with a statement only once such a cursor is on the disk.
+ */
+async function forgetCursor(folder: string): Promise<void> {
+  const path = join(folder, 'cursors', 'b.cursor')
+  if (!(await readFile(path, 'utf8')).includes('"statements"')) await nodeFileSystem.unlink(path)
+}
+
 async function play(t: TestContext, lives: readonly Life[]): Promise<void> {
   const folder = await temporaryFolder(t)
   const servers = serversOf()
@@ -192,7 +202,7 @@ async function play(t: TestContext, lives: readonly Life[]): Promise<void> {
       statements++
     }
     await relay[Symbol.asyncDispose]()
-    if (!hasCursor) await nodeFileSystem.unlink(join(folder, 'cursors', 'b.cursor'))
+    if (!hasCursor) await forgetCursor(folder)
   }
   const last = await openDurableRelay(folder, servers, { letters: 'kept' })
   await assertAllStored(last, servers[1], lines)
