@@ -66,6 +66,7 @@ export class CatchUp {
     this.#owed = new OwedRecords(options)
     this.#search = new StatementSearch({
       ...{ ...options, owed: this.#owed },
+      readBelow: () => this.#nextSequence,
       onFound: (sequence, statement) => this.#loadAhead(sequence, statement, true),
       onEnd: () => options.onSearched(),
     })
@@ -103,7 +104,7 @@ export class CatchUp {
    * @returns whether the search is going on; `onSearched` follows
    */
   searchesStatements(): boolean {
-    return this.isBehind && this.#search.begin(this.#nextSequence)
+    return this.isBehind && this.#search.begin()
   }
 
   /** Call after entries were added to the backlog from memory: falls behind over the window. */

@@ -33,6 +33,8 @@ export interface StatementSearchOptions {
   readonly owed: OwedRecords
   readonly clock: Clock
   readonly log: OutputLog
+  /** The output has read all records with a lower number, and loaded its own of them. */
+  readonly readBelow: () => number
   /** The output is owed this statement, which is not loaded yet. */
   readonly onFound: (sequence: number, statement: Write) => void
   readonly onEnd: () => void
@@ -50,13 +52,10 @@ export class StatementSearch {
     this.#options = options
   }
 
-  /**
-   * @param fromSequence the output has read all records with a lower number
-   * @returns false when nothing is left to search, or no statement more may be loaded
-   */
-  begin(fromSequence: number): boolean {
+  /** @returns false when nothing is left to search, or no statement more may be loaded */
+  begin(): boolean {
     if (this.#isOn) return true
-    this.#nextSequence = Math.max(this.#nextSequence, fromSequence)
+    this.#nextSequence = Math.max(this.#nextSequence, this.#options.readBelow())
     if (this.#isClosed || this.#isAtEnd || !this.#options.backlog.hasRoomForStatement) return false
     this.#isOn = true
     void this.#run() // Rejects only for a bug of ours, which must end the process.
@@ -103,8 +102,10 @@ export class StatementSearch {
 
   /** @returns false when there is no room for the record */
   #accept(record: StoredRecord): boolean {
-    const { backlog, stored, owed, onFound } = this.#options
+    const { backlog, stored, owed, readBelow, onFound } = this.#options
     const { sequence, write } = record
+    // The output has read on meanwhile: it may have loaded the statement in its turn.
+    if (sequence < readBelow()) return true
     if (write?.kind !== 'statement' || sequence >= stored.firstOwnSequence) return true
     if (owed.writeToLoad(record) === undefined) return true
     if (!backlog.hasRoomForStatement) return false

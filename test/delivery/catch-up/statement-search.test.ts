@@ -38,7 +38,7 @@ function open(records: readonly StoredRecord[]) {
   const own = records.length + 1
   const disk = {
     ...{ records: [...records, recordOf(own, true)], openReaders: 0 },
-    ...{ isReadable: true, isLost: false },
+    ...{ isReadable: true, isLost: false, readBelow: 1 },
   }
   const read: number[] = []
   const stored: StoredLog = {
@@ -76,6 +76,7 @@ function open(records: readonly StoredRecord[]) {
   const owed = new OwedRecords({ name: 'b', backlog, stored })
   const search = new StatementSearch({
     ...{ backlog, stored, owed, clock, log },
+    readBelow: () => disk.readBelow,
     onFound: (sequence) => found.push(sequence),
     onEnd: () => ends.push(read.length),
   })
@@ -92,14 +93,23 @@ test('it finds what is owed to this output, of earlier processes only, and reads
     recordOf(6, true),
   ])
   stored.done.add(4)
-  assert.equal(search.begin(2), true)
-  assert.equal(search.begin(2), true, 'it is going on')
+  disk.readBelow = 2
+  assert.equal(search.begin(), true)
+  assert.equal(search.begin(), true, 'it is going on')
   await turns()
   assert.deepEqual(found, [5, 6])
   assert.deepEqual(read, [2, 3, 4, 5, 6])
   assert.equal(ends.length, 1)
-  assert.equal(search.begin(2), false, 'nothing is left')
+  assert.equal(search.begin(), false, 'nothing is left')
   assert.equal(disk.openReaders, 0)
+})
+
+test('a statement that the output has read in its turn meanwhile is not found', async () => {
+  const { search, disk, found } = open([recordOf(1, false), recordOf(2, true), recordOf(3, true)])
+  search.begin()
+  disk.readBelow = 3
+  await turns()
+  assert.deepEqual(found, [3])
 })
 
 test('a folder that cannot be read is read again, from where the search was', async () => {
@@ -108,9 +118,9 @@ test('a folder that cannot be read is read again, from where the search was', as
     recordOf(2, true),
   ])
   disk.isReadable = false
-  search.begin(1)
+  search.begin()
   await turns()
-  assert.equal(search.begin(1), true, 'it is going on')
+  assert.equal(search.begin(), true, 'it is going on')
   assert.deepEqual([ends.length, disk.openReaders], [0, 0])
   assert.equal(lines.filter((line) => line.includes('scripted')).length, 1)
   disk.isReadable = true
@@ -121,9 +131,9 @@ test('a folder that cannot be read is read again, from where the search was', as
 test('a lost folder is not reported again, and the search waits for it', async () => {
   const { search, disk, clock, found, lines } = open([recordOf(1, true)])
   Object.assign(disk, { isReadable: false, isLost: true })
-  search.begin(1)
+  search.begin()
   await clock.advance(60_000)
-  assert.deepEqual([search.begin(1), lines], [true, []])
+  assert.deepEqual([search.begin(), lines], [true, []])
   Object.assign(disk, { isReadable: true, isLost: false })
   await clock.advance(5_000)
   assert.deepEqual(found, [1])
@@ -143,15 +153,15 @@ test('without room for another statement it ends, and the next search goes on th
   const [first] = entries
   assert(first)
   for (const entry of entries) backlog.counters.accept(entry)
-  assert.equal(search.begin(1), false)
+  assert.equal(search.begin(), false)
   backlog.counters.settle(first, { kind: 'delivered', body: '' }, 0)
-  assert.equal(search.begin(1), true)
+  assert.equal(search.begin(), true)
   backlog.counters.accept(first)
   await turns()
   assert.deepEqual([found, ends.length], [[], 1])
-  assert.equal(search.begin(1), false)
+  assert.equal(search.begin(), false)
   backlog.counters.settle(first, { kind: 'delivered', body: '' }, 0)
-  assert.equal(search.begin(1), true)
+  assert.equal(search.begin(), true)
   await turns()
   assert.deepEqual(found, [1, 2, 3])
   assert.deepEqual(read, [1, 1, 2, 3])
@@ -159,12 +169,12 @@ test('without room for another statement it ends, and the next search goes on th
 
 test('closed, it reads no further and reports nothing', async () => {
   const { search, disk, read, ends, clock } = open([recordOf(1, true), recordOf(2, true)])
-  search.begin(1)
+  search.begin()
   search.close()
   await turns()
   await clock.advance(60_000)
   assert.equal(ends.length, 0)
   assert(read.length <= 1)
   assert.equal(disk.openReaders, 0)
-  assert.equal(search.begin(1), false)
+  assert.equal(search.begin(), false)
 })
