@@ -13,8 +13,8 @@
  */
 import {
   ANSWERED,
-  type Batch,
   type Destination,
+  type Payload,
   type Verdict,
 } from '../src/destinations/destination.ts'
 import { Client } from '../src/write/merge-penalty.ts'
@@ -32,7 +32,7 @@ const WRITERS = [1, 16, 64, 512]
 class PromptDestination implements Destination {
   requests = 0
 
-  async send(_: Batch): Promise<Verdict> {
+  async send(_: Payload): Promise<Verdict> {
     this.requests++
     await new Promise((resolve) => setImmediate(resolve))
     return DELIVERED

@@ -84,7 +84,7 @@ function row(name: string, body: Buffer): string {
   return `${name.padEnd(30)} ${columns.join(' ')}`
 }
 
-if (simdProblem !== '') console.log(`no SIMD lane here: ${simdProblem}`)
+if (simdProblem !== '') console.log(`no SIMD tier here: ${simdProblem}`)
 const head = ['µs', 'MB/s', 'µs SIMD', 'MB/s', 'ratio']
 console.log(''.padEnd(30), head.map((text, i) => text.padStart(i % 2 ? 6 : 8)).join(' '))
 console.log('5,000 lines')

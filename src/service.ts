@@ -23,7 +23,7 @@ import { healthOf } from './listeners/http/health.ts'
 import { openHttpListener } from './listeners/http/listener.ts'
 import { openUdpListener } from './listeners/udp/listener.ts'
 import { makeAnsweringFolder } from './log/answering-folder.ts'
-import type { FileKeeper } from './log/cursors/file-extent.ts'
+import type { FileKeeper } from './log/cursors/file-checkpoint.ts'
 import type { DiskLog } from './log/disk-log.ts'
 import { nodeFileSystem } from './log/file-system.ts'
 import { openDiskLog } from './log/open-disk-log.ts'
@@ -64,7 +64,7 @@ export interface Leftover {
   readonly lines: number
   readonly writes: number
   /** Writes that earlier processes left in the log, by sequence number; not part of `writes`. */
-  readonly unreadWrites: number
+  readonly formerLagWrites: number
   /** Where the rest is: of a log on disk that is ours it is sent after the next start. */
   readonly log: 'none' | 'ours' | Exclude<LossKind, 'none'>
   /** Of them all, those that are in no log and end with the process. */
@@ -312,8 +312,8 @@ async function stopService(
 }
 
 function isLeft(left: Leftover): boolean {
-  const { writes, unreadWrites, unkeptWrites, lostWrites, lostLetters } = left
-  return writes + unreadWrites + unkeptWrites + lostWrites + lostLetters > 0
+  const { writes, formerLagWrites, unkeptWrites, lostWrites, lostLetters } = left
+  return writes + formerLagWrites + unkeptWrites + lostWrites + lostLetters > 0
 }
 
 function leftoverOf({ config, relay }: OpenRelay): Leftover[] {
@@ -326,10 +326,10 @@ function leftoverOf({ config, relay }: OpenRelay): Leftover[] {
         name: output,
         pendingLines: lines,
         pendingWrites: writes,
-        unreadWrites,
+        formerLagWrites,
         deadLetters,
       }) => ({
-        ...{ relay: config.name, output, lines, writes, unreadWrites, log },
+        ...{ relay: config.name, output, lines, writes, formerLagWrites, log },
         unkeptWrites: disk?.unkeptWrites.get(output) ?? writes,
         lostWrites: disk?.lostWrites.get(output) ?? 0,
         lostLetters: deadLetters?.removed.lost.letters ?? 0,

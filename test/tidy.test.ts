@@ -234,17 +234,10 @@ test('every source file is imported by some test, so that coverage counts it', (
 })
 
 test('no word is used that only this project knows', () => {
-  const wrong = BANNED_WORDS.filter(({ notYet }) => notYet === undefined).flatMap((banned) =>
+  const wrong = BANNED_WORDS.flatMap((banned) =>
     prose.flatMap((file) => linesWith(banned, file).map((line) => `${line}   → ${banned.instead}`)),
   )
   assert.deepEqual(wrong, [])
-})
-
-test('a word is marked as still in the code only as long as it is', () => {
-  const gone = BANNED_WORDS.filter(({ notYet }) => notYet).filter((banned) =>
-    prose.every((file) => linesWith(banned, file).length === 0),
-  )
-  assert.deepEqual(gone, [], 'take `notYet` off: test/support/banned-words.ts')
 })
 
 test('every public member of a class is read in src/, not by tests alone', () => {

@@ -74,16 +74,20 @@ function isDark({ kind, outputs }: RelaySnapshot): boolean {
   return kind === 'http' && !outputs.some(({ isUp }) => isUp)
 }
 
+/** 0.3 drops `behind`, `unread_writes` and `unread_bytes`, the names of 0.1. */
 function outputHealth(output: OutputSnapshot) {
   return {
     name: output.name,
     up: output.isUp,
-    behind: output.isBehind,
+    in_sync: output.isInSync,
+    behind: !output.isInSync,
     cause: output.downCause,
     down_for_s: output.isUp ? 0 : output.stateAgeMs / MS_PER_S,
     pending_lines: output.pendingLines,
-    unread_writes: output.unreadWrites,
-    unread_bytes: output.unreadBytes,
+    lag_writes: output.pendingWrites + output.formerLagWrites,
+    lag_bytes: output.pendingBytes + output.formerLagBytes,
+    unread_writes: output.formerLagWrites,
+    unread_bytes: output.formerLagBytes,
     oldest_pending_s: output.oldestPendingAgeMs / MS_PER_S,
   }
 }

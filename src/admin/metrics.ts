@@ -10,6 +10,7 @@
 
 import type { DiskLogSnapshot } from '../log/disk-log-snapshot.ts'
 import type { RelaySnapshot } from '../relay/snapshot.ts'
+import { formerFamilies } from './former-metrics.ts'
 import { outputFamilies } from './output-metrics.ts'
 import type { ProcessStats } from './process-stats.ts'
 import {
@@ -34,6 +35,7 @@ export function renderMetrics(service: ServiceSnapshot, stats: ProcessStats): st
     ...outputFamilies(service.relays),
     ...listenerFamilies(service),
     ...processFamilies(service, stats),
+    ...formerFamilies(service.relays),
   ])
 }
 
@@ -80,9 +82,9 @@ function relayFamilies(relays: readonly RelaySnapshot[]): Family[] {
       relays.flatMap((relay) => spread({ relay: relay.name }, 'reason', relay.refusedWrites)),
     ),
     counter(
-      'relay_disputed_writes_total',
-      'Writes of which the outputs have refused different lines: their data has diverged.',
-      each((relay) => relay.disputedWrites),
+      'relay_diverged_writes_total',
+      'Writes of which the outputs refused different lines: their data has diverged.',
+      each((relay) => relay.divergedWrites),
     ),
     gauge(
       'relay_log_writes',

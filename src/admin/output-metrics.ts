@@ -37,9 +37,9 @@ function outputStateFamilies(relays: readonly RelaySnapshot[]): Family[] {
       each((output) => Number(output.isUp)),
     ),
     gauge(
-      'relay_output_behind',
-      '1 while it is up and works off what it missed; it has no vote then.',
-      each((output) => Number(output.isBehind)),
+      'relay_output_in_sync',
+      '1 while it is up and has caught up: clients wait for its answer.',
+      each((output) => Number(output.isInSync)),
     ),
     gauge(
       'relay_output_state_age_seconds',
@@ -57,14 +57,14 @@ function outputStateFamilies(relays: readonly RelaySnapshot[]): Family[] {
       each((output) => output.pendingBytes),
     ),
     gauge(
-      'relay_output_unread_writes',
-      'Lag: writes that earlier processes left on disk and the output has not read, by log number.',
-      each((output) => output.unreadWrites),
+      'relay_output_lag_writes',
+      'Writes in the log that the output is not done with: pending ones, and those of former runs.',
+      each((output) => output.pendingWrites + output.formerLagWrites),
     ),
     gauge(
-      'relay_output_unread_bytes',
-      'Share of these unread writes in the log on disk.',
-      each((output) => output.unreadBytes),
+      'relay_output_lag_bytes',
+      'Bytes of these writes.',
+      each((output) => output.pendingBytes + output.formerLagBytes),
     ),
     gauge(
       'relay_output_bound_bytes',
@@ -205,7 +205,8 @@ function outputsOf(relays: readonly RelaySnapshot[]): LabelledOutput[] {
   )
 }
 
-function eachOutput(relays: readonly RelaySnapshot[]) {
+/** One sample for each output, by `read`. */
+export function eachOutput(relays: readonly RelaySnapshot[]) {
   return (read: (output: OutputSnapshot) => number): Sample[] =>
     outputsOf(relays).map(({ labels, output }) => ({ labels, value: read(output) }))
 }

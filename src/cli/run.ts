@@ -135,8 +135,8 @@ async function stop(service: Service, logger: Logger): Promise<boolean> {
 const WITH_FILES = 'lost with files of the log on disk'
 
 function tellLeftover(left: Leftover, logger: Logger): void {
-  const { relay, output, lines, writes, unreadWrites, unkeptWrites, lostWrites } = left
-  const fields = { relay, output, lines, writes, unreadWrites, unkeptWrites }
+  const { relay, output, lines, writes, formerLagWrites, unkeptWrites, lostWrites } = left
+  const fields = { relay, output, lines, writes, formerLagWrites, unkeptWrites }
   const who = `relay "${relay}": output "${output}"`
   if (lostWrites > 0) {
     const amount = renderCount(lostWrites, 'write')
@@ -148,7 +148,7 @@ function tellLeftover(left: Leftover, logger: Logger): void {
   }
   const amounts = [
     ...(writes === 0 ? [] : [`${renderCount(lines, 'line')} in ${renderCount(writes, 'write')}`]),
-    ...(unreadWrites === 0 ? [] : [`${renderCount(unreadWrites, 'write')} of former runs`]),
+    ...(formerLagWrites === 0 ? [] : [`${renderCount(formerLagWrites, 'write')} of former runs`]),
   ]
   if (amounts.length > 0) {
     const text = `${who} did not get ${amounts.join(' and ')}`

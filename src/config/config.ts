@@ -7,7 +7,7 @@
  */
 
 import type { Precision } from '../line-protocol/precision.ts'
-import type { AcknowledgementPolicy } from '../write/acknowledgement.ts'
+import type { AckPolicy } from '../write/acks.ts'
 import type { GoRegExp } from './sections/go-regexp.ts'
 
 export interface Config {
@@ -45,7 +45,7 @@ interface RelayConfigBase {
   readonly bindAddress: BindAddress
   readonly logDir: string | undefined
   readonly logMaxBytes: number
-  readonly acknowledgement: AcknowledgementPolicy
+  readonly acknowledgement: AckPolicy
   readonly ackTimeoutMs: number
   readonly outputs: readonly OutputConfig[]
 }
@@ -67,7 +67,7 @@ export interface HttpRelayConfig extends RelayConfigBase {
   /** Longest idle time before a request, the first included; then the connection is closed. */
   readonly idleTimeoutMs: number
   /** Plain writes are read from the socket, without node's HTTP parser. */
-  readonly fastLane: boolean
+  readonly fastPath: boolean
 }
 
 export interface RateLimit {

@@ -2,8 +2,8 @@
 
 import type { Clock } from '../std/clock.ts'
 import { errorText } from '../std/errors.ts'
+import { LogThrottle, renderRepeats } from '../std/log-throttle.ts'
 import type { Logger } from '../std/logger.ts'
-import { LogThrottle, renderRepeats } from '../std/throttle.ts'
 import { renderBytes } from '../std/units.ts'
 import { type LetterCount, renderLetters } from './reader.ts'
 

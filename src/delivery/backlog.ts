@@ -18,15 +18,15 @@ import { type Entry, residentBytes } from '../log/entry.ts'
 import { residentStreamBytes } from '../log/memory-log.ts'
 import type { StreamLog } from '../log/stream-log.ts'
 import { type DropReason, dropped, isStored, type Outcome } from '../write/outcome.ts'
-import { Pace } from './pace.ts'
-import type { Part, Taken } from './part.ts'
+import type { Delivery, Slice } from './batch.ts'
+import { FlowControl } from './flow-control.ts'
 import { OutputCounters } from './reporting/output-counters.ts'
 import { StreamDrain } from './stream-drain.ts'
 
 /** Statements that may be pending: bounded by number, because they are never dropped. */
 const STATEMENTS_MAX = 1_000
 /** Databases whose pace is remembered; beyond that all are forgotten and measured again. */
-const PACES_MAX = 1024
+const FLOWS_MAX = 1024
 
 export interface BacklogOptions {
   /** 0 = one attempt for each write. */
@@ -38,14 +38,14 @@ export interface BacklogOptions {
   /** At its bound: whether the output drops what another output has stored. */
   readonly givesWay: () => boolean
   /** An entry was dropped at the bound. */
-  readonly onGivenUp: (entry: Entry) => void
+  readonly onDropped: (entry: Entry) => void
 }
 
 export class Backlog {
   readonly counters = new OutputCounters()
   readonly #options: BacklogOptions
   readonly #streams = new Map<string, StreamDrain>()
-  readonly #paces = new Map<string, Pace>()
+  readonly #flows = new Map<string, FlowControl>()
   #loadedBytes = 0
   #loadedCount = 0
   #loadedLines = 0
@@ -91,7 +91,7 @@ export class Backlog {
    */
   unload(isAll: boolean, onUnloaded: (entry: Entry) => void): void {
     for (const stream of [...this.#streams.values()]) {
-      for (const entry of stream.unread(isAll)) {
+      for (const entry of stream.giveBack(isAll)) {
         stream.pendingCount--
         if (entry.write.kind === 'statement') stream.statementCount--
         stream.waitingBytes -= entry.bytes
@@ -117,11 +117,11 @@ export class Backlog {
   }
 
   /** Drops an entry that is not loaded. @param isNew the entry was not counted before */
-  giveUpUnloaded(entry: Entry, isNew: boolean): void {
+  dropUnloaded(entry: Entry, isNew: boolean): void {
     if (isNew) this.counters.accept(entry)
     const outcome = dropped(entry.write.lineCount, 'backlog-full')
     this.counters.settle(entry, outcome, 0)
-    this.#options.onGivenUp(entry)
+    this.#options.onDropped(entry)
     this.#options.onSettled(entry, outcome)
   }
 
@@ -161,7 +161,7 @@ export class Backlog {
     for (const stream of this.#streams.values()) {
       for (const entry of stream.waiting()) {
         if (entry.write.kind === 'statement') continue
-        if (!isGivable(entry, givesWay)) break
+        if (!isDroppable(entry, givesWay)) break
         missingBytes -= entry.bytes
         if (missingBytes <= 0) return true
       }
@@ -174,12 +174,12 @@ export class Backlog {
     if (this.#missingBytes(newest.bytes) <= 0) return
     const givesWay = this.#isOneAttempt || this.#options.givesWay()
     while (this.#missingBytes(newest.bytes) > 0) {
-      const stream = this.#oldestGivable(newest, givesWay)
+      const stream = this.#oldestDroppable(newest, givesWay)
       const entry = stream?.peek()
       if (stream === undefined || entry === undefined) return
       stream.pass(entry)
-      this.#options.onGivenUp(entry)
-      this.settle(stream, entry, dropped(entry.write.lineCount, this.#givenUpReason), 0)
+      this.#options.onDropped(entry)
+      this.settle(stream, entry, dropped(entry.write.lineCount, this.#dropReason), 0)
     }
   }
 
@@ -197,7 +197,7 @@ export class Backlog {
   #openStream(database: string, takenThrough: number): StreamDrain {
     let stream = this.#streams.get(database)
     if (stream === undefined) {
-      stream = new StreamDrain(database, this.#paceOf(database), takenThrough)
+      stream = new StreamDrain(database, this.#flowOf(database), takenThrough)
       this.#streams.set(database, stream)
     }
     return stream
@@ -213,21 +213,21 @@ export class Backlog {
   }
 
   /** The pace outlives the stream, which is forgotten whenever it is empty. */
-  #paceOf(database: string): Pace {
-    let pace = this.#paces.get(database)
-    if (pace === undefined) {
-      pace = new Pace()
-      if (this.#paces.size >= PACES_MAX) this.#paces.clear()
-      this.#paces.set(database, pace)
+  #flowOf(database: string): FlowControl {
+    let flow = this.#flows.get(database)
+    if (flow === undefined) {
+      flow = new FlowControl()
+      if (this.#flows.size >= FLOWS_MAX) this.#flows.clear()
+      this.#flows.set(database, flow)
     }
-    return pace
+    return flow
   }
 
   get #isOneAttempt(): boolean {
     return this.#options.boundBytes === 0
   }
 
-  get #givenUpReason(): DropReason {
+  get #dropReason(): DropReason {
     return this.#isOneAttempt ? 'one-attempt' : 'backlog-full'
   }
 
@@ -241,23 +241,24 @@ export class Backlog {
   /**
    * Settles an entry that this output need not store any more, taken or not.
    *
-   * @param held the entry's part, when the entry was on hold
+   * @param held the entry's slice, when the entry was on hold
    */
-  withdraw(entry: Entry, held: Part | undefined): void {
+  withdraw(entry: Entry, held: Slice | undefined): void {
     const stream = this.#streams.get(entry.write.target.database)
     if (stream === undefined) return
     const isTaken = entry.sequence <= stream.takenThrough
-    const part = isTaken ? (held ?? stream.drop(entry)) : undefined
-    if (isTaken && part === undefined) return // Settled here before.
-    this.settle(stream, entry, { kind: 'withdrawn' }, part?.taken.filteredLineCount ?? 0)
+    const slice = isTaken ? (held ?? stream.drop(entry)) : undefined
+    if (isTaken && slice === undefined) return // Settled here before.
+    this.settle(stream, entry, { kind: 'withdrawn' }, slice?.delivery.filteredLineCount ?? 0)
   }
 
-  /** One part of a taken entry is done; the last part settles the entry. */
-  finishPart(stream: StreamDrain, taken: Taken): void {
-    if (!taken.finishPart()) return
-    const { entry, filteredLineCount } = taken
-    const outcome = taken.outcome()
-    const isLetter = outcome.kind === 'refused' && this.#options.keepsLetters && !entry.isDisowned
+  /** One slice of a delivery is done; the last slice settles the entry. */
+  finishSlice(stream: StreamDrain, delivery: Delivery): void {
+    if (!delivery.finishSlice()) return
+    const { entry, filteredLineCount } = delivery
+    const outcome = delivery.outcome()
+    const isLetter =
+      outcome.kind === 'refused' && this.#options.keepsLetters && !entry.wasClientRefused
     const last: Outcome = isLetter ? { ...outcome, kind: 'dead-lettered' } : outcome
     this.settle(stream, entry, last, filteredLineCount)
   }
@@ -290,7 +291,7 @@ export class Backlog {
     for (const stream of [...this.#streams.values()]) {
       stream.retryTimer?.cancel()
       stream.restoreSetAside()
-      for (const part of stream.sweep(() => true)) this.abandonPart(stream, part)
+      for (const slice of stream.sweep(() => true)) this.abandonSlice(stream, slice)
       for (let entry = stream.peek(); entry !== undefined; entry = stream.peek()) {
         stream.pass(entry)
         this.settle(stream, entry, dropped(entry.write.lineCount, 'shutdown'), 0)
@@ -298,10 +299,10 @@ export class Backlog {
     }
   }
 
-  /** As `abandon`, for one part. */
-  abandonPart(stream: StreamDrain, { taken, write }: Part): void {
-    taken.lose('shutdown', write.lineCount)
-    this.finishPart(stream, taken)
+  /** As `abandon`, for one slice. */
+  abandonSlice(stream: StreamDrain, { delivery, write }: Slice): void {
+    delivery.lose('shutdown', write.lineCount)
+    this.finishSlice(stream, delivery)
   }
 
   /** The oldest entry that is not on hold; `undefined` when there is none. */
@@ -319,14 +320,14 @@ export class Backlog {
     return this.oldest?.sequence ?? this.#loadedThrough + 1
   }
 
-  #oldestGivable(newest: Entry, givesWay: boolean): StreamDrain | undefined {
+  #oldestDroppable(newest: Entry, givesWay: boolean): StreamDrain | undefined {
     let oldest: StreamDrain | undefined
     let sequence = Number.POSITIVE_INFINITY
     for (const stream of this.#streams.values()) {
       if (!this.#isOneAttempt) stream.takeStatements(newest)
       const entry = stream.peek()
       if (entry === undefined || entry === newest || entry.sequence >= sequence) continue
-      if (!this.#isOneAttempt && !isGivable(entry, givesWay)) continue
+      if (!this.#isOneAttempt && !isDroppable(entry, givesWay)) continue
       oldest = stream
       sequence = entry.sequence
     }
@@ -335,6 +336,6 @@ export class Backlog {
 }
 
 /** May be dropped: its client got an error; or, by one that gives way, another has stored it. */
-function isGivable(entry: Entry, givesWay: boolean): boolean {
-  return entry.isDisowned || (givesWay && entry.storedCount > 0)
+function isDroppable(entry: Entry, givesWay: boolean): boolean {
+  return entry.wasClientRefused || (givesWay && entry.storedCount > 0)
 }

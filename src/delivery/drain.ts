@@ -1,10 +1,10 @@
 /**
  * The drain loop of one output: read from the cursor, merge, send, act on the verdict, advance.
  *
- *     waiting ──take──▶ group ──send──▶ verdict ──▶ delivered: settled, the cursor advances
+ *     waiting ──take──▶ batch ──send──▶ verdict ──▶ delivered: settled, the cursor advances
  *                         ▲                    ├──▶ refused, partly, split, …: rejected-lines.ts
  *                         │                    ├──▶ hold: holds.ts, or the whole output waits
- *                         └────────────────────┴──▶ retry: stays, setbacks.ts sets the delay
+ *                         └────────────────────┴──▶ retry: stays, retry.ts sets the delay
  *
  * Each stream has at most one request in flight, which keeps the order. Throughput comes from
  * merging all writes that arrive during a request. A stream in backoff blocks no other stream; an
@@ -15,20 +15,20 @@
 
 import type { OutputConfig } from '../config/config.ts'
 import type { DeliveredVerdict, Destination, Verdict } from '../destinations/destination.ts'
-import type { FileMark } from '../log/cursors/file-extent.ts'
+import type { FileCheckpoint } from '../log/cursors/file-checkpoint.ts'
 import type { LogOwnership } from '../log/log-users.ts'
 import type { Clock } from '../std/clock.ts'
 import { unreachable } from '../std/errors.ts'
 import type { Backlog } from './backlog.ts'
+import { type Batch, type Slice, storeAll, toPayload } from './batch.ts'
 import { filterEntry } from './filter.ts'
 import { mayDeliver } from './handed-over.ts'
+import type { OutputHealth } from './health.ts'
 import type { Holds } from './holds.ts'
-import type { OutputHealth } from './output-health.ts'
-import { type Group, type Part, storeAll, toBatch } from './part.ts'
 import type { PoisonTrials } from './poison.ts'
-import type { Refusals, SiftedPartly } from './rejected-lines.ts'
-import type { OutputLog } from './reporting/output-messages.ts'
-import type { Setbacks } from './setbacks.ts'
+import type { PartitionedPartly, RejectedLines } from './rejected-lines.ts'
+import type { OutputMessages } from './reporting/output-messages.ts'
+import type { Retries } from './retry.ts'
 import type { StreamDrain } from './stream-drain.ts'
 
 export interface DrainOptions {
@@ -37,13 +37,13 @@ export interface DrainOptions {
   readonly backlog: Backlog
   readonly health: OutputHealth
   readonly holds: Holds
-  readonly refusals: Refusals
-  readonly setbacks: Setbacks
+  readonly rejectedLines: RejectedLines
+  readonly retries: Retries
   readonly poison: PoisonTrials
-  readonly log: OutputLog
+  readonly messages: OutputMessages
   readonly clock: Clock
   /** The file holds these records now, up to the mark; some may not be settled yet. */
-  readonly onWritten: (mark: FileMark, sequences: readonly number[]) => void
+  readonly onWritten: (checkpoint: FileCheckpoint, sequences: readonly number[]) => void
   /** Of the log on disk, where there is one. */
   readonly ownership: LogOwnership | undefined
   /** The next entry belongs to another process by now, which delivers it. */
@@ -52,11 +52,11 @@ export interface DrainOptions {
   readonly onRest: () => void
 }
 
-/** How often to send a group whose lines the server may still be writing (rejected-lines.ts). */
-const UNSETTLED_TIMES = 2
+/** How often to send a batch whose lines the server may still be writing (rejected-lines.ts). */
+const STORED_TIMES_MIN = 2
 
 /** A verdict, with the refused lines found where the verdict allows it. */
-type KnownVerdict = Exclude<Verdict, { kind: 'partly' }> | SiftedPartly
+type KnownVerdict = Exclude<Verdict, { kind: 'partly' }> | PartitionedPartly
 
 export class Drain {
   readonly #options: DrainOptions
@@ -90,11 +90,11 @@ export class Drain {
 
   /** The output is up again: no stream waits any longer. */
   wakeAll(): void {
-    for (const stream of this.#options.backlog.streams) this.hasten(stream)
+    for (const stream of this.#options.backlog.streams) this.retryNow(stream)
   }
 
   /** Retries the stream now: ends its backoff. */
-  hasten(stream: StreamDrain): void {
+  retryNow(stream: StreamDrain): void {
     stream.retryTimer?.cancel()
     stream.retryTimer = undefined
     this.wake(stream)
@@ -120,22 +120,22 @@ export class Drain {
 
   async #drain(stream: StreamDrain): Promise<void> {
     if (stream.isBusy) return
-    const { backlog, onHandedOver, onRest, ownership, setbacks } = this.#options
+    const { backlog, onHandedOver, onRest, ownership, retries } = this.#options
     let isHandedOver = false
     stream.isBusy = true
     // The backlog forgets a stream that owes nothing; a new object may have replaced this one.
     while (stream.pendingCount > 0 && this.#maySend(stream)) {
-      if (stream.groups.length === 0) {
-        if (this.#isGathering(stream)) break
+      if (stream.batches.length === 0) {
+        if (this.#isLingering(stream)) break
         this.#take(stream)
       }
-      const [group] = stream.groups
-      const isOurs = group === undefined || mayDeliver(group, ownership)
+      const [batch] = stream.batches
+      const isOurs = batch === undefined || mayDeliver(batch, ownership)
       isHandedOver = isOurs !== true && !(await isOurs)
       if (isHandedOver) break
-      if (group !== undefined) await this.#tryGroup(stream, group)
+      if (batch !== undefined) await this.#tryBatch(stream, batch)
       else if (stream.setAside.length === 0) break
-      else setbacks.awaitSuccessor(stream)
+      else retries.awaitSuccessor(stream)
     }
     stream.isBusy = false
     if (isHandedOver) onHandedOver()
@@ -148,9 +148,9 @@ export class Drain {
     return !this.#isClosed && this.#options.health.isOpen && stream.retryTimer === undefined
   }
 
-  async #tryGroup(stream: StreamDrain, group: Group): Promise<void> {
-    const needsQuiet = this.#options.poison.needsQuiet(group)
-    if (!needsQuiet || (await this.#isQuietFor(stream))) await this.#attempt(stream, group)
+  async #tryBatch(stream: StreamDrain, batch: Batch): Promise<void> {
+    const needsQuiet = this.#options.poison.needsQuiet(batch)
+    if (!needsQuiet || (await this.#isQuietFor(stream))) await this.#attempt(stream, batch)
     if (!needsQuiet) return
     this.#alone = undefined
     for (const each of this.#options.backlog.streams) this.wake(each)
@@ -166,13 +166,13 @@ export class Drain {
   }
 
   /** Whether the stream lingers for more writes. Each new write wakes the stream to look again. */
-  #isGathering(stream: StreamDrain): boolean {
+  #isLingering(stream: StreamDrain): boolean {
     const { clock } = this.#options
     const { pendingCount: count, waitingBytes: bytes } = stream
-    const waitMs = stream.pace.gatherMs(clock.monotonicMs(), { count, bytes })
+    const waitMs = stream.flow.lingerMs(clock.monotonicMs(), { count, bytes })
     if (waitMs === 0) return false
-    stream.gatherTimer ??= clock.startTimer(Math.ceil(waitMs), () => {
-      stream.gatherTimer = undefined
+    stream.lingerTimer ??= clock.startTimer(Math.ceil(waitMs), () => {
+      stream.lingerTimer = undefined
       this.wake(stream)
     })
     return true
@@ -183,97 +183,98 @@ export class Drain {
     const nowMs = clock.monotonicMs()
     const { filters } = config
     stream.take({
-      batchMaxBytes: stream.pace.batchMaxBytes(config.batchMaxBytes),
+      batchMaxBytes: stream.flow.batchMaxBytes(config.batchMaxBytes),
       nowMs,
       view: (entry) => {
-        const part = filterEntry(entry, filters)
-        if (part !== undefined) return holds.join(part) ? undefined : part
+        const slice = filterEntry(entry, filters)
+        if (slice !== undefined) return holds.join(slice) ? undefined : slice
         backlog.settle(stream, entry, { kind: 'filtered' }, entry.write.lineCount)
         return undefined
       },
     })
   }
 
-  async #attempt(stream: StreamDrain, group: Group): Promise<void> {
-    const { backlog, clock, config, destination, health, log, refusals } = this.#options
-    for (const { taken } of group.parts) taken.entry.begunCount++
-    const batch = toBatch(group)
+  async #attempt(stream: StreamDrain, batch: Batch): Promise<void> {
+    const { backlog, clock, config, destination, health, messages, rejectedLines } = this.#options
+    for (const { delivery } of batch.slices) delivery.entry.begunCount++
+    const payload = toPayload(batch)
     backlog.counters.attempts++
-    backlog.counters.sentBytes += batch.bytes
+    backlog.counters.sentBytes += payload.bytes
     const onTimeout = () => {
       backlog.counters.timedOutAttempts++
-      health.markDown(log.timeoutCause(config.timeoutMs))
+      health.markDown(messages.timeoutCause(config.timeoutMs))
     }
-    stream.pace.begin(clock.monotonicMs(), entryBytesOf(group.parts))
+    stream.flow.begin(clock.monotonicMs(), entryBytesOf(batch.slices))
     this.#inFlight++
-    const verdict = await destination.send(batch, { onTimeout })
-    stream.pace.end(clock.monotonicMs(), verdict.kind === 'retry' ? 0 : entryBytesOf(group.parts))
-    const known = verdict.kind === 'partly' ? await refusals.sift(group, verdict) : verdict
+    const verdict = await destination.send(payload, { onTimeout })
+    stream.flow.end(clock.monotonicMs(), verdict.kind === 'retry' ? 0 : entryBytesOf(batch.slices))
+    const known =
+      verdict.kind === 'partly' ? await rejectedLines.partition(batch, verdict) : verdict
     if (--this.#inFlight === 0) this.#quiet.resolve()
-    if (!this.#isClosed) this.#obey(stream, group, known)
+    if (!this.#isClosed) this.#obey(stream, batch, known)
   }
 
-  #obey(stream: StreamDrain, group: Group, verdict: KnownVerdict): void {
-    const { health, holds, refusals, setbacks } = this.#options
-    if (verdict.kind === 'retry') return setbacks.retry(stream, group, verdict)
-    const isDoubtful = verdict.kind === 'refused' && verdict.isDoubtful
-    if (isDoubtful && setbacks.doubt(stream, group, verdict.reply)) return
+  #obey(stream: StreamDrain, batch: Batch, verdict: KnownVerdict): void {
+    const { health, holds, rejectedLines, retries } = this.#options
+    if (verdict.kind === 'retry') return retries.retry(stream, batch, verdict)
+    const isUnconfirmed = verdict.kind === 'refused' && verdict.isUnconfirmed
+    if (isUnconfirmed && retries.retryUnconfirmed(stream, batch, verdict.reply)) return
     if (verdict.kind === 'hold' && verdict.scope === 'output') {
-      for (const { taken } of group.parts) taken.entry.begunCount--
+      for (const { delivery } of batch.slices) delivery.entry.begunCount--
       return health.markRefusing(verdict.reply)
     }
     stream.failures = 0
-    stream.lastSuspect = undefined
-    if (!stream.hasMore) stream.isBehind = false
+    stream.lastPossiblePoison = undefined
+    if (!stream.hasMore) stream.isBackingOff = false
     health.noteAnswer()
     if (verdict.kind === 'hold') {
       const { reply, scope } = verdict
-      const isHeld = holds.begin(stream, group, { reply, isOurs: scope === 'rights' })
-      if (!isHeld) refusals.whole(stream, group, reply)
+      const isHeld = holds.begin(stream, batch, { reply, isOurs: scope === 'rights' })
+      if (!isHeld) rejectedLines.whole(stream, batch, reply)
       return
     }
-    holds.noteAnswer(group)
+    holds.noteAnswer(batch)
     switch (verdict.kind) {
       case 'delivered':
-        return this.#deliver(stream, group, verdict)
+        return this.#deliver(stream, batch, verdict)
       case 'partly':
-        return refusals.partly(stream, group, verdict)
+        return rejectedLines.partly(stream, batch, verdict)
       case 'split':
-        return refusals.split(stream, group, verdict)
+        return rejectedLines.split(stream, batch, verdict)
       case 'refused':
-        return refusals.whole(stream, group, verdict.reply)
+        return rejectedLines.whole(stream, batch, verdict.reply)
       case 'unsupported':
-        return refusals.unsupported(stream, group, verdict.reply)
+        return rejectedLines.unsupported(stream, batch, verdict.reply)
       default:
         return unreachable(verdict)
     }
   }
 
-  #deliver(stream: StreamDrain, group: Group, { body, lost, mark }: DeliveredVerdict): void {
+  #deliver(stream: StreamDrain, batch: Batch, { body, lost, checkpoint }: DeliveredVerdict): void {
     const { backlog, health, holds, onWritten, poison } = this.#options
     health.noteDelivery()
-    group.storedCount++
-    if (group.traits.isUnsettled && group.storedCount < UNSETTLED_TIMES) return
-    if (poison.keeps(stream, group)) return
-    stream.groups.shift()
+    batch.storedCount++
+    if (batch.traits.mayStillBeApplied && batch.storedCount < STORED_TIMES_MIN) return
+    if (poison.keeps(stream, batch)) return
+    stream.batches.shift()
     for (const { reason, writeIndex, lineCount } of lost) {
-      group.parts[writeIndex]?.taken.lose(reason, lineCount)
+      batch.slices[writeIndex]?.delivery.lose(reason, lineCount)
     }
     // Release before settling: a hold has a bound again once no statement is owed.
-    if (group.parts[0]?.write.kind === 'statement') holds.releaseStream(stream)
-    storeAll(group, body)
-    for (const { taken } of group.parts) backlog.finishPart(stream, taken)
-    stream.pace.gather(this.#options.clock.monotonicMs(), group.parts.length + stream.pendingCount)
-    if (mark !== undefined)
+    if (batch.slices[0]?.write.kind === 'statement') holds.releaseStream(stream)
+    storeAll(batch, body)
+    for (const { delivery } of batch.slices) backlog.finishSlice(stream, delivery)
+    stream.flow.linger(this.#options.clock.monotonicMs(), batch.slices.length + stream.pendingCount)
+    if (checkpoint !== undefined)
       onWritten(
-        mark,
-        group.parts.map(({ taken }) => taken.entry.sequence),
+        checkpoint,
+        batch.slices.map(({ delivery }) => delivery.entry.sequence),
       )
   }
 }
 
-function entryBytesOf(parts: readonly Part[]): number {
+function entryBytesOf(slices: readonly Slice[]): number {
   let bytes = 0
-  for (const { taken } of parts) bytes += taken.entry.bytes
+  for (const { delivery } of slices) bytes += delivery.entry.bytes
   return bytes
 }

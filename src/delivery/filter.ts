@@ -10,13 +10,14 @@ import type { LineFilter } from '../config/config.ts'
 import { measurementOf, tagKeysOf } from '../line-protocol/lines/names.ts'
 import { forEachLine } from '../line-protocol/lines/split.ts'
 import type { Entry } from '../log/entry.ts'
-import { ownConcat } from '../std/own-memory.ts'
-import { type Part, Taken } from './part.ts'
+import { unpooledConcat } from '../std/unpooled.ts'
+import { Delivery, type Slice } from './batch.ts'
 
 /** @returns `undefined` when no line passes */
-export function filterEntry(entry: Entry, filters: readonly LineFilter[]): Part | undefined {
+export function filterEntry(entry: Entry, filters: readonly LineFilter[]): Slice | undefined {
   const { write } = entry
-  if (filters.length === 0 || write.kind !== 'lines') return { taken: new Taken(entry, 0), write }
+  if (filters.length === 0 || write.kind !== 'lines')
+    return { delivery: new Delivery(entry, 0), write }
   const kept: Buffer[] = []
   forEachLine(write.body, (start, end) => {
     const line = write.body.subarray(start, end)
@@ -24,11 +25,11 @@ export function filterEntry(entry: Entry, filters: readonly LineFilter[]): Part 
   })
   if (kept.length === 0) return undefined
   const filteredLineCount = write.lineCount - kept.length
-  const taken = new Taken(entry, filteredLineCount)
-  if (filteredLineCount === 0) return { taken, write }
+  const delivery = new Delivery(entry, filteredLineCount)
+  if (filteredLineCount === 0) return { delivery, write }
   const keptBytes = kept.reduce((sum, { length }) => sum + length, 0)
-  const body = ownConcat(kept, keptBytes)
-  return { taken, write: { ...write, body, lineCount: kept.length } }
+  const body = unpooledConcat(kept, keptBytes)
+  return { delivery, write: { ...write, body, lineCount: kept.length } }
 }
 
 function matches(line: Buffer, filter: LineFilter): boolean {

@@ -16,11 +16,11 @@
 import { InSync } from '../log/in-sync.ts'
 import type { Clock } from '../std/clock.ts'
 import type { Backlog } from './backlog.ts'
-import type { OutputHealth } from './output-health.ts'
+import type { OutputHealth } from './health.ts'
 
 export interface GivingWayOptions {
   readonly backlog: Pick<Backlog, 'below'>
-  readonly health: Pick<OutputHealth, 'isUp' | 'isBehind'>
+  readonly health: Pick<OutputHealth, 'isInSync'>
   readonly clock: Clock
   /** The highest `below` of the other outputs. */
   readonly othersBelow: () => number
@@ -51,8 +51,8 @@ export class GivingWay {
 
   #keepsPace(): boolean {
     const { backlog, clock, health, othersBelow } = this.#options
-    if (!health.isUp || health.isBehind) return false
-    const place = { below: backlog.below, othersBelow: othersBelow() }
-    return this.#inSync.look([place], clock.monotonicMs())[0] === true
+    if (!health.isInSync) return false
+    const progress = { below: backlog.below, othersBelow: othersBelow() }
+    return this.#inSync.look([progress], clock.monotonicMs())[0] === true
   }
 }

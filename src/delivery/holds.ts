@@ -23,21 +23,21 @@ import { backoffMs } from '../std/backoff.ts'
 import type { Clock, Timer } from '../std/clock.ts'
 import type { Reply } from '../write/reply.ts'
 import type { Write, WriteTarget } from '../write/write.ts'
-import { Group, type Part, type Taken } from './part.ts'
-import type { OutputLog } from './reporting/output-messages.ts'
+import { Batch, type Delivery, type Slice } from './batch.ts'
+import type { OutputMessages } from './reporting/output-messages.ts'
 import type { StreamDrain } from './stream-drain.ts'
 
 const HOLDS_MAX = 256
 
 export interface HoldsOptions {
-  readonly log: OutputLog
+  readonly messages: OutputMessages
   readonly clock: Clock
   readonly random: () => number
   readonly delayMaxMs: number
   readonly graceMs: number
   readonly boundBytes: number
-  /** One part of a taken entry is done. */
-  readonly finish: (stream: StreamDrain, taken: Taken) => void
+  /** One slice of a delivery is done. */
+  readonly finish: (stream: StreamDrain, delivery: Delivery) => void
   /** This output refuses an entry for now. The entry may be settled here before this returns. */
   readonly onHeld: (entry: Entry, reply: Reply) => void
   /** This output cannot store the entry for now, for a reason its client cannot fix. */
@@ -57,9 +57,9 @@ interface Hold {
   /** The output's own user has no rights there: refusals elsewhere do not make the write wrong. */
   readonly isOurs: boolean
   /** By entry, in the order of the log; without the probe. */
-  readonly parts: Map<Entry, Part[]>
-  /** The entry that was sent, in one or more parts, to see whether the hold is still needed. */
-  probe: Taken | undefined
+  readonly slices: Map<Entry, Slice[]>
+  /** The entry that was sent, in one or more slices, to see whether the hold is still needed. */
+  probe: Delivery | undefined
   failures: number
   timer: Timer | undefined
   /** The hold was logged. */
@@ -96,51 +96,51 @@ export class Holds {
 
   /** The oldest entry of every hold. */
   *oldest(): Generator<Entry> {
-    for (const { parts, probe } of this.#holds.values()) {
-      const entry = probe?.entry ?? firstKey(parts)
+    for (const { slices, probe } of this.#holds.values()) {
+      const entry = probe?.entry ?? firstKey(slices)
       if (entry !== undefined) yield entry
     }
   }
 
   /**
-   * Puts the stream's first group on hold, and with it all other taken writes to its target.
+   * Puts the stream's first batch on hold, and with it all other taken writes to its target.
    *
    * @returns false, with nothing changed, when there is no room for a hold. Also false for a
    *   statement, which may be what ends the hold
    */
-  begin(stream: StreamDrain, group: Group, why: Pick<Hold, 'reply' | 'isOurs'>): boolean {
-    if (group.parts[0]?.write.kind === 'statement') return false
-    const key = keyOf(group.target)
+  begin(stream: StreamDrain, batch: Batch, why: Pick<Hold, 'reply' | 'isOurs'>): boolean {
+    if (batch.slices[0]?.write.kind === 'statement') return false
+    const key = keyOf(batch.target)
     let hold = this.#holds.get(key)
     if (hold === undefined) {
       if (this.#holds.size >= HOLDS_MAX) return false
       const idle = { probe: undefined, failures: 0, timer: undefined, isTold: false }
-      hold = { key, stream, target: group.target, ...why, parts: new Map(), ...idle }
+      hold = { key, stream, target: batch.target, ...why, slices: new Map(), ...idle }
       this.#holds.set(key, hold)
     }
     hold.failures++
-    for (const { taken } of this.#sweep(hold)) this.#tell(hold, taken.entry)
+    for (const { delivery } of this.#sweep(hold)) this.#tell(hold, delivery.entry)
     this.#bound(hold)
     this.#scheduleProbe(hold)
     return true
   }
 
-  /** Puts a part that was just taken on hold if its target is. @returns whether its target is */
-  join(part: Part): boolean {
-    if (this.#holds.size === 0 || part.write.kind === 'statement') return false
-    const hold = this.#holds.get(keyOf(part.write.target))
+  /** Puts a slice that was just taken on hold if its target is. @returns whether its target is */
+  join(slice: Slice): boolean {
+    if (this.#holds.size === 0 || slice.write.kind === 'statement') return false
+    const hold = this.#holds.get(keyOf(slice.write.target))
     if (hold === undefined) return false
-    this.#add(hold, part)
-    this.#tell(hold, part.taken.entry)
+    this.#add(hold, slice)
+    this.#tell(hold, slice.delivery.entry)
     this.#bound(hold)
     return true
   }
 
-  /** The group got an answer other than "not found": if the group was a probe, its hold ends. */
-  noteAnswer(group: Group): void {
+  /** The batch got an answer other than "not found": if the batch was a probe, its hold ends. */
+  noteAnswer(batch: Batch): void {
     if (this.#holds.size === 0) return
-    const hold = this.#holds.get(keyOf(group.target))
-    const isProbe = hold?.probe !== undefined && hold.probe === group.parts[0]?.taken
+    const hold = this.#holds.get(keyOf(batch.target))
+    const isProbe = hold?.probe !== undefined && hold.probe === batch.slices[0]?.delivery
     // Releases all holds of the stream, in one order; a hold that is still needed begins again.
     if (isProbe) this.releaseStream(hold.stream)
   }
@@ -166,21 +166,21 @@ export class Holds {
   finish(entry: Entry): void {
     const hold = this.#holds.get(keyOf(entry.write.target))
     if (hold === undefined) return
-    const parts = this.#take(hold, entry)
-    if (parts.length === 0) return
-    if (hold.parts.size === 0 && hold.probe === undefined) this.#end(hold)
+    const slices = this.#take(hold, entry)
+    if (slices.length === 0) return
+    if (hold.slices.size === 0 && hold.probe === undefined) this.#end(hold)
     const { target, lineCount } = entry.write
-    this.#options.log.refused({ target, lineCount, reply: hold.reply })
-    this.#refuse(hold, parts)
+    this.#options.messages.refused({ target, lineCount, reply: hold.reply })
+    this.#refuse(hold, slices)
   }
 
   /** Removes an entry that need not be delivered any more, and was never split. */
-  drop(entry: Entry): Part | undefined {
+  drop(entry: Entry): Slice | undefined {
     const hold = this.#holds.get(keyOf(entry.write.target))
     if (hold === undefined) return undefined
-    const [part] = this.#take(hold, entry)
-    if (hold.parts.size === 0 && hold.probe === undefined) this.#end(hold)
-    return part
+    const [slice] = this.#take(hold, entry)
+    if (hold.slices.size === 0 && hold.probe === undefined) this.#end(hold)
+    return slice
   }
 
   /** Takes back the probes that are not in flight: their streams are about to be unloaded. */
@@ -192,19 +192,19 @@ export class Holds {
    * Refuses held writes below `sequence`: the log on disk needs their space. Another output is done
    * with them, so they go also while a statement is pending, as all backlog does.
    */
-  giveUpBelow(sequence: number): void {
+  expireBelow(sequence: number): void {
     for (const hold of [...this.#holds.values()]) {
       if ((hold.probe?.entry.sequence ?? sequence) < sequence) this.#recallProbe(hold)
-      this.#giveUp(hold, (held) => held.sequence < sequence, 'the log on disk is full')
-      if (hold.parts.size === 0 && hold.probe === undefined) this.#end(hold)
+      this.#expire(hold, (held) => held.sequence < sequence, 'the log on disk is full')
+      if (hold.slices.size === 0 && hold.probe === undefined) this.#end(hold)
     }
   }
 
   /** Removes all held writes, at the end of the process. */
-  abandon(settle: (stream: StreamDrain, part: Part) => void): void {
+  abandon(settle: (stream: StreamDrain, slice: Slice) => void): void {
     for (const hold of [...this.#holds.values()]) {
       this.#end(hold)
-      for (const part of this.#takeAll(hold)) settle(hold.stream, part)
+      for (const slice of this.#takeAll(hold)) settle(hold.stream, slice)
     }
   }
 
@@ -213,14 +213,14 @@ export class Holds {
     for (const hold of [...this.#holds.values()]) this.#bound(hold)
   }
 
-  /** Puts all taken writes to the hold's target on hold. @returns their parts */
-  #sweep(hold: Hold): readonly Part[] {
+  /** Puts all taken writes to the hold's target on hold. @returns their slices */
+  #sweep(hold: Hold): readonly Slice[] {
     const isIts = ({ kind, target }: Write) => kind !== 'statement' && keyOf(target) === hold.key
     const swept = hold.stream.sweep(isIts)
     hold.probe = undefined
     const later = this.#takeAll(hold)
-    for (const part of swept) this.#add(hold, part)
-    for (const part of later) this.#add(hold, part)
+    for (const slice of swept) this.#add(hold, slice)
+    for (const slice of later) this.#add(hold, slice)
     return swept
   }
 
@@ -239,9 +239,9 @@ export class Holds {
 
   #release(hold: Hold): void {
     this.#end(hold)
-    const writes = hold.parts.size
+    const writes = hold.slices.size
     hold.stream.release(this.#takeAll(hold))
-    if (hold.isTold) this.#options.log.holdEnded(hold.target, writes)
+    if (hold.isTold) this.#options.messages.holdEnded(hold.target, writes)
     this.#options.wake(hold.stream)
   }
 
@@ -251,7 +251,7 @@ export class Holds {
   }
 
   #scheduleProbe(hold: Hold): void {
-    if (hold.parts.size === 0) return this.#end(hold)
+    if (hold.slices.size === 0) return this.#end(hold)
     const { clock, delayMaxMs, random } = this.#options
     const { failures } = hold
     hold.timer?.cancel()
@@ -260,20 +260,20 @@ export class Holds {
   }
 
   #probe(hold: Hold): void {
-    const { clock, graceMs, log, wake } = this.#options
+    const { clock, graceMs, messages, wake } = this.#options
     const nowMs = clock.monotonicMs()
     const isOver = ({ appendedAtMs }: Entry) =>
       nowMs - appendedAtMs >= graceMs && !this.#isAwaited(hold)
-    this.#giveUp(hold, isOver, 'missing-db-grace is over')
-    const entry = firstKey(hold.parts)
+    this.#expire(hold, isOver, 'missing-db-grace is over')
+    const entry = firstKey(hold.slices)
     if (entry === undefined) return this.#end(hold)
     // Logged only now: a write that every output refuses was finished before its first probe.
-    if (!hold.isTold) log.holdBegan(hold, graceMs)
+    if (!hold.isTold) messages.holdBegan(hold, graceMs)
     hold.isTold = true
-    // All parts of the entry: while one of them is out, the entry is not on hold.
-    for (const part of this.#take(hold, entry)) {
-      hold.probe = part.taken
-      hold.stream.groups.push(new Group([part]))
+    // All slices of the entry: while one of them is out, the entry is not on hold.
+    for (const slice of this.#take(hold, entry)) {
+      hold.probe = slice.delivery
+      hold.stream.batches.push(new Batch([slice]))
     }
     wake(hold.stream)
   }
@@ -285,44 +285,44 @@ export class Holds {
 
   #bound(hold: Hold): void {
     const isOver = () => this.#bytes > this.#options.boundBytes && !this.#isAwaited(hold)
-    this.#giveUp(hold, isOver, 'the bound of held writes is reached')
+    this.#expire(hold, isOver, 'the bound of held writes is reached')
   }
 
   /** Refuses the oldest writes of the hold for as long as `isOver` says so. */
-  #giveUp(hold: Hold, isOver: (entry: Entry) => boolean, why: string): void {
-    for (const entry of hold.parts.keys()) {
+  #expire(hold: Hold, isOver: (entry: Entry) => boolean, why: string): void {
+    for (const entry of hold.slices.keys()) {
       if (!isOver(entry)) return
-      this.#options.log.holdGaveUp(entry, why)
+      this.#options.messages.holdExpired(entry, why)
       this.#refuse(hold, this.#take(hold, entry))
     }
   }
 
-  #refuse({ stream, reply }: Hold, parts: readonly Part[]): void {
-    for (const { taken, write } of parts) {
-      taken.refuse(write.lineCount, reply, write.body)
-      this.#options.finish(stream, taken)
+  #refuse({ stream, reply }: Hold, slices: readonly Slice[]): void {
+    for (const { delivery, write } of slices) {
+      delivery.refuse(write.lineCount, reply, write.body)
+      this.#options.finish(stream, delivery)
     }
   }
 
-  #add(hold: Hold, part: Part): void {
-    const { entry } = part.taken
-    const parts = hold.parts.get(entry)
-    if (parts !== undefined) return void parts.push(part)
-    hold.parts.set(entry, [part])
+  #add(hold: Hold, slice: Slice): void {
+    const { entry } = slice.delivery
+    const slices = hold.slices.get(entry)
+    if (slices !== undefined) return void slices.push(slice)
+    hold.slices.set(entry, [slice])
     this.#count(hold, entry, 1)
   }
 
-  /** Removes all parts of the entry; none when it is not on hold. */
-  #take(hold: Hold, entry: Entry): readonly Part[] {
-    const parts = hold.parts.get(entry)
-    if (parts === undefined) return []
-    hold.parts.delete(entry)
+  /** Removes all slices of the entry; none when it is not on hold. */
+  #take(hold: Hold, entry: Entry): readonly Slice[] {
+    const slices = hold.slices.get(entry)
+    if (slices === undefined) return []
+    hold.slices.delete(entry)
     this.#count(hold, entry, -1)
-    return parts
+    return slices
   }
 
-  #takeAll(hold: Hold): readonly Part[] {
-    return [...hold.parts.keys()].flatMap((entry) => this.#take(hold, entry))
+  #takeAll(hold: Hold): readonly Slice[] {
+    return [...hold.slices.keys()].flatMap((entry) => this.#take(hold, entry))
   }
 
   #count({ stream, isOurs }: Hold, entry: Entry, sign: 1 | -1): void {

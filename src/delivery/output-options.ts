@@ -53,11 +53,12 @@ export interface OutputEvents {
   takesWrites(): boolean
 }
 
-type Report = (entry: Entry, reply: Reply) => void
+type RefusalEvents = Pick<OutputEvents, 'onRefused' | 'onHeld'>
 
 /** No client and no other output waits for an answer to an entry that was read from the disk. */
-export function unlessFromDisk(report: Report): Report {
-  return (entry, reply) => {
+export function unlessFromDisk({ onRefused, onHeld }: RefusalEvents): RefusalEvents {
+  const unless = (report: typeof onHeld) => (entry: Entry, reply: Reply) => {
     if (!entry.isFromDisk) report(entry, reply)
   }
+  return { onRefused: unless(onRefused), onHeld: unless(onHeld) }
 }

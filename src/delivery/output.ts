@@ -7,36 +7,37 @@
  */
 
 import type { OutputConfig } from '../config/config.ts'
-import { LetterWriter } from '../dead-letters/writer.ts'
+import { DeadLetterQueue } from '../dead-letters/queue.ts'
 import type { Destination } from '../destinations/destination.ts'
 import { Questions } from '../destinations/questions.ts'
 import type { Entry } from '../log/entry.ts'
 import type { LogOwnership } from '../log/log-users.ts'
-import type { Unread } from '../log/retention/unread.ts'
+import type { Lag } from '../log/retention/lag.ts'
 import type { StreamLog } from '../log/stream-log.ts'
 import type { Clock } from '../std/clock.ts'
 import type { Outcome } from '../write/outcome.ts'
 import type { Reply } from '../write/reply.ts'
 import type { Write, WriteTarget } from '../write/write.ts'
 import { Backlog } from './backlog.ts'
+import type { Batch, Delivery } from './batch.ts'
 import { CatchUp } from './catch-up/catch-up.ts'
 import { defaultWindowBytes } from './catch-up/read-ahead.ts'
 import { Drain } from './drain.ts'
 import { GivingWay } from './giving-way.ts'
+import { OutputHealth } from './health.ts'
 import { Holds } from './holds.ts'
-import { OutputHealth } from './output-health.ts'
 import { type OutputEvents, type OutputOptions, unlessFromDisk } from './output-options.ts'
-import type { Group, Taken } from './part.ts'
 import { PoisonTrials } from './poison.ts'
-import { Refusals } from './rejected-lines.ts'
-import { OutputLog } from './reporting/output-messages.ts'
+import { RejectedLines } from './rejected-lines.ts'
+import { HealthMessages } from './reporting/health-messages.ts'
+import { OutputMessages } from './reporting/output-messages.ts'
 import type { OutputSnapshot } from './reporting/output-snapshot.ts'
-import { Setbacks } from './setbacks.ts'
+import { Retries } from './retry.ts'
 import type { StreamDrain } from './stream-drain.ts'
 
 /** Share of an output's bound that writes on hold may take up. */
 const HELD_SHARE = 1 / 4
-const NOTHING_UNREAD: Unread = { writes: 0, bytes: 0 }
+const NO_LAG: Lag = { writes: 0, bytes: 0 }
 
 export class Output implements AsyncDisposable {
   readonly config: OutputConfig
@@ -49,7 +50,7 @@ export class Output implements AsyncDisposable {
   readonly #drain: Drain
   readonly #questions: Questions
   readonly #catchUp: CatchUp | undefined
-  readonly #letters: LetterWriter | undefined
+  readonly #letters: DeadLetterQueue | undefined
   readonly #ownership: LogOwnership | undefined
   #isClosed = false
   #onRest: (() => void) | undefined
@@ -58,17 +59,18 @@ export class Output implements AsyncDisposable {
     const { config, clock, random, logger, destination, events, memory, stored } = options
     const { name, bufferBytes, batchMaxBytes, delayMaxMs } = config
     const { onFailed, onWaiting, othersBelow, takesWrites } = events
-    const log = new OutputLog({ name, clock, logger, unread: () => this.#unread })
+    const messages = new OutputMessages({ name, clock, logger, formerLag: () => this.#formerLag })
     const backlog: Backlog = new Backlog({
       boundBytes: bufferBytes,
       batchMaxBytes,
       keepsLetters: options.deadLetters !== undefined,
       onSettled: (entry, outcome) => this.#settled(entry, outcome, events),
       givesWay: () => this.#givingWay.look(),
-      onGivenUp: (entry) => log.gaveUp(entry, stored ? undefined : bufferBytes),
+      onDropped: (entry) => messages.droppedAtBound(entry, stored ? undefined : bufferBytes),
     })
     const health = new OutputHealth({
-      ...{ name, bufferBytes, delayMaxMs, clock, random, logger, takesWrites },
+      ...{ delayMaxMs, clock, random },
+      messages: new HealthMessages({ name, bufferBytes, clock, logger, takesWrites }),
       caughtUpBytes: batchMaxBytes,
       probe: () => destination.probe(),
       backlog: () => this.#toCatchUp,
@@ -76,10 +78,11 @@ export class Output implements AsyncDisposable {
       onDown: () => this.#wentDown(events),
       onTrial: () => this.#drain.wakeOne(),
     })
-    const onHeld = unlessFromDisk(events.onHeld)
+    const { onRefused, onHeld } = unlessFromDisk(events)
     const wake = (stream: StreamDrain) => this.#drain.wake(stream)
-    const finish = (stream: StreamDrain, taken: Taken) => this.#finish(stream, taken, events)
-    const parts = { config, backlog, health, log, clock, random, wake, finish }
+    const finish = (stream: StreamDrain, delivery: Delivery) =>
+      this.#finish(stream, delivery, events)
+    const parts = { config, backlog, health, messages, clock, random, wake, finish }
     const graceMs = config.kind === 'http' ? config.missingDbGraceMs : 0
     const windowBytes = options.windowBytes ?? defaultWindowBytes(batchMaxBytes)
     const boundBytes = (stored === undefined ? bufferBytes : windowBytes) * HELD_SHARE
@@ -87,16 +90,16 @@ export class Output implements AsyncDisposable {
       ...{ ...parts, delayMaxMs, graceMs, boundBytes, onHeld, onWaiting },
       searchesStatements: () => this.#catchUp?.searchesStatements() === true,
     })
-    const refusals = new Refusals({ ...parts, onRefused: unlessFromDisk(events.onRefused) })
-    const poison = new PoisonTrials({ backlog, refusals, finish })
-    const setbacks = new Setbacks({
+    const rejectedLines = new RejectedLines({ ...parts, onRefused })
+    const poison = new PoisonTrials({ backlog, rejectedLines, finish })
+    const retries = new Retries({
       ...{ ...parts, onFailed, poison },
       // A poison candidate cannot show whether its database exists: other writes probe the hold.
-      onSuspect: (group: Group) => holds.noteAnswer(group),
+      onPossiblePoison: (batch: Batch) => holds.noteAnswer(batch),
     })
     this.#drain = new Drain({
-      ...{ ...parts, destination, holds, poison, refusals, setbacks },
-      onWritten: (mark, sequences) => stored?.noteWritten(mark, sequences),
+      ...{ ...parts, destination, holds, poison, rejectedLines, retries },
+      onWritten: (checkpoint, sequences) => stored?.noteWritten(checkpoint, sequences),
       ownership: stored?.ownership,
       onHandedOver: () => this.handOver(),
       onRest: () => this.#onRest?.(),
@@ -104,11 +107,11 @@ export class Output implements AsyncDisposable {
     const { deadLetters, isAnswering, onUnloaded } = options
     const onKept = (entry: Entry) => this.#catchUp?.noteDone(entry.sequence)
     this.#letters =
-      deadLetters && new LetterWriter({ output: name, letters: deadLetters, clock, logger, onKept })
+      deadLetters &&
+      new DeadLetterQueue({ output: name, letters: deadLetters, clock, logger, onKept })
     const catchUp = { ...parts, name, windowBytes, memory, onUnloaded }
-    const beforeUnload = () => holds.recallProbes()
-    const onSearched = () => holds.boundAll()
-    this.#catchUp = stored && new CatchUp({ ...catchUp, stored, beforeUnload, onSearched })
+    const own = { beforeUnload: () => holds.recallProbes(), onSearched: () => holds.boundAll() }
+    this.#catchUp = stored && new CatchUp({ ...catchUp, ...own, stored })
     this.config = config
     this.#ownership = stored?.ownership
     this.#destination = destination
@@ -131,16 +134,16 @@ export class Output implements AsyncDisposable {
   }
 
   /** In sync for this database: clients wait for its answer to a write. */
-  canVote(database: string): boolean {
+  inSync(database: string): boolean {
     // An output on trial counts as in sync: otherwise no write would be admitted to try it with.
     if (this.#health.isOnTrial) return this.#backlog.bytesToCatchUp === 0
-    if (!this.#health.isUp || !this.isLive) return false
+    if (!this.#health.isUp || !this.isAtTail) return false
     // Checked here as well as on answers: a stream of poison candidates may wait for this write.
     const isCaughtUp = this.#backlog.bytesToCatchUp <= this.config.batchMaxBytes
-    if (this.#health.isBehind && isCaughtUp) this.#health.noteCaughtUp()
-    if (this.#health.isBehind) return false
+    if (isCaughtUp) this.#health.noteCaughtUp()
+    if (!this.#health.isInSync) return false
     const stream = this.#backlog.streamOf(database)
-    return stream === undefined || !stream.isBehind || stream.awaitsSuccessor()
+    return stream === undefined || !stream.isBackingOff || stream.awaitsSuccessor()
   }
 
   /**
@@ -149,7 +152,7 @@ export class Output implements AsyncDisposable {
    */
   canBeAsked({ database }: WriteTarget): boolean {
     if (!this.#questions.canBeAnswered || this.config.filters.length > 0) return false
-    return this.canVote(database) && !this.#holds.isOn(database)
+    return this.inSync(database) && !this.#holds.isOn(database)
   }
 
   /** @see Questions.ask */
@@ -163,8 +166,8 @@ export class Output implements AsyncDisposable {
   }
 
   /** Receives appended entries from memory; an output that is not live reads them from the disk. */
-  get isLive(): boolean {
-    return this.#catchUp?.isBehind !== true
+  get isAtTail(): boolean {
+    return this.#catchUp?.isCatchingUp !== true
   }
 
   /** Resolves once the first probe has shown whether the output is up. */
@@ -192,21 +195,21 @@ export class Output implements AsyncDisposable {
    * @param log holds the entry in memory; `undefined` when no output is live
    */
   offer(entry: Entry, log: StreamLog | undefined): void {
-    if (this.#catchUp?.isBehind || log === undefined) {
+    if (this.#catchUp?.isCatchingUp || log === undefined) {
       this.#backlog.counters.accept(entry)
       this.#catchUp?.noteOffered(entry)
       return
     }
     const isAwaited = this.#backlog.streamOf(log.database)?.awaitsSuccessor(entry) === true
     const stream = this.#backlog.offer(entry, log)
-    if (isAwaited) this.#drain.hasten(stream)
+    if (isAwaited) this.#drain.retryNow(stream)
     if (this.config.bufferBytes === 0 && !this.#health.isOpen) this.#backlog.dropUntaken()
     else this.#drain.wake(stream)
     this.#catchUp?.bound()
   }
 
   /** With a log on disk: the entries read from it, and the way to reclaim their memory. */
-  get memoryHolder(): Pick<CatchUp, 'yieldableBytes' | 'yieldMemory' | 'window'> | undefined {
+  get memoryHolder(): Pick<CatchUp, 'reclaimableBytes' | 'reclaim' | 'window'> | undefined {
     return this.#catchUp
   }
 
@@ -214,9 +217,9 @@ export class Output implements AsyncDisposable {
    * The log on disk is over a bound: refuses held writes below `sequence`, and drops other writes
    * below it that another output is done with.
    */
-  giveUpBelow(sequence: number): void {
-    this.#holds.giveUpBelow(sequence)
-    this.#catchUp?.giveUpBelow(sequence)
+  dropBelow(sequence: number): void {
+    this.#holds.expireBelow(sequence)
+    this.#catchUp?.dropBelow(sequence)
   }
 
   /** @see CatchUp.handOver */
@@ -248,7 +251,7 @@ export class Output implements AsyncDisposable {
     const isDone = () => {
       if (!this.#health.isUp || signal.aborted) return true
       if (this.#ownership?.isLost === true) return this.#backlog.loadedBytes === 0
-      return this.#backlog.counters.pendingWrites === 0 || !this.isLive
+      return this.#backlog.counters.pendingWrites === 0 || !this.isAtTail
     }
     await new Promise<void>((resolve) => {
       const look = () => {
@@ -265,13 +268,13 @@ export class Output implements AsyncDisposable {
   snapshot(): OutputSnapshot {
     const { name, location, kind, bufferBytes: boundBytes } = this.config
     const { isUp, cause: downCause, stateAgeMs } = this.#health
-    const { writes: unreadWrites, bytes: unreadBytes } = this.#unread
-    const isBehind = this.#health.isBehind || !this.isLive
+    const { writes: formerLagWrites, bytes: formerLagBytes } = this.#formerLag
+    const isInSync = this.#health.isInSync && this.isAtTail
     const { outcomeLines, droppedLines, ...counts } = this.#backlog.counters
     return {
-      ...{ name, location, kind, boundBytes, isUp, isBehind, downCause, stateAgeMs },
+      ...{ name, location, kind, boundBytes, isUp, isInSync, downCause, stateAgeMs },
       ...counts,
-      ...{ unreadWrites, unreadBytes },
+      ...{ formerLagWrites, formerLagBytes },
       oldestPendingAgeMs: this.#oldestPendingAgeMs(),
       holds: this.#holds.count,
       heldWrites: this.#holds.writes,
@@ -290,7 +293,7 @@ export class Output implements AsyncDisposable {
     await this.#destination[Symbol.asyncDispose]()
     await this.#catchUp?.close()
     if (this.#catchUp !== undefined) return // The disk keeps the backlog for the next start.
-    this.#holds.abandon((stream, part) => this.#backlog.abandonPart(stream, part))
+    this.#holds.abandon((stream, part) => this.#backlog.abandonSlice(stream, part))
     this.#backlog.abandon()
   }
 
@@ -318,22 +321,22 @@ export class Output implements AsyncDisposable {
    * With dead letters, settles a refusal only after the client was answered: what the client was
    * told becomes no dead letter.
    */
-  #finish(stream: StreamDrain, taken: Taken, events: OutputEvents): void {
-    const { entry, reply } = taken
-    const finish = () => this.#backlog.finishPart(stream, taken)
+  #finish(stream: StreamDrain, delivery: Delivery, events: OutputEvents): void {
+    const { entry, reply } = delivery
+    const finish = () => this.#backlog.finishSlice(stream, delivery)
     if (this.#letters === undefined || reply === undefined || entry.isFromDisk) return finish()
     events.onRefused(entry, reply)
     events.whenAnswered(entry, finish)
   }
 
   get #toCatchUp(): { readonly pendingWrites: number; readonly pendingBytes: number } {
-    const { writes, bytes } = this.#unread
+    const { writes, bytes } = this.#formerLag
     const { counters, bytesToCatchUp } = this.#backlog
     return { pendingWrites: counters.pendingWrites + writes, pendingBytes: bytesToCatchUp + bytes }
   }
 
-  get #unread(): Unread {
-    return this.#catchUp?.unread ?? NOTHING_UNREAD
+  get #formerLag(): Lag {
+    return this.#catchUp?.formerLag ?? NO_LAG
   }
 
   #oldestPendingAgeMs(): number {

@@ -25,8 +25,8 @@
  */
 
 import type { Backlog } from './backlog.ts'
-import { type Group, storeAll, type Taken } from './part.ts'
-import type { Refusals } from './rejected-lines.ts'
+import { type Batch, type Delivery, storeAll } from './batch.ts'
+import type { RejectedLines } from './rejected-lines.ts'
 import type { StreamDrain } from './stream-drain.ts'
 
 const CANDIDATES_MAX = 16
@@ -38,9 +38,9 @@ const PASSES_MIN = 3
 
 export interface PoisonTrialsOptions {
   readonly backlog: Backlog
-  readonly refusals: Refusals
-  /** One part of a taken entry is done. */
-  readonly finish: (stream: StreamDrain, taken: Taken) => void
+  readonly rejectedLines: RejectedLines
+  /** One slice of a delivery is done. */
+  readonly finish: (stream: StreamDrain, delivery: Delivery) => void
 }
 
 /** What has been found out about a candidate. */
@@ -53,94 +53,94 @@ interface Trial {
 
 export class PoisonTrials {
   readonly #options: PoisonTrialsOptions
-  /** Of groups that are candidates, or were. */
-  readonly #trials = new WeakMap<Group, Trial>()
+  /** Of batches that are candidates, or were. */
+  readonly #trials = new WeakMap<Batch, Trial>()
 
   constructor(options: PoisonTrialsOptions) {
     this.#options = options
   }
 
   /**
-   * The stream's first group failed: sets the group aside if it is a candidate, so that its
+   * The stream's first batch failed: sets the batch aside if it is a candidate, so that its
    * successor is tried at once.
    *
-   * @returns whether the group was set aside
+   * @returns whether the batch was set aside
    */
-  setAside(stream: StreamDrain, group: Group): boolean {
+  setAside(stream: StreamDrain, batch: Batch): boolean {
     const isAtEnd = stream.setAside.length >= CANDIDATES_MAX || !stream.hasMore
-    if (!group.isCandidate || isAtEnd) return false
-    stream.groups.shift()
-    this.#trialOf(group).isStoredInPass = false
-    stream.setAside.push(group)
+    if (!batch.isCandidate || isAtEnd) return false
+    stream.batches.shift()
+    this.#trialOf(batch).isStoredInPass = false
+    stream.setAside.push(batch)
     return true
   }
 
   /**
-   * Replaces the stream's first group, which fails repeatedly, with its halves.
+   * Replaces the stream's first batch, which fails repeatedly, with its halves.
    *
-   * @returns whether the group can be halved
+   * @returns whether the batch can be halved
    */
-  narrow(stream: StreamDrain, group: Group): boolean {
-    const halves = group.halves('line', { isSuspect: true })
+  narrow(stream: StreamDrain, batch: Batch): boolean {
+    const halves = batch.halves('line', { isNarrowed: true })
     if (halves === undefined) return false
     this.#options.backlog.counters.splitBatches++
-    stream.groups.splice(0, 1, ...halves)
+    stream.batches.splice(0, 1, ...halves)
     return true
   }
 
   /**
-   * The stream's first group was stored. Behind undecided candidates that is not final.
+   * The stream's first batch was stored. Behind undecided candidates that is not final.
    *
-   * @returns whether the group is kept, to be sent again
+   * @returns whether the batch is kept, to be sent again
    */
-  keeps(stream: StreamDrain, group: Group): boolean {
+  keeps(stream: StreamDrain, batch: Batch): boolean {
     // A stored statement does not prove that the server accepts writes.
-    if (stream.setAside.length === 0 || group.parts[0]?.write.kind === 'statement') return false
-    if (group.isCandidate) {
-      stream.groups.shift()
-      this.#trials.set(group, { failedPasses: 0, isStoredInPass: true })
-      stream.setAside.push(group)
+    if (stream.setAside.length === 0 || batch.slices[0]?.write.kind === 'statement') return false
+    if (batch.isCandidate) {
+      stream.batches.shift()
+      this.#trials.set(batch, { failedPasses: 0, isStoredInPass: true })
+      stream.setAside.push(batch)
       return true
     }
     this.#completePass(stream)
-    return stream.groups[0] !== group
+    return stream.batches[0] !== batch
   }
 
   /** The server may be at fault: puts all candidates back and restarts their counts. */
   breakOff(stream: StreamDrain): void {
     stream.restoreSetAside()
-    for (const group of stream.groups) this.#trials.delete(group)
+    for (const batch of stream.batches) this.#trials.delete(batch)
   }
 
-  /** Whether nothing else may be in flight at this output while the group is sent. */
-  needsQuiet(group: Group): boolean {
-    return group.wasReset && this.#trialOf(group).failedPasses > 0
+  /** Whether nothing else may be in flight at this output while the batch is sent. */
+  needsQuiet(batch: Batch): boolean {
+    return batch.wasReset && this.#trialOf(batch).failedPasses > 0
   }
 
   /** A write behind the candidates was stored: delivers or rejects each candidate that it can. */
   #completePass(stream: StreamDrain): void {
-    const undecided: Group[] = []
-    for (const group of stream.setAside.splice(0)) {
-      const trial = this.#trialOf(group)
+    const undecided: Batch[] = []
+    for (const batch of stream.setAside.splice(0)) {
+      const trial = this.#trialOf(batch)
       if (!trial.isStoredInPass) trial.failedPasses++
-      if (trial.isStoredInPass && undecided.length === 0) this.#deliver(stream, group)
-      else if (trial.failedPasses >= PASSES_MIN) this.#options.refusals.poison(stream, group)
-      else undecided.push(group)
+      if (trial.isStoredInPass && undecided.length === 0) this.#deliver(stream, batch)
+      else if (trial.failedPasses >= PASSES_MIN) this.#options.rejectedLines.poison(stream, batch)
+      else undecided.push(batch)
     }
-    stream.groups.unshift(...undecided)
+    stream.batches.unshift(...undecided)
   }
 
-  #trialOf(group: Group): Trial {
-    let trial = this.#trials.get(group)
+  #trialOf(batch: Batch): Trial {
+    let trial = this.#trials.get(batch)
     if (trial === undefined) {
       trial = { failedPasses: 0, isStoredInPass: false }
-      this.#trials.set(group, trial)
+      this.#trials.set(batch, trial)
     }
     return trial
   }
 
-  #deliver(stream: StreamDrain, group: Group): void {
-    storeAll(group)
-    for (const { taken } of group.parts) this.#options.finish(stream, taken)
+  #deliver(stream: StreamDrain, batch: Batch): void {
+    storeAll(batch)
+    for (const { delivery } of batch.slices) this.#options.finish(stream, delivery)
   }
 }

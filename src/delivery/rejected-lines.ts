@@ -19,160 +19,165 @@
  */
 
 import type { Verdict } from '../destinations/destination.ts'
-import { withDropped } from '../line-protocol/rejected/refusal-clue.ts'
-import { type SiftedBody, siftRefused } from '../line-protocol/rejected/refused-lines.ts'
+import { withDropped } from '../line-protocol/rejected/cause.ts'
+import { type PartitionedBody, partitionRefused } from '../line-protocol/rejected/partition.ts'
 import type { Entry } from '../log/entry.ts'
 import type { Clock } from '../std/clock.ts'
-import { inSlices } from '../std/slices.ts'
+import { timeSliced } from '../std/time-slicing.ts'
 import { type Reply, refusedReply } from '../write/reply.ts'
 import type { Backlog } from './backlog.ts'
-import { Group, type GroupTraits, type Part, type Taken } from './part.ts'
-import type { OutputLog } from './reporting/output-messages.ts'
+import { Batch, type BatchTraits, type Delivery, type Slice } from './batch.ts'
+import type { OutputMessages } from './reporting/output-messages.ts'
 import type { StreamDrain } from './stream-drain.ts'
 
 const SPLITS_MAX = 256
 
 type Partly = Extract<Verdict, { kind: 'partly' }>
-export type SiftedPartly = Partly & {
-  /** Per part of the group; `undefined` when the refused lines cannot be found. */
-  readonly sifted: readonly SiftedBody[] | undefined
+export type PartitionedPartly = Partly & {
+  /** Per slice of the batch; `undefined` when the refused lines cannot be found. */
+  readonly partitioned: readonly PartitionedBody[] | undefined
 }
 type Split = Extract<Verdict, { kind: 'split' }>
 
-export interface RefusalsOptions {
+export interface RejectedLinesOptions {
   readonly backlog: Backlog
-  readonly log: OutputLog
+  readonly messages: OutputMessages
   readonly clock: Clock
-  /** One part of a taken entry is done. */
-  readonly finish: (stream: StreamDrain, taken: Taken) => void
+  /** One slice of a delivery is done. */
+  readonly finish: (stream: StreamDrain, delivery: Delivery) => void
   /** This output refuses at least part of an entry; other lines may still be pending here. */
   readonly onRefused: (entry: Entry, reply: Reply) => void
 }
 
-export class Refusals {
-  readonly #options: RefusalsOptions
+export class RejectedLines {
+  readonly #options: RejectedLinesOptions
 
-  constructor(options: RefusalsOptions) {
+  constructor(options: RejectedLinesOptions) {
     this.#options = options
   }
 
-  /** Finds which lines of a group are refused. Changes nothing. */
-  async sift(group: Group, verdict: Partly): Promise<SiftedPartly> {
-    const { refusedCount, clue } = verdict
+  /** Finds which lines of a batch are refused. Changes nothing. */
+  async partition(batch: Batch, verdict: Partly): Promise<PartitionedPartly> {
+    const { refusedCount, cause } = verdict
     // Only line protocol can be split into lines.
-    const isLines = group.parts.every(({ write }) => write.kind === 'lines')
+    const isLines = batch.slices.every(({ write }) => write.kind === 'lines')
     if (!isLines || refusedCount === undefined || refusedCount === 0) {
-      return { ...verdict, sifted: undefined }
+      return { ...verdict, partitioned: undefined }
     }
-    const bodies = group.parts.map(({ write }) => write.body)
-    const sifting = siftRefused(bodies, clue, refusedCount)
-    return { ...verdict, sifted: await inSlices(sifting, this.#options.clock) }
+    const bodies = batch.slices.map(({ write }) => write.body)
+    const partitioning = partitionRefused(bodies, cause, refusedCount)
+    return { ...verdict, partitioned: await timeSliced(partitioning, this.#options.clock) }
   }
 
-  /** Some lines of the stream's first group are refused: removes them, or halves the group. */
-  partly(stream: StreamDrain, group: Group, verdict: SiftedPartly): void {
-    const { reply, sifted } = verdict
-    if (sifted === undefined) return this.#partlyUnexplained(stream, group, verdict)
-    const { onlyPart } = group
-    const kept: Part[] = []
-    for (const [index, part] of group.parts.entries()) {
-      const { keptCount, kept: body, refused, refusedCount } = sifted[index] ?? missing()
+  /** Some lines of the stream's first batch are refused: removes them, or halves the batch. */
+  partly(stream: StreamDrain, batch: Batch, verdict: PartitionedPartly): void {
+    const { reply, partitioned } = verdict
+    if (partitioned === undefined) return this.#partlyUnexplained(stream, batch, verdict)
+    const { onlySlice } = batch
+    const kept: Slice[] = []
+    for (const [index, slice] of batch.slices.entries()) {
+      const { keptCount, kept: body, refused, refusedCount } = partitioned[index] ?? missing()
       if (refusedCount === 0) {
-        kept.push(part)
+        kept.push(slice)
         continue
       }
-      const ownError = onlyPart ? reply.error : withDropped(reply.error, refusedCount)
-      this.#refuseLines(part.taken, { ...reply, error: ownError }, refused, refusedCount)
-      this.#tell(part.taken, reply)
-      if (keptCount === 0) this.#options.finish(stream, part.taken)
-      else kept.push({ taken: part.taken, write: { ...part.write, body, lineCount: keptCount } })
+      const ownError = onlySlice ? reply.error : withDropped(reply.error, refusedCount)
+      this.#refuseLines(slice.delivery, { ...reply, error: ownError }, refused, refusedCount)
+      this.#tell(slice.delivery, reply)
+      if (keptCount === 0) this.#options.finish(stream, slice.delivery)
+      else
+        kept.push({
+          delivery: slice.delivery,
+          write: { ...slice.write, body, lineCount: keptCount },
+        })
     }
-    const rest = new Group(kept, { ...group.traits, isUnsettled: true })
-    stream.groups.splice(0, 1, ...(kept.length === 0 ? [] : [rest]))
+    const rest = new Batch(kept, { ...batch.traits, mayStillBeApplied: true })
+    stream.batches.splice(0, 1, ...(kept.length === 0 ? [] : [rest]))
   }
 
-  /** The stream's first group is refused whole, nothing is stored: bisects to find the bad line. */
-  split(stream: StreamDrain, group: Group, { downTo, reply }: Split): void {
-    if (isExhausted(group) || !this.#halve(stream, group, downTo, {})) {
-      this.whole(stream, group, reply)
-    }
-  }
-
-  /** All of the stream's first group is refused. */
-  whole(stream: StreamDrain, group: Group, reply: Reply): void {
-    stream.groups.shift()
-    this.#refuseAll(stream, group, reply)
-  }
-
-  /** The stream's first group is a statement that the destination does not support. */
-  unsupported(stream: StreamDrain, group: Group, reply: Reply): void {
-    stream.groups.shift()
-    this.#options.log.unsupported(group.target, reply)
-    for (const { taken } of group.parts) {
-      taken.pass(reply)
-      this.#options.finish(stream, taken)
+  /** The stream's first batch is refused whole, nothing is stored: bisects to find the bad line. */
+  split(stream: StreamDrain, batch: Batch, { downTo, reply }: Split): void {
+    if (isExhausted(batch) || !this.#halve(stream, batch, downTo, {})) {
+      this.whole(stream, batch, reply)
     }
   }
 
-  /** Replaces the stream's first group with its halves. @returns whether it can be halved */
+  /** All of the stream's first batch is refused. */
+  whole(stream: StreamDrain, batch: Batch, reply: Reply): void {
+    stream.batches.shift()
+    this.#refuseAll(stream, batch, reply)
+  }
+
+  /** The stream's first batch is a statement that the destination does not support. */
+  unsupported(stream: StreamDrain, batch: Batch, reply: Reply): void {
+    stream.batches.shift()
+    this.#options.messages.unsupported(batch.target, reply)
+    for (const { delivery } of batch.slices) {
+      delivery.pass(reply)
+      this.#options.finish(stream, delivery)
+    }
+  }
+
+  /** Replaces the stream's first batch with its halves. @returns whether it can be halved */
   #halve(
     stream: StreamDrain,
-    group: Group,
+    batch: Batch,
     downTo: 'write' | 'line',
-    traits: Partial<GroupTraits>,
+    traits: Partial<BatchTraits>,
   ): boolean {
-    const halves = group.halves(downTo, traits)
+    const halves = batch.halves(downTo, traits)
     if (halves === undefined) return false
     this.#options.backlog.counters.splitBatches++
-    stream.groups.splice(0, 1, ...halves)
+    stream.batches.splice(0, 1, ...halves)
     return true
   }
 
-  /** Rejects a group as poison; the group was already taken out of the stream. */
-  poison(stream: StreamDrain, group: Group): void {
-    const why = group.lastFailure
-    this.#options.log.rejectedPoison(group, why)
-    this.#refuseAll(stream, group, refusedReply(500, `the server fails on this write: ${why}`))
+  /** Rejects a batch as poison; the batch was already taken out of the stream. */
+  poison(stream: StreamDrain, batch: Batch): void {
+    const why = batch.lastFailure
+    this.#options.messages.rejectedPoison(batch, why)
+    this.#refuseAll(stream, batch, refusedReply(500, `the server fails on this write: ${why}`))
   }
 
-  #partlyUnexplained(stream: StreamDrain, group: Group, { reply, refusedCount }: Partly): void {
-    const { onlyPart } = group
+  #partlyUnexplained(stream: StreamDrain, batch: Batch, { reply, refusedCount }: Partly): void {
+    const { onlySlice } = batch
     // A request of one write: the client would have got the same answer without a relay.
-    if (onlyPart !== undefined) this.#tell(onlyPart.taken, reply)
-    if (!isExhausted(group) && this.#halve(stream, group, 'line', { isUnsettled: true })) return
-    stream.groups.shift()
-    for (const { taken, write } of group.parts) {
+    if (onlySlice !== undefined) this.#tell(onlySlice.delivery, reply)
+    if (!isExhausted(batch) && this.#halve(stream, batch, 'line', { mayStillBeApplied: true }))
+      return
+    stream.batches.shift()
+    for (const { delivery, write } of batch.slices) {
       const lineCount = Math.min(refusedCount ?? write.lineCount, write.lineCount)
-      this.#refuseLines(taken, reply, write.body, lineCount)
-      this.#options.finish(stream, taken)
+      this.#refuseLines(delivery, reply, write.body, lineCount)
+      this.#options.finish(stream, delivery)
     }
   }
 
-  #refuseAll(stream: StreamDrain, group: Group, reply: Reply): void {
-    for (const { taken, write } of group.parts) {
-      this.#refuseLines(taken, reply, write.body, write.lineCount)
-      this.#options.finish(stream, taken)
+  #refuseAll(stream: StreamDrain, batch: Batch, reply: Reply): void {
+    for (const { delivery, write } of batch.slices) {
+      this.#refuseLines(delivery, reply, write.body, write.lineCount)
+      this.#options.finish(stream, delivery)
     }
   }
 
-  #refuseLines(taken: Taken, reply: Reply, lines: Buffer, lineCount: number): void {
-    const { clock, log } = this.#options
-    const { target, client } = taken.entry.write
-    taken.refuse(lineCount, reply, lines)
+  #refuseLines(delivery: Delivery, reply: Reply, lines: Buffer, lineCount: number): void {
+    const { clock, messages } = this.#options
+    const { target, client } = delivery.entry.write
+    delivery.refuse(lineCount, reply, lines)
     client?.noteRefusal(clock.monotonicMs())
-    log.refused({ target, lineCount, reply })
+    messages.refused({ target, lineCount, reply })
   }
 
-  #tell(taken: Taken, reply: Reply): void {
-    taken.explain(reply)
-    this.#options.onRefused(taken.entry, taken.reply ?? reply)
+  #tell(delivery: Delivery, reply: Reply): void {
+    delivery.explain(reply)
+    this.#options.onRefused(delivery.entry, delivery.reply ?? reply)
   }
 }
 
-function isExhausted({ onlyPart }: Group): boolean {
-  return onlyPart !== undefined && onlyPart.taken.splitCount >= SPLITS_MAX
+function isExhausted({ onlySlice }: Batch): boolean {
+  return onlySlice !== undefined && onlySlice.delivery.splitCount >= SPLITS_MAX
 }
 
 function missing(): never {
-  throw new Error('BUG: a body was not sifted')
+  throw new Error('BUG: a body was not partitioned')
 }

@@ -1,15 +1,15 @@
 /**
  * An output's cursor in one stream: the entries taken to be sent, and where to read on.
  *
- *     settled │ groups: taken, not settled │ released │ not yet taken …
+ *     settled │ batches: taken, not settled │ released │ not yet taken …
  *             │  [ e4 e5 e6 ] [ e7 ]       │ e2 e3    │  e8  e9
  *                                                     └ sources
  *
  * `take` merges neighbours with one target up to `batchMaxBytes`; a larger write goes alone. Taken
- * entries stay in `groups` until they are settled, over any number of attempts, so the order is
- * kept by construction. `released` are parts that were on hold, and statements of an output that is
- * catching up. They go before all entries that are not yet taken. Nothing of the retention policy
- * of a part that was on hold has overtaken it.
+ * entries stay in `batches` until they are settled, over any number of attempts, so the order is
+ * kept by construction. `released` are slices that were on hold, and statements of an output that
+ * is catching up. They go before all entries that are not yet taken. Nothing of the retention
+ * policy of a slice that was on hold has overtaken it.
  *
  * Sources hold the entries that are not yet taken: the memory log, the window of entries that were
  * read from the disk for this output alone, or both in turn.
@@ -23,15 +23,15 @@ import type { Entry } from '../log/entry.ts'
 import type { StreamLog } from '../log/stream-log.ts'
 import type { Timer } from '../std/clock.ts'
 import type { Write } from '../write/write.ts'
-import type { Pace } from './pace.ts'
-import { Group, type Part, Taken } from './part.ts'
+import { Batch, Delivery, type Slice } from './batch.ts'
+import type { FlowControl } from './flow-control.ts'
 
 export interface TakeOptions {
   readonly batchMaxBytes: number
   /** Monotonic milliseconds. */
   readonly nowMs: number
   /** An entry as this output sends it; `undefined` when it is filtered out or on hold. */
-  readonly view: (entry: Entry) => Part | undefined
+  readonly view: (entry: Entry) => Slice | undefined
 }
 
 /** A log, and the position of the next entry to read from it. */
@@ -42,23 +42,23 @@ interface Source {
 
 export class StreamDrain {
   readonly database: string
-  readonly pace: Pace
+  readonly flow: FlowControl
   /** Batches to send, in order; the next attempt carries the first. */
-  readonly groups: Group[] = []
-  /** Poison candidates, set aside in order while later groups are tried (poison.ts). */
-  readonly setAside: Group[] = []
+  readonly batches: Batch[] = []
+  /** Poison candidates, set aside in order while later batches are tried (poison.ts). */
+  readonly setAside: Batch[] = []
   /** Number of the last entry that was taken or skipped. */
   takenThrough: number
   /** A request is out, or its answer is being processed. */
   isBusy = false
   /** Failed attempts in a row. */
   failures = 0
-  /** The last attempt failed on this group as on poison; nothing was accepted since. */
-  lastSuspect: Group | undefined
+  /** The last attempt failed on this batch as on poison; nothing was accepted since. */
+  lastPossiblePoison: Batch | undefined
   /** Runs during backoff. */
   retryTimer: Timer | undefined
-  /** Runs while the stream lingers for the next writes of clients just answered (pace.ts). */
-  gatherTimer: Timer | undefined
+  /** Runs while the stream lingers for the next writes of answered clients (flow-control.ts). */
+  lingerTimer: Timer | undefined
   /** Pending writes of this output in this stream, on hold or not. */
   pendingCount = 0
   /** Pending statements, also counted in `pendingCount`. */
@@ -68,21 +68,21 @@ export class StreamDrain {
   /**
    * Backing off: attempts fail, or their backlog is still being sent. No client waits for this.
    */
-  isBehind = false
+  isBackingOff = false
   /** Logs to read in turn; the first is read now. */
   readonly #sources: Source[] = []
   /** Numbers up to `takenThrough` of unsettled entries that were given back. */
   readonly #givenBack = new Set<number>()
   /** Entries that went before their turn: their sources pass over them. */
   readonly #early = new WeakSet<Entry>()
-  #released: Part[] = []
-  /** Index in `#released` of the first part that was not taken again. */
+  #released: Slice[] = []
+  /** Index in `#released` of the first slice that was not taken again. */
   #releasedAt = 0
 
   /** @param takenThrough all entries up to this number were settled before */
-  constructor(database: string, pace: Pace, takenThrough: number) {
+  constructor(database: string, flow: FlowControl, takenThrough: number) {
     this.database = database
-    this.pace = pace
+    this.flow = flow
     this.takenThrough = takenThrough
   }
 
@@ -99,7 +99,7 @@ export class StreamDrain {
   precede(entry: Entry): void {
     this.#early.add(entry)
     this.#givenBack.delete(entry.sequence)
-    this.release([{ taken: new Taken(entry, 0), write: entry.write }])
+    this.release([{ delivery: new Delivery(entry, 0), write: entry.write }])
   }
 
   /** Whether an unsettled entry was taken, and is not to be read again. */
@@ -113,12 +113,12 @@ export class StreamDrain {
    * @param isAll also gives back taken entries, unless a request is out
    * @returns the entries, oldest first
    */
-  unread(isAll: boolean): Entry[] {
+  giveBack(isAll: boolean): Entry[] {
     const { takenThrough } = this
     const entries = new Set<Entry>()
     if (isAll && !this.isBusy) {
       this.restoreSetAside()
-      for (const { taken } of this.sweep(() => true)) entries.add(taken.entry)
+      for (const { delivery } of this.sweep(() => true)) entries.add(delivery.entry)
     }
     for (let entry = this.peek(); entry !== undefined; entry = this.peek()) {
       entries.add(entry)
@@ -162,9 +162,11 @@ export class StreamDrain {
     }
   }
 
-  /** Whether the stream has something to send besides the first group. */
+  /** Whether the stream has something to send besides the first batch. */
   get hasMore(): boolean {
-    return this.groups.length > 1 || this.#peekReleased() !== undefined || this.peek() !== undefined
+    return (
+      this.batches.length > 1 || this.#peekReleased() !== undefined || this.peek() !== undefined
+    )
   }
 
   /**
@@ -174,40 +176,40 @@ export class StreamDrain {
    * @param newest appended just now, and not offered yet
    */
   awaitsSuccessor(newest?: Entry): boolean {
-    const hasCandidate = this.groups.length + this.setAside.length > 0
-    if (!hasCandidate || !this.groups.every(({ isCandidate }) => isCandidate)) return false
+    const hasCandidate = this.batches.length + this.setAside.length > 0
+    if (!hasCandidate || !this.batches.every(({ isCandidate }) => isCandidate)) return false
     return this.#peekReleased() === undefined && this.peek() === newest
   }
 
   /** The oldest entry that is not on hold. */
   get oldest(): Entry | undefined {
-    const part = this.setAside[0]?.parts[0] ?? this.groups[0]?.parts[0] ?? this.#peekReleased()
-    return part?.taken.entry ?? this.peek()
+    const slice = this.setAside[0]?.slices[0] ?? this.batches[0]?.slices[0] ?? this.#peekReleased()
+    return slice?.delivery.entry ?? this.peek()
   }
 
   /** How long a write that is appended now would wait here, as far as one knows. */
   expectedWaitMs(nowMs: number): number {
     if (this.awaitsSuccessor()) return 0
     const oldestMs = nowMs - (this.oldest?.appendedAtMs ?? nowMs)
-    return this.pace.expectedWaitMs(nowMs, { bytes: this.waitingBytes, oldestMs })
+    return this.flow.expectedWaitMs(nowMs, { bytes: this.waitingBytes, oldestMs })
   }
 
-  /** Appends a group: the first entry that waits, and its neighbours that may be merged with it. */
+  /** Appends a batch: the first entry that waits, and its neighbours that may be merged with it. */
   take({ batchMaxBytes, nowMs, view }: TakeOptions): void {
-    const parts: Part[] = []
+    const slices: Slice[] = []
     let bytes = 0
     for (let write = this.#peekWrite(); write !== undefined; write = this.#peekWrite()) {
-      const first = parts[0]
+      const first = slices[0]
       if (first !== undefined) {
         if (!isMergeable(first.write, write, nowMs)) break
         if (bytes + write.body.length > batchMaxBytes) break
       }
-      const part = this.#shift(view)
-      if (part === undefined) continue
-      bytes += part.write.body.length
-      parts.push(part)
+      const slice = this.#shift(view)
+      if (slice === undefined) continue
+      bytes += slice.write.body.length
+      slices.push(slice)
     }
-    if (parts.length > 0) this.groups.push(new Group(parts))
+    if (slices.length > 0) this.batches.push(new Batch(slices))
   }
 
   /**
@@ -219,25 +221,25 @@ export class StreamDrain {
     for (let entry = this.peek(); entry !== undefined; entry = this.peek()) {
       if (entry === newest || entry.write.kind !== 'statement') return
       this.pass(entry)
-      this.release([{ taken: new Taken(entry, 0), write: entry.write }])
+      this.release([{ delivery: new Delivery(entry, 0), write: entry.write }])
     }
   }
 
-  /** Queues parts that were on hold, in the order of the log, before entries not yet taken. */
-  release(parts: readonly Part[]): void {
+  /** Queues slices that were on hold, in the order of the log, before entries not yet taken. */
+  release(slices: readonly Slice[]): void {
     // Sorted across holds: the retention policies `''` and `autogen` may be the same storage.
-    const released = this.#released.slice(this.#releasedAt).concat(parts)
-    this.#released = released.sort((a, b) => a.taken.entry.sequence - b.taken.entry.sequence)
+    const released = this.#released.slice(this.#releasedAt).concat(slices)
+    this.#released = released.sort((a, b) => a.delivery.entry.sequence - b.delivery.entry.sequence)
     this.#releasedAt = 0
   }
 
-  /** Removes and returns, in order, the taken and released parts whose write fits. */
-  sweep(fits: (write: Write) => boolean): Part[] {
-    let swept: Part[] = []
-    for (const group of this.groups.splice(0)) {
-      // Not `push(...parts)`: a group may have more parts than a call takes arguments.
-      if (group.parts.some(({ write }) => fits(write))) swept = swept.concat(group.parts)
-      else this.groups.push(group)
+  /** Removes and returns, in order, the taken and released slices whose write fits. */
+  sweep(fits: (write: Write) => boolean): Slice[] {
+    let swept: Slice[] = []
+    for (const batch of this.batches.splice(0)) {
+      // Not `push(...slices)`: a batch may have more slices than a call takes arguments.
+      if (batch.slices.some(({ write }) => fits(write))) swept = swept.concat(batch.slices)
+      else this.batches.push(batch)
     }
     const released = this.#released.slice(this.#releasedAt)
     this.#released = released.filter(({ write }) => !fits(write))
@@ -245,31 +247,31 @@ export class StreamDrain {
     return swept.concat(released.filter(({ write }) => fits(write)))
   }
 
-  /** Removes and returns the part of an entry that was never split, if the part is here. */
-  drop(entry: Entry): Part | undefined {
-    const isIts = ({ taken }: Part) => taken.entry === entry
-    const index = this.#released.findIndex((part, at) => at >= this.#releasedAt && isIts(part))
+  /** Removes and returns the slice of an entry that was never split, if it is here. */
+  drop(entry: Entry): Slice | undefined {
+    const isIts = ({ delivery }: Slice) => delivery.entry === entry
+    const index = this.#released.findIndex((slice, at) => at >= this.#releasedAt && isIts(slice))
     if (index >= 0) return this.#released.splice(index, 1)[0]
-    for (const [at, group] of this.groups.entries()) {
-      const part = group.parts.find(isIts)
-      if (part === undefined) continue
-      const others = group.parts.filter((each) => each !== part)
-      this.groups.splice(at, 1, ...(others.length === 0 ? [] : [new Group(others)]))
-      return part
+    for (const [at, batch] of this.batches.entries()) {
+      const slice = batch.slices.find(isIts)
+      if (slice === undefined) continue
+      const others = batch.slices.filter((each) => each !== slice)
+      this.batches.splice(at, 1, ...(others.length === 0 ? [] : [new Batch(others)]))
+      return slice
     }
     return undefined
   }
 
   /** Puts every candidate back at the front of the stream. */
   restoreSetAside(): void {
-    this.groups.unshift(...this.setAside.splice(0))
+    this.batches.unshift(...this.setAside.splice(0))
   }
 
   #isEarly(entry: Entry): boolean {
     return entry.write.kind === 'statement' && this.#early.has(entry)
   }
 
-  #peekReleased(): Part | undefined {
+  #peekReleased(): Slice | undefined {
     return this.#released[this.#releasedAt]
   }
 
@@ -277,7 +279,7 @@ export class StreamDrain {
     return this.#peekReleased()?.write ?? this.peek()?.write
   }
 
-  #shift(view: (entry: Entry) => Part | undefined): Part | undefined {
+  #shift(view: (entry: Entry) => Slice | undefined): Slice | undefined {
     const released = this.#peekReleased()
     if (released !== undefined) {
       this.#releasedAt++

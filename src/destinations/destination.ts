@@ -6,17 +6,17 @@
  * leaves nothing behind. An unreachable server is no reason to reject: the network may come back.
  */
 
-import type { RefusalClue } from '../line-protocol/rejected/refusal-clue.ts'
-import type { FileMark } from '../log/cursors/file-extent.ts'
+import type { RefusalCause } from '../line-protocol/rejected/cause.ts'
+import type { FileCheckpoint } from '../log/cursors/file-checkpoint.ts'
 import type { DropReason } from '../write/outcome.ts'
 import type { Reply } from '../write/reply.ts'
 import type { Write, WriteTarget } from '../write/write.ts'
 
 /**
- * Consecutive writes of a stream that are sent as one request. All `writes` have the same target;
+ * The content of one request: consecutive writes of a stream. All `writes` have the same target;
  * only writes of kind `lines` are merged.
  */
-export interface Batch {
+export interface Payload {
   readonly target: WriteTarget
   /** At least one; more than one only of kind `lines`. In log order. */
   readonly writes: readonly Write[]
@@ -33,13 +33,13 @@ export type Verdict =
   | RetryVerdict
   /**
    * Some lines are refused for good; the others are stored, or are still being stored.
-   * `refusedCount`: how many, `undefined` when the answer does not say. `clue`: which lines.
+   * `refusedCount`: how many, `undefined` when the answer does not say. `cause`: which lines.
    */
   | {
       readonly kind: 'partly'
       readonly reply: Reply
       readonly refusedCount: number | undefined
-      readonly clue: RefusalClue
+      readonly cause: RefusalCause
     }
   /**
    * Nothing of the batch was stored. The caller splits the batch and sends the pieces one after
@@ -54,11 +54,11 @@ export type Verdict =
    */
   | { readonly kind: 'hold'; readonly scope: 'target' | 'rights' | 'output'; readonly reply: Reply }
   /**
-   * The whole batch is refused for good. `isDoubtful`: an unconfirmed rejection, from something
+   * The whole batch is refused for good. `isUnconfirmed`: an unconfirmed rejection, from something
    * that does not sound like a database, such as a maintenance page. Lines are not dropped because
    * of such an answer alone.
    */
-  | { readonly kind: 'refused'; readonly reply: Reply; readonly isDoubtful: boolean }
+  | { readonly kind: 'refused'; readonly reply: Reply; readonly isUnconfirmed: boolean }
   /** The server has no such statement. `reply` is for the client when no output has it. */
   | { readonly kind: 'unsupported'; readonly reply: Reply }
 
@@ -71,7 +71,7 @@ export interface DeliveredVerdict {
    * File: the offset at which the batch ends. The next process truncates the file to the offset
    * that the cursor holds.
    */
-  readonly mark?: FileMark | undefined
+  readonly checkpoint?: FileCheckpoint | undefined
 }
 
 /** The batch keeps its place in the stream and is sent again. */
@@ -89,12 +89,12 @@ export interface RetryVerdict {
    * a 5xx that names no other cause. `doubt`: a rejection in words that no database uses. `none`:
    * the data is certainly not the cause.
    */
-  readonly suspicion: 'none' | 'reset' | 'error' | 'doubt'
+  readonly evidence: 'none' | 'reset' | 'error' | 'unconfirmed'
 }
 
 export interface LostLines {
   readonly reason: DropReason
-  /** Index into `batch.writes`. */
+  /** Index into `payload.writes`. */
   readonly writeIndex: number
   readonly lineCount: number
 }
@@ -113,10 +113,10 @@ export const ANSWERED: ProbeResult = { isAnswered: true }
 
 export interface Destination extends AsyncDisposable {
   /**
-   * Sends the batch and judges the answer. Never rejects. A stream makes one call at a time;
+   * Sends the payload and judges the answer. Never rejects. A stream makes one call at a time;
    * several streams call concurrently.
    */
-  send(batch: Batch, events: SendEvents): Promise<Verdict>
+  send(payload: Payload, events: SendEvents): Promise<Verdict>
   /**
    * Whether the destination answers at all; the content of the answer does not matter. Never
    * rejects. Always answered for a destination without a server.
@@ -129,5 +129,5 @@ export interface Destination extends AsyncDisposable {
    */
   ask?(target: WriteTarget, signal: AbortSignal): Promise<Verdict>
   /** Where the file ends. Only for a file destination with a log on disk. */
-  readonly mark?: FileMark | undefined
+  readonly checkpoint?: FileCheckpoint | undefined
 }

@@ -60,6 +60,6 @@ export class Questions {
 /** The write has no lines, so a permanent refusal can only be one of the credentials. */
 function refusalIn(verdict: Verdict): Reply | undefined {
   const isOfTarget = verdict.kind === 'hold' && verdict.scope === 'target'
-  const isOfCredentials = verdict.kind === 'refused' && !verdict.isDoubtful
+  const isOfCredentials = verdict.kind === 'refused' && !verdict.isUnconfirmed
   return isOfTarget || isOfCredentials ? verdict.reply : undefined
 }

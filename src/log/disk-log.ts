@@ -3,7 +3,7 @@
  *
  *     <log-dir>/lock…, heartbeat     one process a folder (folder-lock.ts)
  *               *.seg                the records (segment-log.ts)
- *               cursors/             the records each output has done (place.ts, cursor-file.ts)
+ *               cursors/             what each output has done (output-cursor.ts, cursor-file.ts)
  *
  * An output without a cursor starts at the tail, unless the roster of a segment contains its name:
  * then its cursor was lost, and the log sends it all records again. A cursor without a configured
@@ -13,7 +13,7 @@
  *
  * Promise: a segment is deleted only after the cursors that have passed it are on the disk. An
  * outdated cursor only sends records again: at most those settled in SAVE_INTERVAL_MS, or since a
- * cursor has been waiting for a state in which it can be saved (place.ts).
+ * cursor has been waiting for a state in which it can be saved (output-cursor.ts).
  *
  * Limits: `maxBytes` for all segments, minus a reserve for draining the rest (log-limits.ts).
  * Before that limit, an output with too much lag gives up its oldest records that another output
@@ -28,21 +28,21 @@
 import { join } from 'node:path'
 import type { Clock, Timer } from '../std/clock.ts'
 import { errorText } from '../std/errors.ts'
+import { LogThrottle } from '../std/log-throttle.ts'
 import type { Logger } from '../std/logger.ts'
-import { LogThrottle } from '../std/throttle.ts'
 import type { Write } from '../write/write.ts'
 import { cursorName } from './cursors/cursor-file.ts'
 import { GapFile, type GivenUp } from './cursors/gap-file.ts'
 import { Orphan } from './cursors/orphan.ts'
-import type { Place } from './cursors/place.ts'
+import type { OutputCursor } from './cursors/output-cursor.ts'
 import type { DiskLogSnapshot } from './disk-log-snapshot.ts'
 import type { FileSystem } from './file-system.ts'
 import type { lockFolder } from './lock/folder-lock.ts'
 import { LogRoom } from './log-room.ts'
 import type { LogOwnership, LogUsers } from './log-users.ts'
 import type { LogLoss } from './recovery/log-loss.ts'
+import { type Lag, lagOf } from './retention/lag.ts'
 import { SEGMENT_MIN_BYTES } from './retention/log-limits.ts'
-import { type Unread, unreadOf } from './retention/unread.ts'
 import type { Appending, SegmentLog } from './segments/segment-log.ts'
 import type { LogReader } from './segments/segment-reader.ts'
 
@@ -51,7 +51,7 @@ export const CURSOR_FOLDER = 'cursors'
 /** Interval for saving the changed cursors. */
 const SAVE_INTERVAL_MS = 1_000
 /** The interval while room is scarce: records are given up early, so that writes go on. */
-const HURRY_INTERVAL_MS = 20
+const URGENT_INTERVAL_MS = 20
 const PROBLEM_LOG_INTERVAL_MS = 60_000
 
 export interface DiskLogOutput {
@@ -79,7 +79,7 @@ export interface DiskLogOptions {
 
 const NO_USERS: LogUsers = {
   remembered: () => [],
-  giveUp() {},
+  dropBelow() {},
   isUp: () => true,
   lookAround: async () => {},
   handOver() {},
@@ -89,7 +89,7 @@ interface Parts {
   readonly loss: LogLoss
   readonly isOwner: () => Promise<boolean>
   readonly segments: SegmentLog
-  readonly places: readonly Place[]
+  readonly cursors: readonly OutputCursor[]
   readonly parts: AsyncDisposableStack
 }
 
@@ -98,7 +98,7 @@ export class DiskLog implements AsyncDisposable {
   readonly #room: LogRoom
   readonly #segments: SegmentLog
   /** Cursors of the configured outputs, in their order. */
-  readonly #places: readonly Place[]
+  readonly #cursors: readonly OutputCursor[]
   readonly #orphans: readonly Orphan[]
   readonly #parts: AsyncDisposableStack
   readonly #problem: LogThrottle
@@ -113,20 +113,20 @@ export class DiskLog implements AsyncDisposable {
   /** Whether this process still owns the folder. Never rejects. */
   readonly isOwner: () => Promise<boolean>
 
-  constructor(options: DiskLogOptions, { loss, isOwner, segments, places, parts }: Parts) {
+  constructor(options: DiskLogOptions, { loss, isOwner, segments, cursors, parts }: Parts) {
     this.isOwner = isOwner
     this.#loss = loss
     this.#options = options
     this.#room = new LogRoom(options)
     this.#segments = segments
-    this.#places = places.filter(({ isConfigured }) => isConfigured)
+    this.#cursors = cursors.filter(({ isConfigured }) => isConfigured)
     this.#parts = parts
     this.#gaps = new GapFile(options)
     this.#problem = new LogThrottle(options.clock, PROBLEM_LOG_INTERVAL_MS)
-    const orphaned = places.filter(({ isConfigured }) => !isConfigured)
-    this.#orphans = orphaned.map((place) => this.#openOrphan(place))
+    const orphaned = cursors.filter(({ isConfigured }) => !isConfigured)
+    this.#orphans = orphaned.map((cursor) => this.#openOrphan(cursor))
     loss.attach({
-      ...{ segments, places: this.#allPlaces },
+      ...{ segments, cursors: this.#allCursors },
       remembered: () => this.#users.remembered(),
       onTaken: () => this.#users.handOver(),
       onMended: () => this.#gaps.restore(),
@@ -182,7 +182,7 @@ export class DiskLog implements AsyncDisposable {
 
   /** The record was also for another configured output, and that output has done it. */
   isDoneElsewhere(outputIndex: number, sequence: number): boolean {
-    return this.#isDoneBut(this.#places[outputIndex], sequence)
+    return this.#isDoneBut(this.#cursors[outputIndex], sequence)
   }
 
   /** Who delivers what of it, where another process may have the folder. */
@@ -202,19 +202,19 @@ export class DiskLog implements AsyncDisposable {
   /** Puts on record what an output gives up, before it does. Rejects with the system's error. */
   async recordGap(outputIndex: number, given: readonly GivenUp[]): Promise<void> {
     const { clock } = this.#options
-    await this.#gaps.append(this.#places[outputIndex]?.output ?? '', given, clock.wallMs())
+    await this.#gaps.append(this.#cursors[outputIndex]?.output ?? '', given, clock.wallMs())
   }
 
-  placeOf(outputIndex: number): Place {
-    const place = this.#places[outputIndex]
-    if (place === undefined) throw new Error('BUG: an output without a place in the log')
-    return place
+  cursorOf(outputIndex: number): OutputCursor {
+    const cursor = this.#cursors[outputIndex]
+    if (cursor === undefined) throw new Error('BUG: an output without a place in the log')
+    return cursor
   }
 
   /** The lag of the output in the sequence numbers [from, to). */
-  unread(outputIndex: number, from: number, to: number): Unread {
+  formerLag(outputIndex: number, from: number, to: number): Lag {
     const { sizes: segments, nextSequence } = this.#segments
-    return unreadOf({ segments, nextSequence, done: this.placeOf(outputIndex).done, from, to })
+    return lagOf({ segments, nextSequence, done: this.cursorOf(outputIndex).done, from, to })
   }
 
   /**
@@ -222,7 +222,7 @@ export class DiskLog implements AsyncDisposable {
    * @returns `undefined` when the write is too large for a record
    */
   append(write: Write, output: string | undefined): Appending | undefined {
-    if (this.bytes >= this.#room.limits.giveWayBytes) this.#hurry()
+    if (this.bytes >= this.#room.limits.giveWayBytes) this.#makeUrgent()
     return this.#segments.append({ kind: 'write', write, output })
   }
 
@@ -241,38 +241,38 @@ export class DiskLog implements AsyncDisposable {
     await this.#parts.disposeAsync()
   }
 
-  get #allPlaces(): readonly Place[] {
-    return [...this.#places, ...this.#orphans.map(({ place }) => place)]
+  get #allCursors(): readonly OutputCursor[] {
+    return [...this.#cursors, ...this.#orphans.map(({ cursor }) => cursor)]
   }
 
-  #openOrphan(place: Place): Orphan {
+  #openOrphan(cursor: OutputCursor): Orphan {
     const { folder, clock, logger } = this.#options
-    const { output } = place
+    const { output } = cursor
     const orphan = new Orphan({
-      ...{ place, clock, logger },
+      ...{ cursor, clock, logger },
       cursorPath: join(folder, CURSOR_FOLDER, cursorName(output)),
       openReader: (fromSequence) => this.openReader(fromSequence),
-      isDoneElsewhere: (sequence) => this.#isDoneBut(place, sequence),
+      isDoneElsewhere: (sequence) => this.#isDoneBut(cursor, sequence),
       recordGap: (given) => this.#gaps.append(output, given, clock.wallMs()),
     })
     orphan.tell(this.#segments)
     return orphan
   }
 
-  #isDoneBut(place: Place | undefined, sequence: number): boolean {
-    const isDone = ({ done, since }: Place) => sequence >= since && done.has(sequence)
-    return this.#places.some((other) => other !== place && isDone(other))
+  #isDoneBut(cursor: OutputCursor | undefined, sequence: number): boolean {
+    const isDone = ({ done, since }: OutputCursor) => sequence >= since && done.has(sequence)
+    return this.#cursors.some((other) => other !== cursor && isDone(other))
   }
 
   #schedule(): void {
     const { clock } = this.#options
     const isScarce =
       this.#isHurried || (!this.isFailing && this.bytes >= this.#room.limits.fullBytes)
-    const delayMs = isScarce ? HURRY_INTERVAL_MS : SAVE_INTERVAL_MS
+    const delayMs = isScarce ? URGENT_INTERVAL_MS : SAVE_INTERVAL_MS
     this.#timer = clock.startTimer(delayMs, () => this.#tick(), { isBackground: true })
   }
 
-  #hurry(): void {
+  #makeUrgent(): void {
     if (this.#isHurried) return
     this.#isHurried = true
     if (this.#timer === undefined) return // A save is running; the next one follows soon after it.
@@ -293,13 +293,13 @@ export class DiskLog implements AsyncDisposable {
     if (!(await this.#loss.mend(isForced))) return
     await this.#users.lookAround(isForced)
     // All at once: trimming must know where each of them stands on the disk.
-    const belows = await Promise.all(this.#allPlaces.map((place) => this.#saveOne(place)))
+    const belows = await Promise.all(this.#allCursors.map((cursor) => this.#saveOne(cursor)))
     await this.#segments.trimBelow(Math.min(...belows))
     await this.#bound()
     if (!this.#needsSegment()) return
     const unused = await this.#segments.beginSegment()
     // No record will have this number; if it stayed open, no later segment could be trimmed.
-    for (const { done } of this.#allPlaces) done.add(unused)
+    for (const { done } of this.#allCursors) done.add(unused)
   }
 
   /**
@@ -309,7 +309,7 @@ export class DiskLog implements AsyncDisposable {
   #needsSegment(): boolean {
     const { isFailing, nextSequence, sizes } = this.#segments
     if (isFailing) return true
-    const isDrained = this.#places.every(({ done }) => done.below >= nextSequence)
+    const isDrained = this.#cursors.every(({ done }) => done.below >= nextSequence)
     return this.isFull && isDrained && (sizes.at(-1)?.bytes ?? 0) > SEGMENT_MIN_BYTES
   }
 
@@ -320,12 +320,12 @@ export class DiskLog implements AsyncDisposable {
       this.#tell(`cannot read the free space of the disk: ${errorText(error)}`)
     }
     const isUp = (index: number) => this.#users.isUp(index)
-    const belows = this.#room.giveUpBelow(this.#allPlaces, this.#segments.sizes, isUp)
+    const belows = this.#room.dropBelow(this.#allCursors, this.#segments.sizes, isUp)
     for (const [index, below] of belows.entries()) {
       if (below === 0 || this.#isClosed) continue
-      const orphan = this.#orphans[index - this.#places.length]
-      if (orphan === undefined) this.#users.giveUp(index, below)
-      else orphan.giveUpBelow(below)
+      const orphan = this.#orphans[index - this.#cursors.length]
+      if (orphan === undefined) this.#users.dropBelow(index, below)
+      else orphan.dropBelow(below)
     }
   }
 
@@ -336,12 +336,12 @@ export class DiskLog implements AsyncDisposable {
   }
 
   /** @returns the number below which the output has done all records in its saved cursor */
-  async #saveOne(place: Place): Promise<number> {
-    const error = await place.save()
+  async #saveOne(cursor: OutputCursor): Promise<number> {
+    const error = await cursor.save()
     if (error !== undefined) {
-      const what = `cannot save the cursor of output "${place.output}": ${errorText(error)}`
+      const what = `cannot save the cursor of output "${cursor.output}": ${errorText(error)}`
       this.#tell(`${what}; after a restart some writes are sent to it again`)
     }
-    return place.savedBelow
+    return cursor.savedBelow
   }
 }

@@ -49,7 +49,7 @@ export interface Entry {
   /** On the disk, if the log is there. Before that no output sees it and no client is answered. */
   isDurable: boolean
   /** The client got an answer other than success. */
-  isDisowned: boolean
+  wasClientRefused: boolean
 }
 
 /** Bytes that `write` will count against the bounds once it is in the log. */

@@ -40,10 +40,10 @@ export class InSync {
   }
 
   /** @param places always the same, in one order. @returns of each whether it is in sync */
-  look(places: readonly SyncedPlace[], nowMs: number): readonly boolean[] {
+  look(cursors: readonly SyncedPlace[], nowMs: number): readonly boolean[] {
     const passedMs = Math.min(LOOK_MAX_MS, nowMs - this.#lookedAtMs)
     this.#lookedAtMs = nowMs
-    return places.map(({ below, othersBelow }, index) => {
+    return cursors.map(({ below, othersBelow }, index) => {
       const mark = this.#marks[index]
       const isReached = mark === undefined || below >= mark.number
       if (isReached) this.#marks[index] = { number: othersBelow, lagMs: 0 }

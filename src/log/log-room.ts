@@ -6,10 +6,10 @@
  */
 
 import type { Clock } from '../std/clock.ts'
-import type { Place } from './cursors/place.ts'
+import type { OutputCursor } from './cursors/output-cursor.ts'
 import type { FileSystem } from './file-system.ts'
 import { InSync } from './in-sync.ts'
-import { giveUpBelow, othersBelow, type SegmentSize } from './retention/log-bounds.ts'
+import { dropBelow, othersBelow, type SegmentSize } from './retention/log-bounds.ts'
 import { isSpaceLow, type LogLimits, limitsOf } from './retention/log-limits.ts'
 
 export interface LogRoomOptions {
@@ -47,21 +47,24 @@ export class LogRoom {
    * @param places always the same, in one order
    * @returns for each the number below which it gives up what it owes; 0 = nothing
    */
-  giveUpBelow(
-    places: readonly Place[],
+  dropBelow(
+    cursors: readonly OutputCursor[],
     segments: readonly SegmentSize[],
     isUp: (index: number) => boolean,
   ): readonly number[] {
-    const now = places.map(({ done, boundBytes, since, isConfigured }) => {
+    const now = cursors.map(({ done, boundBytes, since, isConfigured }) => {
       return { below: done.below, boundBytes, since, isConfigured }
     })
     const synced = now.map(({ below }, index) => {
       return { below, othersBelow: othersBelow(now, index) }
     })
     const areInSync = this.#inSync.look(synced, this.#options.clock.monotonicMs())
-    const bounded = now.map((place, index) => {
-      return { ...place, isInSync: areInSync[index] === true && place.isConfigured && isUp(index) }
+    const bounded = now.map((cursor, index) => {
+      return {
+        ...cursor,
+        isInSync: areInSync[index] === true && cursor.isConfigured && isUp(index),
+      }
     })
-    return giveUpBelow({ segments, places: bounded, maxBytes: this.limits.giveWayBytes })
+    return dropBelow({ segments, cursors: bounded, maxBytes: this.limits.giveWayBytes })
   }
 }

@@ -6,7 +6,7 @@ export interface LogUsers {
   /** What outputs owe and have in memory, for when the folder is lost. */
   remembered(): readonly RememberedWrite[]
   /** The output gives up what it owes below a number, as far as another one has it. */
-  giveUp(outputIndex: number, belowSequence: number): void
+  dropBelow(outputIndex: number, belowSequence: number): void
   /** One that is down gives way at once when the log is at its bound. */
   isUp(outputIndex: number): boolean
   /**

@@ -148,7 +148,7 @@ export class MemoryLog {
   }
 
   #giveBackClaim(entry: Entry): void {
-    this.#memory.handOn(entry.claimedBytes)
+    this.#memory.transfer(entry.claimedBytes)
     entry.claimedBytes = 0
   }
 
@@ -172,7 +172,7 @@ export class MemoryLog {
       heldCount: 0,
       firstRefusedLineCount: undefined,
       isDurable: true,
-      isDisowned: false,
+      wasClientRefused: false,
     }
   }
 

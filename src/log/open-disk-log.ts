@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import { CursorFile, highestSequence, loadAllCursors } from './cursors/cursor-file.ts'
-import { placesAtStart } from './cursors/starting-places.ts'
+import { restoreCursors } from './cursors/restore-cursors.ts'
 import { CURSOR_FOLDER, DiskLog, type DiskLogOptions } from './disk-log.ts'
 import { lockFolder } from './lock/folder-lock.ts'
 import { LogLoss } from './recovery/log-loss.ts'
@@ -40,6 +40,12 @@ export async function openDiskLog(options: DiskLogOptions): Promise<DiskLog> {
   const cursorFile = (output: string) =>
     new CursorFile({ files, folder: cursorFolder, output, isOwner })
   const orphanBoundBytes = options.maxBytes
-  const places = placesAtStart({ outputs, orphanBoundBytes, segments, cursors, cursorFile })
-  return new DiskLog(options, { loss, isOwner, segments, places, parts: stack.move() })
+  const outputCursors = restoreCursors({ outputs, orphanBoundBytes, segments, cursors, cursorFile })
+  return new DiskLog(options, {
+    loss,
+    isOwner,
+    segments,
+    cursors: outputCursors,
+    parts: stack.move(),
+  })
 }

@@ -2,10 +2,10 @@
 
 import type { Write } from '../write/write.ts'
 import type { DoneRanges } from './cursors/done-ranges.ts'
-import type { FileMark } from './cursors/file-extent.ts'
+import type { FileCheckpoint } from './cursors/file-checkpoint.ts'
 import type { OwedStatements } from './cursors/owed-statements.ts'
 import type { LogOwnership } from './log-users.ts'
-import type { Unread } from './retention/unread.ts'
+import type { Lag } from './retention/lag.ts'
 
 /** The parts of a record that an output needs. */
 export interface StoredRecord {
@@ -31,11 +31,11 @@ export interface StoredLog {
   readonly ownership: LogOwnership
   openReader(fromSequence: number): StoredReader
   /** The output's file contains these records, or parts of them, up to the mark. */
-  noteWritten(mark: FileMark, sequences: readonly number[]): void
+  noteWritten(checkpoint: FileCheckpoint, sequences: readonly number[]): void
   /** Another output has done the record. */
   isDoneElsewhere(sequence: number): boolean
   /** The lag of the output in [from, to): the numbers in this range that are not done. */
-  unread(from: number, to: number): Unread
+  formerLag(from: number, to: number): Lag
   /** Records the writes that the output is about to give up. Rejects with the system's error. */
   recordGap(given: readonly { readonly sequence: number; readonly write: Write }[]): Promise<void>
 }

@@ -9,12 +9,12 @@
  * in memory.
  */
 
-import { Numbered } from '../std/numbered.ts'
+import { SequenceMap } from '../std/sequence-map.ts'
 import type { Entry } from './entry.ts'
 
 export class StreamLog {
   readonly database: string
-  readonly #entries = new Numbered<Entry>()
+  readonly #entries = new SequenceMap<Entry>()
   #end = 0
 
   constructor(database: string) {

@@ -6,8 +6,8 @@
  * backlog.
  */
 
-import { type AcknowledgementPolicy, storedNeeded } from '../write/acknowledgement.ts'
-import type { Vote } from '../write/ballot.ts'
+import type { Ack } from '../write/acks.ts'
+import { type AckPolicy, storedNeeded } from '../write/acks.ts'
 import { type Reply, unavailableReply } from '../write/reply.ts'
 
 /** `Retry-After` of a 503, seconds: a later retry of the same write may succeed. */
@@ -60,24 +60,24 @@ export function noRefusedWrites(): Record<WriteRefusal, number> {
 }
 
 export interface WaitOptions {
-  readonly policy: AcknowledgementPolicy
+  readonly policy: AckPolicy
   /** By output, before anything was sent. */
-  readonly votes: readonly Vote[]
+  readonly acks: readonly Ack[]
   readonly ackTimeoutMs: number
   /** Estimate of how long the write would wait at an output. */
   readonly waitMs: (outputIndex: number) => number
 }
 
 /** Whether enough outputs for the policy are expected to store the write in time. */
-export function isWaitBearable({ policy, votes, ackTimeoutMs, waitMs }: WaitOptions): boolean {
+export function isWaitBearable({ policy, acks, ackTimeoutMs, waitMs }: WaitOptions): boolean {
   const limitMs = ackTimeoutMs * ADMITTED_WAIT_SHARE
-  let electors = 0
+  let voters = 0
   let inTime = 0
-  for (let index = 0; index < votes.length; index++) {
-    const vote = votes[index]
-    if (vote === 'none') continue
-    electors++
-    if (vote === 'open' && waitMs(index) <= limitMs) inTime++
+  for (let index = 0; index < acks.length; index++) {
+    const ack = acks[index]
+    if (ack === 'none') continue
+    voters++
+    if (ack === 'open' && waitMs(index) <= limitMs) inTime++
   }
-  return electors === 0 || inTime >= storedNeeded(policy, electors)
+  return voters === 0 || inTime >= storedNeeded(policy, voters)
 }

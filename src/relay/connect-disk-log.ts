@@ -8,14 +8,14 @@ import type { LogRecord } from '../log/segments/record.ts'
 import type { StoredLog, StoredRecord } from '../log/stored-log.ts'
 
 export function storedLogOf(disk: DiskLog, outputIndex: number): StoredLog {
-  const place = disk.placeOf(outputIndex)
+  const cursor = disk.cursorOf(outputIndex)
   return {
-    done: place.done,
-    statements: place.statements,
+    done: cursor.done,
+    statements: cursor.statements,
     firstOwnSequence: disk.nextSequence,
     isDoneElsewhere: (sequence) => disk.isDoneElsewhere(outputIndex, sequence),
-    unread: (from, to) => disk.unread(outputIndex, from, to),
-    noteWritten: (mark, sequences) => place.noteWritten(mark, sequences),
+    formerLag: (from, to) => disk.formerLag(outputIndex, from, to),
+    noteWritten: (checkpoint, sequences) => cursor.noteWritten(checkpoint, sequences),
     ownership: disk.ownership,
     recordGap: (given) => disk.recordGap(outputIndex, given),
     openReader: (fromSequence) => {
@@ -37,7 +37,7 @@ export function connect(
 ): void {
   disk.connect({
     isUp: (index) => outputs[index]?.isUp === true,
-    giveUp: (index, below) => outputs[index]?.giveUpBelow(below),
+    dropBelow: (index, below) => outputs[index]?.dropBelow(below),
     async lookAround(isForced) {
       await Promise.all(deadLetters.map((letters) => letters.look(isForced)))
     },

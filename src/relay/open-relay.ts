@@ -12,9 +12,9 @@ export async function openRelay(options: RelayOptions): Promise<Relay> {
   for (const letters of options.deadLetters ?? []) opened.use(letters)
   const destinations: Destination[] = []
   for (const [index, output] of options.config.outputs.entries()) {
-    const place = options.disk?.placeOf(index)
-    destinations.push(opened.use(await options.openDestination(output, place)))
-    place?.begin(destinations[index]?.mark)
+    const cursor = options.disk?.cursorOf(index)
+    destinations.push(opened.use(await options.openDestination(output, cursor)))
+    cursor?.begin(destinations[index]?.checkpoint)
   }
   opened.move() // From here on the relay closes them.
   return new Relay(options, destinations)

@@ -1,7 +1,7 @@
 /**
  * One relay: a log, the outputs that drain the log, and the policy that decides the client's reply.
  *
- *     accept ──append──▶ log ──offer──▶ outputs ──outcomes──▶ ballot ──decided──▶ reply
+ *     accept ──append──▶ log ──offer──▶ outputs ──outcomes──▶ acks ──decided──▶ reply
  *
  * Every appended entry that is not withdrawn is offered to all outputs, whether or not the client
  * still waits.
@@ -14,36 +14,35 @@ import type { OutputConfig, RelayConfig } from '../config/config.ts'
 import type { DeadLetters } from '../dead-letters/store.ts'
 import { Output } from '../delivery/output.ts'
 import type { Destination } from '../destinations/destination.ts'
-import type { FileKeeper } from '../log/cursors/file-extent.ts'
+import type { FileKeeper } from '../log/cursors/file-checkpoint.ts'
 import type { DiskLog } from '../log/disk-log.ts'
 import type { Entry } from '../log/entry.ts'
-import { RelievedMemory } from '../log/relieved-memory.ts'
+import { ReclaimingMemory } from '../log/reclaiming-memory.ts'
 import type { Clock } from '../std/clock.ts'
 import type { Logger } from '../std/logger.ts'
 import type { SharedMemory } from '../std/memory-budget.ts'
 import {
-  type AcknowledgementPolicy,
+  type AckPolicy,
   type Decision,
   isKeptEnough,
+  PendingAck,
   strongerPolicy,
-} from '../write/acknowledgement.ts'
-import { Ballot } from '../write/ballot.ts'
+} from '../write/acks.ts'
 import type { Outcome } from '../write/outcome.ts'
 import type { Reply } from '../write/reply.ts'
 import { freeBodies, type Write, type WriteTarget } from '../write/write.ts'
 import { isWaitBearable, noRefusedWrites, refusalReply, type WriteRefusal } from './admission.ts'
 import { connect, storedLogOf } from './connect-disk-log.ts'
-import { DeadLetterDesk } from './dead-letter-desk.ts'
-import { Disputes } from './disputes.ts'
-import { OpenBallots, type WaitingClient } from './open-ballots.ts'
+import { DeadLetterAdmin } from './dead-letter-admin.ts'
+import { Divergence } from './divergence.ts'
+import { firstAcks, PendingAcks, replyTo, type WaitingClient } from './pending-acks.ts'
 import { othersBelow, refusalByOutputs } from './room.ts'
 import type { RelaySnapshot } from './snapshot.ts'
-import { castVote, firstVotes, replyTo } from './votes.ts'
 import { WriteLog } from './write-log.ts'
 
 export interface AcceptOptions {
   /** The request's `consistency`: can only strengthen the relay's own policy. */
-  readonly policy: AcknowledgementPolicy | undefined
+  readonly policy: AckPolicy | undefined
 }
 
 export interface RelayOptions {
@@ -70,12 +69,12 @@ export class Relay implements AsyncDisposable {
   readonly #log: WriteLog
   readonly #outputs: readonly Output[]
   /** By output, whether it is a voter: HTTP outputs are; without any, all outputs are. */
-  readonly #electors: readonly boolean[]
-  readonly #ballots: OpenBallots
+  readonly #voters: readonly boolean[]
+  readonly #pendingAcks: PendingAcks
   /** Replays and purges dead letters for an operator. */
-  readonly deadLetters: DeadLetterDesk
+  readonly deadLetters: DeadLetterAdmin
   readonly #refusedWrites = noRefusedWrites()
-  readonly #disputes: Disputes
+  readonly #divergence: Divergence
   /** The entry that is being withdrawn from the outputs, one after the other. */
   #withdrawn: Entry | undefined
   #acceptedWrites = 0
@@ -85,11 +84,11 @@ export class Relay implements AsyncDisposable {
 
   constructor(options: RelayOptions, destinations: readonly Destination[]) {
     const { config, clock, logger, disk } = options
-    this.#disputes = new Disputes({ clock, logger })
+    this.#divergence = new Divergence({ clock, logger })
     this.name = config.name
     this.#config = config
     const holders = () => this.#outputs.flatMap(({ memoryHolder }) => memoryHolder ?? [])
-    this.memory = disk ? new RelievedMemory(options.memory, holders) : options.memory
+    this.memory = disk ? new ReclaimingMemory(options.memory, holders) : options.memory
     this.#log = new WriteLog({
       ...{ memory: this.memory, clock, disk, outputCount: destinations.length },
       onReady: (entry) => this.#offer(entry),
@@ -99,7 +98,7 @@ export class Relay implements AsyncDisposable {
       this.#makeOutput(options, destination, index),
     )
     if (disk) connect(disk, this.#log.memoryLog, this.#outputs, options.deadLetters ?? [])
-    this.deadLetters = new DeadLetterDesk({
+    this.deadLetters = new DeadLetterAdmin({
       letters: options.deadLetters ?? [],
       outputs: config.outputs.map(({ name }) => name),
       log: this.#log,
@@ -107,8 +106,8 @@ export class Relay implements AsyncDisposable {
       offerTo: (index, entry) => this.#offerTo(index, entry),
     })
     const hasHttp = config.outputs.some(({ kind }) => kind === 'http')
-    this.#electors = config.outputs.map(({ kind }) => !hasHttp || kind === 'http')
-    this.#ballots = new OpenBallots({
+    this.#voters = config.outputs.map(({ kind }) => !hasHttp || kind === 'http')
+    this.#pendingAcks = new PendingAcks({
       ackTimeoutMs: config.ackTimeoutMs,
       clock,
       onDecided: (waiting, decision) => this.#answer(waiting, decision),
@@ -127,22 +126,22 @@ export class Relay implements AsyncDisposable {
   accept(write: Write, options?: AcceptOptions): Promise<Reply> {
     const policy = strongerPolicy(this.#config.acknowledgement, options?.policy)
     const { database } = write.target
-    const votes = firstVotes(this.#outputs, this.#electors, database)
-    const ballot = new Ballot(policy, votes)
+    const acks = firstAcks(this.#outputs, this.#voters, database)
+    const pending = new PendingAck(policy, acks)
     const isKept = this.#log.disk !== undefined && isKeptEnough(policy)
-    if (!isKept && !ballot.canBeMet) {
-      return this.#refuse(votes.includes('open') ? 'too-few-outputs-up' : 'no-output-up', write)
+    if (!isKept && !pending.canBeMet) {
+      return this.#refuse(acks.includes('open') ? 'too-few-outputs-up' : 'no-output-up', write)
     }
     const { ackTimeoutMs } = this.#config
     const waitMs = (index: number) => this.#outputs[index]?.expectedWaitMs(database) ?? 0
-    if (!isWaitBearable({ policy, votes, ackTimeoutMs, waitMs })) {
+    if (!isWaitBearable({ policy, acks, ackTimeoutMs, waitMs })) {
       if (!isKept) return this.#refuse('overloaded', write)
-      ballot.giveUp() // The write waits on the disk; its client does not wait.
+      pending.stopWaiting() // The write waits on the disk; its client does not wait.
     }
     const entry = this.#append(write)
     if (typeof entry === 'string') return this.#refuse(entry, write)
     return new Promise((reply) =>
-      this.#ballots.open({ entry, ballot, reply, isKept, afterwards: [] }),
+      this.#pendingAcks.open({ entry, pending, reply, isKept, afterwards: [] }),
     )
   }
 
@@ -160,7 +159,7 @@ export class Relay implements AsyncDisposable {
   get takesWrites(): boolean {
     const { kind, acknowledgement: policy } = this.#config
     if (kind === 'udp' || (this.#log.disk !== undefined && isKeptEnough(policy))) return true
-    return new Ballot(policy, firstVotes(this.#outputs, this.#electors, '')).canBeMet
+    return new PendingAck(policy, firstAcks(this.#outputs, this.#voters, '')).canBeMet
   }
 
   /**
@@ -194,7 +193,7 @@ export class Relay implements AsyncDisposable {
       acceptedLines: this.#acceptedLines,
       acceptedBytes: this.#acceptedBytes,
       refusedWrites: { ...this.#refusedWrites },
-      disputedWrites: this.#disputes.count,
+      divergedWrites: this.#divergence.count,
       takesWrites: this.takesWrites,
       disk: this.#log.disk?.snapshot(),
       logWrites: this.#log.memoryLog.entryCount,
@@ -220,19 +219,16 @@ export class Relay implements AsyncDisposable {
     if (config === undefined) throw new Error('BUG: a destination without an output')
     const { clock, random, logger, memory, disk } = options
     const events = {
-      onRefused: (entry: Entry, reply: Reply) => this.#refused(index, entry, reply),
+      onRefused: (entry: Entry, reply: Reply) => this.#pendingAcks.refuse(index, entry, reply),
       onHeld: (entry: Entry, reply: Reply) => {
-        this.#refused(index, entry, reply)
+        this.#pendingAcks.refuse(index, entry, reply)
         this.#finishIfMissingEverywhere(entry)
       },
-      whenAnswered: (entry: Entry, then: () => void) => this.#ballots.whenAnswered(entry, then),
-      onWaiting: (entry: Entry) => {
-        this.#ballots.of(entry)?.giveUpOn(index)
-        this.#ballots.count(entry)
-      },
+      whenAnswered: (entry: Entry, then: () => void) => this.#pendingAcks.whenAnswered(entry, then),
+      onWaiting: (entry: Entry) => this.#pendingAcks.stopWaitingFor(index, entry),
       onSettled: (entry: Entry, outcome: Outcome) => this.#settled(index, entry, outcome),
-      onFailed: (database: string) => this.#ballots.giveUpOn(index, database),
-      onDown: () => this.#ballots.giveUpOn(index),
+      onFailed: (database: string) => this.#pendingAcks.stopAllWaitingFor(index, database),
+      onDown: () => this.#pendingAcks.stopAllWaitingFor(index),
       othersBelow: () => othersBelow(this.#outputs, index),
       takesWrites: () => this.takesWrites,
     }
@@ -258,17 +254,17 @@ export class Relay implements AsyncDisposable {
     this.#acceptedWrites++
     this.#acceptedLines += lineCount
     this.#acceptedBytes += body.length
-    const takers = this.#outputs.reduce((sum, { isLive }) => sum + Number(isLive), 0)
+    const takers = this.#outputs.reduce((sum, { isAtTail }) => sum + Number(isAtTail), 0)
     if (takers === 0) memoryLog.discard(entry)
     const stream = takers > 0 ? memoryLog.push(entry, takers) : undefined
     for (const output of this.#outputs) output.makeRoom(entry)
-    const ballot = this.#ballots.of(entry)
+    const pending = this.#pendingAcks.of(entry)
     for (const [index, output] of this.#outputs.entries()) {
-      // The output has fallen behind since the ballot was made.
-      if (!output.isLive) ballot?.giveUpOn(index)
+      // The output has fallen behind since `accept`.
+      if (!output.isAtTail) pending?.stopWaitingFor(index)
       output.offer(entry, stream)
     }
-    this.#ballots.count(entry)
+    this.#pendingAcks.decide(entry)
   }
 
   /** As `#offer`, for an entry that is for one output only. */
@@ -276,16 +272,16 @@ export class Relay implements AsyncDisposable {
     const { memoryLog } = this.#log
     const output = this.#outputs[index]
     for (const other of this.#outputs) if (other !== output) other.noteDone(entry.sequence)
-    const isLive = output?.isLive === true
-    if (!isLive) memoryLog.discard(entry)
-    output?.offer(entry, isLive ? memoryLog.push(entry, 1) : undefined)
+    const isAtTail = output?.isAtTail === true
+    if (!isAtTail) memoryLog.discard(entry)
+    output?.offer(entry, isAtTail ? memoryLog.push(entry, 1) : undefined)
   }
 
   /** The entry could not be written to disk: no output has seen it, and none ever will. */
   #lost(entry: Entry): void {
     this.#refusedWrites['log-failing']++
     for (const output of this.#outputs) output.noteDone(entry.sequence)
-    this.#ballots.fail(entry)
+    this.#pendingAcks.fail(entry)
   }
 
   #refuse(refusal: WriteRefusal, write: Write): Promise<Reply> {
@@ -294,48 +290,38 @@ export class Relay implements AsyncDisposable {
 
   #noteRefusal(refusal: WriteRefusal, write: Write): WriteRefusal {
     this.#refusedWrites[refusal]++
-    this.memory.waste(freeBodies(write))
+    this.memory.noteGarbage(freeBodies(write))
     return refusal
-  }
-
-  #refused(index: number, entry: Entry, reply: Reply): void {
-    this.#ballots.of(entry)?.refuse(index, reply)
-    this.#ballots.count(entry)
   }
 
   /** No output has stored the entry, and its database is missing at all that owe it: refuses it. */
   #finishIfMissingEverywhere(entry: Entry): void {
     const { heldCount, owedCount, storedCount } = entry
     if (heldCount === 0 || heldCount < owedCount || storedCount > 0) return
-    if (entry === this.#withdrawn || !this.#outputs.every(({ isLive }) => isLive)) return
+    if (entry === this.#withdrawn || !this.#outputs.every(({ isAtTail }) => isAtTail)) return
     for (const output of this.#outputs) output.finishHeld(entry)
   }
 
   /** An output has fallen behind and will read the entry from the disk. */
   #unloaded(index: number, entry: Entry): void {
     this.#log.memoryLog.release(entry)
-    this.#ballots.of(entry)?.giveUpOn(index)
-    this.#ballots.count(entry)
+    this.#pendingAcks.stopWaitingFor(index, entry)
   }
 
   #settled(index: number, entry: Entry, outcome: Outcome): void {
     this.#log.memoryLog.release(entry)
     const output = this.#outputs[index]
-    if (output && this.#electors[index]) this.#disputes.compare(output.config, entry, outcome)
-    const ballot = this.#ballots.of(entry)
-    if (ballot !== undefined) {
-      castVote(ballot, index, outcome)
-      this.#ballots.count(entry)
-    }
+    if (output && this.#voters[index]) this.#divergence.compare(output.config, entry, outcome)
+    this.#pendingAcks.settle(index, entry, outcome)
     this.#finishIfMissingEverywhere(entry)
   }
 
-  #answer({ entry, ballot, reply, isKept }: WaitingClient, decision: Decision): void {
+  #answer({ entry, pending, reply, isKept }: WaitingClient, decision: Decision): void {
     // No output has stored it yet, but it is on the disk, and none of them has refused it.
     const isThere = entry.isDurable && this.#log.disk?.ownership.isLost !== true
     const isSafe = isKept && isThere && decision !== 'refused'
-    const answer = isSafe ? replyTo('stored', ballot) : replyTo(decision, ballot)
-    entry.isDisowned = decision !== 'stored' && !isSafe
+    const answer = isSafe ? replyTo('stored', pending) : replyTo(decision, pending)
+    entry.wasClientRefused = decision !== 'stored' && !isSafe
     reply(entry.isDurable ? answer : refusalReply('log-failing'))
     if (decision === 'refused' || decision === 'stored') return
     // An entry on the disk is not withdrawn: every output will process it.

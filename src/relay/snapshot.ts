@@ -15,7 +15,7 @@ export interface RelaySnapshot {
   /** Writes that were not admitted to the log, by reason. */
   readonly refusedWrites: Readonly<Record<WriteRefusal, number>>
   /** Divergences: writes of which one output refused more lines than another. */
-  readonly disputedWrites: number
+  readonly divergedWrites: number
   /** Whether new writes are accepted in the present state of the outputs. */
   readonly takesWrites: boolean
   /** Writes and bytes in the log in memory: pending at one output at least. */

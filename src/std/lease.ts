@@ -47,8 +47,8 @@ export class Lease {
   }
 
   /** Gives everything up without freeing it: another owner takes the bytes over. */
-  handOn(): void {
-    this.#memory.handOn(this.#bytes)
+  transfer(): void {
+    this.#memory.transfer(this.#bytes)
     this.#bytes = 0
   }
 }

@@ -4,7 +4,7 @@
  *     0                              1/2             7/8 of the limit    limit
  *     ├── writes: bodies, backlogs, batches ─────────────────┤               │
  *     ├── clients: connections, heads, ───┤  of that amount, anywhere up to ─┤
- *     │   requests, unread answers        │
+ *     │   requests, waiting answers       │
  *
  * The owner that takes bytes gives the same count back. At the bound `tryTake` returns false and
  * the caller answers 503 with Retry-After; no call waits. Writes cannot use the last eighth, so
@@ -28,9 +28,9 @@ export interface Memory {
   take(bytes: number): void
   giveBack(bytes: number): void
   /** Gives bytes back that are not freed: another owner takes them over. */
-  handOn(bytes: number): void
+  transfer(bytes: number): void
   /** Reports freed bytes that were not charged to the budget. Does not change the budget. */
-  waste(bytes: number): void
+  noteGarbage(bytes: number): void
 }
 
 /** The budget for writes, and beside it a reserve for the communication with clients. */
@@ -79,15 +79,15 @@ export class MemoryBudget implements SharedMemory {
   }
 
   giveBack(bytes: number): void {
-    this.handOn(bytes)
+    this.transfer(bytes)
     this.#onFreed(bytes)
   }
 
-  waste(bytes: number): void {
+  noteGarbage(bytes: number): void {
     this.#onFreed(bytes)
   }
 
-  handOn(bytes: number): void {
+  transfer(bytes: number): void {
     this.#usedBytes -= bytes
     assert(this.#usedBytes >= 0, 'BUG: more memory given back than taken')
   }
@@ -129,12 +129,12 @@ class ClientMemory implements Memory {
     this.#budget.giveBack(bytes)
   }
 
-  handOn(bytes: number): void {
+  transfer(bytes: number): void {
     this.#usedBytes -= bytes
-    this.#budget.handOn(bytes)
+    this.#budget.transfer(bytes)
   }
 
-  waste(bytes: number): void {
-    this.#budget.waste(bytes)
+  noteGarbage(bytes: number): void {
+    this.#budget.noteGarbage(bytes)
   }
 }

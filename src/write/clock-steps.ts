@@ -11,8 +11,8 @@
  */
 
 import type { Clock, Timer } from '../std/clock.ts'
+import { LogThrottle } from '../std/log-throttle.ts'
 import type { Logger } from '../std/logger.ts'
-import { LogThrottle } from '../std/throttle.ts'
 
 export const STEP_MIN_MS = 1_000
 const LOOK_EVERY_MS = 1_000

@@ -7,7 +7,7 @@
  */
 
 import type { Precision } from '../line-protocol/precision.ts'
-import { free, ownText } from '../std/own-memory.ts'
+import { detachedText, free } from '../std/unpooled.ts'
 import type { Client } from './merge-penalty.ts'
 
 /**
@@ -47,9 +47,9 @@ export function writeTarget(parts: Omit<WriteTarget, 'key'>): WriteTarget {
   ])
   // Copy the strings: V8 keeps a substring of a request head as a view of the whole head, and a
   // target may stay in memory for hours.
-  const database = ownText(parts.database)
-  const retentionPolicy = ownText(parts.retentionPolicy)
-  const credentials = { authorization: ownText(authorization), query: ownText(query) }
+  const database = detachedText(parts.database)
+  const retentionPolicy = detachedText(parts.retentionPolicy)
+  const credentials = { authorization: detachedText(authorization), query: detachedText(query) }
   return { database, retentionPolicy, precision, credentials, key }
 }
 

@@ -129,3 +129,20 @@ test('dead letters: what is there, how old, and what was removed by whom; none w
     assert.equal(series.get(`relay_dead_letters${name}{relay="main",output="a"}`), value, name)
   }
 })
+
+test('metrics that were renamed keep their former names beside the new ones', () => {
+  const outputs = [outputSnapshot(), outputSnapshot({ name: 'b', isInSync: false })]
+  const relay = relaySnapshot({ outputs, divergedWrites: 4 })
+  const series = parse(renderMetrics(serviceSnapshot({ relays: [relay] }), STATS))
+  const value = (name: string, output?: string) =>
+    series.get(`${name}{relay="main"${output ? `,output="${output}"` : ''}}`)
+
+  assert.equal(value('relay_diverged_writes_total'), 4)
+  assert.equal(value('relay_disputed_writes_total'), 4)
+  assert.deepEqual([value('relay_output_in_sync', 'a'), value('relay_output_behind', 'a')], [1, 0])
+  assert.deepEqual([value('relay_output_in_sync', 'b'), value('relay_output_behind', 'b')], [0, 1])
+  assert.equal(value('relay_output_lag_writes', 'a'), 9, 'pending, and of former runs')
+  assert.equal(value('relay_output_unread_writes', 'a'), 7)
+  assert.equal(value('relay_output_lag_bytes', 'a'), 74_096)
+  assert.equal(value('relay_output_unread_bytes', 'a'), 70_000)
+})

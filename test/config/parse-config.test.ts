@@ -214,7 +214,7 @@ output = [ { location = "a:8089" } ]
         unsignedIntegers: false,
         honorsConsistency: false,
         idleTimeoutMs: 180_000,
-        fastLane: true,
+        fastPath: true,
         outputs: [
           {
             ...shared,

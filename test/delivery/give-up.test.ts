@@ -56,12 +56,12 @@ test('what was taken and waits is given up as well, though another database is o
   const write = () => relay.accept(writeOf(`m v=1 ${next++}\n`, next % 2 === 0 ? 'y' : 'x'))
   for (let i = 0; i < 20; i++) await write()
   await until(() => outputOf(relay, 'b').holds === 1, { what: 'y is on hold' })
-  const isGivenUp = async () => {
+  const isToDrop = async () => {
     for (let i = 0; i < 20; i++) await write()
     // The oldest is one of x, and was sent and answered "busy".
-    return disk.placeOf(1).done.below > 1
+    return disk.cursorOf(1).done.below > 1
   }
-  await until(isGivenUp, { what: 'the oldest is given up' })
+  await until(isToDrop, { what: 'the oldest is given up' })
   assert(outputOf(relay, 'b').holds === 1)
   b.busyWith = ''
   b.missing = ''
@@ -82,19 +82,19 @@ test('at the log’s bound one that is up gives up nothing until it is really be
     ...{ maxBytes: 60_000, windowBytes: 1e6 },
     clock: { ...clock, monotonicMs: () => nowMs },
   })
-  let taken = 0
+  let delivery = 0
   const fill = async () => {
     const isFull = async () => {
       // Until one is refused: what was taken before it is on the disk by then, or on its way.
       for (let i = 0; i < 10; i++) {
-        const refusal = relay.offer(writeOf(`m v=1,text="${'x'.repeat(500)}" ${taken}\n`))
-        if (refusal === undefined) taken++
+        const refusal = relay.offer(writeOf(`m v=1,text="${'x'.repeat(500)}" ${delivery}\n`))
+        if (refusal === undefined) delivery++
         else return refusal === 'log-full'
       }
       return false
     }
     await until(isFull, { what: 'the log is full' })
-    const isOnDisk = () => relay.snapshot().acceptedWrites === taken
+    const isOnDisk = () => relay.snapshot().acceptedWrites === delivery
     await until(isOnDisk, { what: 'all that was taken is on the disk' })
     await drained(relay, ['a'])
     await boundsLookedAt()
@@ -109,19 +109,19 @@ test('at the log’s bound one that is up gives up nothing until it is really be
     await drained(relay, ['b'])
     await until(() => disk.canAppend, { what: 'there is room again' })
   }
-  assert.equal(a.stored.length, taken)
+  assert.equal(a.stored.length, delivery)
   assert.deepEqual(b.stored, a.stored)
 
   b.hold()
   await fill()
-  const isGivenUp = () => {
+  const isToDrop = () => {
     nowMs += 1_000
     return dropped() > 0
   }
-  await until(isGivenUp, { what: 'it is really behind, and gives up' })
+  await until(isToDrop, { what: 'it is really behind, and gives up' })
   b.release()
   await drained(relay, ['b'])
-  assert.equal(b.stored.length + dropped(), taken)
+  assert.equal(b.stored.length + dropped(), delivery)
   await until(() => disk.canAppend, { what: 'there is room again' })
   await relay[Symbol.asyncDispose]()
 })
@@ -134,11 +134,11 @@ test('with a full log no write on hold is refused that no other output is throug
   const { relay, disk } = await openDurableRelay(await temporaryFolder(t), servers, {
     ...{ maxBytes: 60_000, windowBytes: 1e6, clock, lagMaxMs: 0 },
   })
-  let taken = 0
+  let delivery = 0
   const isFull = async () => {
     for (let i = 0; i < 10; i++) {
-      const refusal = relay.offer(writeOf(`m v=1,text="${'x'.repeat(500)}" ${taken}\n`, 'y'))
-      if (refusal === undefined) taken++
+      const refusal = relay.offer(writeOf(`m v=1,text="${'x'.repeat(500)}" ${delivery}\n`, 'y'))
+      if (refusal === undefined) delivery++
       else return refusal === 'log-full'
     }
     return false
@@ -151,7 +151,7 @@ test('with a full log no write on hold is refused that no other output is throug
   assert.deepEqual([refused, dropped], [0, 0])
   b.missing = ''
   await drained(relay, ['b'])
-  assert.equal(outputOf(relay, 'b').outcomeLines.delivered, taken)
+  assert.equal(outputOf(relay, 'b').outcomeLines.delivered, delivery)
   await relay[Symbol.asyncDispose]()
 })
 
@@ -168,11 +168,11 @@ test('a write whose dead letter cannot be kept is not sent again, nor given up',
   const attempted = attempts()
   b.isUp = false
   let next = 1
-  const isGivenUp = async () => {
+  const isToDrop = async () => {
     for (let i = 0; i < 50; i++) await relay.accept(writeOf(`m v=1 ${next++}\n`))
     return outputOf(relay, 'b').outcomeLines.dropped > 0
   }
-  await until(isGivenUp, { what: 'b gives up' })
+  await until(isToDrop, { what: 'b gives up' })
   b.isUp = true
   await drained(relay, ['a', 'b'])
   assert.equal(outputOf(relay, 'b').outcomeLines['dead-lettered'], 1)

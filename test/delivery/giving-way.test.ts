@@ -49,24 +49,24 @@ test('at its bound an output that is up and merely a little behind loses nothing
 
 /** `b` takes what it is sent, but only one request a second. @returns writes taken in each */
 async function pass(seconds: number, { clock, b, fill }: Awaited<ReturnType<typeof openPair>>) {
-  const taken: number[] = []
+  const delivery: number[] = []
   for (let second = 0; second < seconds; second++) {
-    taken.push(await fill(100))
+    delivery.push(await fill(100))
     b.release()
     b.hold()
     await clock.advance(1_000)
   }
-  return taken
+  return delivery
 }
 
 test('an output that is up but too slow stops the clients once, for seconds, and then gives way', async () => {
   const pair = await openPair()
   await using _ = pair.relay
   pair.b.hold()
-  const taken = await pass(60, pair)
-  const given = taken.indexOf(100)
+  const delivery = await pass(60, pair)
+  const given = delivery.indexOf(100)
   assert(given > 1 && given <= 15, `it gave way in second ${given}`)
-  assert.deepEqual(new Set(taken.slice(given)), new Set([100]), 'from then on it stops nobody')
+  assert.deepEqual(new Set(delivery.slice(given)), new Set([100]), 'from then on it stops nobody')
   assert.equal(outputOf(pair.relay, 'b').isUp, true)
   assert(pair.dropped() > 0)
   assert.equal(outputOf(pair.relay, 'a').outcomeLines.dropped, 0)

@@ -3,7 +3,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Batch, Verdict } from '../../src/destinations/destination.ts'
+import type { Payload, Verdict } from '../../src/destinations/destination.ts'
 import type { Relay } from '../../src/relay/relay.ts'
 import { refusedReply } from '../../src/write/reply.ts'
 import { writeTarget } from '../../src/write/write.ts'
@@ -22,12 +22,12 @@ import { openTestRelay, outputOf, writeOf } from '../support/scripted-relay.ts'
 class Server extends ScriptedDestination {
   readonly missing = new Set<string>()
   readonly stored: string[] = []
-  override verdict = (batch: Batch): Verdict => {
-    const { database, retentionPolicy } = batch.target
-    const isStatement = batch.writes[0]?.kind === 'statement'
+  override verdict = (payload: Payload): Verdict => {
+    const { database, retentionPolicy } = payload.target
+    const isStatement = payload.writes[0]?.kind === 'statement'
     if (isStatement) this.missing.clear()
     else if (this.missing.has(database) || this.missing.has(retentionPolicy)) return MISSING
-    for (const { body } of batch.writes) this.stored.push(String(body))
+    for (const { body } of payload.writes) this.stored.push(String(body))
     return DELIVERED
   }
 }
@@ -152,9 +152,9 @@ test('while CREATE DATABASE is pending, missing-db-grace refuses nothing; after 
     b.missing.add('db')
     const serve = b.verdict
     let answer: Verdict = DECLINED
-    b.verdict = (batch) => {
-      if (batch.writes[0]?.kind !== 'statement') return serve(batch)
-      return answer === DELIVERED ? serve(batch) : answer
+    b.verdict = (payload) => {
+      if (payload.writes[0]?.kind !== 'statement') return serve(payload)
+      return answer === DELIVERED ? serve(payload) : answer
     }
     for (const body of ['1\n', '2\n', '3\n']) assert.equal(await statusOf(relay, body), 204)
     // The next probe, which refuses what is over its grace, comes after the grace.
@@ -189,7 +189,7 @@ test('a probe that meets trouble keeps its place before what is on hold', async 
   for (const body of ['1\n', '2\n', '3\n']) assert.equal(await statusOf(relay, body), 204)
   let attempts = 0
   b.missing.clear()
-  b.verdict = (batch) => (attempts++ < 3 ? DECLINED : serve(batch))
+  b.verdict = (payload) => (attempts++ < 3 ? DECLINED : serve(payload))
   await clock.advance(10_000)
   assert.equal(await statusOf(relay, '4\n'), 204)
   await clock.advance(10_000)
@@ -229,8 +229,8 @@ test('no rights of the output’s own user to one database: 503, and the other d
   const a = new Server()
   const serve = a.verdict
   const reply = refusedReply(403, '"relay" user is not authorized to write to database "db"')
-  a.verdict = (batch) =>
-    batch.target.database === 'db' ? { kind: 'hold', scope: 'rights', reply } : serve(batch)
+  a.verdict = (payload) =>
+    payload.target.database === 'db' ? { kind: 'hold', scope: 'rights', reply } : serve(payload)
   const { relay, memory } = await openTestRelay([a], { clock })
   for (let i = 0; i < 20; i++) {
     assert.equal(await statusOf(relay, `${i}\n`), 503)

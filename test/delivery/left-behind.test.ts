@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Batch, Verdict } from '../../src/destinations/destination.ts'
+import type { Payload, Verdict } from '../../src/destinations/destination.ts'
 import { type Reply, refusedReply } from '../../src/write/reply.ts'
 import { NO_CREDENTIALS, type Write, writeTarget } from '../../src/write/write.ts'
 import { ManualClock, turns } from '../support/manual-clock.ts'
@@ -37,8 +37,8 @@ function write(body: string, retentionPolicy = '', kind: Write['kind'] = 'lines'
   return kind === 'opaque' ? { kind, headers: {}, ...base } : { kind, ...base }
 }
 
-function says(batch: Batch, word: string): boolean {
-  return batch.writes.some(({ body }) => body.includes(word))
+function says(payload: Payload, word: string): boolean {
+  return payload.writes.some(({ body }) => body.includes(word))
 }
 
 async function open(count: number, setup: Setup = {}) {
@@ -62,9 +62,9 @@ test('a line that the only server fails at keeps no other write out for ever', a
   for (const failure of [BUSY, RESET]) {
     const { relay, clock, a } = await open(1)
     // A server that takes time, so that there is a pace to expect a wait from.
-    a.verdict = async (batch) => {
+    a.verdict = async (payload) => {
       await new Promise<void>((resolve) => clock.startTimer(2, resolve))
-      return says(batch, 'bad') ? failure : DELIVERED
+      return says(payload, 'bad') ? failure : DELIVERED
     }
     const statusOf = async (body: string) => {
       const reply = relay.accept(write(body))
@@ -80,9 +80,9 @@ test('a line that the only server fails at keeps no other write out for ever', a
   }
 })
 
-test('what follows a suspect is tried at once', async () => {
+test('what follows a poison candidate is tried at once', async () => {
   const { relay, a, seconds } = await open(2, { output: { delayMaxMs: 60_000 } })
-  a.verdict = (batch) => (says(batch, 'bad') ? BUSY : DELIVERED)
+  a.verdict = (payload) => (says(payload, 'bad') ? BUSY : DELIVERED)
   void relay.accept(write('bad\n'))
   await seconds(2000)
   void relay.accept(write('good\n'))
@@ -92,12 +92,12 @@ test('what follows a suspect is tried at once', async () => {
 
 test('a large write with a line that every server ends at locks nobody out when they are up again', async () => {
   const { relay, clock, a, seconds } = await open(1, { output: { batchMaxBytes: 1000 } })
-  a.verdict = (batch) => (says(batch, 'bad') ? RESET : DELIVERED)
+  a.verdict = (payload) => (says(payload, 'bad') ? RESET : DELIVERED)
   void relay.accept(write(`${'m 1\n'.repeat(500)}bad\n`))
   await seconds(60)
   a.verdict = () => UNREACHABLE
   await seconds(5)
-  a.verdict = (batch) => (says(batch, 'bad') ? RESET : DELIVERED)
+  a.verdict = (payload) => (says(payload, 'bad') ? RESET : DELIVERED)
   let status = 0
   for (let i = 0; i < 40 && status !== 204; i++) {
     const reply = relay.accept(write('good\n'))
@@ -109,7 +109,7 @@ test('a large write with a line that every server ends at locks nobody out when 
 
 test('a statement that is accepted condemns no write', async () => {
   const { relay, a, seconds } = await open(2)
-  a.verdict = (batch) => (batch.writes[0]?.kind === 'statement' ? DELIVERED : BUSY)
+  a.verdict = (payload) => (payload.writes[0]?.kind === 'statement' ? DELIVERED : BUSY)
   void relay.accept(write('good\n'))
   await seconds(100)
   void relay.accept(write('CREATE DATABASE db', '', 'statement'))
@@ -122,25 +122,25 @@ test('a statement that is accepted condemns no write', async () => {
 test('a statement is not put on hold with the writes of the database that it creates', async () => {
   const { relay, a, seconds } = await open(2)
   let hasDatabase = false
-  a.verdict = (batch) => (batch.writes[0]?.kind === 'statement' ? DECLINED : BUSY)
+  a.verdict = (payload) => (payload.writes[0]?.kind === 'statement' ? DECLINED : BUSY)
   void relay.accept(write('good\n'))
   await seconds(60)
   void relay.accept(write('CREATE DATABASE db', '', 'statement'))
   await seconds(10)
-  a.verdict = (batch) => {
-    hasDatabase ||= batch.writes[0]?.kind === 'statement'
+  a.verdict = (payload) => {
+    hasDatabase ||= payload.writes[0]?.kind === 'statement'
     return hasDatabase ? DELIVERED : MISSING
   }
   await seconds(100)
   assert.equal(outputOf(relay, 'a').pendingWrites, 0)
 })
 
-test('a hold goes on when its probe is condemned', async () => {
+test('a hold goes on when its probe is rejected as poison', async () => {
   const { relay, clock, a } = await open(2)
   let isMissing = true
-  a.verdict = (batch) => {
-    if (batch.target.retentionPolicy === 'rp' && isMissing) return MISSING
-    return says(batch, 'bad') ? RESET : DELIVERED
+  a.verdict = (payload) => {
+    if (payload.target.retentionPolicy === 'rp' && isMissing) return MISSING
+    return says(payload, 'bad') ? RESET : DELIVERED
   }
   await relay.accept(write('bad\n', 'rp'))
   await relay.accept(write('good\n', 'rp'))
@@ -165,9 +165,9 @@ test('a write is not missing everywhere while a part of it is out as a probe', a
   await turns()
   const stored: string[] = []
   const answer = Promise.withResolvers<void>()
-  a.verdict = async (batch) => {
+  a.verdict = async (payload) => {
     await answer.promise
-    stored.push(...batch.writes.map(({ body }) => String(body)))
+    stored.push(...payload.writes.map(({ body }) => String(body)))
     return DELIVERED
   }
   await clock.advance(1000)
@@ -182,7 +182,8 @@ test('a write is not missing everywhere while a part of it is out as a probe', a
 test('what is on hold does not keep an output behind', async () => {
   const output = { batchMaxBytes: 1000, bufferBytes: 100_000 }
   const { relay, a, b, seconds } = await open(2, { output })
-  const serve = (batch: Batch) => (batch.target.retentionPolicy === 'rp' ? MISSING : DELIVERED)
+  const serve = (payload: Payload) =>
+    payload.target.retentionPolicy === 'rp' ? MISSING : DELIVERED
   a.verdict = serve
   for (let i = 0; i < 5; i++) await relay.accept(write(`m${'x'.repeat(300)} ${i}\n`, 'rp'))
   await turns()
@@ -244,7 +245,7 @@ test('lines that were refused before the rest was lost are counted as refused', 
           kind: 'partly',
           reply: refusedReply(400, 'partial write: no dropped=1'),
           refusedCount: 1,
-          clue: { kind: 'line-numbers', lines: [0] },
+          cause: { kind: 'line-numbers', lines: [0] },
         }
   assert.equal(await told(relay.accept(write('bad\n2\n3\n'))), 400)
   await turns()
@@ -260,7 +261,7 @@ test('a body in another format that is stored in part is not taken for lines', a
       kind: 'partly',
       reply: refusedReply(400, `partial write: no dropped=${refusedCount}`),
       refusedCount,
-      clue: { kind: 'oldest' },
+      cause: { kind: 'oldest' },
     })
     const body = 'ip-10-0-0-1\njob\nnode 1-2\n'
     assert.equal(await told(relay.accept(write(body, '', 'opaque'))), 400)
@@ -292,7 +293,7 @@ test('a hold whose oldest write makes the server fail keeps nothing else for eve
     await relay.accept(write('bad\n'))
     for (let i = 0; i < 3; i++) await relay.accept(write(`${i}\n`))
     await turns()
-    a.verdict = (batch) => (says(batch, 'bad') ? failure : DELIVERED)
+    a.verdict = (payload) => (says(payload, 'bad') ? failure : DELIVERED)
     await seconds(100)
     const { pendingWrites, holds, outcomeLines } = outputOf(relay, 'a')
     assert.deepEqual([pendingWrites, holds, outcomeLines.refused], [0, 0, 1])
@@ -323,7 +324,7 @@ test('an output on trial that resets the connection leaves no other database wai
   relay.offer(write('bad\n'))
   relay.offer({ ...write('good\n'), target: { ...write('').target, database: 'x', key: 'x' } })
   await clock.advance(1)
-  a.verdict = (batch) => (says(batch, 'bad') ? RESET : DELIVERED)
+  a.verdict = (payload) => (says(payload, 'bad') ? RESET : DELIVERED)
   await seconds(60)
   assert.deepEqual([outputOf(relay, 'a').pendingWrites, outputOf(relay, 'a').isUp], [1, true])
 })

@@ -8,20 +8,20 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Batch, Verdict } from '../../src/destinations/destination.ts'
-import type { RefusalClue } from '../../src/line-protocol/rejected/refusal-clue.ts'
+import type { Payload, Verdict } from '../../src/destinations/destination.ts'
+import type { RefusalCause } from '../../src/line-protocol/rejected/cause.ts'
 import { Client } from '../../src/write/merge-penalty.ts'
 import { refusedReply } from '../../src/write/reply.ts'
 import { ManualClock, turns } from '../support/manual-clock.ts'
 import { DELIVERED, REFUSED, ScriptedDestination } from '../support/scripted-destination.ts'
 import { openTestRelay, outputOf, writeOf } from '../support/scripted-relay.ts'
 
-const CLUE: RefusalClue = { kind: 'field', measurement: 'm', field: 'bad', type: 'float' }
+const CAUSE: RefusalCause = { kind: 'field', measurement: 'm', field: 'bad', type: 'float' }
 const TEXT =
   'partial write: field type conflict: input field "bad" on measurement "m" is type float, already exists as type integer'
 
-function lines(batch: Batch): string[] {
-  const text = batch.writes.map(({ body }) => String(body)).join('')
+function lines(payload: Payload): string[] {
+  const text = payload.writes.map(({ body }) => String(body)).join('')
   return text.split('\n').filter((line) => line !== '')
 }
 
@@ -30,10 +30,10 @@ class Partial extends ScriptedDestination {
   readonly stored: string[] = []
   /** Lines of every attempt. */
   readonly sent: string[][] = []
-  clue: RefusalClue = CLUE
+  cause: RefusalCause = CAUSE
 
-  override verdict = (batch: Batch): Verdict => {
-    const sent = lines(batch)
+  override verdict = (payload: Payload): Verdict => {
+    const sent = lines(payload)
     this.sent.push(sent)
     const refused = sent.filter((line) => line.includes('bad'))
     for (const line of sent) if (!line.includes('bad')) this.#store(line)
@@ -41,7 +41,7 @@ class Partial extends ScriptedDestination {
     const inFirstShard = refused.filter((line) => line.includes('shard=1'))
     const refusedCount = inFirstShard.length || refused.length
     const reply = refusedReply(400, `${TEXT} dropped=${refusedCount}`)
-    return { kind: 'partly', reply, refusedCount, clue: this.clue }
+    return { kind: 'partly', reply, refusedCount, cause: this.cause }
   }
 
   #store(line: string): void {
@@ -81,8 +81,8 @@ test('what comes next waits until everything around the refused lines is stored'
   const { relay } = await open(a)
   const serve = a.verdict
   const rest = Promise.withResolvers<void>()
-  a.verdict = (batch) => {
-    const verdict = serve(batch)
+  a.verdict = (payload) => {
+    const verdict = serve(payload)
     return a.sent.length === 2 ? (rest.promise.then(() => verdict) as never) : verdict
   }
   const bad = relay.accept(writeOf('m,shard=1 v=1 1\nm,shard=1 bad=1 2\n'))
@@ -114,14 +114,14 @@ test('an answer that names less than was refused is followed up until every line
 test('whatever is merged and refused: every client has its own answer, the rest is stored in order', async () => {
   const line = fc.record({ isBad: fc.boolean(), shard: fc.constantFrom(1, 2) })
   const body = fc.array(line, { minLength: 1, maxLength: 5 })
-  const clue = fc.constantFrom<RefusalClue>(CLUE, { kind: 'unknown' })
+  const cause = fc.constantFrom<RefusalCause>(CAUSE, { kind: 'unknown' })
   await fc.assert(
     fc.asyncProperty(
       fc.array(body, { minLength: 1, maxLength: 8 }),
-      clue,
+      cause,
       async (bodies, which) => {
         const a = new Partial()
-        a.clue = which
+        a.cause = which
         const { relay, memory } = await open(a)
         let time = 0
         const texts = bodies.map((each) =>
@@ -151,8 +151,8 @@ test('whatever is merged and refused: every client has its own answer, the rest 
 test('a body that a database takes or leaves whole is taken apart down to its lines', async () => {
   const a = new ScriptedDestination()
   const stored: string[] = []
-  a.verdict = (batch) => {
-    const sent = lines(batch)
+  a.verdict = (payload) => {
+    const sent = lines(payload)
     if (sent.some((each) => each.includes('bad'))) {
       return { kind: 'split', downTo: 'line', reply: refusedReply(400, 'unable to parse') }
     }
@@ -172,9 +172,9 @@ test('a body that a database takes or leaves whole is taken apart down to its li
 test('a client whose write was refused is merged with nobody for a while', async () => {
   const a = new ScriptedDestination()
   const batches: string[] = []
-  a.verdict = (batch) => {
-    batches.push(lines(batch).join(' '))
-    return lines(batch).includes('bad') ? REFUSED : DELIVERED
+  a.verdict = (payload) => {
+    batches.push(lines(payload).join(' '))
+    return lines(payload).includes('bad') ? REFUSED : DELIVERED
   }
   const { relay, clock } = await open(a)
   const [bad, good, other] = [new Client(), new Client(), new Client()]
@@ -200,9 +200,9 @@ test('a page that stands in for a server refuses no line for good', async () => 
   const reply = refusedReply(405, '<html>Down for maintenance</html>')
   const stored: string[] = []
   let isDown = true
-  a.verdict = (batch) => {
-    if (isDown) return { kind: 'refused', reply, isDoubtful: true }
-    stored.push(...lines(batch))
+  a.verdict = (payload) => {
+    if (isDown) return { kind: 'refused', reply, isUnconfirmed: true }
+    stored.push(...lines(payload))
     return DELIVERED
   }
   const { relay, clock } = await open(a)
@@ -221,8 +221,8 @@ test('a page that stands in for a server refuses no line for good', async () => 
 test('a line that is refused in words of no database is given up once what follows is taken', async () => {
   const a = new ScriptedDestination()
   const reply = refusedReply(400, '<html>Bad Request</html>')
-  a.verdict = (batch) => {
-    if (lines(batch).includes('bad')) return { kind: 'refused', reply, isDoubtful: true }
+  a.verdict = (payload) => {
+    if (lines(payload).includes('bad')) return { kind: 'refused', reply, isUnconfirmed: true }
     return DELIVERED
   }
   const { relay, clock } = await open(a)
@@ -242,7 +242,7 @@ test('a body that is no lines is tried again, counted, and then refused with the
   const a = new ScriptedDestination()
   const reply = refusedReply(404, '404 page not found')
   let isMended = false
-  a.verdict = () => (isMended ? DELIVERED : { kind: 'refused', reply, isDoubtful: true })
+  a.verdict = () => (isMended ? DELIVERED : { kind: 'refused', reply, isUnconfirmed: true })
   const { relay, clock } = await open(a)
   await using _ = relay
   const opaque = () => relay.accept({ ...writeOf('snappy\n'), kind: 'opaque', headers: {} })
@@ -270,9 +270,9 @@ test('own credentials refused: the whole output waits, tries now and then, and l
   const [a, b] = [new ScriptedDestination(), new ScriptedDestination()]
   let isMended = false
   const stored: string[] = []
-  b.verdict = (batch) => {
+  b.verdict = (payload) => {
     if (!isMended) return { kind: 'hold', scope: 'output', reply: refusedReply(401, 'no') }
-    stored.push(...lines(batch))
+    stored.push(...lines(payload))
     return DELIVERED
   }
   const logger = {

@@ -146,8 +146,8 @@ test('without a statement in the log the bound of a hold applies, and the rest g
   assert((await second.relay.accept(statementOf('other'))).status < 300)
   await drained(second.relay, ['a'])
   const isHeldOnly = () => {
-    const { pendingWrites, unreadWrites, heldWrites } = outputOf(second.relay, 'b')
-    return unreadWrites === 0 && pendingWrites === heldWrites
+    const { pendingWrites, formerLagWrites, heldWrites } = outputOf(second.relay, 'b')
+    return formerLagWrites === 0 && pendingWrites === heldWrites
   }
   await until(isHeldOnly, { what: 'only what is on hold is pending' })
   const { outcomeLines, heldWrites } = outputOf(second.relay, 'b')

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { filterEntry } from '../../src/delivery/filter.ts'
-import { Pace } from '../../src/delivery/pace.ts'
+import { FlowControl } from '../../src/delivery/flow-control.ts'
 import { StreamDrain } from '../../src/delivery/stream-drain.ts'
 import type { Entry } from '../../src/log/entry.ts'
 import { MemoryLog } from '../../src/log/memory-log.ts'
@@ -15,7 +15,7 @@ import { ManualClock } from '../support/manual-clock.ts'
 import { writeOf } from '../support/scripted-relay.ts'
 
 function streamOf(): StreamDrain {
-  return new StreamDrain('db', new Pace(), 0)
+  return new StreamDrain('db', new FlowControl(), 0)
 }
 
 function memoryLog(): MemoryLog {
@@ -41,11 +41,11 @@ function take(stream: StreamDrain, count: number): void {
   while (left > 0) stream.take({ batchMaxBytes: 1, nowMs: 0, view })
 }
 
-function unread(stream: StreamDrain, isAll: boolean): number[] {
-  return stream.unread(isAll).map(({ sequence }) => sequence)
+function giveBack(stream: StreamDrain, isAll: boolean): number[] {
+  return stream.giveBack(isAll).map(({ sequence }) => sequence)
 }
 
-function taken(stream: StreamDrain): number[] {
+function delivery(stream: StreamDrain): number[] {
   return [1, 2, 3, 4, 5, 6, 7, 8, 9].filter((sequence) => stream.hasTaken(sequence))
 }
 
@@ -53,26 +53,26 @@ test('what was taken and not given back is not to be read again', () => {
   const stream = streamOf()
   load(stream, [1, 2, 3, 4, 5, 6, 7, 8, 9])
   take(stream, 7)
-  assert.deepEqual(taken(stream), [1, 2, 3, 4, 5, 6, 7])
-  assert.deepEqual(unread(stream, false), [8, 9])
-  assert.deepEqual(taken(stream), [1, 2, 3, 4, 5, 6, 7])
-  assert.deepEqual(unread(stream, true), [1, 3, 5, 7])
-  assert.deepEqual(taken(stream), [2, 4, 6])
+  assert.deepEqual(delivery(stream), [1, 2, 3, 4, 5, 6, 7])
+  assert.deepEqual(giveBack(stream, false), [8, 9])
+  assert.deepEqual(delivery(stream), [1, 2, 3, 4, 5, 6, 7])
+  assert.deepEqual(giveBack(stream, true), [1, 3, 5, 7])
+  assert.deepEqual(delivery(stream), [2, 4, 6])
 })
 
 test('what is read again is here again, and may be given back any number of times', () => {
   const stream = streamOf()
   load(stream, [1, 2, 3, 4, 5, 6, 7, 8])
   take(stream, 7)
-  assert.deepEqual(unread(stream, true), [1, 3, 5, 7, 8])
+  assert.deepEqual(giveBack(stream, true), [1, 3, 5, 7, 8])
   load(stream, [1, 3, 5])
   take(stream, 1)
-  assert.deepEqual(taken(stream), [1, 2, 3, 4, 5, 6], 'what is on hold has higher numbers')
-  assert.deepEqual(unread(stream, false), [3, 5])
-  assert.deepEqual(taken(stream), [1, 2, 4, 6])
+  assert.deepEqual(delivery(stream), [1, 2, 3, 4, 5, 6], 'what is on hold has higher numbers')
+  assert.deepEqual(giveBack(stream, false), [3, 5])
+  assert.deepEqual(delivery(stream), [1, 2, 4, 6])
   load(stream, [3, 5, 7, 8])
-  assert.deepEqual(unread(stream, true), [1, 3, 5, 7, 8])
-  assert.deepEqual(taken(stream), [2, 4, 6])
+  assert.deepEqual(giveBack(stream, true), [1, 3, 5, 7, 8])
+  assert.deepEqual(delivery(stream), [2, 4, 6])
 })
 
 test('what is under way is never given back', () => {
@@ -80,8 +80,8 @@ test('what is under way is never given back', () => {
   load(stream, [1, 2, 3, 4])
   take(stream, 3)
   stream.isBusy = true
-  assert.deepEqual(unread(stream, true), [4])
-  assert.deepEqual(taken(stream), [1, 2, 3])
+  assert.deepEqual(giveBack(stream, true), [4])
+  assert.deepEqual(delivery(stream), [1, 2, 3])
 })
 
 test('a statement that precedes is sent first and once, and older writes are still to be read', () => {
@@ -92,14 +92,16 @@ test('a statement that precedes is sent first and once, and older writes are sti
   stream.precede(statement)
   load(stream, [5], log)
   assert.equal(stream.oldest, statement)
-  assert.deepEqual(unread(stream, false), [3, 4, 5], 'the statement stays')
+  assert.deepEqual(giveBack(stream, false), [3, 4, 5], 'the statement stays')
   load(stream, [3, 4, 5], log)
   take(stream, 2)
-  const order = stream.groups.flatMap(({ parts }) => parts.map(({ taken: { entry } }) => entry))
+  const order = stream.batches.flatMap(({ slices }) =>
+    slices.map(({ delivery: { entry } }) => entry),
+  )
   assert.deepEqual(
     order.map(({ sequence }) => sequence),
     [9, 3, 5],
   )
-  assert.deepEqual(taken(stream), [1, 2, 3, 4, 5])
-  assert.deepEqual(unread(stream, true), [9, 3, 5])
+  assert.deepEqual(delivery(stream), [1, 2, 3, 4, 5])
+  assert.deepEqual(giveBack(stream, true), [9, 3, 5])
 })

@@ -49,9 +49,9 @@ test('bodies joined after scanning have the lines that they had alone', () => {
   )
 })
 
-// The fast lane may say "not ordinary" as it likes; a line it takes, the careful reader must take
+// The fast path may say "not ordinary" as it likes; a line it takes, the careful reader must take
 // too, with the same end and the same timestamp.
-test('the fast lane takes no line that the careful reader would treat otherwise', () => {
+test('the fast path takes no line that the careful reader would treat otherwise', () => {
   fc.assert(
     fc.property(body, (received) => {
       const bytes = Buffer.concat([received, Buffer.from('\n')])

@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { FieldType, RefusalClue } from '../../src/line-protocol/rejected/refusal-clue.ts'
-import { siftRefused } from '../../src/line-protocol/rejected/refused-lines.ts'
+import type { FieldType, RefusalCause } from '../../src/line-protocol/rejected/cause.ts'
+import { partitionRefused } from '../../src/line-protocol/rejected/partition.ts'
 import { scanLines } from '../../src/line-protocol/scan/scan.ts'
 import { atOnce } from '../support/steps.ts'
 
@@ -65,16 +65,18 @@ const bodies = fc.array(fc.array(line, { maxLength: 5 }), { maxLength: 3 })
 
 /** @returns `undefined` when nobody can tell */
 function refusedBy(
-  clue: RefusalClue,
+  cause: RefusalCause,
   all: readonly KnownLine[],
   count: number,
 ): readonly KnownLine[] | undefined {
   if (count === all.length) return all
-  switch (clue.kind) {
+  switch (cause.kind) {
     case 'field':
       return all.filter(({ measurement, fields }) => {
-        const hasField = fields.some((each) => each.name === clue.field && each.type === clue.type)
-        return measurement === clue.measurement && hasField
+        const hasField = fields.some(
+          (each) => each.name === cause.field && each.type === cause.type,
+        )
+        return measurement === cause.measurement && hasField
       })
     case 'oldest': {
       const byAge = [...all].sort((one, two) => one.time - two.time)
@@ -83,19 +85,23 @@ function refusedBy(
       return newestRefused.time < oldestKept.time ? byAge.slice(0, count) : undefined
     }
     case 'line-numbers':
-      return all.filter((_, index) => clue.lines.includes(index))
+      return all.filter((_, index) => cause.lines.includes(index))
     case 'unknown':
       return undefined
   }
 }
 
-function checkSift(known: readonly (readonly KnownLine[])[], clue: RefusalClue, count: number) {
+function checkPartition(
+  known: readonly (readonly KnownLine[])[],
+  cause: RefusalCause,
+  count: number,
+) {
   const given = known.map((lines) => Buffer.from(textOf(lines)))
-  const refused = refusedBy(clue, known.flat(), count)
-  const sifted = atOnce(siftRefused(given, clue, count))
-  if (refused?.length !== count) return assert.equal(sifted, undefined)
-  assert(sifted !== undefined)
-  for (const [index, { kept, keptCount, refused: gone, refusedCount }] of sifted.entries()) {
+  const refused = refusedBy(cause, known.flat(), count)
+  const partitioned = atOnce(partitionRefused(given, cause, count))
+  if (refused?.length !== count) return assert.equal(partitioned, undefined)
+  assert(partitioned !== undefined)
+  for (const [index, { kept, keptCount, refused: gone, refusedCount }] of partitioned.entries()) {
     const lines = known[index] ?? []
     const rest: KnownLine[] = lines.filter((each) => !refused.includes(each))
     assert.equal(kept.toString(), textOf(rest))
@@ -104,7 +110,7 @@ function checkSift(known: readonly (readonly KnownLine[])[], clue: RefusalClue, 
     assert.equal(refusedCount, lines.length - rest.length)
     if (refusedCount === 0) assert.equal(kept, given[index])
   }
-  assert.equal(sifted.length, known.length)
+  assert.equal(partitioned.length, known.length)
 }
 
 function textOf(lines: readonly KnownLine[]): string {
@@ -126,13 +132,13 @@ test('the lines of these tests are lines, and none is changed by the scanner', (
 
 test('exactly the lines are told that have the field with the type', () => {
   const types = ['float', 'integer', 'unsigned', 'string', 'boolean'] as const
-  const clue = fc.record({
+  const cause = fc.record({
     kind: fc.constant('field' as const),
     measurement: name,
     field: name,
     type: fc.constantFrom(...types),
   })
-  const property = fc.property(bodies, clue, fc.nat(3), fc.nat(), (known, random, off, at) => {
+  const property = fc.property(bodies, cause, fc.nat(3), fc.nat(), (known, random, off, at) => {
     const all = known.flat()
     const { measurement, fields } = all[at % Math.max(all.length, 1)] ?? {}
     const first = fields?.[0]
@@ -142,14 +148,16 @@ test('exactly the lines are told that have the field with the type', () => {
         ? random
         : { ...random, measurement, field: first.name, type: first.type }
     const count = refusedBy(aimed, all, -1)?.length ?? 0
-    checkSift(known, aimed, count + (off === 1 ? 1 : 0))
+    checkPartition(known, aimed, count + (off === 1 ? 1 : 0))
   })
   fc.assert(property, budget)
 })
 
 test('exactly the oldest lines are told, or none', () => {
   fc.assert(
-    fc.property(bodies, fc.nat(8), (known, count) => checkSift(known, { kind: 'oldest' }, count)),
+    fc.property(bodies, fc.nat(8), (known, count) =>
+      checkPartition(known, { kind: 'oldest' }, count),
+    ),
     budget,
   )
 })
@@ -159,8 +167,8 @@ test('exactly the numbered lines are told', () => {
     fc.property(bodies, fc.array(fc.nat(9)), fc.nat(9), (known, lines, count) => {
       const size = known.flat().length
       const present = new Set(lines.filter((number) => number < size)).size
-      checkSift(known, { kind: 'line-numbers', lines }, present)
-      checkSift(known, { kind: 'line-numbers', lines }, count)
+      checkPartition(known, { kind: 'line-numbers', lines }, present)
+      checkPartition(known, { kind: 'line-numbers', lines }, count)
     }),
     budget,
   )

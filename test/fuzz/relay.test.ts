@@ -14,8 +14,8 @@ import fc from 'fast-check'
 import type { GoRegExp } from '../../src/config/sections/go-regexp.ts'
 import {
   ANSWERED,
-  type Batch,
   type Destination,
+  type Payload,
   type ProbeResult,
   type RetryVerdict,
   type SendEvents,
@@ -24,7 +24,7 @@ import {
 import { residentBytes } from '../../src/log/entry.ts'
 import { residentStreamBytes } from '../../src/log/memory-log.ts'
 import type { Relay } from '../../src/relay/relay.ts'
-import type { AcknowledgementPolicy } from '../../src/write/acknowledgement.ts'
+import type { AckPolicy } from '../../src/write/acks.ts'
 import { Client } from '../../src/write/merge-penalty.ts'
 import { type Reply, refusedReply } from '../../src/write/reply.ts'
 import { NO_CREDENTIALS, type Write, writeTarget } from '../../src/write/write.ts'
@@ -60,17 +60,17 @@ type Step =
       readonly flavour: Flavour
       readonly lineCount: number
       readonly client: number
-      readonly policy: AcknowledgementPolicy | undefined
+      readonly policy: AckPolicy | undefined
     }
   | { readonly kind: 'statement' | 'opaque' | 'datagram'; readonly target: string }
   | { readonly kind: 'wait'; readonly ms: number }
   | { readonly kind: 'mode'; readonly output: number; readonly mode: Mode }
 
 const FAILED = { kind: 'retry', why: 'scripted', retryAfterMs: undefined } as const
-const BUSY: RetryVerdict = { ...FAILED, hasBegun: true, isDown: false, suspicion: 'error' }
-const DECLINED: RetryVerdict = { ...FAILED, hasBegun: false, isDown: false, suspicion: 'none' }
-const RESET: RetryVerdict = { ...FAILED, hasBegun: true, isDown: false, suspicion: 'reset' }
-const UNREACHABLE: RetryVerdict = { ...FAILED, hasBegun: false, isDown: true, suspicion: 'none' }
+const BUSY: RetryVerdict = { ...FAILED, hasBegun: true, isDown: false, evidence: 'error' }
+const DECLINED: RetryVerdict = { ...FAILED, hasBegun: false, isDown: false, evidence: 'none' }
+const RESET: RetryVerdict = { ...FAILED, hasBegun: true, isDown: false, evidence: 'reset' }
+const UNREACHABLE: RetryVerdict = { ...FAILED, hasBegun: false, isDown: true, evidence: 'none' }
 const DELIVERED = { kind: 'delivered', body: '', lost: [] } as const
 const NO = refusedReply(400, 'partial write: scripted dropped=1')
 
@@ -116,10 +116,10 @@ class Server implements Destination {
     this.#modeChanged = Promise.withResolvers<void>()
   }
 
-  async send(batch: Batch, events: SendEvents): Promise<Verdict> {
+  async send(payload: Payload, events: SendEvents): Promise<Verdict> {
     const timer = this.#clock.startTimer(TIMEOUT_MS, () => events.onTimeout())
     while (this.#mode === 'hung') await this.#modeChanged.promise
-    const verdict = this.#mode === 'any' ? this.#anything(batch) : this.#judge(batch)
+    const verdict = this.#mode === 'any' ? this.#anything(payload) : this.#judge(payload)
     if (verdict.kind === 'delivered') await this.#pause(this.#random() * 30)
     timer.cancel()
     return verdict
@@ -133,8 +133,8 @@ class Server implements Destination {
     this.mode = 'good'
   }
 
-  #judge(batch: Batch): Verdict {
-    const lines = batch.writes.flatMap(linesOf)
+  #judge(payload: Payload): Verdict {
+    const lines = payload.writes.flatMap(linesOf)
     switch (this.#mode) {
       case 'down':
         return UNREACHABLE
@@ -144,14 +144,14 @@ class Server implements Destination {
         return { kind: 'hold', scope: 'output', reply: refusedReply(401, 'scripted') }
       case 'busy':
       case 'resetting':
-        if (this.#random() < 0.3) this.#carryOut(batch, lines)
+        if (this.#random() < 0.3) this.#carryOut(payload, lines)
         return this.#mode === 'busy' ? BUSY : RESET
       default:
-        return this.#carryOut(batch, lines)
+        return this.#carryOut(payload, lines)
     }
   }
 
-  #carryOut({ target, writes }: Batch, lines: readonly Line[]): Verdict {
+  #carryOut({ target, writes }: Payload, lines: readonly Line[]): Verdict {
     if (writes[0]?.kind === 'statement') {
       if (this.#random() < 0.2) return { kind: 'unsupported', reply: refusedReply(404, 'scripted') }
       for (const policy of POLICIES) this.missing.delete(`${target.database}/${policy}`)
@@ -173,9 +173,9 @@ class Server implements Destination {
   }
 
   /** Not what a server would do, but what one may have said. */
-  #anything(batch: Batch): Verdict {
-    const lines = batch.writes.flatMap(linesOf)
-    const target = nameOf(batch.target)
+  #anything(payload: Payload): Verdict {
+    const lines = payload.writes.flatMap(linesOf)
+    const target = nameOf(payload.target)
     switch (Math.floor(this.#random() * 13)) {
       case 0:
         return { kind: 'split', downTo: 'line', reply: NO }
@@ -186,7 +186,7 @@ class Server implements Destination {
       case 3:
         return { kind: 'hold', scope: 'output', reply: refusedReply(403, 'scripted') }
       case 4:
-        return { kind: 'refused', reply: NO, isDoubtful: this.#random() < 0.5 }
+        return { kind: 'refused', reply: NO, isUnconfirmed: this.#random() < 0.5 }
       case 5:
         return { ...UNREACHABLE, hasBegun: this.#random() < 0.5 }
       case 6:
@@ -204,7 +204,7 @@ class Server implements Destination {
         return this.#partly(refused)
       }
       case 10: {
-        const [write] = batch.writes
+        const [write] = payload.writes
         const lost = {
           reason: 'over-mtu',
           writeIndex: 0,
@@ -220,16 +220,16 @@ class Server implements Destination {
 
   /** Told in one of the ways in which databases tell it. */
   #partly(refused: readonly number[]): Verdict {
-    const clues = [
+    const causes = [
       { kind: 'line-numbers', lines: refused },
       { kind: 'unknown' },
       { kind: 'oldest' },
       { kind: 'field', measurement: 'm', field: 'v', type: 'integer' },
     ] as const
     const isHonest = this.#mode !== 'any'
-    const clue = clues[Math.floor(this.#random() * (isHonest ? 2 : clues.length))]
+    const cause = causes[Math.floor(this.#random() * (isHonest ? 2 : causes.length))]
     const refusedCount = this.#random() < 0.2 ? undefined : Math.max(refused.length, 1)
-    return { kind: 'partly', reply: NO, refusedCount, clue: clue ?? { kind: 'unknown' } }
+    return { kind: 'partly', reply: NO, refusedCount, cause: cause ?? { kind: 'unknown' } }
   }
 
   #store(target: string, lines: readonly Line[]): void {
@@ -327,7 +327,7 @@ class World {
     this.checkBooks()
   }
 
-  accept(write: Write, policy?: AcknowledgementPolicy): Accepted {
+  accept(write: Write, policy?: AckPolicy): Accepted {
     const lines = linesOf(write)
     const ids = lines.filter(({ flavour }) => flavour === 'good').map(({ id }) => id)
     const isWrong = lines.some(({ flavour }) => flavour === 'wrong')

@@ -1,7 +1,7 @@
 /**
- * The SIMD lane against the scanner without it.
+ * The SIMD tier against the scanner without it.
  *
- * Goal: with the lane, not a byte of any answer is another. Method: scan each body with it, however
+ * Goal: with the tier, not a byte of any answer is another. Method: scan each body with it, however
  * short, and without, and compare all that comes out.
  */
 
@@ -22,16 +22,16 @@ const budget = {
 }
 const precision = fc.constantFrom(...PRECISIONS)
 
-test('what clients send is scanned alike with the SIMD lane and without', () => {
+test('what clients send is scanned alike with the SIMD tier and without', () => {
   fc.assert(fc.property(ordinaryBody, precision, assertScannedAlike), budget)
 })
 
-test('odd lines are scanned alike with the SIMD lane and without', () => {
+test('odd lines are scanned alike with the SIMD tier and without', () => {
   fc.assert(fc.property(oddBody, precision, assertScannedAlike), budget)
 })
 
 // Lines of all lengths push the cuts between windows, and what stands beside them, everywhere.
-test('bodies of several windows are scanned alike with the SIMD lane and without', () => {
+test('bodies of several windows are scanned alike with the SIMD tier and without', () => {
   const filler = fc.nat(400).map((size) => `${'m'.repeat(size + 1)} v=1 1\n`)
   const window = fc.array(filler, { minLength: 90, maxLength: 120 }).map((lines) => lines.join(''))
   const body = fc
@@ -42,8 +42,8 @@ test('bodies of several windows are scanned alike with the SIMD lane and without
   fc.assert(fc.property(body, precision, assertScannedAlike), budget)
 })
 
-// The lane may leave a line as it likes; a line that it takes, the plain fast lane must take too.
-test('the SIMD lane takes no line that the fast lane does not', () => {
+// The lane may leave a line as it likes; a line that it takes, the plain fast path must take too.
+test('the SIMD tier takes no line that the fast path does not', () => {
   const check = (received: Buffer, unit: Precision) => {
     const bytes = Buffer.concat([received, Buffer.from('\n')])
     const ordinary = new OrdinaryLines(bytes, unit)

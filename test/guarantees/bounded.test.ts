@@ -84,7 +84,7 @@ test('with log-dir, full memory makes an output that hangs read from the disk, a
     const value = (name: string, output?: string) =>
       sumOf(samples, name, output === undefined ? {} : { output })
     assert(value('relay_memory_used_bytes') <= 4 * MB)
-    assert.equal(value('relay_output_behind', 'a'), 0)
+    assert.equal(value('relay_output_in_sync', 'a'), 1)
   }
   const numbersOf = ({ received }: FakeInflux) => received.match(/^n v=\d+ \d+\n/gm)
   assert.deepEqual(numbersOf(a), lines)

@@ -61,9 +61,9 @@ for (const isKept of [false, true]) {
       assert.equal(books.outcomes['filtered'], index < WITHOUT.length ? 1 : 0)
       assert.equal(books.outcomes['delivered'], index < WITHOUT.length ? 1 : 2)
     }
-    const disputes = samples.filter(({ name }) => name === 'relay_disputed_writes_total')
+    const divergence = samples.filter(({ name }) => name === 'relay_diverged_writes_total')
     assert.deepEqual(
-      disputes.map(({ value }) => value),
+      divergence.map(({ value }) => value),
       [0],
     )
     const told = relay.logs.filter(({ msg }) => msg.includes('CREATE DATABASE'))

@@ -187,8 +187,8 @@ test('an output that missed far more than memory holds gets all of it, and is li
   })
   assert(missed > 0.9 * (FAR_BYTES - 20 * BODY_BYTES), `${missed} bytes pend`)
   await b.influx.start()
-  const isBehind = () => b.numbers.size < bodies.last
-  for (let i = 0; i < 20 && isBehind(); i++) await write()
+  const isCatchingUp = () => b.numbers.size < bodies.last
+  for (let i = 0; i < 20 && isCatchingUp(); i++) await write()
   const isThere = () => b.numbers.size === bodies.last && a.numbers.size === bodies.last
   await until(isThere, { what: () => `b has all; it has ${b.numbers.size}` })
   await untilNothingPends(config.adminUrl)

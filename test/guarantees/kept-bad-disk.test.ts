@@ -35,7 +35,7 @@ function assertRefused({ status, headers, body }: HttpAnswer): void {
 }
 
 /** Numbered writes, one after the other; which of them were acknowledged. */
-class Numbered {
+class SequenceMap {
   readonly acknowledged: number[] = []
   readonly #client: Pick<RelayProcess, 'write'>
   readonly #padding: string
@@ -134,7 +134,7 @@ for (const [call, error] of [
     const opened = await openOne(folder, '', SMALL_SEGMENTS)
     await using influx = opened.influx
     await using relay = opened.relay
-    const writes = new Numbered(relay, 20_000)
+    const writes = new SequenceMap(relay, 20_000)
     assert.equal((await writes.write()).status, 204)
     {
       await using _fault = await injectFault(relay.pid, `${call}:error=${error}`)
@@ -168,7 +168,7 @@ test('a full disk: 503, what is stored is sent, then it goes on by itself', asyn
     http: `log-dir = "${disk.path}/log"`,
   })
   await using relay = await startRelayProcess({ config: config.toml, under: disk.under })
-  const writes = new Numbered(relay, 100_000)
+  const writes = new SequenceMap(relay, 100_000)
   for (let round = 0; round < 2; round++) {
     await Promise.all([a.stop(), b.stop()])
     await writes.untilAnswered(503)
@@ -188,7 +188,7 @@ test('a disk that others have filled: 503, and on by itself when there is room a
   await using influx = await openFakeInflux()
   const config = await relayConfig({ outputs: [influx.url], http: `log-dir = "${disk.path}/log"` })
   await using relay = await startRelayProcess({ config: config.toml, under: disk.under })
-  const writes = new Numbered(relay, 20_000)
+  const writes = new SequenceMap(relay, 20_000)
   await writes.untilAnswered(204)
   await disk.fill(0)
   await writes.untilAnswered(503)
@@ -213,7 +213,7 @@ for (const full of ['no room', 'no inodes']) {
       })
       const started = () => startRelayProcess({ config: config.toml, under: disk.under })
       const client: { write: RelayProcess['write'] } = { write: () => Promise.reject() }
-      const writes = new Numbered({ write: (lines) => client.write(lines) }, 20_000)
+      const writes = new SequenceMap({ write: (lines) => client.write(lines) }, 20_000)
       {
         await using relay = await started()
         client.write = (lines) => relay.write(lines)
@@ -243,7 +243,7 @@ test('no file can be opened: 503 until one can, and nothing is lost', async (t) 
   // Each new segment is one more file to be opened.
   await using relay = await startRelayProcess({ config: config.toml, program: SMALL_SEGMENTS })
   using client = openWriteClient(relay.url)
-  const writes = new Numbered({ write: (lines) => client.write(String(lines)) }, 20_000)
+  const writes = new SequenceMap({ write: (lines) => client.write(String(lines)) }, 20_000)
   await writes.untilAnswered(204)
   const limitFiles = (count: number) =>
     execFileSync('prlimit', ['--pid', String(relay.pid), `--nofile=${count}:4096`])
@@ -259,7 +259,7 @@ test('a file that may not grow any more (EFBIG) is followed by another', async (
   const opened = await openOne(await temporaryFolder(t))
   await using influx = opened.influx
   await using relay = opened.relay
-  const writes = new Numbered(relay, 20_000)
+  const writes = new SequenceMap(relay, 20_000)
   await writes.untilAnswered(204)
   execFileSync('prlimit', ['--pid', String(relay.pid), '--fsize=1500000:'])
   for (let segment = 0; segment < 3; segment++) {

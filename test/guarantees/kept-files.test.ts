@@ -38,7 +38,7 @@ const LINE_MAX_BYTES = 8_000
 const BAD_SHARE = 0.03
 
 /** One client: numbered writes, one after the other, each sent once. */
-class Numbered {
+class SequenceMap {
   readonly #index: number
   readonly #random: Random
   /** Sent, and what was answered. */
@@ -112,7 +112,7 @@ test('every acknowledged line stands in a file output exactly once, however ofte
   await using relay = new MortalRelay({ config: config.toml, program: PROGRAM })
   await relay.start()
   const { url } = relay.process
-  const clients = Array.from({ length: CLIENTS }, (_, index) => new Numbered(index, random))
+  const clients = Array.from({ length: CLIENTS }, (_, index) => new SequenceMap(index, random))
   let isStopped = false
   const running = clients.map(async (each) => {
     using client = openWriteClient(url)

@@ -53,10 +53,10 @@ test('a pause of the whole process puts nobody out of sync', () => {
 
 test('each output has its own mark', () => {
   const watch = new InSync(0)
-  const places = [
+  const cursors = [
     { below: 50, othersBelow: 100 },
     { below: 100, othersBelow: 50 },
   ]
-  assert.deepEqual(watch.look(places, 0), [true, true])
-  assert.deepEqual(watch.look(places, 1), [false, true])
+  assert.deepEqual(watch.look(cursors, 0), [true, true])
+  assert.deepEqual(watch.look(cursors, 1), [false, true])
 })

@@ -109,7 +109,7 @@ test('outputs that keep up refuse nothing, however much comes at once', async ()
   assert.deepEqual([...statuses], [204])
 })
 
-test('an output that hangs stops taking more than can be answered, without a vote of the other', async () => {
+test('an output that hangs stops taking more than can be answered, without an ack of the other', async () => {
   const clock = new ManualClock()
   const [a, b] = [new ScriptedDestination(), new ScriptedDestination()]
   const { relay } = await openTestRelay([a, b], { clock })

@@ -8,7 +8,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Verdict } from '../../src/destinations/destination.ts'
 import { judge } from '../../src/destinations/http/verdict.ts'
-import type { AcknowledgementPolicy } from '../../src/write/acknowledgement.ts'
+import type { AckPolicy } from '../../src/write/acks.ts'
 import { ManualClock, turns } from '../support/manual-clock.ts'
 import { DELIVERED, ScriptedDestination, UNREACHABLE } from '../support/scripted-destination.ts'
 import { openTestRelay, writeOf } from '../support/scripted-relay.ts'
@@ -45,7 +45,7 @@ const STATUS_OF_REFUSAL: Readonly<Record<string, number>> = {
 }
 
 /** The rules of DESIGN section 5, in the words of two outputs. */
-function expectedStatus(policy: AcknowledgementPolicy, a: string, b: string): number {
+function expectedStatus(policy: AckPolicy, a: string, b: string): number {
   const stored = [a, b].filter((answer) => answer === '204').length
   if (stored >= (policy === 'any' ? 1 : 2)) return 204
   // What still hangs may yet store it, where that would be enough.
@@ -54,7 +54,7 @@ function expectedStatus(policy: AcknowledgementPolicy, a: string, b: string): nu
 }
 
 async function statusOf(
-  policy: AcknowledgementPolicy,
+  policy: AckPolicy,
   answers: readonly [string, string],
   first: 0 | 1,
 ): Promise<number> {

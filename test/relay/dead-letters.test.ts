@@ -48,7 +48,7 @@ test('a refusal that the client does not know of is a dead letter, and can be re
   for (const body of ['1\n', 'bad\n', '2\n']) {
     assert.equal((await relay.accept(writeOf(body))).status, 204)
   }
-  await until(async () => disk.placeOf(1).done.below === 4, {
+  await until(async () => disk.cursorOf(1).done.below === 4, {
     what: 'the cursor has passed the letter',
   })
   assert.equal(deadLetters[1]?.snapshot().letters, 1)
@@ -69,7 +69,7 @@ test('a refusal that is the client’s answer is no dead letter', async (t) => {
   for (const server of servers) server.isPicky = true
   const { relay, disk, deadLetters } = await open(folder, servers)
   assert.equal((await relay.accept(writeOf('bad\n'))).status, 400)
-  const isDone = async () => [0, 1].every((index) => disk.placeOf(index).done.below === 2)
+  const isDone = async () => [0, 1].every((index) => disk.cursorOf(index).done.below === 2)
   await until(isDone, { what: 'both cursors have passed it' })
   for (const [index, name] of ['a', 'b'].entries()) {
     assert.equal(deadLetters[index]?.snapshot().letters, 0)

@@ -198,7 +198,7 @@ test('after a restart it is told what is still to be read; it falls to 0, and th
   b.isUp = false
   const first = await openDurableRelay(folder, servers)
   for (let i = 0; i < 300; i++) await first.relay.accept(writeOf(`m v=${i} ${i}\n`))
-  assert.equal(outputOf(first.relay, 'b').unreadWrites, 0, 'what it was offered is pending')
+  assert.equal(outputOf(first.relay, 'b').formerLagWrites, 0, 'what it was offered is pending')
   const logBytes = first.disk.bytes
   await first.relay[Symbol.asyncDispose]()
 
@@ -209,30 +209,33 @@ test('after a restart it is told what is still to be read; it falls to 0, and th
   const isSaid = () => lines.some((line) => / failed .* waiting, \d+ more on disk/.test(line))
   await until(isSaid, { what: 'some of it is read, and tried' })
   const start = outputOf(relay, 'b')
-  assert.equal(start.pendingWrites + start.unreadWrites, 300)
+  assert.equal(start.pendingWrites + start.formerLagWrites, 300)
   assert.equal(start.acceptedLines, start.pendingLines)
-  assert(start.unreadWrites > 200, `${start.unreadWrites} are unread`)
-  const share = start.unreadWrites / 300
-  assert(Math.abs(start.unreadBytes / logBytes - share) < 0.1, `${start.unreadBytes} bytes`)
-  assert.deepEqual([outputOf(relay, 'a').unreadWrites, outputOf(relay, 'a').unreadBytes], [0, 0])
+  assert(start.formerLagWrites > 200, `${start.formerLagWrites} are unread`)
+  const share = start.formerLagWrites / 300
+  assert(Math.abs(start.formerLagBytes / logBytes - share) < 0.1, `${start.formerLagBytes} bytes`)
+  assert.deepEqual(
+    [outputOf(relay, 'a').formerLagWrites, outputOf(relay, 'a').formerLagBytes],
+    [0, 0],
+  )
   // What comes now is pending, whether or not it was read.
   for (let i = 300; i < 320; i++) await relay.accept(writeOf(`m v=${i} ${i}\n`))
   const later = outputOf(relay, 'b')
-  assert.equal(later.pendingWrites + later.unreadWrites, 320)
+  assert.equal(later.pendingWrites + later.formerLagWrites, 320)
 
-  let last = later.unreadWrites
+  let last = later.formerLagWrites
   b.verdict = async ({ writes }) => {
-    const { unreadWrites, pendingWrites } = outputOf(relay, 'b')
-    assert(unreadWrites <= last, 'it has risen')
-    assert.equal(unreadWrites + pendingWrites, 320 - b.stored.length)
-    last = unreadWrites
+    const { formerLagWrites, pendingWrites } = outputOf(relay, 'b')
+    assert(formerLagWrites <= last, 'it has risen')
+    assert.equal(formerLagWrites + pendingWrites, 320 - b.stored.length)
+    last = formerLagWrites
     for (const { body } of writes) b.stored.push(String(body).trim())
     return DELIVERED
   }
   await until(async () => b.stored.length === 320, { what: 'b has all' })
   await drained(relay, ['a', 'b'])
-  const { unreadWrites, unreadBytes, acceptedLines } = outputOf(relay, 'b')
-  assert.deepEqual([unreadWrites, unreadBytes, acceptedLines], [0, 0, 320])
+  const { formerLagWrites, formerLagBytes, acceptedLines } = outputOf(relay, 'b')
+  assert.deepEqual([formerLagWrites, formerLagBytes, acceptedLines], [0, 0, 320])
   await relay[Symbol.asyncDispose]()
 })
 
@@ -255,10 +258,10 @@ test('unread are the numbers that are not done; what is no write of its own goes
   const { relay } = await openDurableRelay(folder, servers)
   await until(async () => outputOf(relay, 'b').pendingWrites > 0, { what: 'some of it is read' })
   const start = outputOf(relay, 'b')
-  assert.equal(start.unreadWrites + start.pendingWrites, 20 + 50)
+  assert.equal(start.formerLagWrites + start.pendingWrites, 20 + 50)
   b.isUp = true
   b.busyWith = ''
-  await until(async () => outputOf(relay, 'b').unreadWrites === 0, { what: 'all is read' })
+  await until(async () => outputOf(relay, 'b').formerLagWrites === 0, { what: 'all is read' })
   await drained(relay, ['a', 'b'])
   assert.equal(outputOf(relay, 'b').acceptedLines, 20)
   assert.deepEqual([a.stored.length, b.stored.length], [200 + 50, 200])

@@ -64,7 +64,7 @@ async function open(
   const disk = await openDiskLog({ ...common, folder: LOG_FOLDER, outputs, lock, ...limits })
   const letters = await openTestDeadLetters(files, { clock })
   const outputFiles = simulatedOutputFiles(files)
-  const keeper = disk.placeOf(0)
+  const keeper = disk.cursorOf(0)
   const destination = await openFileDestination({
     ...{ ...common, keeper, files: outputFiles },
     config: { ...config, rotateBytes },

@@ -103,7 +103,7 @@ test('a stop waits for what is in memory of a log that is lost, also of one that
   for (let n = 0; n < count; n++) {
     assert.equal((await relay.accept(writeOf(`m n=${n}i ${n}\n`))).status, 204)
   }
-  assert.equal(outputOf(relay, 'b').isBehind, true)
+  assert.equal(outputOf(relay, 'b').isInSync, false)
   await rename(folder, `${folder}.away`)
   await until(() => disk.isFailing, { what: 'the loss is seen' })
   const draining = relay.drain(new AbortController().signal)

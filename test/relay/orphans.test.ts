@@ -193,7 +193,7 @@ test('a replayed letter of another output is not what a removed one gives up', a
   const appending = disk.append(writeOf('letter 1\n'), 'a')
   assert(appending !== undefined)
   await appending.result
-  disk.placeOf(0).done.add(appending.sequence)
+  disk.cursorOf(0).done.add(appending.sequence)
   await write(relay, 10, 1000)
   await drained(relay, ['a'])
   const gaps = await gapsOf(folder)

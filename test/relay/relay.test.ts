@@ -1,5 +1,5 @@
 /**
- * One relay before scripted destinations: order, merging, votes, bounds and books, without a
+ * One relay before scripted destinations: order, merging, acks, bounds and books, without a
  * network.
  */
 import assert from 'node:assert/strict'
@@ -63,9 +63,9 @@ test('a failed attempt keeps its place: order holds over any number of retries',
     fc.asyncProperty(fc.array(fc.constantFrom(...verdicts), { maxLength: 12 }), async (script) => {
       const a = new ScriptedDestination()
       const stored: string[] = []
-      a.verdict = (batch, attempt) => {
+      a.verdict = (payload, attempt) => {
         const verdict = script[attempt - 1] ?? DELIVERED
-        if (verdict === DELIVERED) for (const { body } of batch.writes) stored.push(String(body))
+        if (verdict === DELIVERED) for (const { body } of payload.writes) stored.push(String(body))
         return verdict
       }
       const { relay } = await openTestRelay([a])
@@ -128,7 +128,7 @@ test('a write that nobody could take is answered 503 and withdrawn everywhere', 
   assert.equal(relay.snapshot().refusedWrites['no-output-up'], 1)
 })
 
-test('a down output has no vote: a refusal by the other is the answer at once', async () => {
+test('a down output is no voter: a refusal by the other is the answer at once', async () => {
   const [a, b] = [new ScriptedDestination(), new ScriptedDestination()]
   a.isUp = false
   const { relay } = await openTestRelay([a, b])
@@ -212,7 +212,7 @@ test("consistency=all strengthens the relay's any", async () => {
   assert.equal((await relay.accept(writeOf('2\n'))).status, 204)
 })
 
-test('an output that comes back and refuses what it missed has its vote again', async () => {
+test('an output that comes back and refuses what it missed is a voter again', async () => {
   const a = new ScriptedDestination()
   const { relay } = await openTestRelay([a])
   await using _ = relay
@@ -225,7 +225,7 @@ test('an output that comes back and refuses what it missed has its vote again', 
   settled.resolve(REFUSED)
   while (outputOf(relay, 'a').pendingLines > 0) await new Promise(setImmediate)
   a.verdict = () => DELIVERED
-  assert.equal(outputOf(relay, 'a').isBehind, false)
+  assert.equal(outputOf(relay, 'a').isInSync, true)
   assert.equal((await relay.accept(writeOf('2\n'))).status, 204)
 })
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Lease } from '../../src/std/lease.ts'
 import { MemoryBudget } from '../../src/std/memory-budget.ts'
-import { free, ownText, trimmed } from '../../src/std/own-memory.ts'
+import { detachedText, free, trimmed } from '../../src/std/unpooled.ts'
 
 test('a lease grows up to the bound, never in part, and is given back once', () => {
   const freed: number[] = []
@@ -21,7 +21,7 @@ test('what is handed on is no garbage', () => {
   const freed: number[] = []
   const lease = new Lease(new MemoryBudget(800, (bytes) => freed.push(bytes)))
   lease.setTo(900) // It is there: nobody can say no any more.
-  lease.handOn()
+  lease.transfer()
   assert.deepEqual([lease.bytes, freed], [0, []])
 })
 
@@ -63,6 +63,6 @@ test('what is trimmed has the same bytes, and memory that is hardly larger', () 
 
 test('a text of its own is the same text, whatever is in it', () => {
   for (const text of ['', 'a', 'é😀', '\udc80 a lone one', '\0"\\\u2028']) {
-    assert.equal(ownText(text), text)
+    assert.equal(detachedText(text), text)
   }
 })

@@ -10,7 +10,7 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { type DeadLetters, openDeadLetters } from '../../src/dead-letters/store.ts'
-import type { Batch, Verdict } from '../../src/destinations/destination.ts'
+import type { Payload, Verdict } from '../../src/destinations/destination.ts'
 import { type Cursor, loadAllCursors } from '../../src/log/cursors/cursor-file.ts'
 import type { DiskLog } from '../../src/log/disk-log.ts'
 import { nodeFileSystem } from '../../src/log/file-system.ts'
@@ -19,7 +19,7 @@ import type { Relay } from '../../src/relay/relay.ts'
 import { type Clock, systemClock } from '../../src/std/clock.ts'
 import type { Logger } from '../../src/std/logger.ts'
 import type { MemoryBudget } from '../../src/std/memory-budget.ts'
-import type { AcknowledgementPolicy } from '../../src/write/acknowledgement.ts'
+import type { AckPolicy } from '../../src/write/acks.ts'
 import {
   DECLINED,
   DELIVERED,
@@ -40,7 +40,7 @@ export class Server extends ScriptedDestination {
   missing = ''
   /** It refuses writes that contain this text for good. */
   refuses = '\0'
-  override verdict = async ({ writes, target }: Batch): Promise<Verdict> => {
+  override verdict = async ({ writes, target }: Payload): Promise<Verdict> => {
     const { database, retentionPolicy } = target
     if (!this.isUp) return UNREACHABLE
     if (database === this.busyWith) return DECLINED
@@ -56,7 +56,7 @@ export interface DurableOptions {
   readonly maxBytes?: number
   readonly windowBytes?: number
   readonly memoryBytes?: number
-  readonly acknowledgement?: AcknowledgementPolicy
+  readonly acknowledgement?: AckPolicy
   /** Whether refused lines become dead letters, or storing dead letters fails. */
   readonly letters?: 'kept' | 'failing'
   /** Default: as in the relay. 0: writes that another output has stored are dropped at once. */
@@ -119,8 +119,8 @@ function nameOf(index: number): string {
 /** Resolves when nothing is pending at these outputs. */
 export async function drained(relay: Relay, names: readonly string[]): Promise<void> {
   const isDone = (name: string) => {
-    const { pendingLines, unreadWrites } = outputOf(relay, name)
-    return pendingLines + unreadWrites === 0
+    const { pendingLines, formerLagWrites } = outputOf(relay, name)
+    return pendingLines + formerLagWrites === 0
   }
   await until(async () => names.every(isDone), { what: 'nothing is pending' })
 }

@@ -11,8 +11,8 @@
  */
 import {
   ANSWERED,
-  type Batch,
   type Destination,
+  type Payload,
   type ProbeResult,
   type SendEvents,
   type Verdict,
@@ -50,9 +50,9 @@ export class FlakyServer implements Destination {
     this.#ended = Promise.withResolvers<void>()
   }
 
-  async send(batch: Batch, { onTimeout }: SendEvents): Promise<Verdict> {
+  async send(payload: Payload, { onTimeout }: SendEvents): Promise<Verdict> {
     const timer = this.#clock.startTimer(TIMEOUT_MS, onTimeout)
-    const verdict = await this.#answer(batch, this.#outage)
+    const verdict = await this.#answer(payload, this.#outage)
     timer.cancel()
     return verdict
   }
@@ -65,45 +65,45 @@ export class FlakyServer implements Destination {
     this.end()
   }
 
-  async #answer(batch: Batch, outage: Outage | undefined): Promise<Verdict> {
+  async #answer(payload: Payload, outage: Outage | undefined): Promise<Verdict> {
     switch (outage) {
       case undefined:
         await this.#pause(this.#random() * 20)
         // Any outage that began meanwhile loses the answer to this request.
-        if (this.#outage !== undefined && this.#outage !== 'slow') return this.#fail(batch, RESET)
-        this.#store(batch)
+        if (this.#outage !== undefined && this.#outage !== 'slow') return this.#fail(payload, RESET)
+        this.#store(payload)
         return DELIVERED
       case 'close':
         await this.#pause(300)
-        return this.#fail(batch, RESET)
+        return this.#fail(payload, RESET)
       case 'reset':
-        return this.#fail(batch, RESET)
+        return this.#fail(payload, RESET)
       case 'half':
       case '500':
         await this.#pause(this.#random() * 100)
-        return this.#fail(batch, BUSY)
+        return this.#fail(payload, BUSY)
       case 'hang':
         await this.#ended.promise
-        return this.#random() < 0.5 ? this.#fail(batch, RESET) : this.#answer(batch, undefined)
+        return this.#random() < 0.5 ? this.#fail(payload, RESET) : this.#answer(payload, undefined)
       case 'slow':
         await this.#pause(this.#random() * SLOW_MAX_MS)
-        this.#store(batch)
+        this.#store(payload)
         return DELIVERED
       case 'down':
         return UNREACHABLE
       case 'mixed': {
         const kinds = [undefined, 'close', 'half', 'reset', '500', 'down'] as const
-        return this.#answer(batch, kinds[Math.floor(this.#random() * kinds.length)])
+        return this.#answer(payload, kinds[Math.floor(this.#random() * kinds.length)])
       }
     }
   }
 
-  #fail(batch: Batch, verdict: Verdict): Verdict {
-    if (this.#random() < 0.3) this.#store(batch)
+  #fail(payload: Payload, verdict: Verdict): Verdict {
+    if (this.#random() < 0.3) this.#store(payload)
     return verdict
   }
 
-  #store({ writes }: Batch): void {
+  #store({ writes }: Payload): void {
     for (const { body } of writes) {
       for (const line of String(body).split('\n')) {
         const [key, value] = line.split(' ')

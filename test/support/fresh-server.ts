@@ -5,7 +5,7 @@
  *     await relay.accept(statementOf('db'))
  *     assert.deepEqual(b.statements, ['db'])
  */
-import type { Batch, Verdict } from '../../src/destinations/destination.ts'
+import type { Payload, Verdict } from '../../src/destinations/destination.ts'
 import type { Write } from '../../src/write/write.ts'
 import { Server } from './durable-relay.ts'
 import { DELIVERED, MISSING } from './scripted-destination.ts'
@@ -18,15 +18,15 @@ export class FreshServer extends Server {
   constructor() {
     super()
     const serve = this.verdict
-    this.verdict = async (batch: Batch): Promise<Verdict> => {
-      const { database } = batch.target
-      if (this.isUp && batch.writes[0]?.kind === 'statement') {
+    this.verdict = async (payload: Payload): Promise<Verdict> => {
+      const { database } = payload.target
+      if (this.isUp && payload.writes[0]?.kind === 'statement') {
         this.#created.add(database)
         this.statements.push(database)
         return DELIVERED
       }
       if (this.isUp && !this.#created.has(database)) return MISSING
-      return await serve(batch)
+      return await serve(payload)
     }
   }
 }

@@ -71,7 +71,7 @@ export const TEST_CONFIG: HttpRelayConfig = {
   unsignedIntegers: false,
   honorsConsistency: false,
   idleTimeoutMs: 180_000,
-  fastLane: process.env['RELAY_TEST_FAST_LANE'] !== 'false',
+  fastPath: process.env['RELAY_TEST_FAST_PATH'] !== 'false',
 }
 
 /**

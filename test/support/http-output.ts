@@ -7,19 +7,19 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import type { HttpOutputConfig } from '../../src/config/config.ts'
-import type { Batch, Verdict } from '../../src/destinations/destination.ts'
+import type { Payload, Verdict } from '../../src/destinations/destination.ts'
 import { openHttpDestination } from '../../src/destinations/http/http-destination.ts'
 import { type Clock, systemClock } from '../../src/std/clock.ts'
 import { MemoryBudget } from '../../src/std/memory-budget.ts'
 import { NO_CREDENTIALS, type Write, writeTarget } from '../../src/write/write.ts'
 
-export interface Place {
+export interface OutputCursor {
   readonly db?: string
   readonly rp?: string
 }
 
 /** Each text is the body of one write. */
-export type Send = (texts: readonly string[], place?: Place) => Promise<Verdict>
+export type Send = (texts: readonly string[], place?: OutputCursor) => Promise<Verdict>
 
 export function openSender(
   t: Pick<TestContext, 'after'>,
@@ -61,7 +61,7 @@ export function openSender(
   return (texts, place) => destination.send(batchOf(texts, place), { onTimeout() {} })
 }
 
-function batchOf(texts: readonly string[], { db = 'db', rp = '' }: Place = {}): Batch {
+function batchOf(texts: readonly string[], { db = 'db', rp = '' }: OutputCursor = {}): Payload {
   const parts = { database: db, retentionPolicy: rp, credentials: NO_CREDENTIALS }
   const target = writeTarget({ ...parts, precision: 'ns' })
   const writes = texts.map((text): Write => {

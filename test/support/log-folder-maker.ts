@@ -39,7 +39,7 @@ const FILE_REFUSAL = 'a file output keeps line protocol only'
 const PROMETHEUS = { 'content-encoding': 'snappy', 'content-type': 'application/x-protobuf' }
 const OWED_BY_BOTH = ['a', 'b'] as const
 
-type Owing = 'a' | 'b'
+type OwedRecords = 'a' | 'b'
 
 const LETTERS: readonly KeptLetter[] = [
   { output: 'a', database: 'first', reason: CONFLICT, body: 'bad v="x" 2\n' },
@@ -52,7 +52,7 @@ interface Written {
   /** The parameters of the URL's query, in the order in which an output gets them. */
   readonly query: Readonly<Record<string, string>>
   readonly headers?: Readonly<Record<string, string>>
-  readonly owedBy?: readonly Owing[]
+  readonly owedBy?: readonly OwedRecords[]
 }
 
 export async function makeLogFolder(options: LogFolderOptions): Promise<void> {
@@ -75,8 +75,8 @@ class Maker {
   readonly #options: LogFolderOptions
   readonly #a: FakeInflux
   readonly #b: FakeInflux
-  readonly #owed: Record<Owing, Record<string, string[]>> = { a: {}, b: {} }
-  #owedWrites: Record<Owing, number> = { a: 0, b: 0 }
+  readonly #owed: Record<OwedRecords, Record<string, string[]>> = { a: {}, b: {} }
+  #owedWrites: Record<OwedRecords, number> = { a: 0, b: 0 }
   /** Number of lines written since output c was added. */
   #linesOfC = 0
   #lastOfThird = 0
@@ -187,7 +187,7 @@ class Maker {
   async #create(
     relay: RelayProcess,
     database: string,
-    owedBy: readonly Owing[] = [],
+    owedBy: readonly OwedRecords[] = [],
   ): Promise<void> {
     const statement = `CREATE DATABASE "${database}"`
     const url = `${relay.url}/query?q=${encodeURIComponent(statement)}`
@@ -209,7 +209,7 @@ class Maker {
     this.#note(owedBy, query['db'] ?? '', rendered)
   }
 
-  #note(owedBy: readonly Owing[], database: string, lines: readonly string[]): void {
+  #note(owedBy: readonly OwedRecords[], database: string, lines: readonly string[]): void {
     for (const output of owedBy) {
       this.#owedWrites[output]++
       const owed = this.#owed[output]

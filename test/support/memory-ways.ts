@@ -78,13 +78,13 @@ const CHUNKED_HEAD = 'POST /write?db=db HTTP/1.1\r\nHost: x\r\nTransfer-Encoding
 function writes(url: string, request: (number: number) => Buffer, count: number): Promise<Flood> {
   const connections = 50
   const each = count / connections
-  const batch = 100
+  const payload = 100
   return flood(url, {
     connections,
     bytes: (index) =>
-      repeat(each / batch, (piece) => {
-        const from = index * each + piece * batch
-        return Buffer.concat([...repeat(batch, (number) => request(from + number))])
+      repeat(each / payload, (piece) => {
+        const from = index * each + piece * payload
+        return Buffer.concat([...repeat(payload, (number) => request(from + number))])
       }),
   })
 }

@@ -82,8 +82,8 @@ export async function untilNothingPends(
   let samples: readonly Sample[] = []
   const look = async () => {
     samples = await readMetrics(adminUrl)
-    const unread = sumOf(samples, 'relay_output_unread_writes')
-    return unread + sumOf(samples, 'relay_output_pending_lines') === 0
+    const lag = sumOf(samples, 'relay_output_lag_writes')
+    return lag + sumOf(samples, 'relay_output_pending_lines') === 0
   }
   await until(look, {
     what: () => `nothing pends; ${sumOf(samples, 'relay_output_pending_lines')} lines do`,

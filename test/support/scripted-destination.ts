@@ -7,8 +7,8 @@
  */
 import {
   ANSWERED,
-  type Batch,
   type Destination,
+  type Payload,
   type ProbeResult,
   type SendEvents,
   type Verdict,
@@ -25,7 +25,7 @@ export const SPLIT: Verdict = {
 export const REFUSED: Verdict = {
   kind: 'refused',
   reply: refusedReply(400, 'scripted'),
-  isDoubtful: false,
+  isUnconfirmed: false,
 }
 /** The database is missing at this destination. */
 export const MISSING: Verdict = {
@@ -35,13 +35,13 @@ export const MISSING: Verdict = {
 }
 const FAILED = { kind: 'retry', why: 'scripted', retryAfterMs: undefined } as const
 /** A temporary failure that may have had an effect. */
-export const BUSY: Verdict = { ...FAILED, hasBegun: true, isDown: false, suspicion: 'error' }
+export const BUSY: Verdict = { ...FAILED, hasBegun: true, isDown: false, evidence: 'error' }
 /** A temporary failure before any work, like a 503. */
-export const DECLINED: Verdict = { ...FAILED, hasBegun: false, isDown: false, suspicion: 'none' }
-export const UNREACHABLE: Verdict = { ...FAILED, hasBegun: false, isDown: true, suspicion: 'none' }
-export const RESET: Verdict = { ...FAILED, hasBegun: true, isDown: false, suspicion: 'reset' }
+export const DECLINED: Verdict = { ...FAILED, hasBegun: false, isDown: false, evidence: 'none' }
+export const UNREACHABLE: Verdict = { ...FAILED, hasBegun: false, isDown: true, evidence: 'none' }
+export const RESET: Verdict = { ...FAILED, hasBegun: true, isDown: false, evidence: 'reset' }
 
-type Script = (batch: Batch, attempt: number, events: SendEvents) => Verdict | Promise<Verdict>
+type Script = (payload: Payload, attempt: number, events: SendEvents) => Verdict | Promise<Verdict>
 
 export class ScriptedDestination implements Destination {
   verdict: Script = () => DELIVERED
@@ -51,11 +51,11 @@ export class ScriptedDestination implements Destination {
   #held: (() => void)[] = []
   #isHolding = false
 
-  async send(batch: Batch, events: SendEvents): Promise<Verdict> {
-    this.attempts.push(batch.writes.map(({ body }) => body.toString()).join(''))
+  async send(payload: Payload, events: SendEvents): Promise<Verdict> {
+    this.attempts.push(payload.writes.map(({ body }) => body.toString()).join(''))
     const attempt = this.attempts.items.length
     if (this.#isHolding) await new Promise<void>((resolve) => this.#held.push(resolve))
-    return await this.verdict(batch, attempt, events)
+    return await this.verdict(payload, attempt, events)
   }
 
   /** From now on attempts wait. */

@@ -58,7 +58,7 @@ export async function openTestRelay(
     unsignedIntegers: false,
     honorsConsistency: false,
     idleTimeoutMs: 180_000,
-    fastLane: true,
+    fastPath: true,
     ...setup.relay,
   }
   const memory = writeMemory(setup.memoryBytes ?? 1e8, setup.onFreed)

@@ -1,4 +1,4 @@
-import type { Steps } from '../../src/std/slices.ts'
+import type { Steps } from '../../src/std/time-slicing.ts'
 
 /** Runs all steps at once. */
 export function atOnce<T>(steps: Steps<T>): T {

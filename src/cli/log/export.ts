@@ -16,8 +16,8 @@ import { join } from 'node:path'
 import { DML, isOneLineEach, renderContext } from '../../destinations/file/import-form.ts'
 import { rescaleToNanoseconds } from '../../line-protocol/lines/rescale.ts'
 import { forEachLine } from '../../line-protocol/lines/split.ts'
+import { OwedRecords } from '../../log/cursors/output-positions.ts'
 import type { OwedStatement } from '../../log/cursors/owed-statements.ts'
-import { Owing } from '../../log/cursors/owing.ts'
 import type { LogRecord } from '../../log/segments/record.ts'
 import { errorCode, RelayError } from '../../std/errors.ts'
 import { writeAll } from '../../std/files.ts'
@@ -51,12 +51,12 @@ export async function exportPending(
   options: ExportOptions,
   io: CommandIo,
 ): Promise<number> {
-  const owing = placesToExport(view, options.output)
+  const owed = positionsToExport(view, options.output)
   await using target = await openTarget(options.toPath, io)
   const exporter = new Exporter(target, io)
-  const belows = owing.map(({ doneBelow }) => doneBelow ?? Number.POSITIVE_INFINITY)
-  const outputs = owing.map((place) => new Owing(place))
-  exporter.leaveOutStatements(owing.flatMap(({ statements }) => statements))
+  const belows = owed.map(({ doneBelow }) => doneBelow ?? Number.POSITIVE_INFINITY)
+  const outputs = owed.map((position) => new OwedRecords(position))
+  exporter.leaveOutStatements(owed.flatMap(({ statements }) => statements))
   for await (const step of view.steps(Math.min(...belows))) {
     if (step.kind === 'gone') continue
     if (step.kind === 'record') {
@@ -71,11 +71,14 @@ export async function exportPending(
   return await exporter.finish()
 }
 
-function placesToExport({ places }: LogView, output: string | undefined): LogView['places'] {
-  if (output === undefined) return places
-  const chosen = places.filter((place) => place.output === output)
+function positionsToExport(
+  { positions }: LogView,
+  output: string | undefined,
+): LogView['positions'] {
+  if (output === undefined) return positions
+  const chosen = positions.filter((position) => position.output === output)
   if (chosen.length > 0) return chosen
-  const names = places.map((place) => quoted(place.output)).join(', ') || 'none'
+  const names = positions.map((position) => quoted(position.output)).join(', ') || 'none'
   const message = `the log knows no output ${quoted(output)}; it knows ${names}`
   throw new RelayError('RELAY_USAGE', message)
 }

@@ -1,6 +1,6 @@
 /** Renders the status of a log on disk as text. Pure. */
 
-import type { OutputPlace } from '../../log/cursors/owing.ts'
+import type { OutputPosition } from '../../log/cursors/output-positions.ts'
 import type { FileTotal } from '../../log/inspect/log-folder.ts'
 import { printable } from '../../std/printable.ts'
 import { renderBytes, renderCount, renderWait } from '../../std/units.ts'
@@ -9,7 +9,7 @@ import { quoted } from './printable-record.ts'
 export interface OutputStatus {
   readonly output: string
   readonly isConfigured: boolean
-  readonly placeFrom: OutputPlace['from']
+  readonly placeFrom: OutputPosition['from']
   readonly pendingWrites: number
   readonly pendingLines: number
   readonly pendingBytes: number

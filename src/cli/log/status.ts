@@ -1,7 +1,7 @@
 /** `relay log status`: the lag of each output, and the state of the files. Reads the whole log. */
 
+import { type OutputPosition, OwedRecords } from '../../log/cursors/output-positions.ts'
 import { writeOfStatement } from '../../log/cursors/owed-statements.ts'
-import { type OutputPlace, Owing } from '../../log/cursors/owing.ts'
 import type { LogRecord } from '../../log/segments/record.ts'
 import { systemClock } from '../../std/clock.ts'
 import { printableJson } from '../../std/printable.ts'
@@ -27,8 +27,8 @@ function renderJson(report: LogStatus): string {
 }
 
 async function surveyLog(view: LogView, nowMs: number): Promise<LogStatus> {
-  const { listing, found, places, cursorNotes } = view
-  const tallies = places.map((place) => new Tally(place))
+  const { listing, found, positions, cursorNotes } = view
+  const lags = positions.map((position) => new OutputLag(position))
   const damage = { count: 0, bytes: 0 }
   const tail = { count: 0, bytes: 0 }
   let records = 0
@@ -40,7 +40,7 @@ async function surveyLog(view: LogView, nowMs: number): Promise<LogStatus> {
         records++
         firstSequence ??= step.record.sequence
         lastSequence = step.record.sequence
-        for (const tally of tallies) tally.count(step.record)
+        for (const lag of lags) lag.count(step.record)
         break
       case 'damage':
       case 'tail': {
@@ -67,27 +67,27 @@ async function surveyLog(view: LogView, nowMs: number): Promise<LogStatus> {
     tail,
     tornFiles: listing.tornFiles,
     quarantine: listing.quarantine,
-    outputs: tallies.map((tally) => tally.status(nowMs)),
+    outputs: lags.map((lag) => lag.status(nowMs)),
     notes: [...oddNotes, ...missingNotes, ...cursorNotes],
   }
 }
 
-class Tally {
-  readonly #place: OutputPlace
-  readonly #owing: Owing
+class OutputLag {
+  readonly #position: OutputPosition
+  readonly #owed: OwedRecords
   #writes = 0
   #lines = 0
   #bytes = 0
   #oldestAtMs: number | undefined
 
-  constructor(place: OutputPlace) {
-    this.#place = place
-    this.#owing = new Owing(place)
-    for (const statement of place.statements) this.#add(writeOfStatement(statement))
+  constructor(position: OutputPosition) {
+    this.#position = position
+    this.#owed = new OwedRecords(position)
+    for (const statement of position.statements) this.#add(writeOfStatement(statement))
   }
 
   count(record: LogRecord): void {
-    if (!this.#owing.owes(record)) return
+    if (!this.#owed.owes(record)) return
     const { content } = record
     if (content.kind === 'carried') {
       this.#writes++
@@ -105,7 +105,7 @@ class Tally {
   }
 
   status(nowMs: number): OutputStatus {
-    const { output, isConfigured, from, doneBelow, done, statements } = this.#place
+    const { output, isConfigured, from, doneBelow, done, statements } = this.#position
     const oldestAgeMs =
       this.#oldestAtMs === undefined ? undefined : Math.max(0, nowMs - this.#oldestAtMs)
     return {

@@ -46,7 +46,7 @@ export async function verify(view: LogView, io: CommandIo): Promise<number> {
         break
     }
   }
-  const cursors = view.places.filter(({ from }) => from === 'cursor').length
+  const cursors = view.positions.filter(({ from }) => from === 'cursor').length
   const good = `${renderCount(records, 'record')} (${renderBytes(bytes)})`
   const files = `${renderCount(listing.segments.length, 'segment')} of ${folder}`
   const ends = `${renderCount(cursors, 'cursor')} in ${cursorFolder(folder)}`

@@ -8,7 +8,7 @@
 
 import { join } from 'node:path'
 import { loadAllCursors } from '../../log/cursors/cursor-file.ts'
-import { type OutputPlace, placesOf } from '../../log/cursors/owing.ts'
+import { type OutputPosition, positionsOf } from '../../log/cursors/output-positions.ts'
 import { nodeFileSystem } from '../../log/file-system.ts'
 import { type LogFolder, listLogFolder } from '../../log/inspect/log-folder.ts'
 import { type LogStep, readLog } from '../../log/inspect/offline-reader.ts'
@@ -26,7 +26,7 @@ const OF_A_LOG: ReadonlySet<string> = new Set(['cursors', 'lock', 'quarantine'])
 export interface LogView {
   readonly found: FoundLog
   readonly listing: LogFolder
-  readonly places: readonly OutputPlace[]
+  readonly positions: readonly OutputPosition[]
   /** Cursors that cannot be read. */
   readonly cursorNotes: readonly string[]
   /** Rejects with the system's error. */
@@ -52,11 +52,11 @@ export async function viewLog(found: FoundLog): Promise<LogView> {
   const { cursors, notes } = await loadAllCursors(files, cursorFolder(folder))
   const listing = await listLogFolder({ files, folder, clock })
   const { segments } = listing
-  const places = placesOf({
+  const positions = positionsOf({
     configured: outputs?.map(({ name }) => name),
     rosters: segments.map((segment) => segment.found.header.roster),
     cursors,
   })
   const steps = (fromSequence = 0) => readLog({ files, folder, clock, segments, fromSequence })
-  return { found, listing, places, cursorNotes: notes, steps }
+  return { found, listing, positions, cursorNotes: notes, steps }
 }

@@ -60,7 +60,7 @@ function relayRows(relay: RelayConfig): Row[] {
         ['unsigned-integers', String(relay.unsignedIntegers)],
         ['honor-consistency', String(relay.honorsConsistency)],
         ['idle-timeout', renderDurationMs(relay.idleTimeoutMs)],
-        ['fast-lane', String(relay.fastLane)],
+        ['fast-lane', String(relay.fastPath)],
         ['default-ping-response', String(relay.pingStatus)],
         ['rate-limit', relay.rateLimit === undefined ? 'off' : String(relay.rateLimit.perSecond)],
         ...given('burst-limit', relay.rateLimit && String(relay.rateLimit.burst)),

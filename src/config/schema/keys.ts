@@ -6,7 +6,7 @@
  */
 
 import { PRECISIONS, type Precision } from '../../line-protocol/precision.ts'
-import { ACKNOWLEDGEMENTS } from '../../write/acknowledgement.ts'
+import { ACK_POLICIES } from '../../write/acks.ts'
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from '../config.ts'
 import { DISK_MAX_MB, type Key, key, MIB, SECOND_MS, WAIT_MAX_MS } from './config-key.ts'
 import { ENDPOINT_KEYS, FILTER_KEYS, OUTPUT_KEYS } from './output-keys.ts'
@@ -98,7 +98,7 @@ const RELAY_KEYS = {
   ),
   acknowledgement: key(
     'ack',
-    choice(words(ACKNOWLEDGEMENTS)),
+    choice(words(ACK_POLICIES)),
     ['any', '"any"'],
     'outputs that must have stored a write before it is answered 204: "any", "quorum", "all"; or ' +
       '"log": the log on disk is enough',
@@ -169,7 +169,7 @@ export const HTTP_KEYS = {
     'how long a connection may be idle before a request begins',
     { atLimit: 'the connection is closed without an answer' },
   ),
-  fastLane: key(
+  fastPath: key(
     'fast-lane',
     flag(),
     [true, 'true'],

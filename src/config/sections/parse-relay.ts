@@ -65,7 +65,7 @@ export function parseHttpRelay(
       unsignedIntegers: reader.get(section, HTTP_KEYS.unsignedIntegers),
       honorsConsistency: reader.get(section, HTTP_KEYS.honorConsistency),
       idleTimeoutMs: reader.get(section, HTTP_KEYS.idleTimeout),
-      fastLane: reader.get(section, HTTP_KEYS.fastLane),
+      fastPath: reader.get(section, HTTP_KEYS.fastPath),
     },
   }
 }

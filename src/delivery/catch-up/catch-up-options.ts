@@ -3,7 +3,7 @@
 import type { Entry } from '../../log/entry.ts'
 import type { StoredLog } from '../../log/stored-log.ts'
 import type { Clock } from '../../std/clock.ts'
-import type { OutputLog } from '../reporting/output-messages.ts'
+import type { OutputMessages } from '../reporting/output-messages.ts'
 import type { StreamDrain } from '../stream-drain.ts'
 import type { ReadAheadOptions } from './read-ahead.ts'
 
@@ -14,7 +14,7 @@ export interface CatchUpOptions extends ReadAheadOptions {
   readonly name: string
   readonly stored: StoredLog
   readonly clock: Clock
-  readonly log: OutputLog
+  readonly messages: OutputMessages
   /** Taken entries are about to be unloaded, except those on hold. */
   readonly beforeUnload: () => void
   /** This output no longer needs an entry of the log in memory: it reads the entry from disk. */

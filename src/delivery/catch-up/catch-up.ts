@@ -25,7 +25,7 @@
 import { writeOfStatement } from '../../log/cursors/owed-statements.ts'
 import { type Entry, entryBytes } from '../../log/entry.ts'
 import { MemoryLog } from '../../log/memory-log.ts'
-import type { Unread } from '../../log/retention/unread.ts'
+import type { Lag } from '../../log/retention/lag.ts'
 import type { StoredReader, StoredRecord } from '../../log/stored-log.ts'
 import type { Timer } from '../../std/clock.ts'
 import type { Write } from '../../write/write.ts'
@@ -55,7 +55,7 @@ export class CatchUp {
   #untaken: readonly StoredRecord[] = []
   /** Runs before the next try after a read error, or after memory was short. */
   #timer: Timer | undefined
-  #hasYielded = false
+  #hasReclaimed = false
   #isClosed = false
 
   constructor(options: CatchUpOptions) {
@@ -72,13 +72,13 @@ export class CatchUp {
     })
   }
 
-  get isBehind(): boolean {
+  get isCatchingUp(): boolean {
     return this.#reader !== undefined
   }
 
   /** Lag from earlier processes: records for this output that were not counted as accepted yet. */
-  get unread(): Unread {
-    return this.#owed.unread
+  get formerLag(): Lag {
+    return this.#owed.formerLag
   }
 
   /** Begins to read at the cursor. */
@@ -104,20 +104,20 @@ export class CatchUp {
    * @returns whether the search is going on; `onSearched` follows
    */
   searchesStatements(): boolean {
-    return this.isBehind && this.#search.begin()
+    return this.isCatchingUp && this.#search.begin()
   }
 
   /** Call after entries were added to the backlog from memory: falls behind over the window. */
   bound(): void {
     const { backlog, windowBytes } = this.#options
-    if (this.isBehind || this.#isPinned || backlog.loadedBytes <= windowBytes) return
+    if (this.isCatchingUp || this.#isPinned || backlog.loadedBytes <= windowBytes) return
     const from = this.#unload(false)
     if (from !== undefined) this.#fallBehind(from)
   }
 
-  /** Upper bound of what `yieldMemory` frees; 0 for MEMORY_WAIT_MS after a call. */
-  get yieldableBytes(): number {
-    return this.#hasYielded || this.#isPinned ? 0 : this.#options.backlog.residentBytes
+  /** Upper bound of what `reclaim` frees; 0 for MEMORY_WAIT_MS after a call. */
+  get reclaimableBytes(): number {
+    return this.#hasReclaimed || this.#isPinned ? 0 : this.#options.backlog.residentBytes
   }
 
   /**
@@ -125,18 +125,18 @@ export class CatchUp {
    *
    * @param isAll also unloads taken entries, and so forgets their failed attempts
    */
-  yieldMemory(isAll: boolean): void {
+  reclaim(isAll: boolean): void {
     if (this.#isPinned) return
-    this.#hasYielded = true
+    this.#hasReclaimed = true
     this.#waitFor(MEMORY_WAIT_MS)
     const from = this.#unload(isAll)
     if (from === undefined) return
-    if (!this.isBehind || from < this.#nextSequence) this.#readFrom(from)
+    if (!this.isCatchingUp || from < this.#nextSequence) this.#readFrom(from)
   }
 
   /** Drops each pending write below `sequence` that another output is done with. */
-  giveUpBelow(sequence: number): void {
-    if (!this.#owed.giveUpBelow(sequence)) return
+  dropBelow(sequence: number): void {
+    if (!this.#owed.dropBelow(sequence)) return
     this.#unload(true)
     this.#fallBehind(this.#options.stored.done.below)
   }
@@ -256,7 +256,7 @@ export class CatchUp {
   }
 
   /**
-   * Reads the next records, and drops those that `giveUpBelow` has named.
+   * Reads the next records, and drops those that `dropBelow` has named.
    *
    * @returns `undefined` when reading has restarted meanwhile, or ended
    */
@@ -264,8 +264,8 @@ export class CatchUp {
     const records = this.#untaken.length > 0 ? this.#untaken : await reader.read()
     if (this.#isClosed || this.#reader !== reader) return undefined
     this.#untaken = records // Kept for the next try in case `#giveUp` fails.
-    const given = records.filter((record) => this.#owed.isGivenUp(record))
-    if (given.length > 0) await this.#giveUp(given)
+    const given = records.filter((record) => this.#owed.isToDrop(record))
+    if (given.length > 0) await this.#drop(given)
     return this.#reader === reader ? records : undefined
   }
 
@@ -317,7 +317,7 @@ export class CatchUp {
     backlog.dropUnreadable()
   }
 
-  async #giveUp(records: readonly StoredRecord[]): Promise<void> {
+  async #drop(records: readonly StoredRecord[]): Promise<void> {
     const { backlog, stored } = this.#options
     const gone = records.flatMap(({ sequence, write }) => (write ? [{ sequence, write }] : []))
     const given = gone.filter(({ write }) => write.kind !== 'statement')
@@ -326,12 +326,12 @@ export class CatchUp {
       const isNew = this.#owed.isNew(sequence)
       if (stored.done.has(sequence)) continue // A statement that a search has loaded meanwhile.
       if (write.kind === 'statement') this.#loadAhead(sequence, write, isNew)
-      else backlog.giveUpUnloaded(this.window.appendStored(write, sequence), isNew)
+      else backlog.dropUnloaded(this.window.appendStored(write, sequence), isNew)
     }
   }
 
   #retryLater(error: unknown): void {
-    this.#options.log.cannotRead(error, READ_RETRY_MS)
+    this.#options.messages.cannotRead(error, READ_RETRY_MS)
     this.#waitFor(READ_RETRY_MS)
   }
 
@@ -342,7 +342,7 @@ export class CatchUp {
 
   #resume(): void {
     this.#timer = undefined
-    this.#hasYielded = false
+    this.#hasReclaimed = false
     this.#fill()
   }
 }

@@ -6,7 +6,7 @@
  *            ── else ─────────────────────────▶ load, or give up
  */
 
-import type { Unread } from '../../log/retention/unread.ts'
+import type { Lag } from '../../log/retention/lag.ts'
 import type { StoredLog, StoredRecord } from '../../log/stored-log.ts'
 import type { Write } from '../../write/write.ts'
 import type { Backlog } from '../backlog.ts'
@@ -25,16 +25,16 @@ export class OwedRecords {
   /** Number of the last record of an earlier process that was counted as accepted. */
   #acceptedThrough = 0
   /** Pending writes below this number are dropped if another output is done with them. */
-  #giveUpBelow = 0
+  #dropBelow = 0
 
   constructor(options: OwedRecordsOptions) {
     this.#options = options
   }
 
   /** Lag from earlier processes: records for this output that were not counted as accepted yet. */
-  get unread(): Unread {
+  get formerLag(): Lag {
     const { stored } = this.#options
-    return stored.unread(this.#acceptedThrough + 1, stored.firstOwnSequence)
+    return stored.formerLag(this.#acceptedThrough + 1, stored.firstOwnSequence)
   }
 
   /** The output is done with the record, or the record does not exist: the cursor may pass it. */
@@ -64,16 +64,16 @@ export class OwedRecords {
     return stream?.hasTaken(record.sequence) === true ? undefined : write
   }
 
-  /** @returns false when `isGivenUp` says the same as before */
-  giveUpBelow(sequence: number): boolean {
-    if (sequence <= this.#giveUpBelow) return false
-    this.#giveUpBelow = sequence
+  /** @returns false when `isToDrop` says the same as before */
+  dropBelow(sequence: number): boolean {
+    if (sequence <= this.#dropBelow) return false
+    this.#dropBelow = sequence
     return true
   }
 
-  isGivenUp(record: StoredRecord): boolean {
+  isToDrop(record: StoredRecord): boolean {
     const { sequence } = record
-    if (sequence >= this.#giveUpBelow || !this.writeToLoad(record)) return false
+    if (sequence >= this.#dropBelow || !this.writeToLoad(record)) return false
     return this.#options.stored.isDoneElsewhere(sequence)
   }
 

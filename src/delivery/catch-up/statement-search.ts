@@ -23,7 +23,7 @@ import type { StoredLog, StoredRecord } from '../../log/stored-log.ts'
 import type { Clock, Timer } from '../../std/clock.ts'
 import type { Write } from '../../write/write.ts'
 import type { Backlog } from '../backlog.ts'
-import type { OutputLog } from '../reporting/output-messages.ts'
+import type { OutputMessages } from '../reporting/output-messages.ts'
 import { READ_RETRY_MS } from './catch-up-options.ts'
 import type { OwedRecords } from './owed-records.ts'
 
@@ -32,7 +32,7 @@ export interface StatementSearchOptions {
   readonly stored: StoredLog
   readonly owed: OwedRecords
   readonly clock: Clock
-  readonly log: OutputLog
+  readonly messages: OutputMessages
   /** The output has read all records with a lower number, and loaded its own of them. */
   readonly readBelow: () => number
   /** The output is owed this statement, which is not loaded yet. */
@@ -72,13 +72,13 @@ export class StatementSearch {
   }
 
   async #run(): Promise<void> {
-    const { clock, log, stored, onEnd } = this.#options
+    const { clock, messages, stored, onEnd } = this.#options
     try {
       await this.#search()
     } catch (error) {
       if (this.#isClosed) return
       // The loss of the folder is logged by the log itself.
-      if (!stored.ownership.isLost) log.cannotRead(error, READ_RETRY_MS)
+      if (!stored.ownership.isLost) messages.cannotRead(error, READ_RETRY_MS)
       this.#timer = clock.startTimer(READ_RETRY_MS, () => void this.#run(), { isBackground: true })
       return
     }

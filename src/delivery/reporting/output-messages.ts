@@ -7,16 +7,16 @@
  */
 
 import type { Entry } from '../../log/entry.ts'
-import type { Unread } from '../../log/retention/unread.ts'
+import type { Lag } from '../../log/retention/lag.ts'
 import type { Clock } from '../../std/clock.ts'
 import { errorText } from '../../std/errors.ts'
+import { LogThrottle, renderRepeats } from '../../std/log-throttle.ts'
 import type { LogFields, Logger } from '../../std/logger.ts'
-import { LogThrottle, renderRepeats } from '../../std/throttle.ts'
 import { renderBytes, renderCount, renderWait } from '../../std/units.ts'
 import { redacted } from '../../write/redact.ts'
 import type { Reply } from '../../write/reply.ts'
 import type { WriteTarget } from '../../write/write.ts'
-import type { Group } from '../part.ts'
+import type { Batch } from '../batch.ts'
 import type { OutputCounters } from './output-counters.ts'
 
 const REPEAT_INTERVAL_MS = 5_000
@@ -35,26 +35,26 @@ type Kind =
   | 'hold-ended'
   | 'hold-gave-up'
 
-export interface OutputLogOptions {
+export interface OutputMessagesOptions {
   readonly name: string
   readonly clock: Clock
   readonly logger: Logger
   /** Lag: writes that the output owes but has not read from the log on disk, not in `pending`. */
-  readonly unread: () => Unread
+  readonly formerLag: () => Lag
 }
 
-export class OutputLog {
+export class OutputMessages {
   readonly #name: string
   readonly #logger: Logger
   readonly #clock: Clock
-  readonly #unread: () => Unread
+  readonly #formerLag: () => Lag
   readonly #throttles = new Map<Kind, LogThrottle>()
 
-  constructor(options: OutputLogOptions) {
+  constructor(options: OutputMessagesOptions) {
     this.#name = options.name
     this.#logger = options.logger
     this.#clock = options.clock
-    this.#unread = options.unread
+    this.#formerLag = options.formerLag
   }
 
   timeoutCause(timeoutMs: number): string {
@@ -71,7 +71,7 @@ export class OutputLog {
     const why = shorten(attempt.why)
     this.#warn('failed', () => {
       const { pendingWrites, pendingBytes } = counters
-      const { writes } = this.#unread()
+      const { writes } = this.#formerLag()
       const more = writes === 0 ? '' : `, ${writes} more on disk`
       const amount = `${renderCount(pendingWrites, 'write')} (${renderBytes(pendingBytes)})`
       const next = `next attempt in ${renderWait(delayMs)}`
@@ -109,7 +109,7 @@ export class OutputLog {
     })
   }
 
-  rejectedPoison({ target, lineCount }: Group, failure: string): void {
+  rejectedPoison({ target, lineCount }: Batch, failure: string): void {
     const { database } = target
     const why = shorten(failure)
     this.#warn('poison', () => {
@@ -148,7 +148,7 @@ export class OutputLog {
     })
   }
 
-  holdGaveUp(entry: Entry, why: string): void {
+  holdExpired(entry: Entry, why: string): void {
     const { target } = entry.write
     const { database } = target
     this.#warn('hold-gave-up', () => {
@@ -168,7 +168,7 @@ export class OutputLog {
   }
 
   /** @param boundBytes of its backlog in memory; 0 = one attempt; `undefined`: it is on disk */
-  gaveUp(entry: Entry, boundBytes: number | undefined): void {
+  droppedAtBound(entry: Entry, boundBytes: number | undefined): void {
     const { database } = entry.write.target
     this.#warn('gave-up', () => {
       const what = `dropped its oldest write to "${database}"`
@@ -186,11 +186,11 @@ export class OutputLog {
     })
   }
 
-  oneAttemptFailed({ parts }: Group, failure: string): void {
+  oneAttemptFailed({ slices }: Batch, failure: string): void {
     const why = shorten(failure)
     this.#warn('one-attempt', () => {
-      const lost = `${renderCount(parts.length, 'write')} lost here, because buffer-size-mb is 0`
-      return [{ why, writes: parts.length }, `the one attempt failed (${why}); ${lost}`]
+      const lost = `${renderCount(slices.length, 'write')} lost here, because buffer-size-mb is 0`
+      return [{ why, writes: slices.length }, `the one attempt failed (${why}); ${lost}`]
     })
   }
 

@@ -13,8 +13,8 @@ export interface OutputSnapshot {
   readonly location: string
   readonly kind: 'http' | 'udp' | 'file'
   readonly isUp: boolean
-  /** Up, but still catching up: clients do not wait for it. */
-  readonly isBehind: boolean
+  /** Up and not catching up: clients wait for its answer. */
+  readonly isInSync: boolean
   /** Why it is down; '' while it is up. */
   readonly downCause: string
   /** How long the output has been up or down, milliseconds. */
@@ -25,8 +25,8 @@ export interface OutputSnapshot {
   readonly pendingWrites: number
   readonly pendingBytes: number
   /** Lag from earlier processes: not read from the log on disk yet, and in no other count. */
-  readonly unreadWrites: number
-  readonly unreadBytes: number
+  readonly formerLagWrites: number
+  readonly formerLagBytes: number
   /** Backlog bound, bytes; 0 = one attempt for each write. */
   readonly boundBytes: number
   /** Age of the oldest pending write, milliseconds; 0 when nothing is pending. */

@@ -18,7 +18,7 @@
  */
 
 import { dirname } from 'node:path'
-import type { FileKeeper, FileMark } from '../../log/cursors/file-extent.ts'
+import type { FileCheckpoint, FileKeeper } from '../../log/cursors/file-checkpoint.ts'
 import type { Clock } from '../../std/clock.ts'
 import { errorCode } from '../../std/errors.ts'
 import { endOfLastLine } from '../../std/files.ts'
@@ -100,7 +100,7 @@ export class FileAppender implements AsyncDisposable {
   }
 
   /** Where the file ends, for the keeper. `undefined` without a keeper, and for a device. */
-  get mark(): FileMark | undefined {
+  get checkpoint(): FileCheckpoint | undefined {
     if (this.#options.keeper === undefined || !this.#file.isRegular) return undefined
     return { file: this.#file.identity, bytes: this.#length, generation: this.#generation }
   }
@@ -138,7 +138,7 @@ export class FileAppender implements AsyncDisposable {
    * being on the disk.
    */
   async sync(): Promise<void> {
-    if (this.mark === undefined || this.#isSynced) return
+    if (this.checkpoint === undefined || this.#isSynced) return
     try {
       await this.#file.handle.sync()
     } catch (error) {
@@ -171,10 +171,10 @@ export class FileAppender implements AsyncDisposable {
 
   async #note(): Promise<void> {
     const { files, path, keeper } = this.#options
-    const { mark } = this
-    if (keeper === undefined || mark === undefined) return
+    const { checkpoint } = this
+    if (keeper === undefined || checkpoint === undefined) return
     await files.syncFolder(dirname(path))
-    await keeper.noteOpened(mark)
+    await keeper.noteOpened(checkpoint)
     this.#isNoted = true
   }
 

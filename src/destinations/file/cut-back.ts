@@ -11,7 +11,7 @@
  * not know is left alone, and no file is ever lengthened. All are synced, so that the cuts last.
  */
 
-import type { FileExtent } from '../../log/cursors/file-extent.ts'
+import type { FileExtent } from '../../log/cursors/file-checkpoint.ts'
 import { errorCode } from '../../std/errors.ts'
 import type { Logger } from '../../std/logger.ts'
 import { renderBytes } from '../../std/units.ts'

@@ -18,19 +18,19 @@
 
 import type { FileOutputConfig } from '../../config/config.ts'
 import { rescaleToNanoseconds } from '../../line-protocol/lines/rescale.ts'
-import type { FileKeeper, FileMark } from '../../log/cursors/file-extent.ts'
+import type { FileCheckpoint, FileKeeper } from '../../log/cursors/file-checkpoint.ts'
 import type { Clock } from '../../std/clock.ts'
 import { errorCode, errorText, RelayError } from '../../std/errors.ts'
+import { LogThrottle, renderRepeats } from '../../std/log-throttle.ts'
 import type { Logger } from '../../std/logger.ts'
-import { LogThrottle, renderRepeats } from '../../std/throttle.ts'
 import { renderBytes } from '../../std/units.ts'
 import { refusedReply } from '../../write/reply.ts'
 import type { LinesWrite } from '../../write/write.ts'
 import {
   ANSWERED,
-  type Batch,
   type DeliveredVerdict,
   type Destination,
+  type Payload,
   type ProbeResult,
   type Verdict,
 } from '../destination.ts'
@@ -54,7 +54,7 @@ const NOT_WRITTEN = {
   retryAfterMs: undefined,
   hasBegun: false,
   isDown: false,
-  suspicion: 'none',
+  evidence: 'none',
 } as const
 /** The reply for a whole batch. The batch is then split, which finds the lines in question. */
 const NEWLINE_IN_STRING = 'an import file cannot hold a string with a newline in it'
@@ -92,7 +92,7 @@ interface Form {
 }
 
 interface Waiting {
-  readonly batch: Batch
+  readonly payload: Payload
   readonly resolve: (verdict: Verdict) => void
 }
 
@@ -124,14 +124,14 @@ class FileDestination implements Destination {
     this.#lookAtFile()
   }
 
-  get mark(): FileMark | undefined {
-    return this.#file.mark
+  get checkpoint(): FileCheckpoint | undefined {
+    return this.#file.checkpoint
   }
 
-  send(batch: Batch): Promise<Verdict> {
+  send(payload: Payload): Promise<Verdict> {
     // Streams send concurrently; the file takes one batch at a time.
     const { promise, resolve } = Promise.withResolvers<Verdict>()
-    this.#waiting.push({ batch, resolve })
+    this.#waiting.push({ payload, resolve })
     this.#writing ??= this.#writeWaiting()
     return promise
   }
@@ -147,9 +147,9 @@ class FileDestination implements Destination {
 
   async #writeWaiting(): Promise<void> {
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      const { batch, resolve } = next
-      const verdict = await this.#write(batch)
-      const isUnsynced = verdict.kind === 'delivered' && verdict.mark !== undefined
+      const { payload, resolve } = next
+      const verdict = await this.#write(payload)
+      const isUnsynced = verdict.kind === 'delivered' && verdict.checkpoint !== undefined
       if (isUnsynced) this.#unsynced.push({ verdict, resolve })
       // Also after a failure: the next batch may check the file only when nothing is unsynced.
       if (this.#waiting.length === 0 || verdict.kind === 'retry') await this.#sync()
@@ -172,14 +172,14 @@ class FileDestination implements Destination {
     }
   }
 
-  async #write(batch: Batch): Promise<Verdict> {
-    const [first] = batch.writes
+  async #write(payload: Payload): Promise<Verdict> {
+    const [first] = payload.writes
     try {
       if (first?.kind === 'statement') return await this.#writeStatement(first.body.toString())
       if (first?.kind === 'opaque') {
         return refused('a file output keeps line protocol only')
       }
-      return await this.#writeLines(batch)
+      return await this.#writeLines(payload)
     } catch (error) {
       return this.#notWritten(error)
     }
@@ -190,7 +190,7 @@ class FileDestination implements Destination {
     return { kind: 'retry', why, ...NOT_WRITTEN }
   }
 
-  async #writeLines({ writes, target }: Batch): Promise<Verdict> {
+  async #writeLines({ writes, target }: Payload): Promise<Verdict> {
     const context = renderContext(target)
     if (context === undefined) {
       return refused('an import file cannot name this database or retention policy')
@@ -235,8 +235,8 @@ class FileDestination implements Destination {
   }
 
   #delivered(): DeliveredVerdict {
-    const { mark } = this
-    return mark === undefined ? DELIVERED : { ...DELIVERED, mark }
+    const { checkpoint } = this
+    return checkpoint === undefined ? DELIVERED : { ...DELIVERED, checkpoint }
   }
 
   async #makeReady(bytes: number): Promise<void> {
@@ -294,5 +294,5 @@ function rescaled(body: Buffer, precision: LinesWrite['target']['precision']): B
 }
 
 function refused(error: string): Verdict {
-  return { kind: 'refused', reply: refusedReply(400, error), isDoubtful: false }
+  return { kind: 'refused', reply: refusedReply(400, error), isUnconfirmed: false }
 }

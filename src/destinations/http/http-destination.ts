@@ -22,8 +22,8 @@ import type { Memory } from '../../std/memory-budget.ts'
 import type { Credentials, Write, WriteTarget } from '../../write/write.ts'
 import {
   ANSWERED,
-  type Batch,
   type Destination,
+  type Payload,
   type ProbeResult,
   type RetryVerdict,
   type SendEvents,
@@ -91,15 +91,15 @@ class HttpDestination implements Destination {
     this.#questions = new Pool(config.origin, { ...pooled, connections: QUESTIONS_MAX })
   }
 
-  async send(batch: Batch, events: SendEvents): Promise<Verdict> {
-    const request = await this.#render(batch)
+  async send(payload: Payload, events: SendEvents): Promise<Verdict> {
+    const request = await this.#render(payload)
     // Created on timeout only: to abort an AbortController costs as much as a small request.
     let hanging: AbortController | undefined
     const onTimeout = () => {
       events.onTimeout()
       hanging = new AbortController()
       // Ends with the request, and never rejects: `probe` reports failures as results.
-      void this.#giveUpOnceServerLives(exchange, hanging.signal)
+      void this.#abortOnceServerLives(exchange, hanging.signal)
     }
     let timer: Timer | undefined
     // The time of waiting for a free connection does not count: it is no fault of the server.
@@ -113,35 +113,35 @@ class HttpDestination implements Destination {
     this.#memory.giveBack(copiedBytes)
     timer?.cancel()
     hanging?.abort()
-    return this.#verdictOn(result, batch.writes[0]?.kind ?? 'lines', batch.target)
+    return this.#verdictOn(result, payload.writes[0]?.kind ?? 'lines', payload.target)
   }
 
   /**
    * With `gzip` other threads join and compress the batch, so its size is taken from the memory
    * budget a second time meanwhile.
    */
-  async #render(batch: Batch): Promise<BatchRequest> {
-    if (!this.#config.gzip) return await this.#renderer.render(batch)
+  async #render(payload: Payload): Promise<BatchRequest> {
+    if (!this.#config.gzip) return await this.#renderer.render(payload)
     const lease = new Lease(this.#memory)
-    lease.setTo(batch.bytes)
-    const request = await this.#renderer.render(batch)
+    lease.setTo(payload.bytes)
+    const request = await this.#renderer.render(payload)
     lease.end()
     return request
   }
 
   async ask(target: WriteTarget, signal: AbortSignal): Promise<Verdict> {
     const exchange = startExchange(this.#questions, this.#renderer.renderQuestion(target))
-    const giveUp = () => exchange.abort()
-    signal.addEventListener('abort', giveUp)
+    const abort = () => exchange.abort()
+    signal.addEventListener('abort', abort)
     const result = await exchange.done
-    signal.removeEventListener('abort', giveUp)
+    signal.removeEventListener('abort', abort)
     return this.#verdictOn(result, 'lines', target)
   }
 
   #verdictOn(result: Exchange, kind: Write['kind'], { credentials }: WriteTarget): Verdict {
-    this.#memory.waste(EXCHANGE_GARBAGE_BYTES)
+    this.#memory.noteGarbage(EXCHANGE_GARBAGE_BYTES)
     if (result.kind === 'failed') return unansweredVerdict(result)
-    this.#memory.waste(ANSWER_COPIES * result.answer.body.length)
+    this.#memory.noteGarbage(ANSWER_COPIES * result.answer.body.length)
     const verdict = judge(result.answer, {
       dialect: this.#config.dialect,
       kind,
@@ -152,7 +152,7 @@ class HttpDestination implements Destination {
     return withoutSecrets(verdict, this.#ownSecrets, credentials)
   }
 
-  async #giveUpOnceServerLives(exchange: RunningExchange, ended: AbortSignal): Promise<void> {
+  async #abortOnceServerLives(exchange: RunningExchange, ended: AbortSignal): Promise<void> {
     while (!ended.aborted && !(await this.probe()).isAnswered) {
       await sleep(this.#clock, HUNG_PROBE_INTERVAL_MS, ended)
     }
@@ -213,11 +213,11 @@ const RESET_CODES: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET'
 
 function unansweredVerdict({ error, hasBegun, isSent }: FailedExchange): Verdict {
   const verdict = { retryAfterMs: undefined, hasBegun, isDown: !hasBegun }
-  return { kind: 'retry', why: errorText(error), suspicion: suspicionOf(error, isSent), ...verdict }
+  return { kind: 'retry', why: errorText(error), evidence: evidenceOf(error, isSent), ...verdict }
 }
 
 /** A hung request that the relay aborted says nothing about its data. */
-function suspicionOf(error: Error, isSent: boolean): RetryVerdict['suspicion'] {
+function evidenceOf(error: Error, isSent: boolean): RetryVerdict['evidence'] {
   if (!isSent) return 'none'
   // The answer could be neither parsed nor salvaged. The data may be the cause: without that
   // verdict the batch would be retried for ever.

@@ -9,7 +9,7 @@ import type { HttpOutputConfig, OutputCredentials } from '../../config/config.ts
 import { renderV1Precision } from '../../line-protocol/precision.ts'
 import { unreachable } from '../../std/errors.ts'
 import { type Credentials, packedBody, type WriteTarget } from '../../write/write.ts'
-import type { Batch } from '../destination.ts'
+import type { Payload } from '../destination.ts'
 import type { ExchangeRequest } from './exchange.ts'
 import { packBodies } from './packed-bodies.ts'
 
@@ -38,16 +38,16 @@ export class HttpRequestRenderer {
     this.#userAgent = userAgent
   }
 
-  async render(batch: Batch): Promise<BatchRequest> {
-    const first = batch.writes[0]
+  async render(payload: Payload): Promise<BatchRequest> {
+    const first = payload.writes[0]
     if (first === undefined) throw new Error('BUG: a batch without writes')
     switch (first.kind) {
       case 'lines':
-        return await this.#renderLines(batch)
+        return await this.#renderLines(payload)
       case 'statement':
-        return this.#renderStatement(batch.target, first.body)
+        return this.#renderStatement(payload.target, first.body)
       case 'opaque':
-        return this.#renderOpaque(batch.target, first.body, first.headers)
+        return this.#renderOpaque(payload.target, first.body, first.headers)
       default:
         return unreachable(first)
     }
@@ -58,21 +58,21 @@ export class HttpRequestRenderer {
     return { method: 'POST', ...this.#targetParts(target), body: [] }
   }
 
-  async #renderLines(batch: Batch): Promise<BatchRequest> {
-    const { path, headers } = this.#targetParts(batch.target)
-    if (this.#config.gzip && batch.bytes >= GZIP_MIN_BYTES) {
-      const body = await packBodies(batch.writes, this.#config.dialect === 'v1')
-      const ofClients = new Set(batch.writes.map(packedBody))
+  async #renderLines(payload: Payload): Promise<BatchRequest> {
+    const { path, headers } = this.#targetParts(payload.target)
+    if (this.#config.gzip && payload.bytes >= GZIP_MIN_BYTES) {
+      const body = await packBodies(payload.writes, this.#config.dialect === 'v1')
+      const ofClients = new Set(payload.writes.map(packedBody))
       const copiedBytes = totalBytes(body.filter((member) => !ofClients.has(member)))
       const gzipHeaders = [...headers, 'content-encoding', 'gzip']
       return { method: 'POST', path, headers: gzipHeaders, body, copiedBytes }
     }
-    const bodies = batch.writes.map((write) => write.body)
-    if (bodies.length === 1 || batch.bytes >= bodies.length * PART_MIN_BYTES) {
+    const bodies = payload.writes.map((write) => write.body)
+    if (bodies.length === 1 || payload.bytes >= bodies.length * PART_MIN_BYTES) {
       return { method: 'POST', path, headers, body: bodies, copiedBytes: 0 }
     }
-    const body = [Buffer.concat(bodies, batch.bytes)]
-    return { method: 'POST', path, headers, body, copiedBytes: batch.bytes }
+    const body = [Buffer.concat(bodies, payload.bytes)]
+    return { method: 'POST', path, headers, body, copiedBytes: payload.bytes }
   }
 
   #targetParts(target: WriteTarget): TargetParts {

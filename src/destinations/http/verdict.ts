@@ -15,10 +15,10 @@
  */
 
 import type { OutputDialect } from '../../config/config.ts'
-import { droppedCount, refusalClue } from '../../line-protocol/rejected/refusal-clue.ts'
+import { droppedCount, refusalCause } from '../../line-protocol/rejected/cause.ts'
 import { retryAfterMs } from '../../std/backoff.ts'
 import { unreachable } from '../../std/errors.ts'
-import { ownText } from '../../std/own-memory.ts'
+import { detachedText } from '../../std/unpooled.ts'
 import { type Reply, refusedReply } from '../../write/reply.ts'
 import type { Write } from '../../write/write.ts'
 import type { RetryVerdict, Verdict } from '../destination.ts'
@@ -233,7 +233,7 @@ export function judge(answer: Answer, options: JudgeOptions): Verdict {
     case 'unsupported':
       return { kind: 'unsupported', reply: reply() }
     case 'refused in doubt':
-      return { kind: 'refused', reply: reply(), isDoubtful: true }
+      return { kind: 'refused', reply: reply(), isUnconfirmed: true }
     case 'busy':
     case 'unfinished':
     case 'failed':
@@ -245,7 +245,7 @@ export function judge(answer: Answer, options: JudgeOptions): Verdict {
 }
 
 function refused(reply: Reply): Verdict {
-  return { kind: 'refused', reply, isDoubtful: false }
+  return { kind: 'refused', reply, isUnconfirmed: false }
 }
 
 function fits(rule: Rule, { status }: Answer, words: AnswerWords, options: JudgeOptions): boolean {
@@ -274,7 +274,7 @@ function dataForm({ data }: AnswerWords): Rule['data'] {
 }
 
 function partly(reply: Reply, { text }: AnswerWords): Verdict {
-  return { kind: 'partly', reply, refusedCount: droppedCount(text), clue: refusalClue(text) }
+  return { kind: 'partly', reply, refusedCount: droppedCount(text), cause: refusalCause(text) }
 }
 
 function partlyNumbered(reply: Reply, { data }: AnswerWords): Verdict {
@@ -284,7 +284,7 @@ function partlyNumbered(reply: Reply, { data }: AnswerWords): Verdict {
     kind: 'partly',
     reply,
     refusedCount: isTold ? lines.length : undefined,
-    clue: isTold ? { kind: 'line-numbers', lines } : { kind: 'unknown' },
+    cause: isTold ? { kind: 'line-numbers', lines } : { kind: 'unknown' },
   }
 }
 
@@ -321,13 +321,13 @@ function retry(answer: Answer, { meaning, text, nowMs }: RetryOptions): RetryVer
   const itsNowMs = Date.parse(answer.headers['date'] ?? '')
   return {
     kind: 'retry',
-    why: ownText(`answered ${answer.status} ${text}`.slice(0, WHY_MAX_CHARACTERS).trim()),
+    why: detachedText(`answered ${answer.status} ${text}`.slice(0, WHY_MAX_CHARACTERS).trim()),
     retryAfterMs:
       header === undefined
         ? undefined
         : retryAfterMs(header, Number.isNaN(itsNowMs) ? nowMs : itsNowMs),
     hasBegun: meaning === 'unfinished' || meaning === 'failed',
     isDown: false,
-    suspicion: meaning === 'failed' ? 'error' : 'none',
+    evidence: meaning === 'failed' ? 'error' : 'none',
   }
 }

@@ -22,8 +22,8 @@ import { type HostAddress, knownAddresses, type ResolveHost } from '../../net/ud
 import { connectUdpSocket, type UdpSocket } from '../../net/udp-socket.ts'
 import type { Clock, Timer } from '../../std/clock.ts'
 import { errorCode, errorText } from '../../std/errors.ts'
+import { LogThrottle, renderRepeats } from '../../std/log-throttle.ts'
 import type { Logger } from '../../std/logger.ts'
-import { LogThrottle, renderRepeats } from '../../std/throttle.ts'
 
 const REFRESH_INTERVAL_MS = 30_000
 /** Minimum time between two lookups of the name after send errors. */

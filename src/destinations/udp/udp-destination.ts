@@ -20,16 +20,16 @@ import type { Precision } from '../../line-protocol/precision.ts'
 import { type ResolveHost, resolveHost } from '../../net/udp-host.ts'
 import type { Clock } from '../../std/clock.ts'
 import { errorCode } from '../../std/errors.ts'
+import { LogThrottle, renderRepeats } from '../../std/log-throttle.ts'
 import type { Logger } from '../../std/logger.ts'
-import { LogThrottle, renderRepeats } from '../../std/throttle.ts'
 import { renderCount } from '../../std/units.ts'
 import type { DropReason } from '../../write/outcome.ts'
 import { refusedReply } from '../../write/reply.ts'
 import {
   ANSWERED,
-  type Batch,
   type Destination,
   type LostLines,
+  type Payload,
   type ProbeResult,
   type Verdict,
 } from '../destination.ts'
@@ -43,7 +43,7 @@ const NOTHING_LOST: Verdict = { kind: 'delivered', body: '', lost: [] }
 const NOT_LINES: Verdict = {
   kind: 'refused',
   reply: refusedReply(400, 'a UDP output sends line protocol only'),
-  isDoubtful: false,
+  isUnconfirmed: false,
 }
 
 export interface UdpDestinationOptions {
@@ -90,12 +90,12 @@ class LinkedDestination implements Destination {
     this.#link = options.link
   }
 
-  async send(batch: Batch): Promise<Verdict> {
+  async send(payload: Payload): Promise<Verdict> {
     const why = this.#link.isReady ? '' : await this.#link.ready()
     if (why !== '') return notReady(why)
-    const [first] = batch.writes
+    const [first] = payload.writes
     if (first?.kind === 'opaque') return NOT_LINES
-    const { datagrams, tooLong } = packDatagrams(this.#linesOf(batch), this.#options.config.mtu)
+    const { datagrams, tooLong } = packDatagrams(this.#linesOf(payload), this.#options.config.mtu)
     const unsent = await this.#sendAll(datagrams)
     if (tooLong.length === 0 && unsent.length === 0) return NOTHING_LOST
     if (tooLong.length > 0) this.#logTooLong(tooLong)
@@ -112,7 +112,7 @@ class LinkedDestination implements Destination {
     return this.#link[Symbol.asyncDispose]()
   }
 
-  #linesOf({ writes, target }: Batch): readonly Lines[] {
+  #linesOf({ writes, target }: Payload): readonly Lines[] {
     const isRescaled = this.#options.precision === 'ns' && target.precision !== 'ns'
     const lines: Lines[] = []
     // One element for each write, because losses are reported by the index of the write.
@@ -177,7 +177,7 @@ class LinkedDestination implements Destination {
 }
 
 function notReady(why: string): Verdict {
-  const none = { retryAfterMs: undefined, hasBegun: false, suspicion: 'none' } as const
+  const none = { retryAfterMs: undefined, hasBegun: false, evidence: 'none' } as const
   return { kind: 'retry', why, isDown: true, ...none }
 }
 

@@ -5,7 +5,7 @@
  * Only for bodies that `scanLines` returned.
  */
 
-import type { Steps } from '../../std/slices.ts'
+import type { Steps } from '../../std/time-slicing.ts'
 import { lineEndFinder } from '../lines/split.ts'
 import type { Span } from '../scan/series-key.ts'
 

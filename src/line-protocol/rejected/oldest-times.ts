@@ -3,7 +3,7 @@
  * at once would block the event loop.
  */
 
-import type { Steps } from '../../std/slices.ts'
+import type { Steps } from '../../std/time-slicing.ts'
 import type { Span } from '../scan/series-key.ts'
 import type { LineTable } from './line-table.ts'
 

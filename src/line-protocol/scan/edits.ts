@@ -5,7 +5,7 @@
  * stored, so a body of a million blank lines costs no more memory than its bytes.
  */
 
-import { free, trimmed } from '../../std/own-memory.ts'
+import { free, trimmed } from '../../std/unpooled.ts'
 
 /** Replacement that removes a range. */
 export const NOTHING = Buffer.alloc(0)

@@ -11,7 +11,7 @@ import { decodeLossless } from '../lossless-text.ts'
 /** More than any client shows. The limit avoids a second copy of a large body of garbage. */
 const ERRORS_MAX_BYTES = 1024 * 1024
 
-export class Refusals {
+export class ParseErrors {
   #count = 0
   #size = 0
   readonly #texts: string[] = []

@@ -15,7 +15,7 @@
  * Not here: the status and the JSON of the answer (../listeners).
  */
 
-import { free, ownConcat } from '../../std/own-memory.ts'
+import { free, unpooledConcat } from '../../std/unpooled.ts'
 import { byteAt, HASH, NEWLINE, skipBlanks } from '../bytes.ts'
 import { OrdinaryLines } from '../fast/ordinary-line.ts'
 import { SimdLines } from '../fast/simd-lines.ts'
@@ -23,7 +23,7 @@ import { simdModule } from '../fast/simd-module.ts'
 import type { Precision } from '../precision.ts'
 import { Edits, NOTHING } from './edits.ts'
 import { lineEnd } from './line-end.ts'
-import { Refusals } from './parse-errors.ts'
+import { ParseErrors } from './parse-errors.ts'
 import { readPoint } from './point.ts'
 import { isSettled, settle } from './self-contained-line.ts'
 import { plainTimestamps } from './timestamp.ts'
@@ -81,7 +81,7 @@ export class LineScan {
   readonly #edits: Edits
   readonly #ordinary: OrdinaryLines
   readonly #simd: SimdLines | undefined
-  readonly #refusals = new Refusals()
+  readonly #parseErrors = new ParseErrors()
   /** Where the next line begins. */
   #at = 0
   #lineCount = 0
@@ -92,7 +92,7 @@ export class LineScan {
   /** @param simdMinBytes see `scanLines` */
   constructor(body: Buffer, options: ScanOptions, simdMinBytes: number = SIMD_MIN_BYTES) {
     const isEnded = body.length === 0 || byteAt(body, body.length - 1) === NEWLINE
-    this.#bytes = isEnded ? body : ownConcat([body, NEWLINE_BYTES], body.length + 1)
+    this.#bytes = isEnded ? body : unpooledConcat([body, NEWLINE_BYTES], body.length + 1)
     this.#bodyEnd = body.length
     this.#options = options
     this.#edits = new Edits(this.#bytes)
@@ -131,7 +131,7 @@ export class LineScan {
   /** Largest memory of the scan, without the body, while `moreBytes` more bytes are read. */
   heldBytesWithin(moreBytes: number): number {
     const copiedBytes = this.#bytes.length === this.#bodyEnd ? 0 : this.#bytes.length
-    return copiedBytes + this.#edits.heldBytesWithin(moreBytes) + this.#refusals.heldBytes
+    return copiedBytes + this.#edits.heldBytesWithin(moreBytes) + this.#parseErrors.heldBytes
   }
 
   /** Ends the scan early and frees its memory. `result` must not be called afterwards. */
@@ -147,8 +147,8 @@ export class LineScan {
     return {
       lines,
       lineCount: this.#lineCount + (this.#simd?.lineCount ?? 0),
-      refusedCount: this.#refusals.count,
-      errors: this.#refusals.render(),
+      refusedCount: this.#parseErrors.count,
+      errors: this.#parseErrors.render(),
       hasUnstorable: this.#hasUnstorable,
     }
   }
@@ -227,7 +227,7 @@ export class LineScan {
   }
 
   #refuse(line: { from: number; start: number; end: number; next: number }, reason: string): void {
-    this.#refusals.add(this.#bytes.subarray(line.start, line.end), reason)
+    this.#parseErrors.add(this.#bytes.subarray(line.start, line.end), reason)
     this.#edits.replace(line.from, line.next, NOTHING)
   }
 }

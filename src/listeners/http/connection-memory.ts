@@ -8,9 +8,9 @@
 
 import type { Socket } from 'node:net'
 import type { Clock } from '../../std/clock.ts'
+import { LogThrottle, renderRepeats } from '../../std/log-throttle.ts'
 import type { Logger } from '../../std/logger.ts'
 import type { Memory } from '../../std/memory-budget.ts'
-import { LogThrottle, renderRepeats } from '../../std/throttle.ts'
 import type { HttpCounters } from './counters.ts'
 
 /** A socket and its events; measured with 5,000 silent connections. */

@@ -16,13 +16,13 @@ export interface RelayHealth {
 export interface OutputCheck {
   readonly name: string
   readonly isUp: boolean
-  /** Up, but catching up: new writes wait behind the backlog. */
-  readonly isBehind: boolean
+  /** Up and not catching up; otherwise new writes wait behind the backlog. */
+  readonly isInSync: boolean
   /** The reason why the output is down; '' while it is up. */
   readonly downCause: string
 }
 
-/** It takes writes while one of its outputs is up, even behind, and its log takes them. */
+/** It takes writes while one of its outputs is up, even catching up, and its log takes them. */
 export function healthOf(relay: {
   readonly outputs: readonly OutputCheck[]
   readonly disk: { readonly isFailing: boolean } | undefined
@@ -47,9 +47,9 @@ function renderCheck(check: OutputCheck): string {
   return `{${texts},"status":${status(check.isUp)}}`
 }
 
-function checkMessage({ isUp, isBehind, downCause }: OutputCheck): string {
+function checkMessage({ isUp, isInSync, downCause }: OutputCheck): string {
   if (!isUp) return downCause || 'down'
-  return isBehind ? 'up, catching up' : 'up'
+  return isInSync ? 'up' : 'up, catching up'
 }
 
 function status(isGood: boolean): string {

@@ -21,15 +21,15 @@ import type { HttpRelayConfig } from '../../config/config.ts'
 import type { Relay } from '../../relay/relay.ts'
 import type { Clock } from '../../std/clock.ts'
 import { errorCode, errorText, RelayError } from '../../std/errors.ts'
+import { LogThrottle, renderRepeats } from '../../std/log-throttle.ts'
 import type { Logger } from '../../std/logger.ts'
 import type { SharedMemory } from '../../std/memory-budget.ts'
-import { LogThrottle, renderRepeats } from '../../std/throttle.ts'
 import type { RisingClock } from '../../write/rising-clock.ts'
 import { type HttpCounters, newHttpCounters } from './counters.ts'
 import type { RelayHealth } from './health.ts'
-import { WriteIntake } from './ingest/write-intake.ts'
-import { WriteLane } from './ingest/write-lane.ts'
-import { WritePlans } from './ingest/write-plans.ts'
+import { Ingest } from './ingest/ingest.ts'
+import { WriteHandler } from './ingest/write-handler.ts'
+import { ParsedWriteRequests } from './ingest/write-requests.ts'
 import { HTTP_LIMITS, type HttpLimits, LISTEN_BACKLOG_CONNECTIONS } from './limits.ts'
 import { RefusalLog } from './refusal-log.ts'
 import { HttpRequestsInFlight } from './requests-in-flight.ts'
@@ -97,15 +97,15 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
     ...{ ...options, limits, requestsInFlight, counters, refusals },
     onBug: failure.reject,
   }
-  const plans = new WritePlans({ ...config, stampClock })
-  const intake = new WriteIntake(shared)
-  const parts = { ...shared, responder, plans, intake }
-  const writes = new WriteLane(parts)
+  const parsedRequests = new ParsedWriteRequests({ ...config, stampClock })
+  const ingest = new Ingest(shared)
+  const parts = { ...shared, responder, parsedRequests, ingest }
+  const writes = new WriteHandler(parts)
   // A rate limit also counts requests that only the standard path refuses, so it turns the fast
   // path off.
-  const isFast = config.fastLane && rateLimit === undefined
-  const fastLane = isFast ? parts : undefined
-  const serverOptions = { ...parts, certificate, maxConnections, writes, fastLane }
+  const isFast = config.fastPath && rateLimit === undefined
+  const fastPath = isFast ? parts : undefined
+  const serverOptions = { ...parts, certificate, maxConnections, writes, fastPath }
   const app = await openRoutes({
     ...parts,
     writes,

@@ -27,7 +27,7 @@ export class HttpRequestsInFlight {
   readonly #memory: Memory
   readonly #maxRequests: number
   readonly #open = new Map<IncomingMessage, ServerResponse>()
-  readonly #condemned = new Set<Duplex>()
+  readonly #closing = new Set<Duplex>()
   /** The listener is closing: the last answer on each connection closes the connection. */
   isDraining = false
   /** The number of requests on the fast path, which keeps its own list of them. */
@@ -70,7 +70,7 @@ export class HttpRequestsInFlight {
   endFast(count = 1): void {
     this.#fast -= count
     // The garbage of a request on the fast path is collected in V8's young generation.
-    this.#memory.handOn(count * FAST_REQUEST_BYTES)
+    this.#memory.transfer(count * FAST_REQUEST_BYTES)
   }
 
   /** Searches all requests instead of an index by connection: called only on silence or errors. */
@@ -92,15 +92,15 @@ export class HttpRequestsInFlight {
   /**
    * Nothing more can be read from this connection, so its last outstanding answer closes it.
    */
-  condemn(connection: Duplex): void {
-    if (this.#condemned.has(connection)) return
-    this.#condemned.add(connection)
-    connection.once('close', () => this.#condemned.delete(connection))
+  closeAfterAnswer(connection: Duplex): void {
+    if (this.#closing.has(connection)) return
+    this.#closing.add(connection)
+    connection.once('close', () => this.#closing.delete(connection))
   }
 
   /** Whether the answer that is about to be written to `connection` has to be the last one. */
   isLastOn(connection: Duplex): boolean {
-    const isToEnd = this.isDraining || this.#condemned.has(connection)
+    const isToEnd = this.isDraining || this.#closing.has(connection)
     return isToEnd && !this.isAnsweringOn(connection)
   }
 }

@@ -24,11 +24,11 @@ import {
   renderReply,
 } from '../dialects/v1/reply.ts'
 import { type RelayHealth, renderRelayHealth } from './health.ts'
-import { PrometheusLane, StatementLane } from './ingest/other-lanes.ts'
-import type { LaneOptions, WriteLane } from './ingest/write-lane.ts'
+import { PrometheusHandler, QueryHandler } from './ingest/other-handlers.ts'
+import type { HandlerOptions, WriteHandler } from './ingest/write-handler.ts'
 
-export interface RoutesOptions extends LaneOptions {
-  readonly writes: WriteLane
+export interface RoutesOptions extends HandlerOptions {
+  readonly writes: WriteHandler
   readonly health: () => RelayHealth
   /** Creates the server around fastify's handler. */
   readonly serverFactory: (
@@ -108,8 +108,8 @@ function routeTable(
   options: RoutesOptions,
 ): ReadonlyMap<string, Readonly<Partial<Record<Method, Handler>>>> {
   const { config, writes, responder } = options
-  const statements = new StatementLane(options)
-  const prometheus = new PrometheusLane(options, writes)
+  const statements = new QueryHandler(options)
+  const prometheus = new PrometheusHandler(options, writes)
   const fixed =
     (render: (request: IncomingMessage) => HttpAnswer): Handler =>
     (request, response) =>

@@ -28,8 +28,8 @@ import type { HeadRefusal } from './canonical/request-head.ts'
 import { BAD_REQUEST, REQUEST_TIMEOUT, renderClosing } from './closing.ts'
 import { ConnectionMemory } from './connection-memory.ts'
 import { countAnswer, type HttpCounters } from './counters.ts'
-import { FastLane, type FastLaneOptions } from './fast-path/fast-path.ts'
-import type { WriteLane } from './ingest/write-lane.ts'
+import { FastPath, type FastPathOptions } from './fast-path/fast-path.ts'
+import type { WriteHandler } from './ingest/write-handler.ts'
 import type { HttpLimits } from './limits.ts'
 import type { RefusalLog } from './refusal-log.ts'
 import type { HttpRequestsInFlight } from './requests-in-flight.ts'
@@ -49,9 +49,9 @@ export interface HttpServerOptions {
   readonly counters: HttpCounters
   readonly responder: HttpResponder
   readonly refusals: RefusalLog
-  readonly writes: WriteLane
+  readonly writes: WriteHandler
   /** `undefined`: the fast path is off. */
-  readonly fastLane: FastLaneOptions | undefined
+  readonly fastPath: FastPathOptions | undefined
 }
 
 /**
@@ -123,17 +123,17 @@ function takeOverConnections(server: Server, options: HttpServerOptions): void {
     memory: memory.clients,
   })
   const giveToNode = (socket: Socket, isAfterPost: boolean) => connections.open(socket, isAfterPost)
-  const fastLane = options.fastLane && new FastLane(options.fastLane, giveToNode)
+  const fastPath = options.fastPath && new FastPath(options.fastPath, giveToNode)
   server.on(event, (socket: Socket) => {
-    if (fastLane === undefined) connections.open(socket)
-    else fastLane.take(socket)
+    if (fastPath === undefined) connections.open(socket)
+    else fastPath.take(socket)
   })
   const charged = new ConnectionMemory({ ...options, memory: memory.clients, isTls })
   chargeFirst(server, (socket) => charged.charge(socket))
   // `server.close` calls it too. Node itself would not see that a head is arriving.
   server.closeIdleConnections = () => {
     connections.closeIdle()
-    fastLane?.closeIdleConnections()
+    fastPath?.closeIdleConnections()
   }
 }
 
@@ -188,7 +188,8 @@ function refuseBytes(error: Error, connection: Duplex, options: HttpServerOption
   if (refuseBody(error, connection, options)) return
   // An earlier request of this connection is still unanswered, and the client would take an error
   // for its answer. So the error is not sent, and the earlier answer closes the connection.
-  if (requestsInFlight.isAnsweringOn(connection)) return requestsInFlight.condemn(connection)
+  if (requestsInFlight.isAnsweringOn(connection))
+    return requestsInFlight.closeAfterAnswer(connection)
   // The request was already answered, before the rest of its body arrived.
   if (requestsInFlight.receivingOn(connection) === undefined) return connection.destroySoon()
   const isLate = errorCode(error) === 'ERR_HTTP_REQUEST_TIMEOUT'

@@ -20,8 +20,8 @@ import { refusalText, type WriteRefusal } from '../../relay/admission.ts'
 import type { Relay } from '../../relay/relay.ts'
 import { type Clock, sleep, type Timer } from '../../std/clock.ts'
 import { errorText } from '../../std/errors.ts'
+import { LogThrottle, renderRepeats } from '../../std/log-throttle.ts'
 import type { Logger } from '../../std/logger.ts'
-import { LogThrottle, renderRepeats } from '../../std/throttle.ts'
 import { renderCount } from '../../std/units.ts'
 import { NO_CREDENTIALS, type WriteTarget, writeTarget } from '../../write/write.ts'
 import { type BindSocket, bindAddressOf, bindError, setReceiveBuffer } from './bind.ts'
@@ -175,7 +175,7 @@ class DatagramListener implements UdpListener {
     const scanned = scanLines(datagram, this.#scanOptions)
     if (scanned.refusedCount > 0) this.#noteRefused(scanned)
     const { lines: body, lineCount } = scanned
-    if (body !== datagram) relay.memory.waste(datagram.length)
+    if (body !== datagram) relay.memory.noteGarbage(datagram.length)
     if (lineCount === 0) {
       counters.emptyDatagrams++
       return

@@ -10,14 +10,14 @@
  * ranges (both ends included, over all streams) are done as well, so that one stream that retries
  * or is on hold does not make the others send gigabytes again. `since` (optional): records with a
  * lower number count as done, though the output never got them. `files`: how far an output that
- * writes to files has written each file (file-extent.ts); older programs ignore it. `statements`:
- * owed statements that count as done (owed-statements.ts); version 0.1 loses them.
+ * writes to files has written each file (file-checkpoint.ts); older programs ignore it.
+ * `statements`: owed statements that count as done (owed-statements.ts); version 0.1 loses them.
  *
  * Promise: a lost or outdated cursor only makes the output send records again. So a problem with
  * the file is a note, never an error. A resolved save is on the disk, and so is its file name.
  *
  * Limits: RANGES_MAX ranges. Records of further ranges are sent again; where that would be wrong,
- * the cursor is not saved (place.ts).
+ * the cursor is not saved (output-cursor.ts).
  *
  * Not here: when to save, and the order of saving and trimming (the log's owner).
  */
@@ -28,7 +28,7 @@ import { crc32 } from 'node:zlib'
 import { errorCode, errorText, RelayError } from '../../std/errors.ts'
 import { type FileSystem, readWhole, writeWhole } from '../file-system.ts'
 import type { SequenceRange } from './done-ranges.ts'
-import type { FileExtent } from './file-extent.ts'
+import type { FileExtent } from './file-checkpoint.ts'
 import { type OwedStatement, parseOwedStatement } from './owed-statements.ts'
 
 const ENDING = '.cursor'

@@ -17,19 +17,19 @@
 
 import type { Clock } from '../../std/clock.ts'
 import { errorText } from '../../std/errors.ts'
+import { LogThrottle } from '../../std/log-throttle.ts'
 import type { Logger } from '../../std/logger.ts'
-import { LogThrottle } from '../../std/throttle.ts'
 import { renderBytes, renderCount } from '../../std/units.ts'
 import { keptBytes, type SegmentSize } from '../retention/log-bounds.ts'
 import type { LogRecord } from '../segments/record.ts'
 import type { LogReader } from '../segments/segment-reader.ts'
 import type { GivenUp } from './gap-file.ts'
-import type { Place } from './place.ts'
+import type { OutputCursor } from './output-cursor.ts'
 
 const LOG_INTERVAL_MS = 60_000
 
 export interface OrphanOptions {
-  readonly place: Place
+  readonly cursor: OutputCursor
   readonly clock: Clock
   readonly logger: Logger
   /** Path of the cursor file, for an operator who wants to remove it. */
@@ -61,7 +61,7 @@ export interface LogExtent {
 }
 
 export class Orphan {
-  readonly place: Place
+  readonly cursor: OutputCursor
   readonly #options: OrphanOptions
   readonly #loss: LogThrottle
   readonly #problem: LogThrottle
@@ -73,7 +73,7 @@ export class Orphan {
 
   constructor(options: OrphanOptions) {
     this.#options = options
-    this.place = options.place
+    this.cursor = options.cursor
     this.#loss = new LogThrottle(options.clock, LOG_INTERVAL_MS)
     this.#problem = new LogThrottle(options.clock, LOG_INTERVAL_MS)
   }
@@ -81,7 +81,7 @@ export class Orphan {
   /** Logs the orphan even when it is owed nothing yet: from now on the log grows for it. */
   tell(log: LogExtent): void {
     const { logger, cursorPath } = this.#options
-    const { output, done } = this.place
+    const { output, done } = this.cursor
     const { keptWrites: writes, keptBytes: bytes } = this.snapshot(log)
     const amount = `${renderCount(writes, 'write')} by number, ${renderBytes(bytes)} of the log`
     const text =
@@ -93,7 +93,7 @@ export class Orphan {
   }
 
   snapshot({ sizes, nextSequence }: LogExtent): OrphanSnapshot {
-    const { output, done } = this.place
+    const { output, done } = this.cursor
     const keptWrites = done.openCount(done.below, nextSequence)
     return {
       output,
@@ -105,8 +105,8 @@ export class Orphan {
   }
 
   /** Starts a pass: gives up owed writes below `sequence` that other outputs have done. */
-  giveUpBelow(sequence: number): void {
-    this.#pass ??= this.#giveUpBelow(sequence).finally(() => {
+  dropBelow(sequence: number): void {
+    this.#pass ??= this.#dropBelow(sequence).finally(() => {
       this.#pass = undefined
     })
   }
@@ -117,8 +117,8 @@ export class Orphan {
     await this.#pass
   }
 
-  async #giveUpBelow(sequence: number): Promise<void> {
-    const { done } = this.place
+  async #dropBelow(sequence: number): Promise<void> {
+    const { done } = this.cursor
     let next = done.below
     try {
       await using reader = this.#options.openReader(next)
@@ -130,7 +130,7 @@ export class Orphan {
           if (next < sequence) done.addRange(next, sequence - 1)
           return
         }
-        await this.#giveUp(records, next)
+        await this.#drop(records, next)
         next = last.sequence + 1
       }
     } catch (error) {
@@ -139,9 +139,9 @@ export class Orphan {
   }
 
   /** @param next first sequence number not yet handled; the numbers up to `records` are missing */
-  async #giveUp(records: readonly LogRecord[], next: number): Promise<void> {
+  async #drop(records: readonly LogRecord[], next: number): Promise<void> {
     const { isDoneElsewhere, recordGap } = this.#options
-    const { done } = this.place
+    const { done } = this.cursor
     const owed = records.flatMap((record) => this.#owedOf(record))
     const numbers = owed.map(({ sequence }) => sequence)
     const kept = new Set(numbers.filter((sequence) => !isDoneElsewhere(sequence)))
@@ -149,7 +149,7 @@ export class Orphan {
     const given = gone.filter(({ write }) => write.kind !== 'statement')
     if (given.length > 0) await recordGap(given)
     for (const { sequence, write } of gone) {
-      if (write.kind === 'statement') this.place.statements.add(sequence, write)
+      if (write.kind === 'statement') this.cursor.statements.add(sequence, write)
     }
     for (const { sequence } of records) {
       if (sequence > next) done.addRange(next, sequence - 1)
@@ -160,7 +160,7 @@ export class Orphan {
   }
 
   #owedOf({ sequence, content }: LogRecord): GivenUp[] {
-    const { output, done } = this.place
+    const { output, done } = this.cursor
     if (content.kind !== 'write' || done.has(sequence)) return []
     const isForIt = content.output === undefined || content.output === output
     return isForIt ? [{ sequence, write: content.write }] : []
@@ -171,7 +171,7 @@ export class Orphan {
     this.#droppedWrites += given.length
     for (const { write } of given) this.#droppedLines += write.lineCount
     if (this.#loss.hit() === undefined) return
-    const { output } = this.place
+    const { output } = this.cursor
     const [writes, lines] = [this.#droppedWrites, this.#droppedLines]
     const amount = `${renderCount(writes, 'write')} (${renderCount(lines, 'line')}) since the start`
     const text =
@@ -182,7 +182,7 @@ export class Orphan {
 
   #tellProblem(error: unknown): void {
     if (this.#problem.hit() === undefined) return
-    const { output } = this.place
+    const { output } = this.cursor
     const what = `log: output "${output}", which is not configured any more, cannot give up`
     this.#options.logger.error({ output }, `${what}: ${errorText(error)}; tried again`)
   }

@@ -138,9 +138,9 @@ class HeldLock implements FolderLock {
     const { folder, clock, onLost } = this.#options
     const boot = await readBootId()
     const former = await readOwner(folder)
-    const isDoubtful =
+    const isUncertain =
       former === undefined ? await hasSegments(folder) : !isProvedDead(former, { boot, gone })
-    if (isDoubtful) await this.#watch(former)
+    if (isUncertain) await this.#watch(former)
     let isClaimed = false
     const owner = { token: this.#token, boot, hasSocket: this.#socket !== undefined }
     const heartbeat = await Heartbeat.open({
@@ -154,7 +154,7 @@ class HeldLock implements FolderLock {
     })
     this.#heartbeat = heartbeat
     // Another machine may have watched the same dead owner and claimed the folder just after us.
-    if (isDoubtful || !owner.hasSocket) await sleep(clock, BEAT_EVERY_MS)
+    if (isUncertain || !owner.hasSocket) await sleep(clock, BEAT_EVERY_MS)
     await heartbeat.isOwner()
     isClaimed = heartbeat.state === 'ours'
     if (isClaimed) return

@@ -20,10 +20,10 @@
 import assert from 'node:assert/strict'
 import type { Clock } from '../../std/clock.ts'
 import { errorText } from '../../std/errors.ts'
+import { LogThrottle, renderRepeats } from '../../std/log-throttle.ts'
 import type { Logger } from '../../std/logger.ts'
-import { LogThrottle, renderRepeats } from '../../std/throttle.ts'
 import { renderCount } from '../../std/units.ts'
-import type { Place } from '../cursors/place.ts'
+import type { OutputCursor } from '../cursors/output-cursor.ts'
 import type { FileSystem } from '../file-system.ts'
 import type { FolderLock } from '../lock/folder-lock.ts'
 import type { LogOwnership } from '../log-users.ts'
@@ -56,7 +56,7 @@ export interface LogLossOptions {
 
 export interface LosableLog {
   readonly segments: SegmentLog
-  readonly places: readonly Place[]
+  readonly cursors: readonly OutputCursor[]
   /** All owed writes in memory, with any sequence number. */
   readonly remembered: () => readonly RememberedWrite[]
   /** Another process has the folder, and it is known what of the log. */
@@ -110,8 +110,8 @@ export class LogLoss implements Loss, LogOwnership {
 
   /** By output, how many of the writes that it is owed are in nobody's log now. */
   get unkeptWrites(): ReadonlyMap<string, number> {
-    const configured = this.#log.places.filter(({ isConfigured }) => isConfigured)
-    return new Map(configured.map((place) => [place.output, this.#unkeptOf(place)]))
+    const configured = this.#log.cursors.filter(({ isConfigured }) => isConfigured)
+    return new Map(configured.map((cursor) => [cursor.output, this.#unkeptOf(cursor)]))
   }
 
   isHandedOver(sequence: number): boolean {
@@ -175,7 +175,7 @@ export class LogLoss implements Loss, LogOwnership {
     return this.#attached
   }
 
-  #unkeptOf({ done, statements }: Place): number {
+  #unkeptOf({ done, statements }: OutputCursor): number {
     if (!this.#isLost) return 0
     const { segments } = this.#log
     const lost = this.#takeover?.lost ?? this.#missing ?? segments.list.all()
@@ -216,7 +216,7 @@ export class LogLoss implements Loss, LogOwnership {
 
   async #mendAll(): Promise<string> {
     const { files, folder, logger, lock } = this.#options
-    const { segments, places } = this.#log
+    const { segments, cursors } = this.#log
     const mend = this.#mendOptions()
     this.#missing = await findLost(mend)
     const known = new Set(segments.list.all().map(({ name }) => name))
@@ -232,7 +232,7 @@ export class LogLoss implements Loss, LogOwnership {
     // Wait until failed appends are settled; otherwise their numbers would count as owed and lost.
     await new Promise((resolve) => setImmediate(resolve))
     const kept = await this.#mendSegments()
-    for (const place of places) place.forgetSaved()
+    for (const cursor of cursors) cursor.forgetSaved()
     this.#isLost = false // Before `mended`: what that writes would be refused else.
     await segments.mended()
     logger.warn(
@@ -252,25 +252,25 @@ export class LogLoss implements Loss, LogOwnership {
 
   /** @returns how many writes were written again */
   async #mendSegments(): Promise<number> {
-    const { segments, places, remembered } = this.#log
+    const { segments, cursors, remembered } = this.#log
     const mend = this.#mendOptions()
     const lost = await findLost(mend)
     const writes = lost.length > 0 ? remembered() : []
-    const isOwed = (sequence: number) => places.some(({ done }) => !done.has(sequence))
+    const isOwed = (sequence: number) => cursors.some(({ done }) => !done.has(sequence))
     let keptCount = 0
     for (const segment of lost) {
       const { from, to } = rangeOf(segments, segment)
       const own = writes.filter(({ sequence }) => sequence >= from && sequence < to)
       const kept = await mendSegment(mend, segment, own, isOwed)
       keptCount += kept.length
-      for (const place of places) this.#passLost(place, { from, to, kept })
+      for (const cursor of cursors) this.#passLost(cursor, { from, to, kept })
     }
     return keptCount
   }
 
   /** Marks lost records as done: an open number would prevent the trimming of all later records. */
   #passLost(
-    { output, done }: Place,
+    { output, done }: OutputCursor,
     {
       from,
       to,

@@ -14,7 +14,7 @@ export interface SegmentSize {
   readonly bytes: number
 }
 
-export interface BoundedPlace {
+export interface BoundedCursor {
   /** The output has done all records with a lower number. */
   readonly below: number
   /** Records with a lower number were never for this output: do not count them as stored there. */
@@ -30,17 +30,17 @@ export interface BoundedPlace {
 export interface BoundsOptions {
   /** Oldest first. */
   readonly segments: readonly SegmentSize[]
-  readonly places: readonly BoundedPlace[]
+  readonly cursors: readonly BoundedCursor[]
   /** Bound on all segments; above it the output with the largest lag gives up records. */
   readonly maxBytes: number
 }
 
 /** @returns for each output the number below which it gives up its owed records; 0 = none */
-export function giveUpBelow({ segments, places, maxBytes }: BoundsOptions): readonly number[] {
+export function dropBelow({ segments, cursors, maxBytes }: BoundsOptions): readonly number[] {
   const totalBytes = segments.reduce((sum, { bytes }) => sum + bytes, 0)
-  const furthest = Math.min(...places.map(({ below }) => below))
-  return places.map(({ below, boundBytes, isInSync }, index) => {
-    const limit = othersBelow(places, index)
+  const furthest = Math.min(...cursors.map(({ below }) => below))
+  return cursors.map(({ below, boundBytes, isInSync }, index) => {
+    const limit = othersBelow(cursors, index)
     if (isInSync || limit <= below) return 0
     const excessBytes = Math.max(
       keptBytes(segments, below) - boundBytes,
@@ -56,12 +56,12 @@ export function giveUpBelow({ segments, places, maxBytes }: BoundsOptions): read
 
 /** The number that the furthest of those has reached that have what this output owes. */
 export function othersBelow(
-  places: readonly Pick<BoundedPlace, 'below' | 'since' | 'isConfigured'>[],
+  cursors: readonly Pick<BoundedCursor, 'below' | 'since' | 'isConfigured'>[],
   index: number,
 ): number {
-  const below = places[index]?.below ?? 0
+  const below = cursors[index]?.below ?? 0
   // One that came later does not have the oldest, which is what keeps the rest from going.
-  const others = places.filter(({ since, isConfigured }, other) => {
+  const others = cursors.filter(({ since, isConfigured }, other) => {
     return other !== index && isConfigured && since <= below
   })
   return Math.max(0, ...others.map((other) => other.below))

@@ -121,10 +121,10 @@ export function encodeRecord(
   record: PreparedRecord,
   sequence: number,
   seal: RecordSeal,
-  place: { readonly into: Buffer; readonly at: number },
+  cursor: { readonly into: Buffer; readonly at: number },
 ): void {
   assert(Number.isSafeInteger(sequence) && sequence >= 0, `BUG: sequence number ${sequence}`)
-  const bytes = place.into.subarray(place.at, place.at + record.bytes)
+  const bytes = cursor.into.subarray(cursor.at, cursor.at + record.bytes)
   assert.equal(bytes.length, record.bytes, 'BUG: no room for the record')
   record.header.copy(bytes)
   seal.prefix.copy(bytes)

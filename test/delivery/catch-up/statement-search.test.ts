@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { Backlog } from '../../../src/delivery/backlog.ts'
 import { OwedRecords } from '../../../src/delivery/catch-up/owed-records.ts'
 import { StatementSearch } from '../../../src/delivery/catch-up/statement-search.ts'
-import { OutputLog } from '../../../src/delivery/reporting/output-messages.ts'
+import { OutputMessages } from '../../../src/delivery/reporting/output-messages.ts'
 import { DoneRanges } from '../../../src/log/cursors/done-ranges.ts'
 import { OwedStatements } from '../../../src/log/cursors/owed-statements.ts'
 import { MemoryLog } from '../../../src/log/memory-log.ts'
@@ -28,12 +28,17 @@ function recordOf(sequence: number, isStatement: boolean, output?: string): Stor
 function open(records: readonly StoredRecord[]) {
   const { logger, lines } = keepingLogger()
   const clock = new ManualClock()
-  const log = new OutputLog({ name: 'b', clock, logger, unread: () => ({ writes: 0, bytes: 0 }) })
+  const log = new OutputMessages({
+    name: 'b',
+    clock,
+    logger,
+    formerLag: () => ({ writes: 0, bytes: 0 }),
+  })
   const backlog = new Backlog({
     ...{ boundBytes: 1e6, batchMaxBytes: 1e6, keepsLetters: true },
     onSettled() {},
     givesWay: () => true,
-    onGivenUp() {},
+    onDropped() {},
   })
   const own = records.length + 1
   const disk = {
@@ -68,14 +73,14 @@ function open(records: readonly StoredRecord[]) {
     },
     noteWritten() {},
     isDoneElsewhere: () => false,
-    unread: () => ({ writes: 0, bytes: 0 }),
+    formerLag: () => ({ writes: 0, bytes: 0 }),
     recordGap: async () => {},
   }
   const found: number[] = []
   const ends: number[] = []
   const owed = new OwedRecords({ name: 'b', backlog, stored })
   const search = new StatementSearch({
-    ...{ backlog, stored, owed, clock, log },
+    ...{ backlog, stored, owed, clock, messages: log },
     readBelow: () => disk.readBelow,
     onFound: (sequence) => found.push(sequence),
     onEnd: () => ends.push(read.length),

@@ -16,7 +16,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import type { FileOutputConfig } from '../../../src/config/config.ts'
-import type { Batch, Destination } from '../../../src/destinations/destination.ts'
+import type { Destination, Payload } from '../../../src/destinations/destination.ts'
 import { openFileDestination } from '../../../src/destinations/file/file-destination.ts'
 import { systemClock } from '../../../src/std/clock.ts'
 import { RelayError } from '../../../src/std/errors.ts'
@@ -62,7 +62,7 @@ async function openOutput(
   return { path, destination, log, text, passSecond: () => (laterMs += 1000) }
 }
 
-const send = ({ destination }: Output, batch: Batch) => destination.send(batch, events)
+const send = ({ destination }: Output, payload: Payload) => destination.send(payload, events)
 
 test('lines stand below the database and retention policy they belong to, named when they change', async (t) => {
   const output = await openOutput(t)
@@ -216,12 +216,12 @@ test('statements that a file begins with are known after opening it again', asyn
 
 test('what the form cannot hold is refused for good, in clear words', async (t) => {
   const output = await openOutput(t)
-  const check = async (batch: Batch, error: RegExp) => {
-    const verdict = await send(output, batch)
+  const check = async (payload: Payload, error: RegExp) => {
+    const verdict = await send(output, payload)
     assert(verdict.kind === 'refused', JSON.stringify(verdict))
     assert.equal(verdict.reply.status, 400)
     assert.match(verdict.reply.error, error)
-    assert.equal(verdict.isDoubtful, false)
+    assert.equal(verdict.isUnconfirmed, false)
   }
   await check(other('opaque', '\u0001'), /line protocol only/)
   await check(other('statement', 'DROP DATABASE d'), /only CREATE statements/)
@@ -300,7 +300,7 @@ test('a full disk means try again, and leaves nothing half-written', async (t) =
     retryAfterMs: undefined,
     hasBegun: false,
     isDown: false,
-    suspicion: 'none',
+    evidence: 'none',
   })
   assert.equal(await output.text(), before)
   assert.deepEqual(await send(output, lines(['b v=1 1\n'], { db: 'e' })), DELIVERED)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import type { FileOutputConfig } from '../../../src/config/config.ts'
-import type { Batch } from '../../../src/destinations/destination.ts'
+import type { Payload } from '../../../src/destinations/destination.ts'
 import { openFileDestination } from '../../../src/destinations/file/file-destination.ts'
 import type { Precision } from '../../../src/line-protocol/precision.ts'
 import { systemClock } from '../../../src/std/clock.ts'
@@ -15,7 +15,11 @@ import { temporaryFolder } from '../../support/temporary-folder.ts'
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 
-function batch(kind: 'lines' | 'statement', text: string, [db, rp, precision]: Place): Batch {
+function payload(
+  kind: 'lines' | 'statement',
+  text: string,
+  [db, rp, precision]: OutputCursor,
+): Payload {
   const parts = { database: db, retentionPolicy: rp, precision, credentials: NO_CREDENTIALS }
   const target = writeTarget(parts)
   const lineCount = text.trimEnd().split('\n').length
@@ -23,7 +27,7 @@ function batch(kind: 'lines' | 'statement', text: string, [db, rp, precision]: P
   return { target, writes: [write], bytes: text.length }
 }
 
-type Place = readonly [db: string, rp: string, precision: Precision]
+type OutputCursor = readonly [db: string, rp: string, precision: Precision]
 
 // Goal: what a file output keeps can be brought back. Method: databases, retention policies,
 // precisions, odd names and three rotated files go through the real `influx -import` into one real
@@ -39,8 +43,8 @@ test('what was kept in files is the same after influx -import as what was writte
   }
   const output = await openFileDestination({ config, clock: systemClock, logger: silent })
   t.after(() => output[Symbol.asyncDispose]())
-  const send = async (kind: 'lines' | 'statement', text: string, place: Place) => {
-    const verdict = await output.send(batch(kind, text, place), { onTimeout() {} })
+  const send = async (kind: 'lines' | 'statement', text: string, place: OutputCursor) => {
+    const verdict = await output.send(payload(kind, text, place), { onTimeout() {} })
     assert.equal(verdict.kind, 'delivered', JSON.stringify(verdict))
     const [db, rp, precision] = place
     if (kind === 'statement') await direct.query(text)

@@ -18,12 +18,12 @@ import {
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { FileOutputConfig } from '../../../src/config/config.ts'
-import type { Batch, Destination, Verdict } from '../../../src/destinations/destination.ts'
+import type { Destination, Payload, Verdict } from '../../../src/destinations/destination.ts'
 import { openFileDestination } from '../../../src/destinations/file/file-destination.ts'
 import { nodeOutputFiles, type OutputFiles } from '../../../src/destinations/file/output-files.ts'
 import { CursorFile } from '../../../src/log/cursors/cursor-file.ts'
 import { DoneRanges } from '../../../src/log/cursors/done-ranges.ts'
-import { Place } from '../../../src/log/cursors/place.ts'
+import { OutputCursor } from '../../../src/log/cursors/output-cursor.ts'
 import { nodeFileSystem } from '../../../src/log/file-system.ts'
 import { systemClock } from '../../../src/std/clock.ts'
 import { lines, other } from '../../support/batches.ts'
@@ -46,11 +46,11 @@ interface Options extends Partial<FileOutputConfig> {
 
 interface Kept {
   readonly destination: Destination
-  readonly place: Place
+  readonly place: OutputCursor
   readonly log: readonly string[]
-  send(batch: Batch): Promise<Verdict>
+  send(payload: Payload): Promise<Verdict>
   /** Sends it and settles its record, as an output does. */
-  write(sequence: number, batch: Batch | string): Promise<void>
+  write(sequence: number, payload: Payload | string): Promise<void>
   save(): Promise<void>
   /** Makes the checks that come once a second due. */
   passSecond(): void
@@ -66,7 +66,7 @@ async function open(t: TestContext, folder: string, options: Options = {}): Prom
   const found = loaded.kind === 'loaded' ? loaded.cursor : undefined
   const done = new DoneRanges(found?.doneBelow ?? 1, found?.done)
   const inLog = { firstSequence: 1, nextSequence }
-  const place = new Place({
+  const place = new OutputCursor({
     ...{ output: 'o', isConfigured: true, boundBytes: 1, since: 0 },
     ...{ done, file, found, log: inLog },
   })
@@ -81,15 +81,15 @@ async function open(t: TestContext, folder: string, options: Options = {}): Prom
   const clock = { ...systemClock, monotonicMs: () => laterMs }
   const destination = await openFileDestination({ config, clock, logger, keeper: place, files })
   t.after(() => destination[Symbol.asyncDispose]())
-  place.begin(destination.mark)
-  const send = (batch: Batch) => destination.send(batch, { onTimeout() {} })
+  place.begin(destination.checkpoint)
+  const send = (payload: Payload) => destination.send(payload, { onTimeout() {} })
   return {
     ...{ destination, place, log, send },
     async write(sequence, given) {
       const verdict = await send(typeof given === 'string' ? lines([given]) : given)
       assert(verdict.kind === 'delivered', JSON.stringify(verdict))
       place.done.add(sequence)
-      if (verdict.mark !== undefined) place.noteWritten(verdict.mark, [sequence])
+      if (verdict.checkpoint !== undefined) place.noteWritten(verdict.checkpoint, [sequence])
     },
     save: async () => assert.equal(await place.save(), undefined),
     passSecond: () => {
@@ -320,7 +320,7 @@ test('what cannot be synced is taken back and tried again: another sync would pr
   }
   assert.deepEqual(await filesIn(folder), before)
   isFailing = false
-  for (const [index, batch] of batches.entries()) await write(2 + index, batch)
+  for (const [index, payload] of batches.entries()) await write(2 + index, payload)
   const text = Object.values(await filesIn(folder)).join('')
   for (const name of ['b ', 'c,', 'd,']) assert.equal(text.split(`\n${name}`).length, 2)
   assert.match(text, /# CONTEXT-DATABASE: e\n# CONTEXT-RETENTION-POLICY:\nb v=1 1\n/)
@@ -331,7 +331,7 @@ test('a device is written to as ever, and the cursor knows nothing of it', async
   const { destination, write, save, place } = await open(t, folder, { path: '/dev/null' })
   await write(1, 'a v=1 1\n')
   await save()
-  assert.equal(destination.mark, undefined)
+  assert.equal(destination.checkpoint, undefined)
   assert.equal(place.savedBelow, 2)
   assert.deepEqual((await open(t, folder, { path: '/dev/null' })).place.extents, [])
 })

@@ -26,19 +26,19 @@ async function openServer(t: TestContext, onData: (socket: Socket, text: string)
   return `http://127.0.0.1:${port}`
 }
 
-type Unanswered = Pick<RetryVerdict, 'hasBegun' | 'isDown' | 'suspicion'>
+type Unanswered = Pick<RetryVerdict, 'hasBegun' | 'isDown' | 'evidence'>
 
 function check(verdict: Verdict, expected: Unanswered): void {
   assert(verdict.kind === 'retry', JSON.stringify(verdict))
-  const { hasBegun, isDown, suspicion } = verdict
-  assert.deepEqual({ hasBegun, isDown, suspicion }, expected, verdict.why)
+  const { hasBegun, isDown, evidence } = verdict
+  assert.deepEqual({ hasBegun, isDown, evidence }, expected, verdict.why)
 }
 
 const hasAll = (text: string) => text.includes('m v=1 1\n')
 
 test('a refused connection is nothing of the data', async (t) => {
   const send = openSender(t, `http://127.0.0.1:${await freePort()}`)
-  check(await send(['m v=1 1\n']), { hasBegun: false, isDown: true, suspicion: 'none' })
+  check(await send(['m v=1 1\n']), { hasBegun: false, isDown: true, evidence: 'none' })
 })
 
 test('a connection that dies under a request that was sent may have died of it', async (t) => {
@@ -47,7 +47,7 @@ test('a connection that dies under a request that was sent may have died of it',
       if (hasAll(text)) socket[end]()
     })
     const verdict = await openSender(t, url)(['m v=1 1\n'])
-    check(verdict, { hasBegun: true, isDown: false, suspicion: 'reset' })
+    check(verdict, { hasBegun: true, isDown: false, evidence: 'reset' })
   }
 })
 
@@ -55,7 +55,7 @@ test('a connection that dies before all of the request was handed over did not d
   const url = await openServer(t, (socket) => socket.resetAndDestroy())
   const part = `m s="${'x'.repeat(4_000_000)}" 1\n`
   const verdict = await openSender(t, url)([part, part, part, part])
-  check(verdict, { hasBegun: true, isDown: false, suspicion: 'none' })
+  check(verdict, { hasBegun: true, isDown: false, evidence: 'none' })
 })
 
 test('an answer that is no HTTP may be for the data', async (t) => {
@@ -63,7 +63,7 @@ test('an answer that is no HTTP may be for the data', async (t) => {
     if (hasAll(text)) socket.end('SSH-2.0-OpenSSH_9\r\n\r\n')
   })
   const verdict = await openSender(t, url)(['m v=1 1\n'])
-  check(verdict, { hasBegun: true, isDown: false, suspicion: 'error' })
+  check(verdict, { hasBegun: true, isDown: false, evidence: 'error' })
 })
 
 test('a request that is given up while the server lives is no word on its data', async (t) => {
@@ -79,10 +79,10 @@ test('a request that is given up while the server lives is no word on its data',
   void sending.then((given) => {
     verdict = given
   })
-  const isGivenUp = async () => {
+  const isToDrop = async () => {
     await clock.advance(20)
     return verdict !== undefined
   }
-  await until(isGivenUp, { what: 'the request is given up' })
-  check(await sending, { hasBegun: true, isDown: false, suspicion: 'none' })
+  await until(isToDrop, { what: 'the request is given up' })
+  check(await sending, { hasBegun: true, isDown: false, evidence: 'none' })
 })

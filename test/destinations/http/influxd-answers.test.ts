@@ -5,18 +5,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Verdict } from '../../../src/destinations/destination.ts'
-import { siftRefused } from '../../../src/line-protocol/rejected/refused-lines.ts'
-import { openSender, type Place } from '../../support/http-output.ts'
+import { partitionRefused } from '../../../src/line-protocol/rejected/partition.ts'
+import { type OutputCursor, openSender } from '../../support/http-output.ts'
 import { type Influxd, openInfluxd, requireInfluxd } from '../../support/influxd.ts'
 import { atOnce } from '../../support/steps.ts'
 
 /** What is told to be refused; `undefined` when it cannot be told. */
 function refusedLines(texts: readonly string[], verdict: Verdict): string[] | undefined {
   assert(verdict.kind === 'partly', JSON.stringify(verdict))
-  const { clue, refusedCount = -1 } = verdict
+  const { cause, refusedCount = -1 } = verdict
   const bodies = texts.map((text) => Buffer.from(text))
-  const sifted = atOnce(siftRefused(bodies, clue, refusedCount))
-  return sifted?.flatMap(({ refused }) => refused.toString().match(/.*\n/g) ?? [])
+  const partitioned = atOnce(partitionRefused(bodies, cause, refusedCount))
+  return partitioned?.flatMap(({ refused }) => refused.toString().match(/.*\n/g) ?? [])
 }
 
 /** Measurement by measurement: a query over several shows a field in the type of one of them. */
@@ -121,7 +121,7 @@ test('what is missing there holds its target, and a wrong path is told', async (
   const influxd = await openInfluxd(t)
   const send = openSender(t, influxd.url)
   await influxd.createDatabase('db')
-  const check = async (place: Place, status: number, error: string) => {
+  const check = async (place: OutputCursor, status: number, error: string) => {
     const verdict = await send(['m v=1 1\n'], place)
     assert(verdict.kind === 'hold', JSON.stringify(verdict))
     assert.deepEqual([verdict.scope, verdict.reply.status], ['target', status])
@@ -145,7 +145,7 @@ test("InfluxDB's word on credentials holds the output when they are its own", as
   await influxd.createDatabase('db')
   await influxd.query(`CREATE USER bob WITH PASSWORD 'pw'`)
   const anonymous = await openSender(t, influxd.url)(['m v=1 1\n'])
-  assert(anonymous.kind === 'refused' && !anonymous.isDoubtful)
+  assert(anonymous.kind === 'refused' && !anonymous.isUnconfirmed)
   assert.equal(anonymous.reply.status, 401)
   assert.equal(anonymous.reply.authenticate, 'Basic realm="InfluxDB"')
   // That the user may not write to one database must not stop the others.

@@ -4,10 +4,10 @@ import type { OutputDialect } from '../../../src/config/config.ts'
 import type { Verdict } from '../../../src/destinations/destination.ts'
 import type { Answer } from '../../../src/destinations/http/answer.ts'
 import { type JudgeOptions, judge } from '../../../src/destinations/http/verdict.ts'
-import type { RefusalClue } from '../../../src/line-protocol/rejected/refusal-clue.ts'
+import type { RefusalCause } from '../../../src/line-protocol/rejected/cause.ts'
 
 /** Of a 5xx that may be for the data. */
-const SUSPECT = 'retry begun error'
+const MAYBE_POISON = 'retry begun error'
 const NOW_MS = Date.UTC(2026, 10, 21)
 const DIALECTS: readonly OutputDialect[] = ['v1', 'v2', 'v3']
 
@@ -56,15 +56,15 @@ function inShort(verdict: Verdict): string {
     case 'delivered':
       return verdict.kind
     case 'retry':
-      return `retry${verdict.hasBegun ? ' begun' : ''} ${verdict.suspicion}`
+      return `retry${verdict.hasBegun ? ' begun' : ''} ${verdict.evidence}`
     case 'partly':
-      return `partly ${verdict.refusedCount ?? '?'} ${verdict.clue.kind}`
+      return `partly ${verdict.refusedCount ?? '?'} ${verdict.cause.kind}`
     case 'split':
       return `split ${verdict.downTo}`
     case 'hold':
       return `hold ${verdict.scope}`
     case 'refused':
-      return verdict.isDoubtful ? 'refused?' : 'refused'
+      return verdict.isUnconfirmed ? 'refused?' : 'refused'
     case 'unsupported':
       return verdict.kind
   }
@@ -113,14 +113,19 @@ test('a partial write is stored but for some lines', () => {
 
 test('a partial write that comes as a 5xx is one all the same', () => {
   const beyond = 'points beyond retention policy'
-  check(error(500, 'partial write: x dropped=1'), 'partly 1 unknown', 'partly 1 unknown', SUSPECT)
+  check(
+    error(500, 'partial write: x dropped=1'),
+    'partly 1 unknown',
+    'partly 1 unknown',
+    MAYBE_POISON,
+  )
   check(
     error(500, `partial write: ${beyond} dropped=1`),
     'partly 1 oldest',
     'partly 1 oldest',
-    SUSPECT,
+    MAYBE_POISON,
   )
-  check(error(500, beyond), 'partly ? oldest', 'partly ? oldest', SUSPECT)
+  check(error(500, beyond), 'partly ? oldest', 'partly ? oldest', MAYBE_POISON)
   check(error(503, `partial write: ${beyond}`), 'partly ? oldest', 'partly ? oldest', 'retry none')
 })
 test('InfluxDB 3 names the lines that it refused, also behind /write', () => {
@@ -134,8 +139,8 @@ test('InfluxDB 3 names the lines that it refused, also behind /write', () => {
   }
   const verdict = verdictOf(numbered(400, 3, 7), 'v3')
   assert(verdict.kind === 'partly')
-  const clue: RefusalClue = { kind: 'line-numbers', lines: [2, 6] }
-  assert.deepEqual(verdict.clue, clue)
+  const cause: RefusalCause = { kind: 'line-numbers', lines: [2, 6] }
+  assert.deepEqual(verdict.cause, cause)
   assert.equal(verdict.reply.error, 'partial write of line protocol occurred: bad')
 })
 
@@ -259,7 +264,7 @@ test('a database, bucket or retention policy that is missing there holds its wri
     hold,
   )
   check(error(404, 'the requested database does not exist'), 'retry none', 'retry none', hold)
-  check(error(500, 'retention policy not found: week'), hold, hold, SUSPECT)
+  check(error(500, 'retention policy not found: week'), hold, hold, MAYBE_POISON)
 })
 
 test('a 404 of anything else asks whether the location is right', () => {
@@ -298,18 +303,18 @@ test('what may heal is tried again', () => {
 
 test('a 5xx that names no cause of its own may be for the data', () => {
   for (const status of [500, 501, 505, 507, 599]) {
-    check(error(status, 'write failed'), SUSPECT)
-    check(page(status), SUSPECT)
-    check(empty(status), SUSPECT)
+    check(error(status, 'write failed'), MAYBE_POISON)
+    check(page(status), MAYBE_POISON)
+    check(empty(status), MAYBE_POISON)
   }
-  check(coded(500, 'An internal error has occurred - check server logs'), SUSPECT)
+  check(coded(500, 'An internal error has occurred - check server logs'), MAYBE_POISON)
 })
 
 test('a 5xx for what a line says is looked for line by line', () => {
   const utf8 = 'proto: field "tsdb.x" contains invalid UTF-8'
-  check(error(500, "unable to parse 'x': missing fields"), 'split line', 'split line', SUSPECT)
-  check(error(500, utf8), 'split line', 'split line', SUSPECT)
-  check(coded(500, `unexpected error: ${utf8}`), 'split line', 'split line', SUSPECT)
+  check(error(500, "unable to parse 'x': missing fields"), 'split line', 'split line', MAYBE_POISON)
+  check(error(500, utf8), 'split line', 'split line', MAYBE_POISON)
+  check(coded(500, `unexpected error: ${utf8}`), 'split line', 'split line', MAYBE_POISON)
 })
 
 test('a status that is none is garbage', () => {
@@ -337,7 +342,7 @@ test('a statement is judged by its result, not by its status', () => {
   const body = '{"results":[{"statement_id":0,"error":"no rights"}]}\n'
   const failed = verdictOf({ status: 200, headers: {}, body }, 'v1', options)
   assert(failed.kind === 'refused')
-  assert.equal(failed.isDoubtful, false)
+  assert.equal(failed.isUnconfirmed, false)
   assert.equal(failed.reply.error, 'no rights')
   assert.equal(failed.reply.body, body)
 })

@@ -3,7 +3,7 @@ import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import type { UdpOutputConfig } from '../../../src/config/config.ts'
-import type { Batch, Destination } from '../../../src/destinations/destination.ts'
+import type { Destination, Payload } from '../../../src/destinations/destination.ts'
 import {
   openUdpDestination,
   type UdpDestinationOptions,
@@ -63,7 +63,7 @@ async function openOutput(
   return { output, log }
 }
 
-function batch(texts: readonly string[], precision: Precision = 'ns'): Batch {
+function payload(texts: readonly string[], precision: Precision = 'ns'): Payload {
   const parts = { database: 'd', retentionPolicy: '', precision, credentials: NO_CREDENTIALS }
   const target = writeTarget(parts)
   const writes = texts.map((text): Write => {
@@ -79,7 +79,7 @@ const DELIVERED = { kind: 'delivered', body: '', lost: [] }
 test('the lines of a batch arrive, small writes in one datagram', async (t) => {
   const receiver = await openReceiver(t)
   const { output } = await openOutput(t, receiver.port)
-  assert.deepEqual(await output.send(batch(['a v=1 1\n', 'b v=1 1\n']), events), DELIVERED)
+  assert.deepEqual(await output.send(payload(['a v=1 1\n', 'b v=1 1\n']), events), DELIVERED)
   assert.deepEqual(await receiver.datagrams.atLeast(1), ['a v=1 1\nb v=1 1\n'])
 })
 
@@ -88,7 +88,7 @@ test('a line over the mtu is told as lost, the others arrive, and the log says s
   const { output, log } = await openOutput(t, receiver.port)
   const long = `m v="${'x'.repeat(100)}" 1\n`
   for (let sends = 0; sends < 3; sends++) {
-    const verdict = await output.send(batch([`a v=1 1\n${long}`, 'b v=1 1\n', long]), events)
+    const verdict = await output.send(payload([`a v=1 1\n${long}`, 'b v=1 1\n', long]), events)
     assert.deepEqual(verdict, {
       ...DELIVERED,
       lost: [
@@ -107,7 +107,7 @@ test('a datagram that the system refuses is told as lost, those beside it arrive
   // Larger than IPv4 can carry: no configuration allows it, but the system may have smaller bounds.
   const { output, log } = await openOutput(t, receiver.port, { mtu: 100_000 })
   const long = `m v="${'x'.repeat(70_000)}" 1\n`
-  const verdict = await output.send(batch(['a v=1 1\n', long, 'b v=1 1\n']), events)
+  const verdict = await output.send(payload(['a v=1 1\n', long, 'b v=1 1\n']), events)
   const lost = [{ reason: 'send-error', writeIndex: 1, lineCount: 1 }]
   assert.deepEqual(verdict, { ...DELIVERED, lost })
   assert.deepEqual(await receiver.datagrams.atLeast(2), ['a v=1 1\n', 'b v=1 1\n'])
@@ -117,26 +117,26 @@ test('a datagram that the system refuses is told as lost, those beside it arrive
 test('timestamps are rescaled for a receiver that takes them for nanoseconds', async (t) => {
   const receiver = await openReceiver(t)
   const { output } = await openOutput(t, receiver.port)
-  await output.send(batch(['a v=1 1500\n'], 'ms'), events)
+  await output.send(payload(['a v=1 1500\n'], 'ms'), events)
   assert.deepEqual(await receiver.datagrams.atLeast(1), ['a v=1 1500000000\n'])
 })
 
 test('a UDP relay of another precision sends timestamps as they came', async (t) => {
   const receiver = await openReceiver(t)
   const { output } = await openOutput(t, receiver.port, { precision: 's' })
-  await output.send(batch(['a v=1 1500\n'], 's'), events)
+  await output.send(payload(['a v=1 1500\n'], 's'), events)
   assert.deepEqual(await receiver.datagrams.atLeast(1), ['a v=1 1500\n'])
 })
 
 test('statements and batches without lines send nothing, and nothing is amiss', async (t) => {
   const receiver = await openReceiver(t)
   const { output } = await openOutput(t, receiver.port)
-  const { target } = batch([])
+  const { target } = payload([])
   const body = Buffer.from('CREATE DATABASE d')
   const write: Write = { kind: 'statement', target, body, lineCount: 1, receivedAtMs: 0 }
   assert.deepEqual(await output.send({ target, writes: [write], bytes: 17 }, events), DELIVERED)
-  assert.deepEqual(await output.send(batch(['']), events), DELIVERED)
-  await output.send(batch(['a v=1 1\n']), events)
+  assert.deepEqual(await output.send(payload(['']), events), DELIVERED)
+  await output.send(payload(['a v=1 1\n']), events)
   assert.deepEqual(await receiver.datagrams.atLeast(1), ['a v=1 1\n'])
 })
 
@@ -144,15 +144,15 @@ test('statements and batches without lines send nothing, and nothing is amiss', 
 test('a body that is no line protocol is refused for good, and nothing is sent', async (t) => {
   const receiver = await openReceiver(t)
   const { output } = await openOutput(t, receiver.port)
-  const { target } = batch([])
+  const { target } = payload([])
   const base = { target, body: Buffer.from('\u0001'), lineCount: 3, receivedAtMs: 0 }
   const write: Write = { kind: 'opaque', headers: {}, ...base }
   const verdict = await output.send({ target, writes: [write], bytes: 1 }, events)
   assert(verdict.kind === 'refused', JSON.stringify(verdict))
   assert.equal(verdict.reply.status, 400)
   assert.match(verdict.reply.error, /sends line protocol only/)
-  assert.equal(verdict.isDoubtful, false)
-  await output.send(batch(['a v=1 1\n']), events)
+  assert.equal(verdict.isUnconfirmed, false)
+  await output.send(payload(['a v=1 1\n']), events)
   assert.deepEqual(await receiver.datagrams.atLeast(1), ['a v=1 1\n'])
 })
 
@@ -161,7 +161,7 @@ test('a batch of more datagrams than may be in flight arrives whole and in order
   const { output } = await openOutput(t, receiver.port)
   // No more than a receive buffer of the usual size holds: the receiver is as busy as we are.
   const lines = Array.from({ length: 400 }, (_, index) => `a v="${'x'.repeat(60)}" ${index}\n`)
-  assert.deepEqual(await output.send(batch([lines.join('')]), events), DELIVERED)
+  assert.deepEqual(await output.send(payload([lines.join('')]), events), DELIVERED)
   assert.deepEqual(await receiver.datagrams.atLeast(400), lines)
 })
 
@@ -175,18 +175,18 @@ test('a name that cannot be looked up yet is down, and up once it can', async (t
   }
   const { output } = await openOutput(t, receiver.port, { host: 'db.example', resolve })
   assert.equal((await output.probe()).isAnswered, false)
-  const verdict = await output.send(batch(['a v=1 1\n']), events)
+  const verdict = await output.send(payload(['a v=1 1\n']), events)
   assert.deepEqual(verdict, {
     kind: 'retry',
     why: 'cannot connect to db.example: queryA ENOTFOUND db.example',
     retryAfterMs: undefined,
     hasBegun: false,
     isDown: true,
-    suspicion: 'none',
+    evidence: 'none',
   })
   addresses = [LOCAL]
   assert.equal((await output.probe()).isAnswered, true)
-  await output.send(batch(['a v=1 1\n']), events)
+  await output.send(payload(['a v=1 1\n']), events)
   assert.deepEqual(await receiver.datagrams.atLeast(1), ['a v=1 1\n'])
 })
 
@@ -196,7 +196,7 @@ test('the first address that can be connected is taken', async (t) => {
   const useless: HostAddress = { address: 'fe80::1%nonesuch', family: 6 }
   const resolve = async () => [useless, LOCAL]
   const { output } = await openOutput(t, receiver.port, { host: 'db.example', resolve })
-  await output.send(batch(['a v=1 1\n']), events)
+  await output.send(payload(['a v=1 1\n']), events)
   assert.deepEqual(await receiver.datagrams.atLeast(1), ['a v=1 1\n'])
 })
 
@@ -215,19 +215,19 @@ test('a name that has moved is followed, and a failing lookup keeps the old addr
   }
   const clock = { ...systemClock, startTimer }
   const { output, log } = await openOutput(t, before.port, { host: 'db.example', resolve, clock })
-  await output.send(batch(['a v=1 1\n']), events)
+  await output.send(payload(['a v=1 1\n']), events)
   await before.datagrams.atLeast(1)
 
   addresses = []
   timers.pop()?.()
   await log.first((line) => line.includes('ETIMEOUT'), 'the failed lookup in the log')
-  await output.send(batch(['b v=1 1\n']), events)
+  await output.send(payload(['b v=1 1\n']), events)
   await before.datagrams.atLeast(2)
 
   addresses = [{ address: '127.0.0.2', family: 4 }]
   timers.pop()?.()
   await log.first((line) => line.includes('127.0.0.2 (before: 127.0.0.1)'), 'the move in the log')
-  await output.send(batch(['c v=1 1\n']), events)
+  await output.send(payload(['c v=1 1\n']), events)
   assert.deepEqual(await after.datagrams.atLeast(1), ['c v=1 1\n'])
   assert.deepEqual(before.datagrams.items, ['a v=1 1\n', 'b v=1 1\n'])
 })
@@ -238,13 +238,13 @@ test('a receiver that is gone is logged, and what is sent after its return arriv
   await gone.close()
   await until(
     async () => {
-      assert.deepEqual(await output.send(batch(['a v=1 1\n']), events), DELIVERED)
+      assert.deepEqual(await output.send(payload(['a v=1 1\n']), events), DELIVERED)
       return log.items.some((line) => line.includes('ECONNREFUSED'))
     },
     { what: 'the refusal in the log' },
   )
   const back = await openReceiver(t, gone.port)
-  assert.deepEqual(await output.send(batch(['b v=1 1\n']), events), DELIVERED)
+  assert.deepEqual(await output.send(payload(['b v=1 1\n']), events), DELIVERED)
   assert.deepEqual(await back.datagrams.atLeast(1), ['b v=1 1\n'])
 })
 
@@ -255,7 +255,7 @@ test('closing twice is allowed, and waits for no lookup, which is given up', asy
       signal?.addEventListener('abort', () => reject(new Error('given up')))
     })
   const { output } = await openOutput(t, 9, { host: 'db.example', resolve })
-  const sending = output.send(batch(['a v=1 1\n']), events)
+  const sending = output.send(payload(['a v=1 1\n']), events)
   await output[Symbol.asyncDispose]()
   await output[Symbol.asyncDispose]()
   const verdict = await sending

@@ -1,8 +1,8 @@
 /**
- * The SIMD lane (src/line-protocol/fast/simd-lines.ts) case by case; test/fuzz/ has it by property.
+ * The SIMD tier (src/line-protocol/fast/simd-lines.ts) case by case; test/fuzz/ has it by property.
  *
  * Goal: it takes what clients send, and with it not a byte of any answer is another. Method: scan
- * with the lane, however short the body, and without, and compare all that comes out.
+ * with the tier, however short the body, and without, and compare all that comes out.
  */
 
 import assert from 'node:assert/strict'
@@ -16,7 +16,7 @@ const WINDOW_BYTES = 16_384
 
 const body = (text: string) => Buffer.from(text, 'latin1')
 
-/** Whether the lane takes a line that stands among others, and no scanner disagrees. */
+/** Whether the tier takes a line that stands among others, and no scanner disagrees. */
 function takes(line: string): boolean {
   const bytes = body(`m v=1 1\n${line}\nm v=1 1\n`)
   assertScannedAlike(bytes)
@@ -30,7 +30,7 @@ const check = (lines: readonly string[], expected: boolean) => {
   for (const line of lines) assert.equal(takes(line), expected, line)
 }
 
-test('the lane takes what clients send', () => {
+test('the tier takes what clients send', () => {
   check(
     [
       `cpu,host=server001,region=eu-west-1 usage_user=1.25,usage_system=1.5 ${T}`,
@@ -47,7 +47,7 @@ test('the lane takes what clients send', () => {
   )
 })
 
-test('the lane leaves to the others what is not surely ordinary', () => {
+test('the tier leaves to the others what is not surely ordinary', () => {
   check(['', '# comment', ' m v=1 1', '\tm v=1 1', 'm  v=1 1', 'm v=1  1', 'm v=1 1 '], false)
   check(['m', 'm,a=1', 'm v', 'm v=', 'm =1', 'm,=1 v=1', 'm,a= v=1', 'm,a v=1', ',a=1 v=1'], false)
   check(['m,a=b=c v=1', 'm v=1=2', 'm v=1,', 'm v=1,,w=1', 'm,a=1, v=1', 'm v=1,w'], false)
@@ -61,7 +61,7 @@ test('the lane leaves to the others what is not surely ordinary', () => {
   check(['m v=1 12345678901234567890', `m v=1 ${'1'.repeat(40)}`], false)
 })
 
-test('of tags the lane compares 64', () => {
+test('of tags the tier compares 64', () => {
   const tags = (count: number) =>
     Array.from({ length: count }, (_, i) => `,tag_of_some_length_${i}=1`).join('')
   check([`m${tags(64)} v=1 1`], true)
@@ -91,7 +91,7 @@ test('every value of up to five characters of a number is decided alike', () => 
   for (let size = 1; size <= 5; size++) {
     values = values.flatMap((value) => characters.map((character) => value + character))
     const lines = values.map((value) => `m v=${value} 1\n`)
-    // Each in a body of its own in the shorter ones: the lane begins anew.
+    // Each in a body of its own in the shorter ones: the tier begins anew.
     if (size <= 3) for (const line of lines) assertScannedAlike(body(line))
     assertScannedAlike(body(lines.join('')))
   }
@@ -191,7 +191,7 @@ test('the timestamp of a request is asked for once, and only when a line lacks o
   assert.equal(scan('m v=1\nm\\ v=1\n'.repeat(10_000)), 1)
 })
 
-test('the lane goes on behind lines that it does not take, also after many', () => {
+test('the tier goes on behind lines that it does not take, also after many', () => {
   const odd = 'm\\ n v=1 1\n'
   const plain = `cpu,host=a usage=1.25 ${T}\n`
   for (const [odds, plains] of [

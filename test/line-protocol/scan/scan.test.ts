@@ -8,7 +8,7 @@ const STAMP = '1700000000000000000'
 /** Bodies are written as latin1, so that a test can hold any byte. */
 function scan(body: string, overrides: Partial<Parameters<typeof scanLines>[1]> = {}) {
   const options = { precision: 'ns', stamp: () => STAMP, unsignedIntegers: false } as const
-  // In each of these cases the SIMD lane, which short bodies do without, has to say the same.
+  // In each of these cases the SIMD tier, which short bodies do without, has to say the same.
   assertScannedAlike(Buffer.from(body, 'latin1'), overrides.precision)
   return scanLines(Buffer.from(body, 'latin1'), { ...options, ...overrides })
 }

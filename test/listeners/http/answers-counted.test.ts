@@ -1,5 +1,5 @@
 /**
- * Every answer is counted, whoever gives it: the fast lane, node's lane, the router, the reader in
+ * Every answer is counted, whoever gives it: the fast path, node's path, the router, the reader in
  * front of node's parser, and the clocks that look for slow clients.
  */
 import assert from 'node:assert/strict'
@@ -61,7 +61,7 @@ async function checkCounted(
 
 const PACKED = gzipSync(BODY).toString('latin1')
 
-/** Each on the fast lane, if it is on. */
+/** Each on the fast path, if it is on. */
 const PLAIN: readonly string[] = [
   post('/write?db=a'),
   post('/write?db=a').repeat(5),
@@ -114,7 +114,7 @@ const OTHERS: readonly string[] = [
   `${post('/write?db=a')}${post('/write?db=a', `${CHUNKED}zz\r\n`)}`,
 ]
 
-test('every answer to a request is counted, in each lane and in front of all', async () => {
+test('every answer to a request is counted, on each path and in front of all', async () => {
   const options: TestListenerOptions = {
     config: { maxBodyBytes: 1000 },
     accept: ({ target }) => {

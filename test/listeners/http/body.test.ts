@@ -347,7 +347,7 @@ test('each body that goes no further than the listener is counted as garbage, on
     // Heads, requests and connections are larger.
     const ofBodies = freed.filter((each) => each > 0 && each < 100)
     // What node's parser reads is counted as it comes, too.
-    if (!TEST_CONFIG.fastLane) assert(bytes === 0 || ofBodies.includes(bytes), what)
+    if (!TEST_CONFIG.fastPath) assert(bytes === 0 || ofBodies.includes(bytes), what)
     else assert.deepEqual(ofBodies, bytes === 0 ? [] : [bytes], what)
   }
 })

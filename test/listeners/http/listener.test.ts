@@ -85,7 +85,7 @@ test('requests in flight beyond the limit are answered 503, or wait when they ar
   const statuses: number[] = []
   for (let index = 0; index < 5; index++) statuses.push((await connection.response()).status)
   assert.deepEqual(statuses.slice(0, 3), [204, 204, 204])
-  const isFast = TEST_CONFIG.fastLane
+  const isFast = TEST_CONFIG.fastPath
   // Behind one that is refused nothing is read before that is told: there is room again by then.
   assert.deepEqual(statuses.slice(3), isFast ? [204, 204] : [503, 204])
   assert.equal(http.listener.snapshot().requestsInFlight, 0)
@@ -222,8 +222,8 @@ test('a failure of ours ends the listener, so that the program does not go on wi
 })
 
 test('a relay takes writes while one of its outputs is up, and its log takes them', () => {
-  const up = { name: 'a', isUp: true, isBehind: false, downCause: '' }
-  const down = { name: 'b', isUp: false, isBehind: false, downCause: 'x' }
+  const up = { name: 'a', isUp: true, isInSync: true, downCause: '' }
+  const down = { name: 'b', isUp: false, isInSync: false, downCause: 'x' }
   const fault = (...outputs: (typeof up)[]) => healthOf({ outputs, disk: undefined }).fault
   assert.equal(fault(up, down), '')
   assert.equal(fault(down), 'no output is up')

@@ -72,10 +72,10 @@ const CASES: readonly Case[] = [
   },
 ]
 
-for (const fastLane of [true, false]) {
+for (const fastPath of [true, false]) {
   for (const { name, options, method = 'POST', path, body = 'm v=1 1', headers, said } of CASES) {
-    test(`told, ${fastLane ? 'with' : 'without'} the fast lane: ${name}`, async () => {
-      const config = { ...options?.config, fastLane }
+    test(`told, ${fastPath ? 'with' : 'without'} the fast path: ${name}`, async () => {
+      const config = { ...options?.config, fastPath }
       await using listener = await openTestListener({ ...options, config })
       await httpRequest(listener.url + path, {
         ...{ method, headers: { authorization: `Token ${TOKEN}`, ...headers } },

@@ -44,11 +44,11 @@ test('/status is 204', async () => {
 
 test('/health tells of each output, and is 503 when none is up', async () => {
   let isUp = true
-  let isBehind = false
+  let isInSync = true
   await using http = await openTestListener({
     health: () => ({
       fault: isUp ? '' : 'no output is up',
-      outputs: [{ name: 'a"b', isUp, isBehind, downCause: isUp ? '' : 'connection refused' }],
+      outputs: [{ name: 'a"b', isUp, isInSync, downCause: isUp ? '' : 'connection refused' }],
     }),
   })
   const health = async () => {
@@ -61,7 +61,7 @@ test('/health tells of each output, and is 503 when none is up', async () => {
     status: 200,
     body: { ...whole, checks: [check], status: 'pass' },
   })
-  isBehind = true
+  isInSync = false
   assert.deepEqual(await health(), {
     status: 200,
     body: { ...whole, checks: [{ ...check, message: 'up, catching up' }], status: 'pass' },

@@ -115,8 +115,8 @@ test('a name that is not UTF-8 is refused, and stored under no other', async () 
   }
   const badDatabase = 'invalid database name: it is not UTF-8'
   const badPolicy = 'invalid retention policy name: it is not UTF-8'
-  for (const fastLane of [true, false]) {
-    await using http = await openTestListener({ config: { fastLane } })
+  for (const fastPath of [true, false]) {
+    await using http = await openTestListener({ config: { fastPath } })
     for (const path of ['/write', '/api/v1/prom/write']) {
       for (const name of ['%ff', 'a%80b', '%c3%28', '%ED%A0%80', '\xff', 'k\xf6ln']) {
         await check(http, path, `db=${name}`, badDatabase)

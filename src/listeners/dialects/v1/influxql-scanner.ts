@@ -85,7 +85,7 @@ export class Scanner {
       if (comment === 'closed') continue
       const scanned = comment === 'open' ? other('ILLEGAL') : this.#scan()
       const { kind, value, shown, placeAt = from } = scanned
-      const place = this.#placeOf(placeAt)
+      const place = this.#positionOf(placeAt)
       return { kind, value, shown, place, from, end: this.#at, isBehindComment }
     }
   }
@@ -195,7 +195,7 @@ export class Scanner {
     return { kind: 'duration', value, shown: value }
   }
 
-  #placeOf(index: number): string {
+  #positionOf(index: number): string {
     const before = this.#characters.slice(0, index)
     const lineStart = before.lastIndexOf('\n') + 1
     const line = before.filter((character) => character === '\n').length + 1

@@ -6,7 +6,7 @@
  */
 
 import { parseV1Precision } from '../../../line-protocol/precision.ts'
-import type { AcknowledgementPolicy } from '../../../write/acknowledgement.ts'
+import type { AckPolicy } from '../../../write/acks.ts'
 import { type WriteTarget, writeTarget } from '../../../write/write.ts'
 import { type GoQuery, isQueryText, queryText } from '../go-query.ts'
 
@@ -14,7 +14,7 @@ export interface V1WriteRequest {
   /** `database` is '' when the request names none: InfluxDB answers `database is required`. */
   readonly target: WriteTarget
   /** The policy of `consistency`, if the relay honors that parameter. */
-  readonly policy: AcknowledgementPolicy | undefined
+  readonly policy: AckPolicy | undefined
   /**
    * InfluxDB does not know this `consistency`. Reported after the body was parsed, as by InfluxDB.
    */
@@ -36,7 +36,7 @@ export interface V1WriteRequest {
 export type TargetFault = 'database-not-utf8' | 'policy-not-utf8' | 'policy-with-controls'
 
 /** Consistency levels; `one` and `any` are the same to a relay. */
-const POLICIES: ReadonlyMap<string, AcknowledgementPolicy> = new Map([
+const POLICIES: ReadonlyMap<string, AckPolicy> = new Map([
   ['any', 'any'],
   ['one', 'any'],
   ['quorum', 'quorum'],

@@ -81,7 +81,7 @@ export class CanonicalConnection extends Duplex {
         push: (bytes) => this.#unpushed.push(bytes),
         onHead: (head) => {
           this.#heads.push(head)
-          if (!head.isRefused) options.memory.waste(PARSED_FACTOR * head.canonical.length)
+          if (!head.isRefused) options.memory.noteGarbage(PARSED_FACTOR * head.canonical.length)
         },
         onBrokenBody: (error) => {
           this.bodyError = error
@@ -233,7 +233,7 @@ export class CanonicalConnection extends Duplex {
     const { clock, memory } = this.#options
     this.#activeAtMs = clock.monotonicMs()
     // The chunk becomes garbage soon: code that keeps bytes for longer copies them.
-    memory.waste(chunk.length)
+    memory.noteGarbage(chunk.length)
     this.#readRequests(chunk)
   }
 
@@ -307,7 +307,7 @@ export class CanonicalConnection extends Duplex {
     const mayHaveMore = this.#isThrowingAway || this.#reader.isCut || !this.#reader.isBetween
     if (!mayHaveMore || this.#socket.readableEnded) return void this.destroy()
     this.#socket.removeListener('data', this.#onData)
-    this.#socket.on('data', (chunk: Buffer) => memory.waste(chunk.length))
+    this.#socket.on('data', (chunk: Buffer) => memory.noteGarbage(chunk.length))
     this.#socket.resume()
     this.#socket.once('end', () => this.destroy())
     const timer = clock.startTimer(limits.lingerMs, () => this.destroy(), { isBackground: true })

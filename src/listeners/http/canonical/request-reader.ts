@@ -49,12 +49,12 @@ export interface RequestSink {
   onBrokenBody(error: string): void
 }
 
-type Place = 'head' | 'length' | 'chunks' | 'held' | 'over'
+type Phase = 'head' | 'length' | 'chunks' | 'held' | 'over'
 
 export class RequestReader {
   readonly #sink: RequestSink
   readonly #headersMaxBytes: number
-  #place: Place = 'head'
+  #phase: Phase = 'head'
   /** The bytes of an incomplete head. */
   #kept: Buffer = EMPTY
   #scan: HeadScan | undefined
@@ -74,7 +74,7 @@ export class RequestReader {
 
   /** A head has begun and is incomplete. */
   get isInHead(): boolean {
-    return this.#place === 'head' && this.#kept.length > 0
+    return this.#phase === 'head' && this.#kept.length > 0
   }
 
   /** Size of the incomplete head. */
@@ -84,12 +84,12 @@ export class RequestReader {
 
   /** No request has begun. */
   get isBetween(): boolean {
-    return this.#place === 'over' || (this.#place === 'head' && this.#kept.length === 0)
+    return this.#phase === 'over' || (this.#phase === 'head' && this.#kept.length === 0)
   }
 
   /** Nothing more is read. */
   get isOver(): boolean {
-    return this.#place === 'over'
+    return this.#phase === 'over'
   }
 
   /** More bytes of a refused request may arrive. */
@@ -101,10 +101,10 @@ export class RequestReader {
   read(chunk: Buffer): number {
     let at = 0
     while (at < chunk.length) {
-      if (this.#place === 'head' && this.#isLineEnd(chunk[at])) at++
-      else if (this.#place === 'head') at = this.#readHead(chunk, at)
-      else if (this.#place === 'length') at = this.#readLength(chunk, at)
-      else if (this.#place === 'chunks') at = this.#readChunks(chunk, at)
+      if (this.#phase === 'head' && this.#isLineEnd(chunk[at])) at++
+      else if (this.#phase === 'head') at = this.#readHead(chunk, at)
+      else if (this.#phase === 'length') at = this.#readLength(chunk, at)
+      else if (this.#phase === 'chunks') at = this.#readChunks(chunk, at)
       else return at
     }
     return at
@@ -112,14 +112,14 @@ export class RequestReader {
 
   /** Call when the request after which reading is held has been received. */
   goOn(): void {
-    if (this.#place === 'held') this.#place = 'head'
+    if (this.#phase === 'held') this.#phase = 'head'
   }
 
   /** The current request is the last one of this connection. */
   readNoMore(): void {
     this.#isLast = true
-    if (this.#place !== 'head' && this.#place !== 'held') return
-    this.#place = 'over'
+    if (this.#phase !== 'head' && this.#phase !== 'held') return
+    this.#phase = 'over'
     this.#kept = EMPTY
   }
 
@@ -130,7 +130,7 @@ export class RequestReader {
 
   /** Call between two requests or within a head only. */
   refuse(refusal: RefusedHead): void {
-    this.#place = 'over'
+    this.#phase = 'over'
     this.#isCut = true
     this.#kept = EMPTY
     this.#sink.onHead(refusal)
@@ -183,10 +183,10 @@ export class RequestReader {
     this.#lineEndBytes = canonical.startsWith(POST) ? LINE_ENDS_MAX_BYTES : 0
     if (framing.kind === 'chunked') {
       this.#chunks = new ChunkedBody()
-      this.#place = 'chunks'
+      this.#phase = 'chunks'
     } else {
       this.#missingBytes = framing.bytes
-      if (framing.bytes > 0) this.#place = 'length'
+      if (framing.bytes > 0) this.#phase = 'length'
       else this.#finish()
     }
     this.#sink.onHead(head)
@@ -212,7 +212,7 @@ export class RequestReader {
     }
     if (state === 'complete') this.#sink.push(LAST_CHUNK)
     else if (state === 'broken') {
-      this.#place = 'over'
+      this.#phase = 'over'
       this.#isCut = true
       this.#sink.onBrokenBody(this.#chunks.error)
       this.#sink.push(BROKEN_CHUNK)
@@ -221,6 +221,6 @@ export class RequestReader {
   }
 
   #finish(): void {
-    this.#place = this.#isLast ? 'over' : 'held'
+    this.#phase = this.#isLast ? 'over' : 'held'
   }
 }

@@ -25,19 +25,19 @@ import type { Socket } from 'node:net'
 import type { Clock } from '../../../std/clock.ts'
 import { Lease } from '../../../std/lease.ts'
 import type { SharedMemory } from '../../../std/memory-budget.ts'
-import { ownCopy } from '../../../std/own-memory.ts'
+import { unpooledCopy } from '../../../std/unpooled.ts'
 import { Client } from '../../../write/merge-penalty.ts'
 import { type Reply, refusedReply } from '../../../write/reply.ts'
 import { countAnswer, type HttpCounters } from '../counters.ts'
-import type { WriteIntake } from '../ingest/write-intake.ts'
+import type { Ingest } from '../ingest/ingest.ts'
 import { MEMORY_FULL } from '../ingest/write-refusals.ts'
 import type { HttpLimits } from '../limits.ts'
 import { FIRST_REFUSAL, type RefusalLog } from '../refusal-log.ts'
 import { IncomingBody } from '../request/incoming-body.ts'
 import type { HttpRequestsInFlight } from '../requests-in-flight.ts'
 import type { FastAnswers } from './answers.ts'
-import { OwnReads } from './own-reads.ts'
-import type { PlannedHead } from './planned-heads.ts'
+import { DirectReads } from './direct-reads.ts'
+import type { ParsedHead } from './heads-cache.ts'
 import { FastRequest } from './request.ts'
 
 const HEAD_END = Buffer.from('\r\n\r\n')
@@ -53,11 +53,11 @@ export interface FastParts {
   readonly limits: HttpLimits
   readonly counters: HttpCounters
   readonly requestsInFlight: HttpRequestsInFlight
-  readonly intake: WriteIntake
+  readonly ingest: Ingest
   readonly answers: FastAnswers
   readonly refusals: RefusalLog
   /** @returns `undefined` when the fast path does not take the request */
-  readonly headOf: (text: string) => PlannedHead | undefined
+  readonly headOf: (text: string) => ParsedHead | undefined
   /** Hands the connection to node. All bytes read from it and not used are back in the socket. */
   readonly giveToNode: (socket: Socket, isAfterPost: boolean) => void
   /** The connection was closed or handed to node. */
@@ -65,7 +65,7 @@ export interface FastParts {
 }
 
 interface Incoming {
-  readonly head: PlannedHead
+  readonly head: ParsedHead
   readonly body: IncomingBody
   readonly lease: Lease
 }
@@ -73,7 +73,7 @@ interface Incoming {
 export class FastConnection {
   readonly #socket: Socket
   readonly #parts: FastParts
-  readonly #reads: OwnReads | undefined
+  readonly #reads: DirectReads | undefined
   readonly #client = new Client()
   /** Unanswered requests, in their order of arrival. */
   readonly #owed: FastRequest[] = []
@@ -95,7 +95,7 @@ export class FastConnection {
     this.#parts = parts
     this.#kept = new Lease(parts.memory.clients)
     this.#activeAtMs = parts.clock.monotonicMs()
-    this.#reads = OwnReads.of(socket, { room: this.#room, onRead: this.#onRead })
+    this.#reads = DirectReads.of(socket, { room: this.#room, onRead: this.#onRead })
     if (this.#reads === undefined) socket.on('data', this.#onChunk)
     else socket.resume()
     socket.on('end', this.#onEnd)
@@ -139,7 +139,7 @@ export class FastConnection {
       countAnswer(counters, first.reply.status)
       // Only for refusals: to describe an answer for the log costs as much as a small answer.
       if (first.reply.status >= FIRST_REFUSAL) {
-        refusals.noteWrite(first.plan.target, first.reply, this.#socket)
+        refusals.noteWrite(first.parsed.target, first.reply, this.#socket)
       }
       const answer = answers.of(first.reply, first.head.format, isLast)
       if (typeof answer === 'string') text += answer
@@ -172,7 +172,7 @@ export class FastConnection {
   }
 
   readonly #onChunk = (chunk: Buffer): void => {
-    this.#parts.memory.waste(chunk.length)
+    this.#parts.memory.noteGarbage(chunk.length)
     this.#onData(chunk)
   }
 
@@ -224,7 +224,7 @@ export class FastConnection {
     onGone(this)
   }
 
-  #begin(head: PlannedHead): void {
+  #begin(head: ParsedHead): void {
     const { clock, counters, memory, requestsInFlight } = this.#parts
     counters.writeRequests++
     counters.fastWriteRequests++
@@ -240,7 +240,7 @@ export class FastConnection {
     const end = Math.min(chunk.length, at + body.missingBytes)
     if (end - at === head.bodyBytes) {
       this.#incoming = undefined
-      this.#finish(head, ownCopy(chunk, at, end))
+      this.#finish(head, unpooledCopy(chunk, at, end))
       return end
     }
     if (lease.tryGrowTo(body.heldBytesWith(end - at))) {
@@ -252,25 +252,25 @@ export class FastConnection {
 
   #finishIfWhole({ head, body, lease }: Incoming): void {
     if (body.missingBytes > 0) return
-    lease.handOn()
+    lease.transfer()
     this.#incoming = undefined
     this.#finish(head, body.whole())
   }
 
-  #finish(head: PlannedHead, body: Buffer): void {
+  #finish(head: ParsedHead, body: Buffer): void {
     const request = new FastRequest(head, this.#client, this.#flush)
     this.#owed.push(request)
-    this.#parts.intake.take(request, body)
+    this.#parts.ingest.take(request, body)
     if (head.isLast) this.#isLeaving = true
   }
 
-  #refuseForMemory(head: PlannedHead): void {
+  #refuseForMemory(head: ParsedHead): void {
     this.#parts.counters.memoryFullRequests++
     this.#refuseBody(head, MEMORY_FULL)
   }
 
   /** Refuses a request; the rest of its body is not read. */
-  #refuseBody(head: PlannedHead, reply: Reply): void {
+  #refuseBody(head: ParsedHead, reply: Reply): void {
     this.#isBodyCut = true
     this.#isLeaving = true
     this.#forgetBody()

@@ -17,16 +17,16 @@ import type { HttpRelayConfig } from '../../../config/config.ts'
 import type { Clock, Timer } from '../../../std/clock.ts'
 import type { SharedMemory } from '../../../std/memory-budget.ts'
 import type { HttpCounters } from '../counters.ts'
-import type { WriteIntake } from '../ingest/write-intake.ts'
-import type { WritePlans } from '../ingest/write-plans.ts'
+import type { Ingest } from '../ingest/ingest.ts'
+import type { ParsedWriteRequests } from '../ingest/write-requests.ts'
 import type { HttpLimits } from '../limits.ts'
 import type { RefusalLog } from '../refusal-log.ts'
 import type { HttpRequestsInFlight } from '../requests-in-flight.ts'
 import { FastAnswers } from './answers.ts'
 import { FastConnection, type FastParts } from './connection.ts'
-import { type PlannedHead, PlannedHeads } from './planned-heads.ts'
+import { HeadsCache, type ParsedHead } from './heads-cache.ts'
 
-export interface FastLaneOptions {
+export interface FastPathOptions {
   readonly config: HttpRelayConfig
   readonly memory: SharedMemory
   readonly clock: Clock
@@ -34,23 +34,23 @@ export interface FastLaneOptions {
   readonly counters: HttpCounters
   readonly refusals: RefusalLog
   readonly requestsInFlight: HttpRequestsInFlight
-  readonly plans: WritePlans
-  readonly intake: WriteIntake
+  readonly parsedRequests: ParsedWriteRequests
+  readonly ingest: Ingest
 }
 
-export class FastLane {
-  readonly #options: FastLaneOptions
-  readonly #heads: PlannedHeads
+export class FastPath {
+  readonly #options: FastPathOptions
+  readonly #heads: HeadsCache
   readonly #parts: FastParts
   readonly #connections = new Set<FastConnection>()
   #timer: Timer | undefined
 
   /** @param giveToNode takes a connection with its unused bytes, at the first other request */
-  constructor(options: FastLaneOptions, giveToNode: FastParts['giveToNode']) {
+  constructor(options: FastPathOptions, giveToNode: FastParts['giveToNode']) {
     const { config, clock, limits } = options
     const { influxdbVersion: version } = config
     this.#options = options
-    this.#heads = new PlannedHeads(options.plans, options.memory)
+    this.#heads = new HeadsCache(options.parsedRequests, options.memory)
     this.#parts = {
       ...options,
       answers: new FastAnswers({ version, clock, keepAliveTimeoutMs: limits.keepAliveTimeoutMs }),
@@ -81,11 +81,11 @@ export class FastLane {
   }
 
   /** Requests that are refused before their body is read go to node's path, which refuses them. */
-  #headOf(text: string): PlannedHead | undefined {
+  #headOf(text: string): ParsedHead | undefined {
     const { config, requestsInFlight } = this.#options
     const head = this.#heads.headOf(text)
     if (head === undefined || head.bodyBytes > config.maxBodyBytes) return undefined
-    const { target, fault } = head.plan
+    const { target, fault } = head.parsed
     if (target.database === '' || fault !== undefined) return undefined
     return requestsInFlight.isFull ? undefined : head
   }

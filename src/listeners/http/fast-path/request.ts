@@ -2,25 +2,25 @@
 
 import type { Client } from '../../../write/merge-penalty.ts'
 import type { Reply } from '../../../write/reply.ts'
-import type { WriteRequest } from '../ingest/write-intake.ts'
-import type { WritePlan } from '../ingest/write-plans.ts'
-import type { PlannedHead } from './planned-heads.ts'
+import type { IncomingWrite } from '../ingest/ingest.ts'
+import type { ParsedWriteRequest } from '../ingest/write-requests.ts'
+import type { ParsedHead } from './heads-cache.ts'
 
-export class FastRequest implements WriteRequest {
-  readonly head: PlannedHead
+export class FastRequest implements IncomingWrite {
+  readonly head: ParsedHead
   readonly client: Client
   readonly #onReply: () => void
   /** Set once the answer is known, until the answer is written. */
   reply: Reply | undefined
 
-  constructor(head: PlannedHead, client: Client, onReply: () => void) {
+  constructor(head: ParsedHead, client: Client, onReply: () => void) {
     this.head = head
     this.client = client
     this.#onReply = onReply
   }
 
-  get plan(): WritePlan {
-    return this.head.plan
+  get parsed(): ParsedWriteRequest {
+    return this.head.parsed
   }
 
   get isGzip(): boolean {

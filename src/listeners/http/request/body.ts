@@ -10,7 +10,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Lease } from '../../../std/lease.ts'
 import type { Memory } from '../../../std/memory-budget.ts'
-import { withoutRest } from '../../../std/own-memory.ts'
+import { withoutRest } from '../../../std/unpooled.ts'
 import { contentLength } from './headers.ts'
 import { IncomingBody } from './incoming-body.ts'
 
@@ -50,7 +50,7 @@ export function receiveBody(
   const finish = (result: BodyResult): void => {
     if (isDone) return
     isDone = true
-    if (result.kind === 'received') lease.handOn()
+    if (result.kind === 'received') lease.transfer()
     else {
       lease.end()
       joined?.drop()

@@ -6,7 +6,7 @@
  * charges the result to the memory budget.
  */
 
-import { free, trimmed } from '../../../std/own-memory.ts'
+import { free, trimmed } from '../../../std/unpooled.ts'
 
 const EMPTY = Buffer.alloc(0)
 const GROWTH = 4

@@ -13,7 +13,7 @@ import { crc32, createGunzip, gunzipSync } from 'node:zlib'
 import { errorCode, errorText } from '../../../std/errors.ts'
 import { Lease } from '../../../std/lease.ts'
 import type { Memory } from '../../../std/memory-budget.ts'
-import { free, withoutRest } from '../../../std/own-memory.ts'
+import { free, withoutRest } from '../../../std/unpooled.ts'
 import { IncomingBody } from './incoming-body.ts'
 
 export type UnpackResult =
@@ -117,11 +117,11 @@ async function unpackInPieces(
       }
       body.append(piece)
       // Counts as garbage what `free` cannot free: a piece may share its buffer with zlib's next.
-      memory.waste(free(piece))
+      memory.noteGarbage(free(piece))
     }
     const trailing = trailingError(packed, gunzip.bytesWritten)
     if (trailing !== undefined) return fail(trailing)
-    lease.handOn()
+    lease.transfer()
     return { kind: 'unpacked', body: body.whole() }
   } catch (error) {
     return fail({ kind: 'broken', error: goGzipError(error, packed) })
