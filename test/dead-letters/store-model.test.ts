@@ -187,6 +187,6 @@ test('letters are kept until they are removed, through faults, kills and power c
       await run.check()
       await run.close()
     }),
-    { numRuns: 300, interruptAfterTimeLimit: 15_000, markInterruptAsFailure: false },
+    { numRuns: 300 },
   )
 })

@@ -14,8 +14,7 @@ import { buffer } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { RequestReader } from '../../src/listeners/http/canonical/request-reader.ts'
-
-const BUDGET_MS = Number(process.env['FUZZ_MS'] ?? 2_000)
+import { propertyRuns } from '../support/property-runs.ts'
 
 const HEADERS_MAX_BYTES = 500
 const often = <T>(usual: T, ...others: T[]) =>
@@ -186,7 +185,7 @@ test('node’s parser reads exactly the requests that the reader in front of it 
       // Only the last may be refused.
       assert(!read.heads.slice(0, -1).includes(true), shown)
     }),
-    { numRuns: 1_000_000, interruptAfterTimeLimit: BUDGET_MS, markInterruptAsFailure: false },
+    propertyRuns(2_000),
   )
   t.diagnostic(`${runs} runs, ${taken} requests taken`)
   assert(taken > runs / 8, 'too few of them were requests')

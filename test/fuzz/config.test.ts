@@ -11,8 +11,8 @@ import { renderExample } from '../../src/config/render/example.ts'
 import { renderPlan } from '../../src/config/render/plan.ts'
 import { KEY_SECTIONS } from '../../src/config/schema/keys.ts'
 import { compileGoRegExp } from '../../src/config/sections/go-regexp.ts'
+import { propertyRuns } from '../support/property-runs.ts'
 
-const BUDGET = { interruptAfterTimeLimit: 3000, markInterruptAsFailure: false, numRuns: 2000 }
 const EXAMPLE = Buffer.from(renderExample())
 /** The same without comments, so that most mutations hit something. */
 const DENSE = Buffer.from(
@@ -50,7 +50,7 @@ test('the example with bytes changed never throws', () => {
       }
       parseAnything(bytes.toString('utf8'))
     }),
-    BUDGET,
+    propertyRuns(2_000),
   )
 })
 
@@ -94,7 +94,7 @@ test('any text never throws', () => {
   const text = fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.string({ unit: words }))
   fc.assert(
     fc.property(text, (given) => parseAnything(given)),
-    BUDGET,
+    propertyRuns(2_000),
   )
 })
 
@@ -117,7 +117,7 @@ test('any value in any key never throws', () => {
       const outer = header.includes('.') ? `[[${kind}]]\n[[${kind}.output]]\n` : ''
       parseAnything(`${outer}${header}\n${[...new Set(lines)].join('\n')}\n`)
     }),
-    BUDGET,
+    propertyRuns(2_000),
   )
 })
 
@@ -132,7 +132,7 @@ test('any variable never throws', () => {
     fc.property(fc.dictionary(name, fc.string()), (variables) =>
       parseAnything(renderExample(), variables),
     ),
-    { ...BUDGET, numRuns: 200 },
+    propertyRuns(200),
   )
 })
 
@@ -157,7 +157,7 @@ test('a password is never shown, however broken the location around it', () => {
         assert(!shown.includes(secret), shown)
       },
     ),
-    BUDGET,
+    propertyRuns(2_000),
   )
 })
 
@@ -168,6 +168,6 @@ test('any expression is compiled or refused', () => {
       const compiled = compileGoRegExp(source)
       assert(compiled.kind === 'ok' || compiled.message !== '')
     }),
-    BUDGET,
+    propertyRuns(2_000),
   )
 })

@@ -9,8 +9,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { openBothPaths } from '../support/both-paths.ts'
-
-const BUDGET_MS = Number(process.env['FUZZ_MS'] ?? 2_000)
+import { propertyRuns } from '../support/property-runs.ts'
 
 const BODY = 'm v=1 1'
 const mostly = <T>(usual: T, ...others: T[]) => often(usual, fc.constantFrom(...others))
@@ -157,7 +156,7 @@ async function hold(t: TestContext, sent: fc.Arbitrary<Buffer[]>): Promise<void>
       runs++
       await paths.agreeOn(pieces)
     }),
-    { numRuns: 1_000_000, interruptAfterTimeLimit: BUDGET_MS, markInterruptAsFailure: false },
+    propertyRuns(300),
   )
   const { counters } = paths.fast.listener.snapshot()
   t.diagnostic(`${runs} runs, ${counters.fastWriteRequests} writes in the fast path`)

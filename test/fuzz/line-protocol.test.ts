@@ -8,13 +8,7 @@ import { readPoint } from '../../src/line-protocol/scan/point.ts'
 import { scanLines } from '../../src/line-protocol/scan/scan.ts'
 import { isSettled } from '../../src/line-protocol/scan/self-contained-line.ts'
 import { oddBody as body } from '../support/line-arbitraries.ts'
-
-const BUDGET_MS = Number(process.env['FUZZ_MS'] ?? 1_500)
-const budget = {
-  numRuns: 1_000_000,
-  interruptAfterTimeLimit: BUDGET_MS,
-  markInterruptAsFailure: false,
-}
+import { propertyRuns } from '../support/property-runs.ts'
 
 const options = { precision: 'ns', unsignedIntegers: false } as const
 const scan = (body: Buffer) => scanLines(body, { ...options, stamp: () => '1700000000000000000' })
@@ -27,7 +21,7 @@ test('what was let through is let through again, unchanged and in the same buffe
       assert.equal(second.lines, first.lines)
       assert.deepEqual([second.lineCount, second.refusedCount], [first.lineCount, 0])
     }),
-    budget,
+    propertyRuns(30_000),
   )
 })
 
@@ -45,7 +39,7 @@ test('bodies joined after scanning have the lines that they had alone', () => {
       assert.deepEqual(linesOf(joined), [...linesOf(left.lines), ...linesOf(right.lines)])
       assert.equal(linesOf(joined).length, left.lineCount + right.lineCount)
     }),
-    budget,
+    propertyRuns(20_000),
   )
 })
 
@@ -69,6 +63,6 @@ test('the fast path takes no line that the careful reader would treat otherwise'
         from = newlineAt + 1
       }
     }),
-    budget,
+    propertyRuns(100_000),
   )
 })

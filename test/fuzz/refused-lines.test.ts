@@ -7,14 +7,8 @@ import fc from 'fast-check'
 import type { FieldType, RefusalCause } from '../../src/line-protocol/rejected/cause.ts'
 import { partitionRefused } from '../../src/line-protocol/rejected/partition.ts'
 import { scanLines } from '../../src/line-protocol/scan/scan.ts'
+import { propertyRuns } from '../support/property-runs.ts'
 import { atOnce } from '../support/steps.ts'
-
-const BUDGET_MS = Number(process.env['FUZZ_MS'] ?? 1_500)
-const budget = {
-  numRuns: 1_000_000,
-  interruptAfterTimeLimit: BUDGET_MS,
-  markInterruptAsFailure: false,
-}
 
 interface KnownField {
   readonly name: string
@@ -126,7 +120,7 @@ test('the lines of these tests are lines, and none is changed by the scanner', (
       assert.equal(scanned.errors, '')
       assert.equal(scanned.lines.toString(), text)
     }),
-    { ...budget, interruptAfterTimeLimit: BUDGET_MS / 3 },
+    propertyRuns(8_000),
   )
 })
 
@@ -150,7 +144,7 @@ test('exactly the lines are told that have the field with the type', () => {
     const count = refusedBy(aimed, all, -1)?.length ?? 0
     checkPartition(known, aimed, count + (off === 1 ? 1 : 0))
   })
-  fc.assert(property, budget)
+  fc.assert(property, propertyRuns(12_000))
 })
 
 test('exactly the oldest lines are told, or none', () => {
@@ -158,7 +152,7 @@ test('exactly the oldest lines are told, or none', () => {
     fc.property(bodies, fc.nat(8), (known, count) =>
       checkPartition(known, { kind: 'oldest' }, count),
     ),
-    budget,
+    propertyRuns(12_000),
   )
 })
 
@@ -170,6 +164,6 @@ test('exactly the numbered lines are told', () => {
       checkPartition(known, { kind: 'line-numbers', lines }, present)
       checkPartition(known, { kind: 'line-numbers', lines }, count)
     }),
-    budget,
+    propertyRuns(12_000),
   )
 })

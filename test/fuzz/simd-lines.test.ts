@@ -12,22 +12,17 @@ import { OrdinaryLines } from '../../src/line-protocol/fast/ordinary-line.ts'
 import { PRECISIONS, type Precision } from '../../src/line-protocol/precision.ts'
 import { LineScan, scanLines } from '../../src/line-protocol/scan/scan.ts'
 import { oddBody, ordinaryBody } from '../support/line-arbitraries.ts'
+import { propertyRuns } from '../support/property-runs.ts'
 import { assertScannedAlike, takeOrdinaryLines } from '../support/simd-scan.ts'
 
-const BUDGET_MS = Number(process.env['FUZZ_MS'] ?? 1_500)
-const budget = {
-  numRuns: 1_000_000,
-  interruptAfterTimeLimit: BUDGET_MS,
-  markInterruptAsFailure: false,
-}
 const precision = fc.constantFrom(...PRECISIONS)
 
 test('what clients send is scanned alike with the SIMD tier and without', () => {
-  fc.assert(fc.property(ordinaryBody, precision, assertScannedAlike), budget)
+  fc.assert(fc.property(ordinaryBody, precision, assertScannedAlike), propertyRuns(3_000))
 })
 
 test('odd lines are scanned alike with the SIMD tier and without', () => {
-  fc.assert(fc.property(oddBody, precision, assertScannedAlike), budget)
+  fc.assert(fc.property(oddBody, precision, assertScannedAlike), propertyRuns(15_000))
 })
 
 // Lines of all lengths push the cuts between windows, and what stands beside them, everywhere.
@@ -39,7 +34,7 @@ test('bodies of several windows are scanned alike with the SIMD tier and without
     .map(([first, one, second, two, three]) =>
       Buffer.concat([Buffer.from(first), one, Buffer.from(`\n${second}`), two, three]),
     )
-  fc.assert(fc.property(body, precision, assertScannedAlike), budget)
+  fc.assert(fc.property(body, precision, assertScannedAlike), propertyRuns(1_000))
 })
 
 // The lane may leave a line as it likes; a line that it takes, the plain fast path must take too.
@@ -58,7 +53,7 @@ test('the SIMD tier takes no line that the fast path does not', () => {
       assert.equal(at, end)
     }
   }
-  fc.assert(fc.property(fc.oneof(ordinaryBody, oddBody), precision, check), budget)
+  fc.assert(fc.property(fc.oneof(ordinaryBody, oddBody), precision, check), propertyRuns(20_000))
 })
 
 // The module has one window and one stamp: a scan that is left off must not find another's.
@@ -81,5 +76,5 @@ test('scans that take turns come to what each of them comes to alone', () => {
     }
   }
   const bodies = fc.array(anyBody, { minLength: 2, maxLength: 3 })
-  fc.assert(fc.property(bodies, pieces, check), budget)
+  fc.assert(fc.property(bodies, pieces, check), propertyRuns(4_000))
 })
