@@ -19,6 +19,7 @@ import { relayConfig, type TestRelayConfig } from '../support/relay-config.ts'
 import { startRelayProcess } from '../support/relay-process.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { TRIALS } from '../support/trials.ts'
+import { until } from '../support/wait.ts'
 
 const PROGRAM_MB = 150
 /** Measured: from source, as tests run it, it takes so much more, for Node's type stripper. */
@@ -74,12 +75,16 @@ async function prepare(outputs: readonly FakeInflux[], { outputs: answer = 'hang
   else for (const each of outputs) each.answer = answer
 }
 
-/** Polled, because a flood has no end that anybody could tell. */
+/**
+ * Polled, because a flood has no end that anybody could tell. The relay may close a connection for
+ * lack of memory; then the reading is asked for again.
+ */
 async function restOf(adminUrl: string): Promise<void> {
   let before = Number.NaN
   let still = 0
   for (let count = 0; still < STILL_READINGS && count < READINGS_MAX; count++) {
-    const usedBytes = sumOf(await readMetrics(adminUrl), 'relay_memory_used_bytes')
+    const samples = await until(() => readMetrics(adminUrl), { what: 'the metrics are answered' })
+    const usedBytes = sumOf(samples, 'relay_memory_used_bytes')
     still = usedBytes === before ? still + 1 : 0
     before = usedBytes
     await new Promise((resolve) => setTimeout(resolve, 50))
@@ -109,6 +114,7 @@ for (const [name, way] of Object.entries(MEMORY_WAYS)) {
     t.diagnostic(`${Math.round(mb)} MB at the most`)
     assert.ok(mb <= limitMb + SOURCE_MB, `${Math.round(mb)} MB resident`)
     const scheme = way.isTls ? config.adminUrl : relay.url
-    assert.ok((await httpRequest(`${scheme}/health`)).status > 0)
+    const answered = async () => (await httpRequest(`${scheme}/health`)).status > 0
+    assert.ok(await until(answered, { what: '/health is answered' }))
   })
 }
