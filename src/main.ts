@@ -8,6 +8,7 @@
 import { badUsage, help, missingConfig } from './cli/arguments/help.ts'
 import { type Invocation, parseArguments } from './cli/arguments/parse-arguments.ts'
 import { check } from './cli/check.ts'
+import { completion } from './cli/completion.ts'
 import { healthcheck } from './cli/healthcheck.ts'
 import { type CommandIo, EXIT_FAILURE, type TextSink } from './cli/io.ts'
 import { printExample } from './cli/print-example.ts'
@@ -77,6 +78,8 @@ async function dispatch(invocation: Invocation): Promise<number> {
       const { dead } = await import('./cli/dead-letters/dead.ts')
       return dead(invocation, io)
     }
+    case 'completion':
+      return completion(invocation.shell, io)
     case 'config':
       return printExample(io)
     case 'log': {

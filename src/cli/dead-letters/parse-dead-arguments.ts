@@ -2,11 +2,8 @@
  * Command line of `relay dead …` → options, or a message for a wrong command line.
  */
 
-import { parseArgs } from 'node:util'
-import { nearestKey } from '../../config/schema/spelling.ts'
 import { parseDurationNs } from '../../std/durations.ts'
-import { fileHint, flagTypes, optionProblem, withTwoDashes } from '../arguments/flags.ts'
-import { type HelpTopic, topicOf } from '../arguments/help-topics.ts'
+import { type FlagValues, fileHint, textOf } from '../arguments/flags.ts'
 
 const ACTIONS = ['list', 'show', 'replay', 'purge'] as const
 
@@ -28,78 +25,38 @@ export interface DeadOptions {
 
 export type DeadInvocation =
   | ({ readonly kind: 'dead' } & DeadOptions)
-  | { readonly kind: 'help'; readonly topic: HelpTopic }
   | { readonly kind: 'missing-config' }
   | { readonly kind: 'bad-usage'; readonly message: string }
 
-const OPTIONS = {
-  config: { type: 'string' },
-  dir: { type: 'string' },
-  relay: { type: 'string' },
-  output: { type: 'string' },
-  limit: { type: 'string' },
-  before: { type: 'string' },
-  json: { type: 'boolean' },
-  yes: { type: 'boolean' },
-  help: { type: 'boolean', short: 'h' },
-} as const
-
-const FLAG_TYPES = flagTypes(OPTIONS)
-
-/** Flags that apply to some actions only. */
-const FLAG_ACTIONS: Readonly<Record<string, readonly string[]>> = {
-  limit: ['show'],
-  before: ['purge'],
-  json: ['list', 'show'],
-  yes: ['replay', 'purge'],
-}
-
 type Variables = Readonly<Record<string, string | undefined>>
 
-/** @param args the arguments after "dead" */
+/** @param words the action, and nothing behind it */
 export function parseDeadArguments(
-  args: readonly string[],
-  variables: Variables = {},
+  [given, unexpected]: readonly string[],
+  values: FlagValues,
+  variables: Variables,
 ): DeadInvocation {
-  const { values, positionals, tokens } = parseArgs({
-    args: args.map(withTwoDashes),
-    options: OPTIONS,
-    strict: false,
-    allowPositionals: true,
-    tokens: true,
-  })
-  if (values.help === true) return { kind: 'help', topic: topicOf(['dead', ...positionals]) }
-  for (const token of tokens) {
-    const problem = token.kind === 'option' ? optionProblem(token, FLAG_TYPES) : undefined
-    if (problem !== undefined) return badUsage(problem)
-  }
-  const [given = '', unexpected] = positionals
   const action = ACTIONS.find((known) => known === given)
-  if (action === undefined) return badUsage(unknownAction(given))
+  if (action === undefined) throw new Error(`BUG: dead ${given} is no command`)
   if (unexpected !== undefined) {
     return badUsage(`unexpected argument: ${unexpected}${fileHint(unexpected)}`)
   }
-  const text = (name: keyof typeof OPTIONS) => {
-    const value = values[name]
-    return typeof value === 'string' && value !== '' ? value : undefined
-  }
+  const folder = textOf(values['dir'])
+  const limit = textOf(values['limit'])
+  const before = textOf(values['before'])
+  const fromEnvironment = folder === undefined ? variables['RELAY_CONFIG'] : undefined
   const options = {
     action,
-    configPath:
-      text('config') ?? (text('dir') === undefined ? variables['RELAY_CONFIG'] : undefined),
-    folder: text('dir'),
-    relay: text('relay'),
-    output: text('output'),
-    limit: text('limit') === undefined ? undefined : Number(text('limit')),
-    ageMinMs: ageMs(text('before')),
-    isJson: values.json === true,
-    isConfirmed: values.yes === true,
+    configPath: textOf(values['config']) ?? fromEnvironment,
+    folder,
+    relay: textOf(values['relay']),
+    output: textOf(values['output']),
+    limit: limit === undefined ? undefined : Number(limit),
+    ageMinMs: ageMs(before),
+    isJson: values['json'] === true,
+    isConfirmed: values['yes'] === true,
   }
-  const misplaced = Object.keys(FLAG_ACTIONS).find((flag) => {
-    return values[flag] !== undefined && FLAG_ACTIONS[flag]?.includes(action) !== true
-  })
-  if (misplaced !== undefined) return badUsage(`-${misplaced} means nothing to dead ${action}`)
-  return checked(options, text('before'))
+  return checked(options, before)
 }
 
 function checked(options: DeadOptions, before: string | undefined): DeadInvocation {
@@ -115,9 +72,6 @@ function checked(options: DeadOptions, before: string | undefined): DeadInvocati
   if (configPath !== undefined && folder !== undefined) {
     return badUsage('-config and -dir exclude each other')
   }
-  if (action === 'replay' && folder !== undefined) {
-    return badUsage('dead replay needs -config FILE: the running relay is asked to do it')
-  }
   if ((configPath ?? '') === '' && folder === undefined) return { kind: 'missing-config' }
   return { kind: 'dead', ...options }
 }
@@ -125,13 +79,6 @@ function checked(options: DeadOptions, before: string | undefined): DeadInvocati
 function ageMs(text: string | undefined): number | undefined {
   const ns = text === undefined ? undefined : parseDurationNs(text)
   return ns === undefined || ns < 0n ? undefined : Number(ns / 1_000_000n)
-}
-
-function unknownAction(given: string): string {
-  const known = `dead needs one of ${ACTIONS.join(', ')}`
-  if (given === '') return known
-  const nearest = nearestKey(given, ACTIONS)
-  return `${known}, got ${given}${nearest === undefined ? '' : `; did you mean ${nearest}?`}`
 }
 
 function badUsage(message: string): DeadInvocation {

@@ -1,16 +1,7 @@
 /** Command line of `relay log …` → what to do, or what is wrong with it. */
 
-import { nearestKey } from '../../config/schema/spelling.ts'
-
-export const LOG_FLAGS = {
-  dir: { type: 'string' },
-  relay: { type: 'string' },
-  json: { type: 'boolean' },
-  lines: { type: 'boolean' },
-  output: { type: 'string' },
-  'from-line': { type: 'string' },
-} as const
-type LogFlag = keyof typeof LOG_FLAGS
+import { commandOf } from '../arguments/commands.ts'
+import { type FlagValues, textOf } from '../arguments/flags.ts'
 
 /** Where the log is: either a configuration or a folder is given. */
 export interface LogWhere {
@@ -46,39 +37,23 @@ export type LogCommand =
       readonly newOutput: string
     }
 
-interface Form {
-  readonly usage: string
-  readonly minWords: number
-  readonly maxWords: number
-  readonly flags: readonly LogFlag[]
-}
-
-const FORMS: Readonly<Record<LogCommand['kind'], Form>> = {
-  status: { usage: 'status', minWords: 0, maxWords: 1, flags: ['dir', 'relay', 'json'] },
-  verify: { usage: 'verify', minWords: 0, maxWords: 1, flags: ['dir', 'relay'] },
-  dump: { usage: 'dump', minWords: 0, maxWords: 1, flags: ['dir', 'relay', 'lines'] },
-  export: { usage: 'export [TO]', minWords: 0, maxWords: 1, flags: ['dir', 'relay', 'output'] },
-  import: { usage: 'import FROM URL', minWords: 2, maxWords: 2, flags: ['from-line'] },
-  adopt: { usage: 'adopt OLD NEW', minWords: 2, maxWords: 2, flags: ['dir', 'relay'] },
-}
 const KINDS = ['status', 'verify', 'dump', 'export', 'import', 'adopt'] as const
 
-type Values = Readonly<Record<string, string | boolean | undefined>>
 type Variables = Readonly<Record<string, string | undefined>>
 
 /**
- * @param words the arguments after "log"
+ * @param words the kind of the command and its arguments
  * @returns the command, or a message for a wrong command line
  */
 export function parseLogCommand(
   words: readonly string[],
-  values: Values,
+  values: FlagValues,
   variables: Variables,
 ): LogCommand | string {
   const [first, ...rest] = words
   const kind = KINDS.find((each) => each === first)
-  if (kind === undefined) return unknownKind(first)
-  const problem = formProblem(kind, rest, values)
+  if (kind === undefined) throw new Error(`BUG: log ${first} is no command`)
+  const problem = argumentProblem(kind, rest)
   if (problem !== undefined) return problem
   if (kind === 'import') return parseImport(rest, values)
   const where = parseWhere(kind, rest, values, variables)
@@ -100,30 +75,16 @@ export function parseLogCommand(
   }
 }
 
-function unknownKind(given: string | undefined): string {
-  if (given === undefined) return `relay log needs one of ${KINDS.join(', ')}`
-  const nearest = nearestKey(given, KINDS)
-  const hint =
-    nearest === undefined ? `; there are ${KINDS.join(', ')}` : `; did you mean ${nearest}?`
-  return `unknown command: log ${given}${hint}`
+function argumentProblem(kind: LogCommand['kind'], words: readonly string[]): string | undefined {
+  const { usage, argumentsMax = 0 } = commandOf(`log ${kind}`)
+  const form = `usage: relay ${usage.replace(/ -config.*/, '')}`
+  const extra = words[argumentsMax]
+  if (extra !== undefined) return `unexpected argument: ${extra}; ${form}`
+  const isIncomplete = (kind === 'import' || kind === 'adopt') && words.length < argumentsMax
+  return isIncomplete ? form : undefined
 }
 
-function formProblem(
-  kind: LogCommand['kind'],
-  words: readonly string[],
-  values: Values,
-): string | undefined {
-  const { usage, minWords, maxWords, flags } = FORMS[kind]
-  const extra = words[maxWords]
-  if (extra !== undefined) return `unexpected argument: ${extra}; usage: relay log ${usage}`
-  if (words.length < minWords) return `usage: relay log ${usage}`
-  const alien = Object.keys(LOG_FLAGS).find((flag) => {
-    return values[flag] !== undefined && !flags.some((allowed) => allowed === flag)
-  })
-  return alien === undefined ? undefined : `flag -${alien} is not for "relay log ${kind}"`
-}
-
-function parseImport(words: readonly string[], values: Values): LogCommand | string {
+function parseImport(words: readonly string[], values: FlagValues): LogCommand | string {
   const [fromPath = '', url = ''] = words
   const given = values['from-line'] ?? '1'
   if (!/^[1-9]\d{0,14}$/.test(String(given))) {
@@ -135,7 +96,7 @@ function parseImport(words: readonly string[], values: Values): LogCommand | str
 function parseWhere(
   kind: LogCommand['kind'],
   words: readonly string[],
-  values: Values,
+  values: FlagValues,
   variables: Variables,
 ): LogWhere | string {
   const folder = textOf(values['dir'])
@@ -151,8 +112,4 @@ function parseWhere(
     return '-dir names the folder itself: leave out -config and the name of a relay'
   }
   return { configPath, folder, relay }
-}
-
-function textOf(value: string | boolean | undefined): string | undefined {
-  return value === undefined || value === '' ? undefined : String(value)
 }

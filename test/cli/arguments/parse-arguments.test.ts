@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { HELP_TOPICS, helpText, topicOf } from '../../../src/cli/arguments/help-topics.ts'
+import { COMMAND_NAMES, FIRST_WORDS, flagsOf } from '../../../src/cli/arguments/commands.ts'
+import { spelled } from '../../../src/cli/arguments/flags.ts'
+import { HELP_TOPICS, helpText } from '../../../src/cli/arguments/help.ts'
 import { parseArguments } from '../../../src/cli/arguments/parse-arguments.ts'
 
 const RUN = {
@@ -115,25 +117,9 @@ test('every command has a help of its own, asked for in front of it or behind', 
 })
 
 test('the help of a command names each flag that it takes, and fits a terminal', () => {
-  const forms = {
-    quick: 'quick-start -log-format -log-level -v',
-    run: 'run -config -log-format -log-level -v',
-    status: 'log status -config -relay -dir -json',
-    verify: 'log verify -config -relay -dir',
-    dump: 'log dump -config -relay -dir -lines',
-    export: 'log export -config -relay -dir -output',
-    import: 'log import -from-line',
-    adopt: 'log adopt -config -relay -dir',
-    list: 'dead list -config -relay -output -dir -json',
-    show: 'dead show -config -relay -output -dir -json -limit',
-    replay: 'dead replay -config -relay -output -yes',
-    purge: 'dead purge -config -relay -output -dir -before -yes',
-  }
-  for (const form of Object.values(forms)) {
-    const words = form.split(' ')
-    const topic = topicOf(words)
-    for (const flag of words.filter((word) => word.startsWith('-'))) {
-      assert.match(helpText(topic), new RegExp(`\\n {2}${flag}\\b`), `${topic} ${flag}`)
+  for (const name of COMMAND_NAMES) {
+    for (const flag of flagsOf(name)) {
+      assert.match(helpText(name), new RegExp(`\\n {2}${spelled(flag)}\\b`), `${name} ${flag}`)
     }
   }
   for (const topic of HELP_TOPICS) {
@@ -165,4 +151,34 @@ test('quick-start takes the flags of a run, and no configuration', () => {
     kind: 'bad-usage',
     message: 'relay config prints an example; for what FILE does: relay -check -config FILE',
   })
+})
+
+test('the help of the program names each command', () => {
+  for (const word of FIRST_WORDS) assert.match(helpText(''), new RegExp(`\\brelay.* -?${word}\\b`))
+})
+
+test('a flag that the command would ignore is refused', () => {
+  const check = (line: string, flag: string, command: string) =>
+    assert.deepEqual(parseArguments(line.split(' ')), {
+      kind: 'bad-usage',
+      message: `flag -${flag} is not for "relay ${command}"`,
+    })
+
+  check('check -config x -json', 'json', 'check')
+  check('-config x -dir f', 'dir', 'run')
+  check('log verify -json -dir f', 'json', 'log verify')
+  check('log import a http://h -config x', 'config', 'log import')
+  check('dead list -config x -limit 3', 'limit', 'dead list')
+  check('dead replay -config x -before 1h', 'before', 'dead replay')
+  check('dead replay -dir x -output b', 'dir', 'dead replay')
+  assert.equal(parseArguments(['log', 'verify', '-config', 'x', '-v']).kind, 'log')
+})
+
+test('completion is for a shell', () => {
+  assert.deepEqual(parseArguments(['completion', 'fish']), { kind: 'completion', shell: 'fish' })
+  const needs = 'relay completion needs one of bash, zsh, fish'
+  const check = (line: string, message: string) =>
+    assert.deepEqual(parseArguments(line.split(' ')), { kind: 'bad-usage', message })
+  check('completion', needs)
+  check('completion sh', `${needs}, got sh`)
 })

@@ -53,14 +53,10 @@ test('a log command that is not understood says what is wrong', () => {
   check('log status a b', 'unexpected argument: b; usage: relay log status')
   check('log adopt a -dir f', 'usage: relay log adopt OLD NEW')
   check('log import a', 'usage: relay log import FROM URL')
-  check('log verify -json -dir f', 'flag -json is not for "relay log verify"')
-  check('log import a http://h -dir f', 'flag -dir is not for "relay log import"')
   const twice = '-dir names the folder itself: leave out -config and the name of a relay'
   check('log status -dir f -config x', twice)
   check('log status r -dir f', twice)
   const number = '-from-line must be a line number, 1 or more, got '
   check('log import a http://h -from-line 0', `${number}"0"`)
   check('log import a http://h -from-line 1e3', `${number}"1e3"`)
-  check('check -config x -json', 'flag -json is for "relay log" only')
-  check('-config x -dir f', 'flag -dir is for "relay log" only')
 })
