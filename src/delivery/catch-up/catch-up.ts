@@ -17,7 +17,8 @@
  * before all later writes; a record is loaded again only after it was unloaded.
  *
  * Limits: `windowBytes` of entries in memory, less when memory is short (read-ahead.ts), and the
- * reader's own window. A folder that cannot be read is read again every READ_RETRY_MS.
+ * reader's own window. What cannot be read, or is of a newer version, is read again every
+ * READ_RETRY_MS.
  *
  * Not here: sending (drain.ts), saving the cursor (log/disk-log.ts).
  */
@@ -231,7 +232,10 @@ export class CatchUp {
     try {
       await this.#read(reader)
     } catch (error) {
-      if (this.#reader === reader && !this.#isClosed) this.#retryLater(error)
+      if (this.#reader === reader && !this.#isClosed) {
+        this.#options.messages.cannotRead(error, READ_RETRY_MS)
+        this.#waitFor(READ_RETRY_MS)
+      }
     }
     this.#isReading = false
     if (this.#reader !== reader) await reader[Symbol.asyncDispose]()
@@ -247,6 +251,7 @@ export class CatchUp {
       // Reading may have restarted after the check in `#next`: then these are not the next ones.
       if (records === undefined || this.#reader !== reader) return
       this.#untaken = this.#takeAll(records)
+      this.#owed.refuseUnknown(this.#untaken[0])
       if (this.#untaken.length > 0 && !this.#ahead.isFull) return this.#waitFor(MEMORY_WAIT_MS)
       emptyReads = records.length === 0 ? emptyReads + 1 : 0
       // Offered records are on the disk: if a second read finds nothing, they are lost.
@@ -275,8 +280,9 @@ export class CatchUp {
     return index < 0 ? [] : records.slice(index)
   }
 
-  /** @returns false, with nothing changed, when there is no room for the record */
+  /** @returns false, with nothing changed, when the record has no room or is unknown */
   #take(record: StoredRecord): boolean {
+    if (this.#owed.isUnknown(record)) return false
     const { done } = this.#options.stored
     const { sequence } = record
     const write = this.#owed.writeToLoad(record)
@@ -328,11 +334,6 @@ export class CatchUp {
       if (write.kind === 'statement') this.#loadAhead(sequence, write, isNew)
       else backlog.dropUnloaded(this.window.appendStored(write, sequence), isNew)
     }
-  }
-
-  #retryLater(error: unknown): void {
-    this.#options.messages.cannotRead(error, READ_RETRY_MS)
-    this.#waitFor(READ_RETRY_MS)
   }
 
   #waitFor(delayMs: number): void {

@@ -2,6 +2,7 @@
  * Which records of the log an output still has to load, as far as the output has read the log.
  *
  *     record ── for another output, or done ──▶ pass over
+ *            ── of a newer version ───────────▶ stop
  *            ── in flight, on hold, settled ──▶ pass over, but the cursor must not pass it yet
  *            ── else ─────────────────────────▶ load, or give up
  */
@@ -54,6 +55,22 @@ export class OwedRecords {
     const { name, stored } = this.#options
     const isItsOwn = output === undefined || output === name
     return isItsOwn && !stored.done.has(sequence) ? write : undefined
+  }
+
+  /** Whether a newer version has written the record: passing over it would lose it. */
+  isUnknown({ sequence, write, output }: StoredRecord): boolean {
+    const { name, stored } = this.#options
+    const isItsOwn = output === undefined || output === name
+    return write === undefined && isItsOwn && !stored.done.has(sequence)
+  }
+
+  /** @throws Error when the output must stop at the record */
+  refuseUnknown(record: StoredRecord | undefined): void {
+    if (record === undefined || !this.isUnknown(record)) return
+    const next = 'start the version that has written it, and let it drain'
+    throw new Error(
+      `record ${record.sequence} is of a kind that this version does not know; ${next}`,
+    )
   }
 
   /** As `owedWrite`, without a record that stayed loaded when others were unloaded. */

@@ -143,7 +143,8 @@ export class Orphan {
     const { isDoneElsewhere, recordGap } = this.#options
     const { done } = this.cursor
     const owed = records.flatMap((record) => this.#owedOf(record))
-    const numbers = owed.map(({ sequence }) => sequence)
+    const unknown = records.filter(({ content }) => content.kind === 'carried')
+    const numbers = [...owed, ...unknown].map(({ sequence }) => sequence)
     const kept = new Set(numbers.filter((sequence) => !isDoneElsewhere(sequence)))
     const gone = owed.filter(({ sequence }) => !kept.has(sequence))
     const given = gone.filter(({ write }) => write.kind !== 'statement')
