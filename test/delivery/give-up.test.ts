@@ -144,6 +144,8 @@ test('with a full log no write on hold is refused that no other output is throug
     return false
   }
   await until(isFull, { what: 'the log is full' })
+  const areSynced = () => relay.snapshot().acceptedWrites === delivery
+  await until(areSynced, { what: 'all that was offered is on the disk' })
   await until(() => outputOf(relay, 'b').heldWrites > 10, { what: 'y is on hold' })
   for (let i = 0; i < 3; i++) await boundsLookedAt()
   assert.equal(disk.canAppend, false)
