@@ -4,7 +4,7 @@ import type { Write } from '../write/write.ts'
 import type { DoneRanges } from './cursors/done-ranges.ts'
 import type { FileCheckpoint } from './cursors/file-checkpoint.ts'
 import type { OwedStatements } from './cursors/owed-statements.ts'
-import type { LogOwnership } from './log-users.ts'
+import type { LogOwnership } from './log-callbacks.ts'
 import type { Lag } from './retention/lag.ts'
 
 /** The parts of a record that an output needs. */

@@ -142,8 +142,8 @@ export class CatchUp {
   }
 
   /**
-   * Another process has the log's folder: entries that it delivers are dropped here, and stay owed
-   * in the books. The others are in memory only.
+   * Another process took over the log's folder: drops the entries that it delivers from memory;
+   * they still count as owed. The other entries are only in this process's memory, so they stay.
    */
   handOver(): void {
     const { ownership } = this.#options.stored

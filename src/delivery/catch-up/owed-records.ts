@@ -1,9 +1,9 @@
 /**
- * Which records of the log an output still has to load, as far as the output has read the log.
+ * Decides which of the records that an output reads from the log it still has to load.
  *
  *     record ── for another output, or done ──▶ pass over
  *            ── in flight, on hold, settled ──▶ pass over, but the cursor must not pass it yet
- *            ── else ─────────────────────────▶ load, or give up
+ *            ── otherwise ────────────────────▶ load, or give up
  */
 
 import type { Lag } from '../../log/retention/lag.ts'
@@ -56,7 +56,7 @@ export class OwedRecords {
     return isItsOwn && !stored.done.has(sequence) ? write : undefined
   }
 
-  /** As `owedWrite`, without a record that stayed loaded when others were unloaded. */
+  /** As `owedWrite`, except for records that are loaded or settled already. */
   writeToLoad(record: StoredRecord): Write | undefined {
     const write = this.owedWrite(record)
     if (write === undefined || this.#settled.has(record.sequence)) return undefined
@@ -64,7 +64,7 @@ export class OwedRecords {
     return stream?.hasTaken(record.sequence) === true ? undefined : write
   }
 
-  /** @returns false when `isToDrop` says the same as before */
+  /** @returns false when a call with this or a higher number came before */
   dropBelow(sequence: number): boolean {
     if (sequence <= this.#dropBelow) return false
     this.#dropBelow = sequence
@@ -77,7 +77,10 @@ export class OwedRecords {
     return this.#options.stored.isDoneElsewhere(sequence)
   }
 
-  /** Whether the record is of an earlier process and read for the first time: not counted yet. */
+  /**
+   * Whether an earlier process appended the record and this is its first read, so that it is not
+   * counted yet.
+   */
   isNew(sequence: number): boolean {
     const { firstOwnSequence } = this.#options.stored
     const isNew = sequence < firstOwnSequence && sequence > this.#acceptedThrough
