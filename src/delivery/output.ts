@@ -165,7 +165,7 @@ export class Output implements AsyncDisposable {
     return this.#backlog.streamOf(database)?.expectedWaitMs(this.#clock.monotonicMs()) ?? 0
   }
 
-  /** Receives appended entries from memory; an output that is not live reads them from the disk. */
+  /** Receives appended entries from memory. An output that is behind reads them from the disk. */
   get isAtTail(): boolean {
     return this.#catchUp?.isCatchingUp !== true
   }
@@ -192,7 +192,7 @@ export class Output implements AsyncDisposable {
   /**
    * Adds an entry that was just appended to the backlog.
    *
-   * @param log holds the entry in memory; `undefined` when no output is live
+   * @param log holds the entry in memory; `undefined` when no output is at the tail
    */
   offer(entry: Entry, log: StreamLog | undefined): void {
     if (this.#catchUp?.isCatchingUp || log === undefined) {
@@ -293,7 +293,7 @@ export class Output implements AsyncDisposable {
     await this.#destination[Symbol.asyncDispose]()
     await this.#catchUp?.close()
     if (this.#catchUp !== undefined) return // The disk keeps the backlog for the next start.
-    this.#holds.abandon((stream, part) => this.#backlog.abandonSlice(stream, part))
+    this.#holds.abandon((stream, slice) => this.#backlog.abandonSlice(stream, slice))
     this.#backlog.abandon()
   }
 

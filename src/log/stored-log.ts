@@ -30,7 +30,7 @@ export interface StoredLog {
   readonly firstOwnSequence: number
   readonly ownership: LogOwnership
   openReader(fromSequence: number): StoredReader
-  /** The output's file contains these records, or parts of them, up to the mark. */
+  /** The output's file contains these records, or parts of them, up to the checkpoint. */
   noteWritten(checkpoint: FileCheckpoint, sequences: readonly number[]): void
   /** Another output has done the record. */
   isDoneElsewhere(sequence: number): boolean
