@@ -65,13 +65,13 @@ export interface Leftover {
   readonly writes: number
   /** Writes that earlier processes left in the log, by sequence number; not part of `writes`. */
   readonly formerLagWrites: number
-  /** Where the rest is: of a log on disk that is ours it is sent after the next start. */
+  /** State of the log on disk. If it is `ours`, the writes in it are sent after the next start. */
   readonly log: 'none' | 'ours' | Exclude<LossKind, 'none'>
-  /** Of them all, those that are in no log and end with the process. */
+  /** Those of `writes` and `formerLagWrites` that no log holds: they are lost with the process. */
   readonly unkeptWrites: number
-  /** Writes that were in files of the log that somebody has taken away; not among the others. */
+  /** Writes that were lost with removed files of the log; not part of the other counts. */
   readonly lostWrites: number
-  /** Dead letters that were in such files; not among the others either. */
+  /** Dead letters that were lost with removed files; not part of the other counts. */
   readonly lostLetters: number
 }
 

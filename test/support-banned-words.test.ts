@@ -34,6 +34,13 @@ test('what is banned in code only may be said in a sentence', () => {
   assert(!isFound(group, 'Group', 'docs/a.md'))
 })
 
+test('a name is found in comments and texts as well, unless it is an English word', () => {
+  const retries = { name: 'inSlices Group', part: 'doubt' }
+  const found = ['// See `Retries.doubt`.', '/** await inSlices(sum) */', "say('inSlices')"]
+  for (const text of [...found, '/* `Group` */']) assert(isFound(retries, text), text)
+  for (const text of ['// In doubt.', "say('Group')"]) assert(!isFound(retries, text), text)
+})
+
 test('a comment between strings that look like one is a comment, and an address is none', () => {
   assert(!isFound({ name: 'Group' }, "const a = 'it''s' // Group\n"))
   assert(isFound({ name: 'Group' }, "const a = 'http://b' + Group\n"))

@@ -7,7 +7,10 @@
 import type { StoredLetter } from './letter.ts'
 import type { LetterCount } from './reader.ts'
 
-/** At the bound; by an operator, sent again or deleted; with files that somebody has taken away. */
+/**
+ * `dropped`: at the bound; `replayed`, `purged`: by an operator; `lost`: with files that somebody
+ * removed.
+ */
 export type LetterRemoval = 'dropped' | 'replayed' | 'purged' | 'lost'
 
 export interface DeadLettersSnapshot extends LetterCount {
@@ -50,16 +53,17 @@ export class LetterBooks {
     this.isCounting = false
   }
 
-  /** Those that there are. */
+  /** The letters that exist now. */
   get count(): LetterCount {
     return { letters: this.#letters, lines: this.#lines }
   }
 
   /**
-   * Files were taken away, and what is left was counted anew.
+   * After files were removed: the remaining letters were counted again.
    *
-   * @param before of those that were counted: how many there were
-   * @returns what is lost
+   * @param before the letters counted before the loss
+   * @param now the letters that remain of them
+   * @returns the lost letters
    */
   recount(before: LetterCount, now: LetterCount): LetterCount {
     this.isCounting = false
@@ -68,7 +72,7 @@ export class LetterBooks {
       lines: Math.max(0, before.lines - now.lines),
     }
     this.remove('lost', lost)
-    // More than there were: those of former runs had not been counted.
+    // `now` may be more than `before`: letters of former runs had not been counted yet.
     this.#letters += now.letters + lost.letters - before.letters
     this.#lines += now.lines + lost.lines - before.lines
     return lost

@@ -1,10 +1,11 @@
 /**
- * The log that dead letters stand in: opened with the first letter, begun anew after a purge.
+ * The segment log that stores the dead letters of one output. Opened with the first letter,
+ * recreated after a purge.
  *
- * It is a log like the relay's (log/segments/segment-log.ts), in a folder of its own below the
- * relay's; that one is never made here: it may be a volume that is not mounted.
+ * Its folder is below the relay's log folder; this file never creates the latter, which may be an
+ * unmounted volume.
  *
- * Not here: what stands in it, and who may remove it (store.ts).
+ * Not here: the letters, and who may remove them (store.ts).
  */
 
 import { dirname, join } from 'node:path'
@@ -17,7 +18,7 @@ import { type Logger, withPrefix } from '../std/logger.ts'
 import type { LetterNotes } from './letter-notes.ts'
 
 const FILE_BYTES = 16 * 1024 * 1024
-/** So that dropping the oldest file does not drop most of what is there. */
+/** Several files, so that dropping the oldest loses only a small part. */
 const FILES_IN_BOUND = 8
 const FILE_BYTES_MIN = 64 * 1024
 
@@ -27,33 +28,33 @@ export interface LetterLogOptions {
   readonly limitBytes: number
   readonly logger: Logger
   readonly randomBytes: (count: number) => Buffer
-  /** Whether the log's folder is still ours. */
+  /** Whether this process still owns the log's folder. */
   readonly isOwner: () => Promise<boolean>
-  /** Small in tests, so that they reach rotation. */
+  /** Tests set a small size to reach rotation. */
   readonly fileBytes?: number
 }
 
-interface Parts {
+interface LetterLogParts {
   readonly folder: string
   readonly loss: Loss
   readonly notes: LetterNotes
-  /** Numbers below it are taken. */
+  /** Letters with lower numbers were removed; new letters get higher numbers. */
   readonly removedBelow: () => number
 }
 
 export class LetterLog {
   readonly #options: LetterLogOptions
-  readonly #parts: Parts
-  /** None before the first letter, and while it is made anew. */
+  readonly #parts: LetterLogParts
+  /** `undefined` before the first letter and while the log is recreated. */
   #current: SegmentLog | undefined
   #opening: Promise<SegmentLog> | undefined
 
-  constructor(options: LetterLogOptions, parts: Parts) {
+  constructor(options: LetterLogOptions, parts: LetterLogParts) {
     this.#options = options
     this.#parts = parts
   }
 
-  /** The one that is open. */
+  /** The open log, if any. */
   get current(): SegmentLog | undefined {
     return this.#current
   }
@@ -62,24 +63,24 @@ export class LetterLog {
     return this.#opening !== undefined
   }
 
-  /** The one that is open, or about to be. Rejects when it cannot be opened. */
+  /** The log that is open or being opened. Rejects when it cannot be opened. */
   async existing(): Promise<SegmentLog | undefined> {
     return this.#current ?? (await this.#opening)
   }
 
-  /** Opens it if it is not. Rejects with RELAY_LOG_LOST, or the system's error. */
+  /** Opens the log unless it is open. Rejects with RELAY_LOG_LOST, or the system's error. */
   async open(): Promise<SegmentLog> {
     let log = this.#current
-    // Looked at again: it may be closed by the time that we are told of its opening.
+    // Check again: a purge may have closed the log before this promise resolved.
     while (log === undefined || log !== this.#current) log = await this.#open()
     return log
   }
 
-  /** Deletes all files, and begins one whose numbers go on. Never rejects. */
-  async beginAnew(log: SegmentLog): Promise<void> {
+  /** Deletes all files and begins a new one; the numbers continue. Never rejects. */
+  async recreate(log: SegmentLog): Promise<void> {
     const { files } = this.#options
     const { folder, notes } = this.#parts
-    const anew = async () => {
+    const recreating = async () => {
       try {
         await log[Symbol.asyncDispose]()
         for (const name of await this.fileNames()) await files.unlink(join(folder, name))
@@ -90,13 +91,13 @@ export class LetterLog {
       this.#opening = undefined
       return await this.#open()
     }
-    // From here to the end of it, letters wait for the new log.
+    // Until the new log is open, letters wait for it.
     this.#current = undefined
-    this.#opening = anew()
+    this.#opening = recreating()
     await this.#opening.catch(notes.warn('cannot begin a new file'))
   }
 
-  /** Of the files with letters, oldest first. */
+  /** Names of the files with letters, oldest first. */
   async fileNames(): Promise<readonly string[]> {
     try {
       const entries = await this.#options.files.list(this.#parts.folder)

@@ -1,13 +1,13 @@
 /**
- * Dead letters whose files somebody has taken away while they are open: seen, and mended as far as
- * that goes, as the log is (log/recovery/log-loss.ts), and after it.
+ * Detects and repairs the loss of dead-letter files while they are open, as log-loss.ts does for
+ * the log.
  *
- *     whole ── a look or an append fails ──▶ lost: letters wait ── mended ──▶ whole: they go on
+ *     complete ── a check or an append fails ──▶ lost: letters wait ── mended ──▶ complete
  *
- * Looked at with every look at the log that finds it whole: the folder is ours then, and may be
- * written to. What can be read of a lost file is written again, with its numbers.
+ * Checked whenever the log's folder was found ours and complete. Readable records of a lost file
+ * are rewritten under their numbers.
  *
- * Not here: what is counted and told of (store.ts).
+ * Not here: counting and logging (store.ts).
  */
 
 import type { FileSystem } from '../log/file-system.ts'
@@ -16,9 +16,12 @@ import { findLost, mendSegment } from '../log/recovery/mend-segments.ts'
 import type { SegmentLog } from '../log/segments/segment-log.ts'
 import type { Clock } from '../std/clock.ts'
 
-/** One call of the system for each file. */
+/** Least time between two checks. Each check is one system call per file. */
 const LOOK_EVERY_MS = 900
-/** Of letters that wait until they can be written; what comes then stays owed in the log. */
+/**
+ * Bound on letters that wait for the repair; further letters fail, and their writes stay owed in
+ * the log.
+ */
 const WAITING_MAX_BYTES = 4 * 1024 * 1024
 
 export interface LetterLossOptions {
@@ -31,9 +34,9 @@ export interface LetterLossOptions {
 export class LetterLoss implements Loss {
   readonly #options: LetterLossOptions
   #isLost = false
-  #lookedAtMs = Number.NEGATIVE_INFINITY
+  #checkedAtMs = Number.NEGATIVE_INFINITY
   #waitingBytes = 0
-  #whole = Promise.withResolvers<void>()
+  #complete = Promise.withResolvers<void>()
   #isClosed = false
 
   constructor(options: LetterLossOptions) {
@@ -49,63 +52,64 @@ export class LetterLoss implements Loss {
   }
 
   /**
-   * Waits until letters can be written again, with one of so many bytes.
+   * Waits with a letter of `bytes` bytes until letters can be written again.
    *
-   * @returns whether they can; false as well when too many wait already
+   * @returns false when too many letters wait already, or the store was closed
    */
   async waits(bytes: number): Promise<boolean> {
     if (this.#isClosed || this.#waitingBytes + bytes > WAITING_MAX_BYTES) return false
     this.#waitingBytes += bytes
-    await this.#whole.promise
+    await this.#complete.promise
     this.#waitingBytes -= bytes
     return !this.#isClosed
   }
 
-  /** All that waits may try. */
-  noteWhole(): void {
+  /** The files are complete: waiting appends try again. */
+  noteComplete(): void {
     this.#isLost = false
-    this.#whole.resolve()
-    this.#whole = Promise.withResolvers()
+    this.#complete.resolve()
+    this.#complete = Promise.withResolvers()
   }
 
-  /** Nothing waits any longer. */
+  /** Ends all waits. */
   close(): void {
     this.#isClosed = true
-    this.#whole.resolve()
+    this.#complete.resolve()
   }
 
   /**
-   * Whether a file is not where it was. Rejects with the system's error.
+   * Whether a file is missing or was cut short. Rejects with the system's error.
    *
-   * @param isForced looks also when it has looked a moment ago
+   * @param isForced checks again even if the last check was a moment ago
    */
   async look(log: SegmentLog, isForced: boolean): Promise<boolean> {
     const nowMs = this.#options.clock.monotonicMs()
     if (this.#isLost) return true
-    if (!isForced && nowMs - this.#lookedAtMs < LOOK_EVERY_MS) return false
-    this.#lookedAtMs = nowMs
+    if (!isForced && nowMs - this.#checkedAtMs < LOOK_EVERY_MS) return false
+    this.#checkedAtMs = nowMs
     const lost = await findLost(this.#mendOptions(log))
     return lost.length > 0
   }
 
   /**
-   * Writes the lost files again. To be called while nothing else changes the log; rejects with the
-   * system's error, and may be called again.
+   * Rewrites the lost files. Call while nothing else changes the log. Rejects with the system's
+   * error, and may be called again.
    *
-   * @param removedBelow letters with numbers below it are not wanted any more
-   * @returns whether there was anything to be mended
+   * @param removedBelow letters with lower numbers were removed, and are not rewritten
+   * @returns whether a file was lost
    */
   async mend(log: SegmentLog, removedBelow: number): Promise<boolean> {
     const options = this.#mendOptions(log)
     if (!this.#isLost && (await findLost(options)).length === 0) return false
     this.#isLost = true
     await log.halted()
-    // What is not synced has not been said to be kept: it waits, and comes again.
+    // A letter that is not synced was not reported as kept; its append is waiting and will be
+    // retried.
     const isKept = (number: number) => number >= removedBelow && number < log.syncedBelow
     for (const segment of await findLost(options)) {
       await mendSegment(options, segment, [], isKept)
     }
-    this.#isLost = false // Before `mended`: what that writes would be refused else.
+    this.#isLost = false // Before `mended`: otherwise its writes would be refused.
     await log.mended()
     return true
   }

@@ -33,19 +33,19 @@ export class LetterNotes {
     const { output, logger, limitBytes } = this.#options
     const bound = `the bound of ${renderBytes(limitBytes)} is reached`
     const dropped = `dropped the oldest ${renderLetters({ letters, lines })}`
-    const next = `replay or purge what is left${renderRepeats(suppressed)}`
+    const next = `replay or purge the others${renderRepeats(suppressed)}`
     const fields = { output, letters, lines, limitBytes }
     logger.error(fields, `${this.#what}: ${bound}: ${dropped}; ${next}`)
   }
 
-  /** @param lost of those that there were */
+  /** @param lost letters that could not be recovered */
   mended(lost: LetterCount): void {
     const { output, logger } = this.#options
     const { letters, lines } = lost
     if (letters === 0) {
-      return logger.warn({ output }, `${this.#what}: their files were gone, and are whole again`)
+      return logger.warn({ output }, `${this.#what}: files were removed and have been rewritten`)
     }
-    const gone = `${renderLetters(lost)} were in files that are gone, and are lost`
+    const gone = `lost ${renderLetters(lost)}: their files were removed`
     logger.error({ output, letters, lines }, `${this.#what}: ${gone}`)
   }
 
@@ -53,8 +53,8 @@ export class LetterNotes {
     const suppressed = this.#problems.hit()
     if (suppressed === undefined) return
     const { output, logger } = this.#options
-    const what = `their files are gone, and cannot be written again (${errorText(error)})`
-    const next = `tried again every second${renderRepeats(suppressed)}`
+    const what = `files were removed and cannot be rewritten (${errorText(error)})`
+    const next = `retried every second${renderRepeats(suppressed)}`
     logger.error({ output, suppressed }, `${this.#what}: ${what}; ${next}`)
   }
 

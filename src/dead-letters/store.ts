@@ -13,8 +13,8 @@
  * output's cursor in the relay's log pass the lines. After `failed` the letter may or may not be on
  * the disk: a second append may store the letter twice. Damage loses only the letters it hits.
  *
- * Files that somebody removes are written again, as those of the log are (letter-loss.ts); letters
- * that are in no memory any more are counted and told as lost.
+ * Removed files are rewritten like those of the log (letter-loss.ts); letters that can no longer be
+ * read are counted and logged as lost.
  *
  * Limits: `limitBytes` in all; above it the oldest file is dropped (counted, logged). The bound is
  * exceeded by at most one file, the one being written. A file has at most FILE_BYTES, or one larger
@@ -36,7 +36,7 @@ import { LetterLoss } from './letter-loss.ts'
 import { LetterNotes } from './letter-notes.ts'
 import { countLetters, type LetterCount, lettersOf } from './reader.ts'
 
-/** What an append meets whose folder or file is gone. */
+/** Error codes of an append whose folder or file is gone. */
 const LOST = ['RELAY_LOG_LOST', 'ENOENT']
 
 export interface DeadLettersOptions extends LetterLogOptions {
@@ -75,7 +75,7 @@ export class DeadLetters implements AsyncDisposable {
   readonly #books = new LetterBooks()
   readonly #notes: LetterNotes
   readonly #loss: LetterLoss
-  /** Set while files are looked at, or lost ones are written again. */
+  /** Set while files are checked or rewritten. */
   #mending: Promise<void> | undefined
 
   constructor(
@@ -110,8 +110,8 @@ export class DeadLetters implements AsyncDisposable {
   }
 
   /**
-   * Never rejects. Those that wait together go down with one sync; while the folder or a file is
-   * lost, they wait for that to be mended.
+   * Never rejects. One sync serves all waiting appends. While the folder or a file is lost, appends
+   * wait for the repair.
    */
   async append(letter: DeadLetter): Promise<AppendLetterResult> {
     assert(!this.#isClosed, 'BUG: a letter for a closed store')
@@ -124,16 +124,17 @@ export class DeadLetters implements AsyncDisposable {
   }
 
   /**
-   * Looks whether the files are where they were, and mends what is not, behind what is under way.
-   * To be called whenever the log's folder was seen to be ours and whole. Never rejects.
+   * Checks that all files are in place, and starts the repair of missing ones after running
+   * removals. Call whenever the log's folder was found ours and complete. Never rejects.
    *
-   * @param isForced looks whatever was seen a moment ago, and resolves when all is mended
+   * @param isForced checks again even if the last check was a moment ago, and resolves when the
+   *   repair has ended
    */
   async look(isForced = false): Promise<void> {
     if (isForced) await this.#mending
     const log = this.#log.current
     if (this.#mending !== undefined || this.#isClosed || this.#log.isOpening) return
-    if (log === undefined) return this.#loss.noteWhole()
+    if (log === undefined) return this.#loss.noteComplete()
     const looking = this.#loss.look(log, isForced).catch(() => true)
     const mending = looking.then((isLost) => (isLost ? this.#startMending(log) : undefined))
     this.#mending = mending.finally(() => {
@@ -142,7 +143,10 @@ export class DeadLetters implements AsyncDisposable {
     await (isForced ? this.#mending : looking) // Neither rejects.
   }
 
-  /** What was on the disk when it was called, oldest first. Rejects when a file cannot be read. */
+  /**
+   * The letters that were on the disk at the call, oldest first. Rejects when a file cannot be
+   * read.
+   */
   async *letters(): AsyncGenerator<StoredLetter> {
     const log = await this.#log.existing()
     if (log !== undefined) yield* this.#lettersBelow(log, log.syncedBelow)
@@ -205,16 +209,16 @@ export class DeadLetters implements AsyncDisposable {
     if ('failed' in result) this.#notes.notMended(result.failed)
   }
 
-  /** @returns what could not be had any more */
+  /** @returns the letters that could not be recovered */
   async #mend(log: SegmentLog): Promise<LetterCount> {
     const none = { letters: 0, lines: 0 }
-    // What is not ours is not mended: it is looked at again once it is.
+    // If the folder is not ours, nothing is repaired now; the next check tries again.
     if (log !== this.#log.current || this.#isClosed || !(await this.#options.isOwner())) return none
     await this.#log.makeFolder()
     if (!(await this.#loss.mend(log, this.#removedBelow))) return none
     const former = this.#books.count
     const below = log.nextSequence
-    this.#loss.noteWhole()
+    this.#loss.noteComplete()
     await this.#saveCursor(this.#removedBelow)
     const lost = this.#books.recount(former, await this.#countBelow(log, below))
     await this.#noteOldest(log)
@@ -280,8 +284,8 @@ export class DeadLetters implements AsyncDisposable {
     await this.#saveCursor(below)
     this.#removedBelow = below
     this.#books.remove(why, count)
-    // The last file goes too, when there is nothing else in it: whoever purges wants it gone.
-    if (log.nextSequence === below && !this.#isClosed) await this.#log.beginAnew(log)
+    // A purge also deletes the last file if it holds nothing else.
+    if (log.nextSequence === below && !this.#isClosed) await this.#log.recreate(log)
     else await log.trimBelow(below)
     if (log === this.#log.current) await this.#noteOldest(log)
     return count
@@ -293,7 +297,7 @@ export class DeadLetters implements AsyncDisposable {
 
   #startDropping(log: SegmentLog): void {
     this.#removing = this.#enqueue(() => this.#dropOldest(log)).then((removal) => {
-      if ('failed' in removal) this.#notes.warn('cannot drop the oldest')(removal.failed)
+      if ('failed' in removal) this.#notes.warn('cannot drop the oldest file')(removal.failed)
     })
   }
 

@@ -25,7 +25,7 @@ import { StreamDrain } from './stream-drain.ts'
 
 /** Statements that may be pending: bounded by number, because they are never dropped. */
 const STATEMENTS_MAX = 1_000
-/** Databases whose pace is remembered; beyond that all are forgotten and measured again. */
+/** Databases whose flow control is kept; beyond that all are forgotten and measured again. */
 const FLOWS_MAX = 1024
 
 export interface BacklogOptions {

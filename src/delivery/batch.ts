@@ -22,7 +22,7 @@ import type { Write, WriteTarget } from '../write/write.ts'
 const RESETS_MAX = 3
 /** 5xx answers in a row, all to the same request, before its data may be poison. */
 const ERRORS_MAX = 20
-/** Unconfirmed rejections in a row (`Retries.doubt`) before the data may be poison. */
+/** Unconfirmed rejections in a row (`Retries.retryUnconfirmed`) before the data may be poison. */
 const UNCONFIRMED_MAX = 3
 
 /** An entry as this output sends it, until it is settled here. */
@@ -224,7 +224,7 @@ export class Batch {
 
   get #first(): Slice {
     const first = this.slices[0]
-    if (first === undefined) throw new Error('BUG: a batch without parts')
+    if (first === undefined) throw new Error('BUG: a batch without slices')
     return first
   }
 }

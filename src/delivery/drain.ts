@@ -16,15 +16,15 @@
 import type { OutputConfig } from '../config/config.ts'
 import type { DeliveredVerdict, Destination, Verdict } from '../destinations/destination.ts'
 import type { FileCheckpoint } from '../log/cursors/file-checkpoint.ts'
-import type { LogOwnership } from '../log/log-users.ts'
+import type { LogOwnership } from '../log/log-callbacks.ts'
 import type { Clock } from '../std/clock.ts'
 import { unreachable } from '../std/errors.ts'
 import type { Backlog } from './backlog.ts'
 import { type Batch, type Slice, storeAll, toPayload } from './batch.ts'
 import { filterEntry } from './filter.ts'
-import { mayDeliver } from './handed-over.ts'
 import type { OutputHealth } from './health.ts'
 import type { Holds } from './holds.ts'
+import { mayDeliver } from './may-deliver.ts'
 import type { PoisonTrials } from './poison.ts'
 import type { PartitionedPartly, RejectedLines } from './rejected-lines.ts'
 import type { OutputMessages } from './reporting/output-messages.ts'
@@ -42,11 +42,11 @@ export interface DrainOptions {
   readonly poison: PoisonTrials
   readonly messages: OutputMessages
   readonly clock: Clock
-  /** The file holds these records now, up to the mark; some may not be settled yet. */
+  /** The file contains these records up to the checkpoint; some may not be settled yet. */
   readonly onWritten: (checkpoint: FileCheckpoint, sequences: readonly number[]) => void
-  /** Of the log on disk, where there is one. */
+  /** Who owns the log on disk; `undefined` without one. */
   readonly ownership: LogOwnership | undefined
-  /** The next entry belongs to another process by now, which delivers it. */
+  /** Another process owns the log now and delivers the next entry. */
   readonly onHandedOver: () => void
   /** A stream stopped sending: it has nothing to send, or nothing that may be sent now. */
   readonly onRest: () => void

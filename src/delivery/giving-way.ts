@@ -1,16 +1,17 @@
 /**
- * Whether an output whose backlog in memory is at its bound gives way: it drops writes that another
- * output has stored. An output that does not give way drops nothing, and new writes are refused.
+ * Decides whether an output whose backlog in memory is at its bound gives way: it drops writes that
+ * another output has stored. An output that does not give way drops nothing, and the relay refuses
+ * new writes.
  *
- *     keeps pace ──down, or does not reach the others in time──▶ gives way
- *          ▲───────────────────── caught up ────────────────────────┘
+ *     keeps pace ── down, or too far behind the others ──▶ gives way
+ *          ▲────────────────── caught up ────────────────────┘
  *
- * An output that is up is always a few milliseconds behind whichever output stored a write first.
- * log/in-sync.ts decides whether it is more than that, as for the log on disk.
+ * An output that is up is always a few milliseconds behind the output that stored a write first.
+ * log/in-sync.ts decides whether the lag is larger than that, as for the log on disk.
  *
- * An output that gives way does so until it has caught up. Otherwise an output that is too slow for
- * the load would stop the clients again and again: each dropped write brings it closer to the place
- * that it has to reach.
+ * An output gives way until it has caught up. If it stopped giving way sooner, an output that is
+ * too slow for the load would block the clients again and again: each dropped write moves its
+ * position closer to the other outputs, so that it would seem to keep pace.
  */
 
 import { InSync } from '../log/in-sync.ts'
@@ -24,7 +25,7 @@ export interface GivingWayOptions {
   readonly clock: Clock
   /** The highest `below` of the other outputs. */
   readonly othersBelow: () => number
-  /** Clients get an answer, and send a refused write again. Datagrams get none. */
+  /** False for datagrams: their clients get no answer and do not send a refused write again. */
   readonly isAnswering: boolean
 }
 
@@ -37,9 +38,9 @@ export class GivingWay {
     this.#options = options
   }
 
-  /** To be called for each write that finds the backlog at its bound. */
+  /** Call for each write that finds the backlog at its bound. @returns whether to drop writes */
   look(): boolean {
-    // A datagram that is refused is lost everywhere: better at the slower output only.
+    // A refused datagram is lost at all outputs; a dropped write only at the slower one.
     if (!this.#options.isAnswering) return true
     this.#isLeftBehind ||= !this.#keepsPace()
     return this.#isLeftBehind
@@ -53,6 +54,6 @@ export class GivingWay {
     const { backlog, clock, health, othersBelow } = this.#options
     if (!health.isInSync) return false
     const progress = { below: backlog.below, othersBelow: othersBelow() }
-    return this.#inSync.look([progress], clock.monotonicMs())[0] === true
+    return this.#inSync.update([progress], clock.monotonicMs())[0] === true
   }
 }

@@ -1,4 +1,4 @@
-/** What an output needs from those around it (output.ts). */
+/** What an output needs from the relay, and what it reports to the relay (output.ts). */
 
 import type { OutputConfig } from '../config/config.ts'
 import type { DeadLetters } from '../dead-letters/store.ts'
@@ -19,29 +19,29 @@ export interface OutputOptions {
   readonly logger: Logger
   readonly events: OutputEvents
   readonly memory: Memory
-  /** Clients get an answer, and send a write that is refused again; datagrams get none. */
+  /** False for datagrams: their clients get no answer and do not send a refused write again. */
   readonly isAnswering: boolean
-  /** The log on disk, where there is one. */
+  /** The log on disk, if configured. */
   readonly stored: StoredLog | undefined
-  /** Where what it refuses is kept, with a log on disk; the caller's to close. */
+  /** Stores the lines that this output refuses, with a log on disk; the caller closes it. */
   readonly deadLetters: DeadLetters | undefined
-  /** With a log on disk: what it may have in memory. Small in tests, so that they fall behind. */
+  /** With a log on disk: bound on entries in memory. Tests set a small one to fall behind. */
   readonly windowBytes: number | undefined
-  /** An entry of the log in memory is not needed there by this output any more. */
+  /** This output no longer needs an entry of the log in memory. */
   readonly onUnloaded: (entry: Entry) => void
 }
 
-/** What an output reports to its relay about the writes that it was offered. */
+/** What an output reports to its relay about offered writes, and asks about other outputs. */
 export interface OutputEvents {
   /** This output refuses at least part of an entry; other lines may still be pending here. */
   onRefused(entry: Entry, reply: Reply): void
-  /** As `onRefused`, because a database is missing that may still be created. */
+  /** As `onRefused`, but the entry is on hold: its database is missing and may still be created. */
   onHeld(entry: Entry, reply: Reply): void
   /** This output cannot store the entry for now, for a reason its client cannot fix. */
   onWaiting(entry: Entry): void
   /** Calls `then` once the entry's client was answered; at once when no client waits. */
   whenAnswered(entry: Entry, then: () => void): void
-  /** The entry's one and final outcome at this output. */
+  /** The entry has its final outcome at this output. */
   onSettled(entry: Entry, outcome: Outcome): void
   /** An attempt in this stream failed: no client should wait for this stream's pending writes. */
   onFailed(database: string): void
@@ -55,7 +55,7 @@ export interface OutputEvents {
 
 type RefusalEvents = Pick<OutputEvents, 'onRefused' | 'onHeld'>
 
-/** No client and no other output waits for an answer to an entry that was read from the disk. */
+/** Drops the reports for entries read from disk: no client and no other output waits for them. */
 export function unlessFromDisk({ onRefused, onHeld }: RefusalEvents): RefusalEvents {
   const unless = (report: typeof onHeld) => (entry: Entry, reply: Reply) => {
     if (!entry.isFromDisk) report(entry, reply)

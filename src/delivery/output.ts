@@ -11,7 +11,7 @@ import { DeadLetterQueue } from '../dead-letters/queue.ts'
 import type { Destination } from '../destinations/destination.ts'
 import { Questions } from '../destinations/questions.ts'
 import type { Entry } from '../log/entry.ts'
-import type { LogOwnership } from '../log/log-users.ts'
+import type { LogOwnership } from '../log/log-callbacks.ts'
 import type { Lag } from '../log/retention/lag.ts'
 import type { StreamLog } from '../log/stream-log.ts'
 import type { Clock } from '../std/clock.ts'
@@ -165,7 +165,7 @@ export class Output implements AsyncDisposable {
     return this.#backlog.streamOf(database)?.expectedWaitMs(this.#clock.monotonicMs()) ?? 0
   }
 
-  /** Receives appended entries from memory; an output that is not live reads them from the disk. */
+  /** Receives appended entries from memory. An output that is behind reads them from the disk. */
   get isAtTail(): boolean {
     return this.#catchUp?.isCatchingUp !== true
   }
@@ -192,7 +192,7 @@ export class Output implements AsyncDisposable {
   /**
    * Adds an entry that was just appended to the backlog.
    *
-   * @param log holds the entry in memory; `undefined` when no output is live
+   * @param log holds the entry in memory; `undefined` when no output is at the tail
    */
   offer(entry: Entry, log: StreamLog | undefined): void {
     if (this.#catchUp?.isCatchingUp || log === undefined) {
@@ -293,7 +293,7 @@ export class Output implements AsyncDisposable {
     await this.#destination[Symbol.asyncDispose]()
     await this.#catchUp?.close()
     if (this.#catchUp !== undefined) return // The disk keeps the backlog for the next start.
-    this.#holds.abandon((stream, part) => this.#backlog.abandonSlice(stream, part))
+    this.#holds.abandon((stream, slice) => this.#backlog.abandonSlice(stream, slice))
     this.#backlog.abandon()
   }
 

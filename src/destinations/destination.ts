@@ -86,8 +86,8 @@ export interface RetryVerdict {
   /**
    * Whether the data may be the cause. `reset`: the connection died during the request. That can
    * happen to a kept-alive connection at any time, so the first reset is retried at once. `error`:
-   * a 5xx that names no other cause. `doubt`: a rejection in words that no database uses. `none`:
-   * the data is certainly not the cause.
+   * a 5xx that names no other cause. `unconfirmed`: a rejection in words that no database
+   * uses. `none`: the data is certainly not the cause.
    */
   readonly evidence: 'none' | 'reset' | 'error' | 'unconfirmed'
 }

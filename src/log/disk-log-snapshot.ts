@@ -13,11 +13,11 @@ export interface DiskLogSnapshot {
   /** Bytes that a crash left behind the last record. */
   readonly tornBytes: number
   readonly isFailing: boolean
-  /** Whether the folder, or a part of it, is not there, or is another process's. */
+  /** Whether the folder or a part of it is missing, or another process owns it. */
   readonly loss: LossKind
-  /** By output, what it is owed and is in nobody's log: it ends with this process. */
+  /** By output, owed writes that no log holds: they are lost when this process ends. */
   readonly unkeptWrites: ReadonlyMap<string, number>
-  /** By output, what it was owed and was in files that somebody has taken away. */
+  /** By output, owed writes that were lost with removed files. */
   readonly lostWrites: ReadonlyMap<string, number>
   /** Outputs that have a cursor in the log and are not configured any more. */
   readonly orphans: readonly OrphanSnapshot[]

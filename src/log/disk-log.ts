@@ -38,8 +38,8 @@ import type { OutputCursor } from './cursors/output-cursor.ts'
 import type { DiskLogSnapshot } from './disk-log-snapshot.ts'
 import type { FileSystem } from './file-system.ts'
 import type { lockFolder } from './lock/folder-lock.ts'
-import { LogRoom } from './log-room.ts'
-import type { LogOwnership, LogUsers } from './log-users.ts'
+import type { LogCallbacks, LogOwnership } from './log-callbacks.ts'
+import { LogCapacity } from './log-capacity.ts'
 import type { LogLoss } from './recovery/log-loss.ts'
 import { type Lag, lagOf } from './retention/lag.ts'
 import { SEGMENT_MIN_BYTES } from './retention/log-limits.ts'
@@ -73,15 +73,15 @@ export interface DiskLogOptions {
   readonly lock?: typeof lockFolder
   /** Tests set a small size to reach rotation. */
   readonly segmentBytes?: number
-  /** 0 in tests of what is given up: as soon as another output has it. */
+  /** Tests set 0: an output gives up records as soon as another output has done them. */
   readonly lagMaxMs?: number | undefined
 }
 
-const NO_USERS: LogUsers = {
-  remembered: () => [],
+const NO_CALLBACKS: LogCallbacks = {
+  writesInMemory: () => [],
   dropBelow() {},
   isUp: () => true,
-  lookAround: async () => {},
+  checkDeadLetters: async () => {},
   handOver() {},
 }
 
@@ -90,53 +90,53 @@ interface Parts {
   readonly isOwner: () => Promise<boolean>
   readonly segments: SegmentLog
   readonly cursors: readonly OutputCursor[]
-  readonly parts: AsyncDisposableStack
+  readonly stack: AsyncDisposableStack
 }
 
 export class DiskLog implements AsyncDisposable {
   readonly #options: DiskLogOptions
-  readonly #room: LogRoom
+  readonly #capacity: LogCapacity
   readonly #segments: SegmentLog
   /** Cursors of the configured outputs, in their order. */
   readonly #cursors: readonly OutputCursor[]
   readonly #orphans: readonly Orphan[]
-  readonly #parts: AsyncDisposableStack
+  readonly #stack: AsyncDisposableStack
   readonly #problem: LogThrottle
   #timer: Timer | undefined
   #saving: Promise<void> = Promise.resolve()
   #isClosed = false
-  #isHurried = false
+  #isUrgent = false
   readonly #gaps: GapFile
   readonly #loss: LogLoss
-  #users: LogUsers = NO_USERS
+  #callbacks: LogCallbacks = NO_CALLBACKS
 
   /** Whether this process still owns the folder. Never rejects. */
   readonly isOwner: () => Promise<boolean>
 
-  constructor(options: DiskLogOptions, { loss, isOwner, segments, cursors, parts }: Parts) {
+  constructor(options: DiskLogOptions, { loss, isOwner, segments, cursors, stack }: Parts) {
     this.isOwner = isOwner
     this.#loss = loss
     this.#options = options
-    this.#room = new LogRoom(options)
+    this.#capacity = new LogCapacity(options)
     this.#segments = segments
     this.#cursors = cursors.filter(({ isConfigured }) => isConfigured)
-    this.#parts = parts
+    this.#stack = stack
     this.#gaps = new GapFile(options)
     this.#problem = new LogThrottle(options.clock, PROBLEM_LOG_INTERVAL_MS)
     const orphaned = cursors.filter(({ isConfigured }) => !isConfigured)
     this.#orphans = orphaned.map((cursor) => this.#openOrphan(cursor))
     loss.attach({
       ...{ segments, cursors: this.#allCursors },
-      remembered: () => this.#users.remembered(),
-      onTaken: () => this.#users.handOver(),
+      writesInMemory: () => this.#callbacks.writesInMemory(),
+      onTakeover: () => this.#callbacks.handOver(),
       onMended: () => this.#gaps.restore(),
     })
     this.#schedule()
   }
 
-  /** To be called once, by whoever has the outputs. */
-  connect(users: LogUsers): void {
-    this.#users = users
+  /** Call once, after the outputs exist. */
+  connect(callbacks: LogCallbacks): void {
+    this.#callbacks = callbacks
   }
 
   /** Bytes on disk. */
@@ -177,7 +177,7 @@ export class DiskLog implements AsyncDisposable {
 
   /** No room for new writes: the bound is reached, or the file system is nearly full. */
   get isFull(): boolean {
-    return this.#room.isFull(this.bytes)
+    return this.#capacity.isFull(this.bytes)
   }
 
   /** The record was also for another configured output, and that output has done it. */
@@ -185,21 +185,24 @@ export class DiskLog implements AsyncDisposable {
     return this.#isDoneBut(this.#cursors[outputIndex], sequence)
   }
 
-  /** Who delivers what of it, where another process may have the folder. */
+  /** Who delivers which record if another process may own the folder. */
   get ownership(): LogOwnership {
     return this.#loss
   }
 
   /**
-   * Looks whether all is there, and saves the cursors, whatever was seen and done a moment ago.
-   * Never rejects.
+   * Checks the folder and saves the cursors now, even if both were done a moment ago. Never
+   * rejects.
    */
   async settle(): Promise<void> {
     this.#saving = this.#saving.then(() => this.#save(true))
     await this.#saving
   }
 
-  /** Puts on record what an output gives up, before it does. Rejects with the system's error. */
+  /**
+   * Appends the writes that an output is about to give up to gaps.jsonl. Rejects with the system's
+   * error.
+   */
   async recordGap(outputIndex: number, given: readonly GivenUp[]): Promise<void> {
     const { clock } = this.#options
     await this.#gaps.append(this.#cursors[outputIndex]?.output ?? '', given, clock.wallMs())
@@ -207,7 +210,7 @@ export class DiskLog implements AsyncDisposable {
 
   cursorOf(outputIndex: number): OutputCursor {
     const cursor = this.#cursors[outputIndex]
-    if (cursor === undefined) throw new Error('BUG: an output without a place in the log')
+    if (cursor === undefined) throw new Error('BUG: an output without a cursor')
     return cursor
   }
 
@@ -222,7 +225,7 @@ export class DiskLog implements AsyncDisposable {
    * @returns `undefined` when the write is too large for a record
    */
   append(write: Write, output: string | undefined): Appending | undefined {
-    if (this.bytes >= this.#room.limits.giveWayBytes) this.#makeUrgent()
+    if (this.bytes >= this.#capacity.limits.giveWayBytes) this.#makeUrgent()
     return this.#segments.append({ kind: 'write', write, output })
   }
 
@@ -238,7 +241,7 @@ export class DiskLog implements AsyncDisposable {
     await this.#saving
     for (const orphan of this.#orphans) await orphan.close()
     await this.#save()
-    await this.#parts.disposeAsync()
+    await this.#stack.disposeAsync()
   }
 
   get #allCursors(): readonly OutputCursor[] {
@@ -267,14 +270,14 @@ export class DiskLog implements AsyncDisposable {
   #schedule(): void {
     const { clock } = this.#options
     const isScarce =
-      this.#isHurried || (!this.isFailing && this.bytes >= this.#room.limits.fullBytes)
+      this.#isUrgent || (!this.isFailing && this.bytes >= this.#capacity.limits.fullBytes)
     const delayMs = isScarce ? URGENT_INTERVAL_MS : SAVE_INTERVAL_MS
     this.#timer = clock.startTimer(delayMs, () => this.#tick(), { isBackground: true })
   }
 
   #makeUrgent(): void {
-    if (this.#isHurried) return
-    this.#isHurried = true
+    if (this.#isUrgent) return
+    this.#isUrgent = true
     if (this.#timer === undefined) return // A save is running; the next one follows soon after it.
     this.#timer.cancel()
     this.#schedule()
@@ -282,7 +285,7 @@ export class DiskLog implements AsyncDisposable {
 
   #tick(): void {
     this.#timer = undefined
-    this.#isHurried = false
+    this.#isUrgent = false
     // Never rejects: a cursor that cannot be saved only sends records again.
     this.#saving = this.#save().then(() => {
       if (!this.#isClosed) this.#schedule()
@@ -291,8 +294,8 @@ export class DiskLog implements AsyncDisposable {
 
   async #save(isForced = false): Promise<void> {
     if (!(await this.#loss.mend(isForced))) return
-    await this.#users.lookAround(isForced)
-    // All at once: trimming must know where each of them stands on the disk.
+    await this.#callbacks.checkDeadLetters(isForced)
+    // In parallel; trimming needs the saved position of every cursor.
     const belows = await Promise.all(this.#allCursors.map((cursor) => this.#saveOne(cursor)))
     await this.#segments.trimBelow(Math.min(...belows))
     await this.#bound()
@@ -315,16 +318,16 @@ export class DiskLog implements AsyncDisposable {
 
   async #bound(): Promise<void> {
     try {
-      await this.#room.look()
+      await this.#capacity.look()
     } catch (error) {
       this.#tell(`cannot read the free space of the disk: ${errorText(error)}`)
     }
-    const isUp = (index: number) => this.#users.isUp(index)
-    const belows = this.#room.dropBelow(this.#allCursors, this.#segments.sizes, isUp)
+    const isUp = (index: number) => this.#callbacks.isUp(index)
+    const belows = this.#capacity.dropBelow(this.#allCursors, this.#segments.sizes, isUp)
     for (const [index, below] of belows.entries()) {
       if (below === 0 || this.#isClosed) continue
       const orphan = this.#orphans[index - this.#cursors.length]
-      if (orphan === undefined) this.#users.dropBelow(index, below)
+      if (orphan === undefined) this.#callbacks.dropBelow(index, below)
       else orphan.dropBelow(below)
     }
   }

@@ -1,48 +1,53 @@
 /**
- * Which outputs keep pace with the others, so that the bound of the log takes nothing from them.
+ * Decides which outputs keep pace with the others. Outputs that keep pace give up nothing when the
+ * log reaches its bound.
  *
- *     numbers   ├──────────── b ─────── a ──▶        b is behind a, as one of two always is
- *     time      where a stood LAG_MAX_MS ago ──▶ b has got there: in sync
- *                                            └── it has not: really behind
+ *     numbers   ├──────────── b ─────── a ──▶        a leads; b is always a little behind
+ *     time      position of a LAG_MAX_MS ago ──▶ b has reached it: b keeps pace
+ *                                            └── it has not: b gives up records
  *
- * As with Kafka's replicas, time decides and not distance: a log of a few megabytes is smaller than
- * what two healthy outputs are apart while requests are out.
+ * An output keeps pace when it has reached the position that the leading output had LAG_MAX_MS ago.
+ * As with Kafka's `replica.lag.time.max.ms`, time decides, not distance: two healthy outputs can be
+ * further apart than a small log is long.
  *
- * Limit: measured from mark to mark, so that an output may be seen to be behind up to LAG_MAX_MS
- * late. Time in which nobody looked (a process that was stopped) counts as one look at the most.
+ * Limit: a lag is noticed up to LAG_MAX_MS late. A pause of the whole process counts as at most
+ * UPDATE_MAX_MS.
  */
 
-/** So far may an output be behind another and count as in sync. */
+/** Longest time that an output may be behind another one and still keep pace. */
 export const LAG_MAX_MS = 5_000
-/** Looks are at least as frequent; what is longer was a pause of the whole process. */
-const LOOK_MAX_MS = 1_500
+/** Longest time between two updates; a longer one was a pause of the whole process. */
+const UPDATE_MAX_MS = 1_500
 
-export interface SyncedPlace {
-  /** It is through with all records below. */
+export interface OutputProgress {
+  /** Position of one output: it has done all records below. */
   readonly below: number
-  /** The number that the furthest of the others that count has reached. */
+  /** Position of the leading other output. */
   readonly othersBelow: number
 }
 
 interface Mark {
-  /** Where the furthest of the others stood when it was set. */
+  /** Position of the leading other output when the mark was set. */
   readonly number: number
   lagMs: number
 }
 
 export class InSync {
   readonly #lagMaxMs: number
-  #lookedAtMs = 0
+  #updatedAtMs = 0
   #marks: Mark[] = []
 
   constructor(lagMaxMs = LAG_MAX_MS) {
     this.#lagMaxMs = lagMaxMs
   }
 
-  /** @param places always the same, in one order. @returns of each whether it is in sync */
-  look(cursors: readonly SyncedPlace[], nowMs: number): readonly boolean[] {
-    const passedMs = Math.min(LOOK_MAX_MS, nowMs - this.#lookedAtMs)
-    this.#lookedAtMs = nowMs
+  /**
+   * @param cursors always the same outputs in the same order
+   * @returns for each output whether it keeps pace
+   */
+  update(cursors: readonly OutputProgress[], nowMs: number): readonly boolean[] {
+    const passedMs = Math.min(UPDATE_MAX_MS, nowMs - this.#updatedAtMs)
+    this.#updatedAtMs = nowMs
     return cursors.map(({ below, othersBelow }, index) => {
       const mark = this.#marks[index]
       const isReached = mark === undefined || below >= mark.number

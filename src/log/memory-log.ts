@@ -30,7 +30,7 @@ export interface MemoryLogOptions {
 
 /** Memory of a stream without its entries; measured with 100,000 streams. */
 const STREAM_BYTES = 1024
-/** Memory per stream and output: cursor, pace, a request that waits for a connection, a timer. */
+/** Memory per stream and output: cursor, flow control, a request without a connection, a timer. */
 const STREAM_OUTPUT_BYTES = 8 * 1024
 
 /** Bytes of the memory budget for a stream that `outputCount` outputs read. */

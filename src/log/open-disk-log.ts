@@ -46,6 +46,6 @@ export async function openDiskLog(options: DiskLogOptions): Promise<DiskLog> {
     isOwner,
     segments,
     cursors: outputCursors,
-    parts: stack.move(),
+    stack: stack.move(),
   })
 }

@@ -4,7 +4,7 @@ import type { Write } from '../write/write.ts'
 import type { DoneRanges } from './cursors/done-ranges.ts'
 import type { FileCheckpoint } from './cursors/file-checkpoint.ts'
 import type { OwedStatements } from './cursors/owed-statements.ts'
-import type { LogOwnership } from './log-users.ts'
+import type { LogOwnership } from './log-callbacks.ts'
 import type { Lag } from './retention/lag.ts'
 
 /** The parts of a record that an output needs. */
@@ -30,7 +30,7 @@ export interface StoredLog {
   readonly firstOwnSequence: number
   readonly ownership: LogOwnership
   openReader(fromSequence: number): StoredReader
-  /** The output's file contains these records, or parts of them, up to the mark. */
+  /** The output's file contains these records, or parts of them, up to the checkpoint. */
   noteWritten(checkpoint: FileCheckpoint, sequences: readonly number[]): void
   /** Another output has done the record. */
   isDoneElsewhere(sequence: number): boolean

@@ -1,16 +1,17 @@
 /**
- * What another process has got that has taken the log's folder over, and what it has not: that is
- * in nobody's log any more, and at the most in this one's memory.
+ * Finds out which records a process that took over the log's folder has, and which it lacks.
+ * Records that it lacks exist at most in this process's memory.
  *
- *     our folder, its log goes on from ours     all of it, but for what was missing from it before;
- *                                               what is not there has been drained and trimmed
- *     another folder at the path, maybe a copy  the segments of ours that stand in it whole
- *     anything else                             nothing
+ *     same folder, and the new log       everything but segments that were already missing;
+ *     continues ours                     absent segments were drained and trimmed
+ *     another folder at the path         the segments of ours that are complete there
+ *     (a copy?)
+ *     otherwise                          nothing
  *
- * That a log goes on from ours shows in a segment of ours that is still there, by its nonce, or in
- * its oldest one, which names the one before it (segment-header.ts).
+ * The new log continues ours if it still has a segment with our nonce, or if its oldest segment
+ * names ours as its predecessor (segment-header.ts).
  *
- * Not here: who is told, and who delivers what (log-loss.ts).
+ * Not here: logging, and who delivers what (log-loss.ts).
  */
 
 import { join } from 'node:path'
@@ -25,37 +26,37 @@ export interface TakeoverOptions {
   readonly segments: SegmentList
   /** Above all of our numbers. */
   readonly nextSequence: number
-  /** Known not to be there before the folder was taken. */
+  /** Segments that were missing before the takeover. */
   readonly missing: readonly SegmentInfo[]
-  /** The folder is the one that was ours. */
+  /** The folder at the path is the one that this process had locked. */
   readonly isOurFolder: boolean
 }
 
 export interface Takeover {
-  /** In nobody's log. */
+  /** Segments that no log has. */
   readonly lost: readonly SegmentInfo[]
-  /** Cursors, and what they carry, went to the new owner. */
+  /** The new owner has the cursors, and the statements in them. */
   readonly isInherited: boolean
 }
 
-/** To be called once, as soon as the folder is known to be another's. Never rejects. */
-export async function seeTakeover(options: TakeoverOptions): Promise<Takeover> {
+/** Call once, as soon as another process owns the folder. Never rejects. */
+export async function inspectTakeover(options: TakeoverOptions): Promise<Takeover> {
   const { segments, missing, isOurFolder } = options
   const all = segments.all()
   const found = await headersIn(options)
   const isThere = ({ name, header }: SegmentInfo) => isSame(found.get(name), header)
-  const goesOn = all.some(isThere) || goesOnFrom(all, found, options.nextSequence)
-  if (isOurFolder) return { lost: goesOn ? missing : all, isInherited: goesOn }
+  const continues = all.some(isThere) || continuesFrom(all, found, options.nextSequence)
+  if (isOurFolder) return { lost: continues ? missing : all, isInherited: continues }
   const whole = await Promise.all(all.map((each) => isThere(each) && isWhole(options, each)))
-  return { lost: all.filter((_, index) => whole[index] !== true), isInherited: goesOn }
+  return { lost: all.filter((_, index) => whole[index] !== true), isInherited: continues }
 }
 
 function isSame(found: SegmentHeader | undefined, header: SegmentHeader): boolean {
   return found?.nonce.equals(header.nonce) === true
 }
 
-/** None of ours is there any more: has the new owner read them, and trimmed them since? */
-function goesOnFrom(
+/** None of our segments is left: whether the new owner read and trimmed them. */
+function continuesFrom(
   all: readonly SegmentInfo[],
   found: ReadonlyMap<string, SegmentHeader>,
   nextSequence: number,
@@ -64,7 +65,7 @@ function goesOnFrom(
   const [oldest] = headers.sort((a, b) => a.firstSequence - b.firstSequence)
   if (oldest === undefined || oldest.previousFirstSequence === 0) return false
   const isOurs = (number: number) => all.some(({ header }) => header.firstSequence === number)
-  // Else it has trimmed one of its own already.
+  // Otherwise the new log has already trimmed a segment of its own.
   return oldest.firstSequence >= nextSequence || isOurs(oldest.previousFirstSequence)
 }
 
@@ -74,7 +75,7 @@ async function isWhole({ files, folder }: TakeoverOptions, segment: SegmentInfo)
   return found !== undefined && found.bytes >= end
 }
 
-/** By name. What cannot be read is not there. */
+/** Headers by file name; unreadable files are left out. */
 async function headersIn({
   files,
   folder,

@@ -28,7 +28,7 @@ export function storedLogOf(disk: DiskLog, outputIndex: number): StoredLog {
   }
 }
 
-/** What the log on disk asks of the outputs, and of memory. */
+/** Gives the log on disk its callbacks to the outputs and to the log in memory. */
 export function connect(
   disk: DiskLog,
   memory: MemoryLog,
@@ -38,13 +38,13 @@ export function connect(
   disk.connect({
     isUp: (index) => outputs[index]?.isUp === true,
     dropBelow: (index, below) => outputs[index]?.dropBelow(below),
-    async lookAround(isForced) {
+    async checkDeadLetters(isForced) {
       await Promise.all(deadLetters.map((letters) => letters.look(isForced)))
     },
     handOver() {
       for (const output of outputs) output.handOver()
     },
-    remembered() {
+    writesInMemory() {
       const loaded = outputs.flatMap(({ memoryHolder }) => memoryHolder?.window.entries() ?? [])
       return [...memory.entries(), ...loaded]
     },

@@ -180,7 +180,7 @@ export class Relay implements AsyncDisposable {
     await Promise.all(this.#outputs.map((output) => output.drained(signal)))
   }
 
-  /** What is said to be kept was seen on the disk a moment ago, when this resolves. */
+  /** Checks that the log is on disk, so that the shutdown message is true. */
   async settle(): Promise<void> {
     await this.#log.disk?.settle()
   }

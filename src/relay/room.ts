@@ -1,4 +1,4 @@
-/** Room for a new write in the backlogs of all outputs, and who of them is how far. */
+/** Compares the outputs of a relay: room for a new write in each backlog, and their positions. */
 
 import type { Output } from '../delivery/output.ts'
 import { entryBytes } from '../log/entry.ts'
@@ -6,8 +6,8 @@ import type { Write } from '../write/write.ts'
 import type { WriteRefusal } from './admission.ts'
 
 /**
- * Why an output has no room for the write; `undefined` if all have. All are asked before any makes
- * room: none drops an old write for a new one that is then refused.
+ * Why an output has no room for the write; `undefined` if all outputs have room. All outputs are
+ * asked before any of them makes room, so no old write is dropped for a new write that is refused.
  */
 export function refusalByOutputs(
   outputs: readonly Pick<Output, 'refusalOf'>[],
@@ -21,7 +21,7 @@ export function refusalByOutputs(
   return undefined
 }
 
-/** Where the furthest of the other outputs stands; 0 without any. */
+/** Position of the leading other output; 0 if there is no other output. */
 export function othersBelow(outputs: readonly Pick<Output, 'below'>[], index: number): number {
   return Math.max(0, ...outputs.map(({ below }, other) => (other === index ? 0 : below)))
 }

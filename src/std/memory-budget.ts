@@ -1,10 +1,13 @@
 /**
  * The bound on what all relays together hold in memory for their clients (`max-memory-mb`).
  *
- *     0                              1/2             7/8 of the limit    limit
- *     ├── writes: bodies, backlogs, batches ─────────────────┤               │
- *     ├── clients: connections, heads, ───┤  of that amount, anywhere up to ─┤
- *     │   requests, waiting answers       │
+ *     0                               1/2                  7/8       1 = the limit
+ *     ├── used by writes and clients ────────────────────────┼─────────┤
+ *     │   writes are refused at this amount ────────────────▶│         │
+ *     │   clients are refused at this amount ─────────────────────────▶│
+ *     ├── used by clients alone ───────▶│ clients are refused here as well
+ *
+ * Writes: bodies, backlogs, batches. Clients: connections, heads, requests, waiting answers.
  *
  * The owner that takes bytes gives the same count back. At the bound `tryTake` returns false and
  * the caller answers 503 with Retry-After; no call waits. Writes cannot use the last eighth, so
@@ -39,7 +42,7 @@ export interface SharedMemory extends Memory {
 }
 
 /** The share of the limit that writes cannot take. */
-const CLIENTS_SHARE = 1 / 8
+const RESERVED_SHARE = 1 / 8
 
 export class MemoryBudget implements SharedMemory {
   /** The limit for writes. */
@@ -51,14 +54,14 @@ export class MemoryBudget implements SharedMemory {
   /**
    * @param wholeBytes the limit for writes and clients together
    * @param onFreed called with the count of bytes that were freed
-   * @param clientsBytes the part of `wholeBytes` that writes cannot take
+   * @param reservedBytes the part of `wholeBytes` that writes cannot take
    */
   constructor(
     wholeBytes: number,
     onFreed: (bytes: number) => void = () => {},
-    clientsBytes = Math.ceil(wholeBytes * CLIENTS_SHARE),
+    reservedBytes = Math.ceil(wholeBytes * RESERVED_SHARE),
   ) {
-    this.limitBytes = wholeBytes - clientsBytes
+    this.limitBytes = wholeBytes - reservedBytes
     this.#onFreed = onFreed
     this.clients = new ClientMemory(this, wholeBytes)
   }
@@ -93,10 +96,10 @@ export class MemoryBudget implements SharedMemory {
   }
 }
 
-/** The same budget with its full limit, for the communication with clients. */
-/** Of the limit, what clients can take. */
+/** The share of the limit that clients can take. */
 const CLIENTS_MAX_SHARE = 1 / 2
 
+/** The same budget with its full limit, for the communication with clients. */
 class ClientMemory implements Memory {
   readonly limitBytes: number
   readonly #budget: MemoryBudget

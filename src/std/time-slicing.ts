@@ -2,7 +2,7 @@
  * Runs long work in time slices, so that the rest of the program can run between the slices.
  *
  *     function* sum(numbers): Steps<number> { …; yield; … }
- *     await inSlices(sum(numbers), clock)
+ *     await timeSliced(sum(numbers), clock)
  */
 
 import type { Clock } from './clock.ts'

@@ -351,7 +351,7 @@ test('files that are taken away: what is gone is counted once, the rest and the 
   await until(() => lost().letters > 0, { what: 'the loss is counted' })
   // The last file is open: it can still be read.
   assert.deepEqual(lost(), { letters: 1, lines: 1 })
-  assert(lines.some((line) => line.includes('1 letter with 1 line were in files that are gone')))
+  assert(lines.some((line) => line.includes('lost 1 letter with 1 line: their files were removed')))
   assert.equal(dead.snapshot().letters, 3)
   const left = [bodies[1], bodies[3], bodies[4]]
   assert.deepEqual(await bodiesOf(dead), left)

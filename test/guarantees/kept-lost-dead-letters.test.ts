@@ -145,7 +145,7 @@ test('letters that cannot be had any more are counted and told of, and make exit
   await settled(world, 5)
   const first = join(deadFolder(folder, 'b'), '0000000000000001.seg')
   await truncate(first, 1500) // In the middle of one of them.
-  await relay.line(({ msg }) => /dead letters: .* were in files that are gone/.test(msg))
+  await relay.line(({ msg }) => /dead letters: lost .*: their files were removed/.test(msg))
   const lost = await world.counted('relay_dead_letters_lost_total')
   assert(lost > 0 && lost <= 5, String(lost))
   await settled(world, 5 - lost)

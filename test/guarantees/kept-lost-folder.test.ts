@@ -162,7 +162,7 @@ for (const [name, { lose, giveBack }] of Object.entries(WAYS)) {
           assert.equal(writers.acknowledged.length, before, 'acknowledged without a folder')
           await giveBack(folder)
         }
-        await relay.nextLog(({ msg }) => msg.includes('is whole again'))
+        await relay.nextLog(({ msg }) => msg.includes('is complete again'))
         await writers.acknowledges(20)
         for (const n of writers.acknowledged) if (n >= first) after.add(n)
       }

@@ -8,7 +8,7 @@ const STEP_MS = 1_000
 function fallsOut(watch: InSync, rate: (step: number) => number): number | undefined {
   let below = 0
   for (let step = 0; step < 100; step++) {
-    const [isInSync] = watch.look([{ below, othersBelow: step * 100 }], step * STEP_MS)
+    const [isInSync] = watch.update([{ below, othersBelow: step * 100 }], step * STEP_MS)
     if (isInSync === false) return step * STEP_MS
     below = Math.min(below + rate(step), (step + 1) * 100)
   }
@@ -36,7 +36,7 @@ test('one that stands still, or cannot keep pace, is out of sync within twice th
 
 test('one that was out of sync is in sync again where the others stood when it fell out', () => {
   const watch = new InSync()
-  const look = (below: number, nowMs: number) => watch.look([{ below, othersBelow: 100 }], nowMs)
+  const look = (below: number, nowMs: number) => watch.update([{ below, othersBelow: 100 }], nowMs)
   for (let nowMs = 0; nowMs <= LAG_MAX_MS; nowMs += STEP_MS) look(10, nowMs)
   assert.deepEqual(look(99, LAG_MAX_MS + STEP_MS), [false])
   assert.deepEqual(look(100, LAG_MAX_MS + 2 * STEP_MS), [true])
@@ -44,7 +44,7 @@ test('one that was out of sync is in sync again where the others stood when it f
 
 test('a pause of the whole process puts nobody out of sync', () => {
   const watch = new InSync()
-  const look = (nowMs: number) => watch.look([{ below: 10, othersBelow: 100 }], nowMs)
+  const look = (nowMs: number) => watch.update([{ below: 10, othersBelow: 100 }], nowMs)
   look(0)
   look(20)
   assert.deepEqual(look(3_600_000), [true])
@@ -57,6 +57,6 @@ test('each output has its own mark', () => {
     { below: 50, othersBelow: 100 },
     { below: 100, othersBelow: 50 },
   ]
-  assert.deepEqual(watch.look(cursors, 0), [true, true])
-  assert.deepEqual(watch.look(cursors, 1), [false, true])
+  assert.deepEqual(watch.update(cursors, 0), [true, true])
+  assert.deepEqual(watch.update(cursors, 1), [false, true])
 })

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SegmentLog } from '../../src/log/segments/segment-log.ts'
-import { seeTakeover, type Takeover } from '../../src/log/takeover.ts'
+import { inspectTakeover, type Takeover } from '../../src/log/takeover.ts'
 import { appendDurably, LOG_FOLDER as folder, openTestLog } from '../support/disk-log-fixture.ts'
 import { SimulatedFileSystem } from '../support/simulated-file-system.ts'
 
@@ -28,7 +28,7 @@ async function seen(
   const { list: segments, nextSequence } = former
   const known = segments.all().filter(({ header }) => missing.includes(header.firstSequence))
   const options = { files, folder, segments, nextSequence, missing: known, isOurFolder }
-  const { lost, isInherited }: Takeover = await seeTakeover(options)
+  const { lost, isInherited }: Takeover = await inspectTakeover(options)
   return [lost.map(({ header }) => header.firstSequence), isInherited]
 }
 

@@ -57,7 +57,7 @@ test('an older segment that is cut short is written again from memory', async (t
   }
   const [, second = ''] = (await readdir(folder)).filter((name) => name.endsWith('.seg')).sort()
   await truncate(join(folder, second), 2000)
-  await warned.first((text) => text.includes('is whole again'), 'it is mended')
+  await warned.first((text) => text.includes('is complete again'), 'it is mended')
   assert.equal(disk.snapshot().lostWrites.size, 0)
   await relay[Symbol.asyncDispose]()
   b.isUp = true

@@ -61,7 +61,7 @@ function checkNames({ outputs, relay }: FoundLog, { oldOutput, newOutput }: Adop
     throw usage(`${what}; give the output its new name in the configuration first`)
   }
   if (names.includes(oldOutput)) {
-    throw usage(`${old} is still configured, and would lose its place; remove or rename it first`)
+    throw usage(`${old} is still configured, and would lose its cursor; remove or rename it first`)
   }
 }
 
@@ -88,7 +88,7 @@ async function takeOver(
   if (from.kind === 'missing') {
     const next = `"relay log status ${found.flags}" says which outputs have one`
     throw unusable(
-      `output ${old} has no cursor in ${folder}, so there is no place to adopt; ${next}`,
+      `output ${old} has no cursor in ${folder}, so there is no cursor to adopt; ${next}`,
     )
   }
   if (from.kind === 'unreadable') {
@@ -102,11 +102,10 @@ async function takeOver(
   const isHalfDone = to.kind === 'loaded' && JSON.stringify(to.cursor) === JSON.stringify(taken)
   if (to.kind !== 'missing' && !isHalfDone) {
     const path = join(folder, cursorName(newOutput))
-    const what = `output ${now} has a place in the log already: ${path}`
+    const what = `output ${now} already has a cursor: ${path}`
     const next =
-      `remove that file and adopt again: ${now} is then sent all from record ` +
-      `${taken.doneBelow} on, ` +
-      'in order, also what it has got since it has its name'
+      `remove that file and adopt again: ${now} is then sent all records from ` +
+      `${taken.doneBelow} on, in order, including what it got under its new name`
     throw unusable(`${what}; ${next}`)
   }
   return taken

@@ -16,7 +16,7 @@ import { join } from 'node:path'
 import { DML, isOneLineEach, renderContext } from '../../destinations/file/import-form.ts'
 import { rescaleToNanoseconds } from '../../line-protocol/lines/rescale.ts'
 import { forEachLine } from '../../line-protocol/lines/split.ts'
-import { OwedRecords } from '../../log/cursors/output-positions.ts'
+import { OwedFilter } from '../../log/cursors/output-positions.ts'
 import type { OwedStatement } from '../../log/cursors/owed-statements.ts'
 import type { LogRecord } from '../../log/segments/record.ts'
 import { errorCode, RelayError } from '../../std/errors.ts'
@@ -55,7 +55,7 @@ export async function exportPending(
   await using target = await openTarget(options.toPath, io)
   const exporter = new Exporter(target, io)
   const belows = owed.map(({ doneBelow }) => doneBelow ?? Number.POSITIVE_INFINITY)
-  const outputs = owed.map((position) => new OwedRecords(position))
+  const outputs = owed.map((position) => new OwedFilter(position))
   exporter.leaveOutStatements(owed.flatMap(({ statements }) => statements))
   for await (const step of view.steps(Math.min(...belows))) {
     if (step.kind === 'gone') continue

@@ -1,6 +1,6 @@
 /** `relay log status`: the lag of each output, and the state of the files. Reads the whole log. */
 
-import { type OutputPosition, OwedRecords } from '../../log/cursors/output-positions.ts'
+import { type OutputPosition, OwedFilter } from '../../log/cursors/output-positions.ts'
 import { writeOfStatement } from '../../log/cursors/owed-statements.ts'
 import type { LogRecord } from '../../log/segments/record.ts'
 import { systemClock } from '../../std/clock.ts'
@@ -74,7 +74,7 @@ async function surveyLog(view: LogView, nowMs: number): Promise<LogStatus> {
 
 class OutputLag {
   readonly #position: OutputPosition
-  readonly #owed: OwedRecords
+  readonly #owed: OwedFilter
   #writes = 0
   #lines = 0
   #bytes = 0
@@ -82,7 +82,7 @@ class OutputLag {
 
   constructor(position: OutputPosition) {
     this.#position = position
-    this.#owed = new OwedRecords(position)
+    this.#owed = new OwedFilter(position)
     for (const statement of position.statements) this.#add(writeOfStatement(statement))
   }
 

@@ -1,13 +1,13 @@
 /**
  * Catch-up of an output whose backlog exceeds its window in memory: it reads the log on disk.
  *
- *     live ── more than a window waits ──▶ behind ── at the end of the log ──▶ live
- *          ── memory is full ────────────▶
+ *     at the tail ── more than a window waits ──▶ behind ── at the end of the log ──▶ at the tail
+ *                 ── memory is full ────────────▶
  *
- * A live output is offered every new write from memory. When more than `windowBytes` of writes
- * wait, those not yet taken are unloaded and read again later, in the order of the log; new writes
- * are only counted meanwhile. So memory does not grow with the backlog, and a start with a backlog
- * of gigabytes works the same as the end of an outage.
+ * An output at the tail is offered every new write from memory. When more than `windowBytes` of
+ * writes wait, those not yet taken are unloaded and read again later, in the order of the log; new
+ * writes are only counted meanwhile. So memory does not grow with the backlog, and a start with a
+ * backlog of gigabytes works the same as the end of an outage.
  *
  * Statements do not wait for their turn: the writes before them may be on hold until they are
  * executed, and `CREATE DATABASE` harms no older write. A statement that is offered, unloaded or
@@ -143,8 +143,8 @@ export class CatchUp {
   }
 
   /**
-   * Another process has the log's folder: entries that it delivers are dropped here, and stay owed
-   * in the books. The others are in memory only.
+   * Another process took over the log's folder: drops the entries that it delivers from memory;
+   * they still count as owed. The other entries are only in this process's memory, so they stay.
    */
   handOver(): void {
     const { ownership } = this.#options.stored
@@ -256,7 +256,7 @@ export class CatchUp {
       emptyReads = records.length === 0 ? emptyReads + 1 : 0
       // Offered records are on the disk: if a second read finds nothing, they are lost.
       const isAtEnd = this.#nextSequence > this.#offeredThrough || emptyReads > 1
-      if (emptyReads > 0 && isAtEnd) return this.#goLive()
+      if (emptyReads > 0 && isAtEnd) return this.#goToTail()
     }
   }
 
@@ -268,7 +268,7 @@ export class CatchUp {
   async #next(reader: StoredReader): Promise<readonly StoredRecord[] | undefined> {
     const records = this.#untaken.length > 0 ? this.#untaken : await reader.read()
     if (this.#isClosed || this.#reader !== reader) return undefined
-    this.#untaken = records // Kept for the next try in case `#giveUp` fails.
+    this.#untaken = records // Kept for the next try in case `#drop` fails.
     const given = records.filter((record) => this.#owed.isToDrop(record))
     if (given.length > 0) await this.#drop(given)
     return this.#reader === reader ? records : undefined
@@ -312,7 +312,7 @@ export class CatchUp {
     wake(backlog.loadAhead(entry))
   }
 
-  #goLive(): void {
+  #goToTail(): void {
     const { backlog, stored } = this.#options
     const { done, firstOwnSequence } = stored
     // No records exist for numbers that were not read by now: never assigned, or lost. They count

@@ -1,10 +1,10 @@
 /**
- * Which records of the log an output still has to load, as far as the output has read the log.
+ * Decides which of the records that an output reads from the log it still has to load.
  *
  *     record ── for another output, or done ──▶ pass over
  *            ── of a newer version ───────────▶ stop
  *            ── in flight, on hold, settled ──▶ pass over, but the cursor must not pass it yet
- *            ── else ─────────────────────────▶ load, or give up
+ *            ── otherwise ────────────────────▶ load, or give up
  */
 
 import type { Lag } from '../../log/retention/lag.ts'
@@ -73,7 +73,7 @@ export class OwedRecords {
     )
   }
 
-  /** As `owedWrite`, without a record that stayed loaded when others were unloaded. */
+  /** As `owedWrite`, except for records that are loaded or settled already. */
   writeToLoad(record: StoredRecord): Write | undefined {
     const write = this.owedWrite(record)
     if (write === undefined || this.#settled.has(record.sequence)) return undefined
@@ -81,7 +81,7 @@ export class OwedRecords {
     return stream?.hasTaken(record.sequence) === true ? undefined : write
   }
 
-  /** @returns false when `isToDrop` says the same as before */
+  /** @returns false when a call with this or a higher number came before */
   dropBelow(sequence: number): boolean {
     if (sequence <= this.#dropBelow) return false
     this.#dropBelow = sequence
@@ -94,7 +94,10 @@ export class OwedRecords {
     return this.#options.stored.isDoneElsewhere(sequence)
   }
 
-  /** Whether the record is of an earlier process and read for the first time: not counted yet. */
+  /**
+   * Whether an earlier process appended the record and this is its first read, so that it is not
+   * counted yet.
+   */
   isNew(sequence: number): boolean {
     const { firstOwnSequence } = this.#options.stored
     const isNew = sequence < firstOwnSequence && sequence > this.#acceptedThrough

@@ -1,22 +1,22 @@
 /**
- * Search for statements in the part of the log that earlier processes have left and that the output
- * has not read yet.
+ * Searches for statements in the part of the log that earlier processes have left and that the
+ * output has not read yet.
  *
  *     log   │ settled │ read: w1 … w90, on hold │ w91 … w900, CREATE DATABASE │ of this process │
  *                                               └ nextSequence    └ found     └ firstOwnSequence
  *
- * Writes whose database is missing must not be refused while the statement that creates the
- * database is owed. This process notes the statements that it appends itself (catch-up.ts). Those
- * of earlier processes are only in the log: the process was killed, or all was in its memory, or it
- * was of an older release. So the search begins when a hold is about to refuse writes, and only
- * then: a start with gigabytes of backlog reads none of it twice.
+ * Writes whose database is missing must not be refused while the output is owed the statement that
+ * creates the database. This process notes the statements that it appends itself (catch-up.ts).
+ * Statements of earlier processes may be only in the log: after a kill, when all of them were in
+ * memory, or when an older release appended them. The search begins only when a hold is about to
+ * refuse writes, so that a start with gigabytes of backlog reads nothing twice.
  *
- * Writes on hold count against the output's window (read-ahead.ts), so a search of any length lets
- * no more of them into memory than the window holds. The other writes go on meanwhile.
+ * Writes on hold count against the output's window (read-ahead.ts), so memory is bounded however
+ * long the search takes. Writes to other databases go on during the search.
  *
- * Limits: one reader, with its window; a record is not searched again in the life of a process. The
- * search ends when the output has no room for another statement; the next one goes on from there. A
- * folder that cannot be read is read again every READ_RETRY_MS.
+ * Limits: one reader, with its window. A process searches each record once. The search ends when
+ * the output has no room for another statement; the next search continues from there. A folder that
+ * cannot be read is read again every READ_RETRY_MS.
  */
 
 import type { StoredLog, StoredRecord } from '../../log/stored-log.ts'
@@ -33,7 +33,7 @@ export interface StatementSearchOptions {
   readonly owed: OwedRecords
   readonly clock: Clock
   readonly messages: OutputMessages
-  /** The output has read all records with a lower number, and loaded its own of them. */
+  /** The output has read all records with a lower number and loaded those it is owed. */
   readonly readBelow: () => number
   /** The output is owed this statement, which is not loaded yet. */
   readonly onFound: (sequence: number, statement: Write) => void
@@ -52,7 +52,7 @@ export class StatementSearch {
     this.#options = options
   }
 
-  /** @returns false when nothing is left to search, or no statement more may be loaded */
+  /** @returns false when nothing is left to search, or no further statement may be loaded */
   begin(): boolean {
     if (this.#isOn) return true
     this.#nextSequence = Math.max(this.#nextSequence, this.#options.readBelow())
@@ -104,7 +104,7 @@ export class StatementSearch {
   #accept(record: StoredRecord): boolean {
     const { backlog, stored, owed, readBelow, onFound } = this.#options
     const { sequence, write } = record
-    // The output has read on meanwhile: it may have loaded the statement in its turn.
+    // Catch-up has read this record meanwhile, and may have loaded the statement.
     if (sequence < readBelow()) return true
     if (write?.kind !== 'statement' || sequence >= stored.firstOwnSequence) return true
     if (owed.writeToLoad(record) === undefined) return true

@@ -49,7 +49,7 @@ type Meaning =
   /** The server has no such statement, or no path for statements. This is not a refusal. */
   | 'unsupported'
   /** Refused by something that does not sound like a database. */
-  | 'refused in doubt'
+  | 'refused, unconfirmed'
   /** The server declined for now and has done nothing. */
   | 'busy'
   /** The server may have carried the request out, or may still do so. The data is not the cause. */
@@ -99,7 +99,7 @@ const HAS_SERIES = /^\{"results":\[\{[^[{]*"series":/
 const RULES: readonly Rule[] = [
   // Some servers create databases by themselves or have no CREATE DATABASE, but many clients send
   // one at each start. A web page is no proof: a proxy may have sent it in place of the server.
-  { on: [404, 405, 501], kinds: ['statement'], forms: ['page'], means: 'refused in doubt' },
+  { on: [404, 405, 501], kinds: ['statement'], forms: ['page'], means: 'refused, unconfirmed' },
   { on: [404, 405, 501], kinds: ['statement'], means: 'unsupported' },
   { on: [400], kinds: ['statement'], forms: ['text'], text: UNKNOWN_PATH, means: 'unsupported' },
   { kinds: ['statement'], forms: WORDS, text: NOT_IMPLEMENTED, means: 'unsupported' },
@@ -118,7 +118,7 @@ const RULES: readonly Rule[] = [
 
   // The user may write but not create databases. That says nothing about lines, so no lines wait.
   { on: [403], kinds: ['statement'], forms: WORDS, means: 'refused' },
-  { on: [403], kinds: ['statement'], means: 'refused in doubt' },
+  { on: [403], kinds: ['statement'], means: 'refused, unconfirmed' },
   // One client's database must not stop everybody's.
   { on: [403], forms: WORDS, text: NOT_ITS_DATABASE, means: 'no rights to target' },
   { on: [401, 403], means: 'credentials refused' },
@@ -132,10 +132,10 @@ const RULES: readonly Rule[] = [
     means: 'target missing',
   },
   // Many databases have no Prometheus endpoint. Lines behind such a request must not wait for ever.
-  { on: [404], kinds: ['opaque'], means: 'refused in doubt' },
+  { on: [404], kinds: ['opaque'], means: 'refused, unconfirmed' },
   { on: [404], means: 'misplaced' },
   { on: [400], kinds: ['lines'], forms: ['text'], text: UNKNOWN_PATH, means: 'misplaced' },
-  { on: [405], means: 'refused in doubt' },
+  { on: [405], means: 'refused, unconfirmed' },
 
   // InfluxDB 2: its own deadline passed, or the connection closed, in the middle of the request.
   { on: [408, 499], dialects: ['v2'], means: 'unfinished' },
@@ -158,7 +158,7 @@ const RULES: readonly Rule[] = [
   // InfluxDB 1.x refuses a whole request. Merged writes are split, so that each client's write is
   // stored or refused as a whole.
   { on: '4xx', forms: WORDS, means: 'split to writes' },
-  { on: '4xx', means: 'refused in doubt' },
+  { on: '4xx', means: 'refused, unconfirmed' },
 
   // InfluxDB 1.x answers 5xx with these texts for a fault of the write, not of the server.
   {
@@ -232,7 +232,7 @@ export function judge(answer: Answer, options: JudgeOptions): Verdict {
       return refused(reply())
     case 'unsupported':
       return { kind: 'unsupported', reply: reply() }
-    case 'refused in doubt':
+    case 'refused, unconfirmed':
       return { kind: 'refused', reply: reply(), isUnconfirmed: true }
     case 'busy':
     case 'unfinished':

@@ -2,8 +2,8 @@
  * The cursor in the log on disk of an output that is not configured any more. The log keeps it, up
  * to a bound, so that an output with another name can take it over (`relay log adopt OLD NEW`).
  *
- *     giveUpBelow ──▶ read its oldest ──▶ gaps.jsonl ──▶ done, counted ──▶ saved and trimmed
- *                                                                          (disk-log.ts)
+ *     dropBelow ──▶ read its oldest ──▶ gaps.jsonl ──▶ done, counted ──▶ saved and trimmed
+ *                                                                        (disk-log.ts)
  *
  * At the bound an orphan gives up writes as a configured output does: its oldest, in whole
  * segments, only those that another output has done, and only after they are in gaps.jsonl. No

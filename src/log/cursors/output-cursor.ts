@@ -65,7 +65,7 @@ export class OutputCursor implements FileKeeper {
   #hasBegun = false
   /** Up to here the file contains only done records, except those in `#halves`. */
   #checkpoint: FileCheckpoint | undefined
-  /** Files from `noteOpened` that may be newer than the file of the mark. */
+  /** Files from `noteOpened` that may be newer than the file of `#checkpoint`. */
   #opened: FileCheckpoint[] = []
   /** Records that are wholly or partly in the file and may not be done. */
   readonly #halves = new Set<number>()
@@ -114,7 +114,7 @@ export class OutputCursor implements FileKeeper {
     this.#hasBegun = true
   }
 
-  /** The file contains these records, or parts of them, up to the mark. */
+  /** The file contains these records, or parts of them, up to the checkpoint. */
   noteWritten(checkpoint: FileCheckpoint, sequences: readonly number[]): void {
     this.#checkpoint = checkpoint
     for (const sequence of sequences) if (!this.done.has(sequence)) this.#halves.add(sequence)

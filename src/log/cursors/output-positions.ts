@@ -68,7 +68,7 @@ export function positionsOf({ configured, rosters, cursors }: KnownOutputs): Out
 }
 
 /** Call `owes` for each record, in the order of the sequence numbers. */
-export class OwedRecords {
+export class OwedFilter {
   readonly #position: OutputPosition
   /** Ranges before this index are below all records still to be asked about. */
   #rangeIndex = 0

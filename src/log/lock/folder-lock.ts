@@ -57,9 +57,9 @@ export interface FolderLock extends AsyncDisposable {
   isOwner(): Promise<boolean>
   /** Blocking check, right after the file system has answered; false = ask `isOwner`. */
   isOwnerNow(): boolean
-  /** The folder that was locked last is at its path, whoever has it. Never rejects. */
+  /** The folder that was locked last is at its path, whoever owns it now. Never rejects. */
   isFolderThere(): Promise<boolean>
-  /** Seen to be ours so short a time ago that nobody can have taken it over since. */
+  /** The last check is so recent that no other process can have taken over since. */
   readonly isFresh: boolean
   /**
    * Locks the folder that is at the path now, after the loss of the locked folder.

@@ -2,8 +2,8 @@
  * Detects, logs and repairs the loss of the log's folder, or of a part of it, while the log is
  * open.
  *
- *     whole ── a check fails ──▶ lost: nothing is accepted or written ── a folder ──▶ mended
- *                                 └── another process owns the folder: until a restart
+ *     complete ── a check fails ──▶ lost: writes are refused ── a folder is back ──▶ mended
+ *                                    └── another process owns the folder: until a restart
  *
  * The log checks lock, folder and segments after every written group (segment-log.ts) and at every
  * save of the cursors. It does not make a missing folder: the folder may be on a volume that is not
@@ -26,24 +26,24 @@ import { renderCount } from '../../std/units.ts'
 import type { OutputCursor } from '../cursors/output-cursor.ts'
 import type { FileSystem } from '../file-system.ts'
 import type { FolderLock } from '../lock/folder-lock.ts'
-import type { LogOwnership } from '../log-users.ts'
+import type { LogOwnership } from '../log-callbacks.ts'
 import type { SegmentInfo } from '../segments/segment-list.ts'
 import type { SegmentLog } from '../segments/segment-log.ts'
 import { isSegmentName } from '../segments/segment-names.ts'
-import { seeTakeover, type Takeover } from '../takeover.ts'
+import { inspectTakeover, type Takeover } from '../takeover.ts'
 import { type Loss, NOT_OURS } from './lost-error.ts'
 import {
   findForeign,
   findLost,
   type MendOptions,
   mendSegment,
-  type RememberedWrite,
+  type WriteInMemory,
 } from './mend-segments.ts'
 
 /** Least time between two checks of all segments: each check is a system call per segment. */
 const LOOK_EVERY_MS = 900
-/** How often it is said that the log is lost, while it is. */
-const TELL_INTERVAL_MS = 60_000
+/** Interval for repeating that the log is lost. */
+const LOG_INTERVAL_MS = 60_000
 
 export interface LogLossOptions {
   readonly files: FileSystem
@@ -58,10 +58,10 @@ export interface LosableLog {
   readonly segments: SegmentLog
   readonly cursors: readonly OutputCursor[]
   /** All owed writes in memory, with any sequence number. */
-  readonly remembered: () => readonly RememberedWrite[]
-  /** Another process has the folder, and it is known what of the log. */
-  readonly onTaken: () => void
-  /** The folder is whole again, as far as the log and its cursors go. Never rejects. */
+  readonly writesInMemory: () => readonly WriteInMemory[]
+  /** Another process owns the folder; the records that it has are known. */
+  readonly onTakeover: () => void
+  /** The segments and cursors of the log are complete again. Never rejects. */
   readonly onMended: () => Promise<void>
 }
 
@@ -73,16 +73,16 @@ export class LogLoss implements Loss, LogOwnership {
   #attached: LosableLog | undefined
   #isLost = false
   #lastProblem = ''
-  #lookedAtMs = Number.NEGATIVE_INFINITY
-  /** Segments that are not where they were; `undefined` = not looked at since the loss. */
+  #checkedAtMs = Number.NEGATIVE_INFINITY
+  /** Segments that are not where they were; `undefined` = not checked since the loss. */
   #missing: readonly SegmentInfo[] | undefined
   #takeover: Takeover | undefined
-  #seeing: Promise<void> | undefined
+  #inspecting: Promise<void> | undefined
   readonly #lostWrites = new Map<string, number>()
 
   constructor(options: LogLossOptions) {
     this.#options = options
-    this.#problems = new LogThrottle(options.clock, TELL_INTERVAL_MS)
+    this.#problems = new LogThrottle(options.clock, LOG_INTERVAL_MS)
   }
 
   get isLost(): boolean {
@@ -103,12 +103,12 @@ export class LogLoss implements Loss, LogOwnership {
     return this.#lostWrites
   }
 
-  /** To be called once, before anything is asked or looked at. */
+  /** Call once, before any other method. */
   attach(log: LosableLog): void {
     this.#attached = log
   }
 
-  /** By output, how many of the writes that it is owed are in nobody's log now. */
+  /** By output, the count of owed writes that no log holds now. */
   get unkeptWrites(): ReadonlyMap<string, number> {
     const configured = this.#log.cursors.filter(({ isConfigured }) => isConfigured)
     return new Map(configured.map((cursor) => [cursor.output, this.#unkeptOf(cursor)]))
@@ -118,7 +118,7 @@ export class LogLoss implements Loss, LogOwnership {
     if (this.#takeover === undefined) return false
     const { lost, isInherited } = this.#takeover
     const { list, firstSequence } = this.#log.segments
-    if (sequence < firstSequence) return isInherited // A statement that a cursor carries.
+    if (sequence < firstSequence) return isInherited // A statement that is in a cursor.
     const segment = list.covering(sequence)
     return segment !== undefined && !lost.includes(segment)
   }
@@ -139,33 +139,34 @@ export class LogLoss implements Loss, LogOwnership {
     this.note(NOT_OURS)
     await this.#log.segments.halted()
     if (lock.state !== 'taken') return
-    this.#seeing ??= this.#seeTakeover()
-    await this.#seeing
+    this.#inspecting ??= this.#inspectTakeover()
+    await this.#inspecting
   }
 
   /**
-   * Looks whether all is there, and mends it when it is not. @returns whether it is. Never rejects
+   * Checks that everything is in place and repairs what is not. Never rejects.
    *
-   * @param isForced whatever was seen a moment ago
+   * @param isForced checks again even if the last check was a moment ago
+   * @returns whether the log is complete
    */
   async mend(isForced = false): Promise<boolean> {
     const { lock } = this.#options
-    if (isForced) this.#lookedAtMs = Number.NEGATIVE_INFINITY
+    if (isForced) this.#checkedAtMs = Number.NEGATIVE_INFINITY
     try {
       await this.look()
-      if (!this.#isLost && (await this.#isWhole())) return true
+      if (!this.#isLost && (await this.#isComplete())) return true
       this.note('a part of it was removed or cut short')
       await this.#log.segments.halted()
       if (lock.state !== 'taken') {
         const problem = await this.#mendAll()
         if (problem === '') return true
-        // It may have been taken just now.
-        if (this.kind !== 'taken') this.#tell(problem, `${problem}; looked at every second`)
+        // Another process may have taken over just now.
+        if (this.kind !== 'taken') this.#tell(problem, `${problem}; checked every second`)
       }
       await this.look()
       if (this.kind === 'taken') this.#tell('taken', this.#takenText())
     } catch (error) {
-      this.#tell(errorText(error), `${errorText(error)}; looked at every second`)
+      this.#tell(errorText(error), `${errorText(error)}; checked every second`)
     }
     return false
   }
@@ -190,27 +191,27 @@ export class LogLoss implements Loss, LogOwnership {
   get #next(): string {
     return this.#options.lock.state === 'taken'
       ? 'it was taken over by another process; nothing is stored until a restart'
-      : 'nothing is accepted until there is a folder again; what is owed and in memory goes there'
+      : 'writes are refused until the folder is back; then owed writes in memory are written to it'
   }
 
-  async #seeTakeover(): Promise<void> {
+  async #inspectTakeover(): Promise<void> {
     const { files, folder, lock } = this.#options
     const { list, nextSequence } = this.#log.segments
-    this.#takeover = await seeTakeover({
+    this.#takeover = await inspectTakeover({
       ...{ files, folder, nextSequence },
       segments: list,
       missing: this.#missing ?? [],
       isOurFolder: await lock.isFolderThere(),
     })
-    this.#log.onTaken()
+    this.#log.onTakeover()
   }
 
-  /** As it was seen within LOOK_EVERY_MS: cursors may be saved more often. */
-  async #isWhole(): Promise<boolean> {
+  /** Result of a check at most LOOK_EVERY_MS old: cursors may be saved more often. */
+  async #isComplete(): Promise<boolean> {
     const nowMs = this.#options.clock.monotonicMs()
-    if (nowMs - this.#lookedAtMs < LOOK_EVERY_MS) return true
+    if (nowMs - this.#checkedAtMs < LOOK_EVERY_MS) return true
     const lost = await findLost(this.#mendOptions())
-    this.#lookedAtMs = lost.length === 0 ? nowMs : Number.NEGATIVE_INFINITY
+    this.#checkedAtMs = lost.length === 0 ? nowMs : Number.NEGATIVE_INFINITY
     return lost.length === 0
   }
 
@@ -224,7 +225,7 @@ export class LogLoss implements Loss, LogOwnership {
     const isUnknown = (name: string) => isSegmentName(name) && !known.has(name)
     const unknown = names.find(isUnknown) ?? (await findForeign(mend))
     if (unknown !== undefined) {
-      this.#missing = segments.list.all() // Whatever stands in it has their names only.
+      this.#missing = segments.list.all() // Segments of another log: only their names match ours.
       return `${unknown} in it is not of this log`
     }
     const problem = await lock.retake()
@@ -233,11 +234,11 @@ export class LogLoss implements Loss, LogOwnership {
     await new Promise((resolve) => setImmediate(resolve))
     const kept = await this.#mendSegments()
     for (const cursor of cursors) cursor.forgetSaved()
-    this.#isLost = false // Before `mended`: what that writes would be refused else.
+    this.#isLost = false // Before `mended`: otherwise its writes would be refused.
     await segments.mended()
     logger.warn(
       { folder, kept },
-      `log: ${folder} is whole again, with ${renderCount(kept, 'write')} written again`,
+      `log: ${folder} is complete again; ${renderCount(kept, 'write')} rewritten`,
     )
     this.#tellLost()
     await this.#log.onMended()
@@ -250,12 +251,12 @@ export class LogLoss implements Loss, LogOwnership {
     return { files, folder, randomBytes, quarantine, open, segments: list }
   }
 
-  /** @returns how many writes were written again */
+  /** @returns the count of rewritten writes */
   async #mendSegments(): Promise<number> {
-    const { segments, cursors, remembered } = this.#log
+    const { segments, cursors, writesInMemory } = this.#log
     const mend = this.#mendOptions()
     const lost = await findLost(mend)
-    const writes = lost.length > 0 ? remembered() : []
+    const writes = lost.length > 0 ? writesInMemory() : []
     const isOwed = (sequence: number) => cursors.some(({ done }) => !done.has(sequence))
     let keptCount = 0
     for (const segment of lost) {
@@ -300,11 +301,11 @@ export class LogLoss implements Loss, LogOwnership {
       return writes === 0 ? [] : [`${renderCount(writes, 'write')} for output "${output}"`]
     })
     if (unkept.length === 0) return this.#next
-    const next = 'delivered from memory as far as it is there, and while this process runs'
-    return `${this.#next}; in no log, and ${next}: ${unkept.join(', ')}`
+    const next = 'those in memory are delivered while this process runs'
+    return `${this.#next}; ${unkept.join(', ')} are in no log; ${next}`
   }
 
-  /** What is new at once, and all of it again as long as it is so. */
+  /** Logs a new problem at once, and an unchanged one once per interval. */
   #tell(problem: string, text: string): void {
     const { folder, logger } = this.#options
     if (problem !== this.#lastProblem) this.#problems.reset()

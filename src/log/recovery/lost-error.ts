@@ -4,9 +4,9 @@ import { RelayError } from '../../std/errors.ts'
 
 export const NOT_OURS = 'the folder is gone, or another process has it'
 
-/** Whether a log is lost, and who is told that it is: one owner (log-loss.ts), whom all ask. */
+/** State of a log that may be lost. One owner (log-loss.ts); all readers ask it. */
 export interface Loss {
-  /** Then nothing is written, and what is not there may come again: it is not passed over. */
+  /** While true, nothing is written and no missing record is skipped, because it may come back. */
   readonly isLost: boolean
   note(why: string): void
 }

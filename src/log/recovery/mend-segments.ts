@@ -31,7 +31,7 @@ import type { Quarantine } from './quarantine.ts'
 import { closedSegment } from './recover-segments.ts'
 
 /** An owed write that is in memory. */
-export interface RememberedWrite {
+export interface WriteInMemory {
   readonly sequence: number
   readonly write: Write
 }
@@ -76,9 +76,9 @@ export async function findForeign(options: MendOptions): Promise<string | undefi
 }
 
 /**
- * Writes the lost segment again.
+ * Rewrites the lost segment.
  *
- * @param remembered owed writes in memory whose numbers are in the segment's range
+ * @param writesInMemory owed writes in memory whose numbers are in the segment's range
  * @param isOwed whether an output is owed the record of a sequence number
  * @returns the sequence numbers in the new segment. Rejects with the system's error; then nothing
  *   is changed
@@ -86,11 +86,11 @@ export async function findForeign(options: MendOptions): Promise<string | undefi
 export async function mendSegment(
   options: MendOptions,
   lost: SegmentInfo,
-  remembered: readonly RememberedWrite[],
+  writesInMemory: readonly WriteInMemory[],
   isOwed: (sequence: number) => boolean,
 ): Promise<readonly number[]> {
   const contents = await readLeft(options, lost)
-  for (const { sequence, write } of remembered) {
+  for (const { sequence, write } of writesInMemory) {
     if (!contents.has(sequence)) contents.set(sequence, { kind: 'write', write, output: undefined })
   }
   const records = [...contents].filter(([sequence]) => isOwed(sequence)).sort(([a], [b]) => a - b)

@@ -3,7 +3,7 @@
  * bounds. Pure.
  *
  *     segments  [ 1 … 40 ][ 41 … 90 ][ 91 … 130 ]
- *     b owes from 12 on ─┘      a has done all below 97
+ *     b is owed 12 … ────┘      a has done all below 97
  *
  * An output gives up its oldest records, in whole segments, and only records that another output
  * has done. A record that no output has done is kept; the log refuses new writes instead.
@@ -23,7 +23,7 @@ export interface BoundedCursor {
   readonly isConfigured: boolean
   /** Most bytes of the log that may be kept for this output. */
   readonly boundBytes: number
-  /** It is merely a little behind: it gives up nothing. */
+  /** The output keeps pace (in-sync.ts), so it gives up nothing. */
   readonly isInSync: boolean
 }
 
@@ -38,36 +38,36 @@ export interface BoundsOptions {
 /** @returns for each output the number below which it gives up its owed records; 0 = none */
 export function dropBelow({ segments, cursors, maxBytes }: BoundsOptions): readonly number[] {
   const totalBytes = segments.reduce((sum, { bytes }) => sum + bytes, 0)
-  const furthest = Math.min(...cursors.map(({ below }) => below))
+  const slowestBelow = Math.min(...cursors.map(({ below }) => below))
   return cursors.map(({ below, boundBytes, isInSync }, index) => {
-    const limit = othersBelow(cursors, index)
+    const limit = leadingBelow(cursors, index)
     if (isInSync || limit <= below) return 0
     const excessBytes = Math.max(
       keptBytes(segments, below) - boundBytes,
-      below === furthest ? totalBytes - maxBytes : 0,
+      below === slowestBelow ? totalBytes - maxBytes : 0,
     )
     if (excessBytes <= 0) return 0
     const wanted = endOf(segments, bytesBelow(segments, below) + excessBytes)
-    // A part of a segment would be given up for nothing: the rest of it keeps it from going.
+    // Giving up part of a segment frees nothing: its other owed records keep the whole segment.
     const end = wanted <= limit ? wanted : startOf(segments, limit)
     return end > below ? end : 0
   })
 }
 
-/** The number that the furthest of those has reached that have what this output owes. */
-export function othersBelow(
+/** The position of the leading other output that has every record this output is owed. */
+export function leadingBelow(
   cursors: readonly Pick<BoundedCursor, 'below' | 'since' | 'isConfigured'>[],
   index: number,
 ): number {
   const below = cursors[index]?.below ?? 0
-  // One that came later does not have the oldest, which is what keeps the rest from going.
+  // An output added later never got the oldest owed records, and these keep the segments.
   const others = cursors.filter(({ since, isConfigured }, other) => {
     return other !== index && isConfigured && since <= below
   })
   return Math.max(0, ...others.map((other) => other.below))
 }
 
-/** Of the segments that are kept for an output that is through with all below the number. */
+/** Bytes of the segments kept for an output that has done all records below the number. */
 export function keptBytes(segments: readonly SegmentSize[], below: number): number {
   return segments.reduce((sum, { bytes }) => sum + bytes, 0) - bytesBelow(segments, below)
 }
@@ -83,12 +83,12 @@ function bytesBelow(segments: readonly SegmentSize[], sequence: number): number 
   return bytes
 }
 
-/** Where the segment begins that a number is in, or that it is the end of. */
+/** First number of the segment that contains the number or ends at it. */
 function startOf(segments: readonly SegmentSize[], sequence: number): number {
   return segments.findLast(({ firstSequence }) => firstSequence <= sequence)?.firstSequence ?? 0
 }
 
-/** The number at which so many bytes of the log are behind, in whole segments. */
+/** The number up to which `bytes` of the log can be trimmed, in whole segments. */
 function endOf(segments: readonly SegmentSize[], bytes: number): number {
   let passedBytes = 0
   for (const [index, segment] of segments.entries()) {

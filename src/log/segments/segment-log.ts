@@ -63,12 +63,11 @@ export interface SegmentLogOptions {
   /** A faster check of the ownership. Without it, the log calls `isOwner` each time. */
   readonly lock?: Pick<FolderLock, 'isFresh' | 'isOwnerNow'>
   /**
-   * Whether a segment or the folder is not where it was, and who is told of it: whoever that is
-   * calls `mended` in the end. Without it, the next group goes to a new segment, and to a new
-   * folder if need be.
+   * Told when a segment or the folder is missing; its owner repairs the log and then calls
+   * `mended`. Without it, the next group goes to a new segment, in a new folder if necessary.
    */
   readonly loss?: Loss
-  /** Small in tests, so that they reach rotation. */
+  /** Tests set a small size to reach rotation. */
   readonly segmentBytes?: number
 }
 

@@ -363,7 +363,7 @@ test('adopt refuses what would lose or repeat something, says what to do, and ch
   )
   await refused(
     ['adopt', 'old', 'a', ...config],
-    /^output "a" has a place in the log already: .*a\.cursor; remove that file and adopt again/,
+    /^output "a" already has a cursor: .*a\.cursor; remove that file and adopt again/,
     unusable,
   )
   assert.deepEqual(await cursorsOf(log), before)

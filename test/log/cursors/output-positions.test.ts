@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { Cursor } from '../../../src/log/cursors/cursor-file.ts'
 import {
   type OutputPosition,
-  OwedRecords,
+  OwedFilter,
   positionsOf,
 } from '../../../src/log/cursors/output-positions.ts'
 import { recordOf } from '../../support/log-on-disk.ts'
@@ -19,7 +19,7 @@ function cursorOf(
 /** Numbers of the records from 1 to 10 that it is owed. */
 function owed(position: OutputPosition | undefined, output?: string): number[] {
   assert(position !== undefined)
-  const owed = new OwedRecords(position)
+  const owed = new OwedFilter(position)
   const target = output === undefined ? {} : { output }
   const content = recordOf({ body: 'm v=1 1\n', ...target })
   const numbers = Array.from({ length: 10 }, (_, index) => index + 1)

@@ -25,7 +25,7 @@ export interface ParsedHead {
 
 const GENERATION_MAX_HEADS = 1024
 const KEPT_MAX_CHARACTERS = 2048
-/** Garbage of parsing, as a multiple of the head's length: its text, lines, values, a plan. */
+/** Garbage of parsing, as a multiple of the head's length: text, lines, values, parsed request. */
 const PARSED_FACTOR = 8
 
 export class HeadsCache {

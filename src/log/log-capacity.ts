@@ -1,33 +1,34 @@
 /**
- * Whether a log has room for more, and who has to give way so that it has: its bound, the file
- * system's, and who keeps pace with whom, put together.
+ * Decides whether the log accepts new writes, and which outputs give up records to make room.
+ * Combines the bound of the log, the free disk space and the lag of the outputs.
  *
- * Not here: the shares (log-limits.ts), what is given up (log-bounds.ts), carrying it out.
+ * Not here: the limits (log-limits.ts), which records are given up (log-bounds.ts), giving them up
+ * (disk-log.ts).
  */
 
 import type { Clock } from '../std/clock.ts'
 import type { OutputCursor } from './cursors/output-cursor.ts'
 import type { FileSystem } from './file-system.ts'
 import { InSync } from './in-sync.ts'
-import { dropBelow, othersBelow, type SegmentSize } from './retention/log-bounds.ts'
+import { dropBelow, leadingBelow, type SegmentSize } from './retention/log-bounds.ts'
 import { isSpaceLow, type LogLimits, limitsOf } from './retention/log-limits.ts'
 
-export interface LogRoomOptions {
+export interface LogCapacityOptions {
   readonly files: FileSystem
   readonly folder: string
   readonly clock: Clock
   readonly maxBytes: number
-  /** 0 in tests of what is given up: as soon as another output has it. */
+  /** Tests set 0: an output gives up records as soon as another output has done them. */
   readonly lagMaxMs?: number | undefined
 }
 
-export class LogRoom {
-  readonly #options: LogRoomOptions
+export class LogCapacity {
+  readonly #options: LogCapacityOptions
   readonly limits: LogLimits
   readonly #inSync: InSync
   #isSpaceLow = false
 
-  constructor(options: LogRoomOptions) {
+  constructor(options: LogCapacityOptions) {
     this.#options = options
     this.limits = limitsOf(options.maxBytes)
     this.#inSync = new InSync(options.lagMaxMs)
@@ -38,14 +39,14 @@ export class LogRoom {
     return this.#isSpaceLow || bytes >= this.limits.fullBytes
   }
 
-  /** Looks at the file system. Rejects with its error. */
+  /** Checks the free space. Rejects with the error of the file system. */
   async look(): Promise<void> {
     this.#isSpaceLow = await isSpaceLow(this.#options)
   }
 
   /**
-   * @param places always the same, in one order
-   * @returns for each the number below which it gives up what it owes; 0 = nothing
+   * @param cursors always the same outputs in the same order
+   * @returns for each output, the number below which it gives up its owed records; 0 = none
    */
   dropBelow(
     cursors: readonly OutputCursor[],
@@ -55,10 +56,10 @@ export class LogRoom {
     const now = cursors.map(({ done, boundBytes, since, isConfigured }) => {
       return { below: done.below, boundBytes, since, isConfigured }
     })
-    const synced = now.map(({ below }, index) => {
-      return { below, othersBelow: othersBelow(now, index) }
+    const progress = now.map(({ below }, index) => {
+      return { below, othersBelow: leadingBelow(now, index) }
     })
-    const areInSync = this.#inSync.look(synced, this.#options.clock.monotonicMs())
+    const areInSync = this.#inSync.update(progress, this.#options.clock.monotonicMs())
     const bounded = now.map((cursor, index) => {
       return {
         ...cursor,

@@ -1,15 +1,16 @@
 /**
- * Whether a batch is this process's to deliver: not when another one has taken the log's folder
- * over with it, since what is sent here would come behind what that has sent since.
+ * Checks whether this process may still deliver a batch. If another process took over the log's
+ * folder, that process delivers the records in it, and a request from here would arrive out of
+ * order.
  *
- * Limit: looked at before each request. One that is out when the process is stopped for seconds may
- * still reach its server late.
+ * Limit: checked before each request. A request in flight while the process is suspended may reach
+ * the server late.
  */
 
-import type { LogOwnership } from '../log/log-users.ts'
+import type { LogOwnership } from '../log/log-callbacks.ts'
 import type { Batch } from './batch.ts'
 
-/** At once, as long as the log is ours for sure. Never rejects. */
+/** Answers at once while the log is certainly ours. Never rejects. */
 export function mayDeliver(
   batch: Batch,
   ownership: LogOwnership | undefined,
