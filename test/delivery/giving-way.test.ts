@@ -80,6 +80,22 @@ test('an output that is up but too slow stops the clients once, for seconds, and
   pair.b.release()
 })
 
+test('an output that is too slow gives way as soon for clients that write seldom', async () => {
+  const { relay, clock, b, fill, dropped } = await openPair()
+  await using _ = relay
+  b.hold()
+  assert((await fill(100)) < 100, 'new writes are refused at the bound')
+  for (let request = 0; request < 4; request++) {
+    b.release()
+    b.hold()
+    await clock.advance(2_000)
+  }
+  assert.equal(outputOf(relay, 'b').isUp, true)
+  assert.equal(await fill(100), 100, 'with the next write it stops nobody any more')
+  assert(dropped() > 0)
+  b.release()
+})
+
 test('an output that is down gives way at once', async () => {
   const { relay, clock, b, fill, dropped } = await openPair()
   await using _ = relay
