@@ -37,6 +37,8 @@ export interface BacklogOptions {
   readonly onSettled: (entry: Entry, outcome: Outcome) => void
   /** At its bound: whether the output drops what another output has stored. */
   readonly givesWay: () => boolean
+  /** At its bound there is no room for a new write. */
+  readonly onFull: () => void
   /** An entry was dropped at the bound. */
   readonly onDropped: (entry: Entry) => void
 }
@@ -166,6 +168,7 @@ export class Backlog {
         if (missingBytes <= 0) return true
       }
     }
+    this.#options.onFull()
     return false
   }
 

@@ -14,10 +14,15 @@
  * position closer to the other outputs, so that it would seem to keep pace.
  */
 
-import { InSync } from '../log/in-sync.ts'
-import type { Clock } from '../std/clock.ts'
+import { InSync, LAG_MAX_MS } from '../log/in-sync.ts'
+import type { Clock, Timer } from '../std/clock.ts'
 import type { Backlog } from './backlog.ts'
 import type { OutputHealth } from './health.ts'
+
+/** log/in-sync.ts expects looks at least this often; clients that write seldom cause fewer. */
+const LOOK_EVERY_MS = 1_000
+/** Looks after the last write: enough to see a lag of LAG_MAX_MS, even if a timer fires early. */
+const LOOKS = Math.ceil(LAG_MAX_MS / LOOK_EVERY_MS) + 1
 
 export interface GivingWayOptions {
   readonly backlog: Pick<Backlog, 'below'>
@@ -33,6 +38,9 @@ export class GivingWay {
   readonly #options: GivingWayOptions
   readonly #inSync = new InSync()
   #isLeftBehind = false
+  /** Runs between two looks of this output's own. */
+  #timer: Timer | undefined
+  #looksLeft = 0
 
   constructor(options: GivingWayOptions) {
     this.#options = options
@@ -42,12 +50,25 @@ export class GivingWay {
   look(): boolean {
     // A refused datagram is lost at all outputs; a dropped write only at the slower one.
     if (!this.#options.isAnswering) return true
-    this.#isLeftBehind ||= !this.#keepsPace()
+    this.#looksLeft = LOOKS
+    this.#lookAndGoOn()
     return this.#isLeftBehind
   }
 
   noteCaughtUp(): void {
     this.#isLeftBehind = false
+  }
+
+  /** Goes on to look until the lag is known: the next write may come much later. */
+  #lookAndGoOn(): void {
+    this.#isLeftBehind ||= !this.#keepsPace()
+    if (this.#isLeftBehind || this.#timer !== undefined || this.#looksLeft === 0) return
+    this.#looksLeft--
+    const again = () => {
+      this.#timer = undefined
+      this.#lookAndGoOn()
+    }
+    this.#timer = this.#options.clock.startTimer(LOOK_EVERY_MS, again, { isBackground: true })
   }
 
   #keepsPace(): boolean {

@@ -66,6 +66,7 @@ export class Output implements AsyncDisposable {
       keepsLetters: options.deadLetters !== undefined,
       onSettled: (entry, outcome) => this.#settled(entry, outcome, events),
       givesWay: () => this.#givingWay.look(),
+      onFull: () => messages.full(bufferBytes),
       onDropped: (entry) => messages.droppedAtBound(entry, stored ? undefined : bufferBytes),
     })
     const health = new OutputHealth({

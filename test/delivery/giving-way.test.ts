@@ -6,14 +6,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../support/manual-clock.ts'
 import { ScriptedDestination } from '../support/scripted-destination.ts'
-import { openTestRelay, outputOf, writeOf } from '../support/scripted-relay.ts'
+import { openTestRelay, outputOf, SILENT, writeOf } from '../support/scripted-relay.ts'
 
 const BOUND = { bufferBytes: 20_000, batchMaxBytes: 100 }
 
-async function openPair() {
+async function openPair(logger = SILENT) {
   const clock = new ManualClock()
   const [a, b] = [new ScriptedDestination(), new ScriptedDestination()]
-  const { relay } = await openTestRelay([a, b], { clock, output: BOUND })
+  const { relay } = await openTestRelay([a, b], { clock, logger, output: BOUND })
   let next = 0
   return {
     ...{ relay, clock, a, b },
@@ -47,6 +47,22 @@ test('at its bound an output that is up and merely a little behind loses nothing
   assert.equal(b.attempts.items.join(''), a.attempts.items.join(''))
 })
 
+test('a log line names the output whose full backlog has new writes refused', async () => {
+  const lines: string[] = []
+  const warn = (_: object, text: string) => void lines.push(text)
+  const { relay, b, fill } = await openPair({ ...SILENT, warn })
+  await using _ = relay
+  b.hold()
+  assert((await fill(100)) < 100)
+  const [line = '', ...rest] = lines
+  assert.match(
+    line,
+    /^output "b": backlog of .* is full \(buffer-size-mb\): new writes are refused/,
+  )
+  assert.deepEqual(rest, [])
+  b.release()
+})
+
 /** `b` takes what it is sent, but only one request a second. @returns writes taken in each */
 async function pass(seconds: number, { clock, b, fill }: Awaited<ReturnType<typeof openPair>>) {
   const delivery: number[] = []
@@ -78,6 +94,22 @@ test('an output that is up but too slow stops the clients once, for seconds, and
   assert((await pair.fill(100)) < 100, 'it has caught up: it loses nothing again')
   assert.equal(pair.dropped(), before)
   pair.b.release()
+})
+
+test('an output that is too slow gives way as soon for clients that write seldom', async () => {
+  const { relay, clock, b, fill, dropped } = await openPair()
+  await using _ = relay
+  b.hold()
+  assert((await fill(100)) < 100, 'new writes are refused at the bound')
+  for (let request = 0; request < 4; request++) {
+    b.release()
+    b.hold()
+    await clock.advance(2_000)
+  }
+  assert.equal(outputOf(relay, 'b').isUp, true)
+  assert.equal(await fill(100), 100, 'with the next write it stops nobody any more')
+  assert(dropped() > 0)
+  b.release()
 })
 
 test('an output that is down gives way at once', async () => {

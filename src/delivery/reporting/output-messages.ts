@@ -28,6 +28,7 @@ type Kind =
   | 'refused'
   | 'unsupported'
   | 'gave-up'
+  | 'full'
   | 'cannot-read'
   | 'one-attempt'
   | 'poison'
@@ -165,6 +166,14 @@ export class OutputMessages {
       return [{ error }, `${text}; next attempt in ${renderWait(retryMs)}`]
     }
     this.#tell('cannot-read', render, 'error')
+  }
+
+  /** The backlog in memory is at its bound, and the output drops nothing for a new write. */
+  full(boundBytes: number): void {
+    this.#warn('full', () => {
+      const why = `backlog of ${renderBytes(boundBytes)} is full (buffer-size-mb)`
+      return [{ boundBytes }, `${why}: new writes are refused until there is room`]
+    })
   }
 
   /** @param boundBytes of its backlog in memory; 0 = one attempt; `undefined`: it is on disk */

@@ -38,6 +38,7 @@ function open(records: readonly StoredRecord[]) {
     ...{ boundBytes: 1e6, batchMaxBytes: 1e6, keepsLetters: true },
     onSettled() {},
     givesWay: () => true,
+    onFull() {},
     onDropped() {},
   })
   const own = records.length + 1
