@@ -15,7 +15,7 @@ import { openSegmentLog, type SegmentLog } from '../log/segments/segment-log.ts'
 import { isSegmentName } from '../log/segments/segment-names.ts'
 import { errorCode } from '../std/errors.ts'
 import { type Logger, withPrefix } from '../std/logger.ts'
-import type { LetterNotes } from './letter-notes.ts'
+import type { LetterMessages } from './letter-messages.ts'
 
 const FILE_BYTES = 16 * 1024 * 1024
 /** Several files, so that dropping the oldest loses only a small part. */
@@ -37,7 +37,7 @@ export interface LetterLogOptions {
 interface LetterLogParts {
   readonly folder: string
   readonly loss: Loss
-  readonly notes: LetterNotes
+  readonly notes: LetterMessages
   /** Letters with lower numbers were removed; new letters get higher numbers. */
   readonly removedBelow: () => number
 }

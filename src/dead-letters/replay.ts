@@ -17,7 +17,9 @@ import type { DeadLetters } from './store.ts'
 const STEP_LETTERS = 1_000
 
 /** Appends one letter to the relay's log; resolves once the letter is durable there. */
-export type TakeOver = (letter: StoredLetter) => Promise<'taken' | { readonly problem: string }>
+export type AppendLetter = (
+  letter: StoredLetter,
+) => Promise<'appended' | { readonly problem: string }>
 
 export type Replayed =
   | { readonly writes: number; readonly lines: number }
@@ -30,7 +32,7 @@ const underWay = new WeakSet<DeadLetters>()
  * Hands every letter that is stored now to `takeOver`, oldest first, one at a time. Stops at the
  * first letter that is not taken; that letter and all later ones stay. Never rejects.
  */
-export async function replayLetters(dead: DeadLetters, takeOver: TakeOver): Promise<Replayed> {
+export async function replayLetters(dead: DeadLetters, takeOver: AppendLetter): Promise<Replayed> {
   if (underWay.has(dead)) return { problem: 'a replay is under way already; nothing was done' }
   underWay.add(dead)
   try {
@@ -40,14 +42,14 @@ export async function replayLetters(dead: DeadLetters, takeOver: TakeOver): Prom
   }
 }
 
-async function replay(dead: DeadLetters, takeOver: TakeOver): Promise<Replayed> {
+async function replay(dead: DeadLetters, takeOver: AppendLetter): Promise<Replayed> {
   const taken = { writes: 0, lines: 0 }
   let takenBelow = 0
   let problem = ''
   try {
     for await (const letter of dead.letters()) {
       const answer = await takeOver(letter)
-      if (answer !== 'taken') {
+      if (answer !== 'appended') {
         problem = answer.problem
         break
       }

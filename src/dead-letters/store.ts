@@ -30,10 +30,10 @@ import type { Clock } from '../std/clock.ts'
 import { errorCode } from '../std/errors.ts'
 import { deadFolder } from './folder.ts'
 import { type DeadLetter, letterContent, type StoredLetter } from './letter.ts'
-import { type DeadLettersSnapshot, LetterBooks, type LetterRemoval } from './letter-books.ts'
+import { type DeadLettersSnapshot, LetterCounters, type LetterRemoval } from './letter-counters.ts'
 import { LetterLog, type LetterLogOptions } from './letter-log.ts'
 import { LetterLoss } from './letter-loss.ts'
-import { LetterNotes } from './letter-notes.ts'
+import { LetterMessages } from './letter-messages.ts'
 import { countLetters, type LetterCount, lettersOf } from './reader.ts'
 
 /** Error codes of an append whose folder or file is gone. */
@@ -72,8 +72,8 @@ export class DeadLetters implements AsyncDisposable {
   /** Chain of removals, one after the other; it begins with the count of former letters. */
   #removing: Promise<unknown> = Promise.resolve()
   #isClosed = false
-  readonly #books = new LetterBooks()
-  readonly #notes: LetterNotes
+  readonly #books = new LetterCounters()
+  readonly #notes: LetterMessages
   readonly #loss: LetterLoss
   /** Set while files are checked or rewritten. */
   #mending: Promise<void> | undefined
@@ -85,7 +85,7 @@ export class DeadLetters implements AsyncDisposable {
     this.#options = options
     this.#cursor = place.cursor
     this.#removedBelow = place.removedBelow
-    this.#notes = new LetterNotes(options)
+    this.#notes = new LetterMessages(options)
     const { folder } = place
     this.#loss = new LetterLoss({ ...options, folder })
     this.#log = new LetterLog(options, {

@@ -72,7 +72,7 @@ export class Delivery {
   }
 
   /** The destination has no such statement. */
-  pass(reply: Reply): void {
+  noteUnsupported(reply: Reply): void {
     this.#unsupported = reply
   }
 
@@ -144,7 +144,7 @@ export class Batch {
   lastFailure = ''
   #resetCount = 0
   #errorCount = 0
-  #refusalCount = 0
+  #unconfirmedCount = 0
 
   constructor(slices: readonly Slice[], traits: Partial<BatchTraits> = PLAIN) {
     this.slices = slices
@@ -168,10 +168,10 @@ export class Batch {
   /** Whether the data of this batch may be what makes the server fail. */
   get mayBePoison(): boolean {
     if (this.#resetCount >= RESETS_MAX || this.#errorCount >= ERRORS_MAX) return true
-    if (this.#refusalCount >= UNCONFIRMED_MAX) return true
+    if (this.#unconfirmedCount >= UNCONFIRMED_MAX) return true
     // For a half one failure is enough, because the whole has failed often. A single line needs the
     // full count: no data is rejected on one failure.
-    const hasFailed = this.#resetCount + this.#errorCount + this.#refusalCount > 0
+    const hasFailed = this.#resetCount + this.#errorCount + this.#unconfirmedCount > 0
     return this.traits.isNarrowed && hasFailed && this.isDivisible('line')
   }
 
@@ -189,14 +189,14 @@ export class Batch {
     this.lastFailure = why
     if (kind === 'reset') this.#resetCount++
     else if (kind === 'error') this.#errorCount++
-    else this.#refusalCount++
+    else this.#unconfirmedCount++
   }
 
   /** The batch failed for a reason that has nothing to do with its data. */
   clearEvidence(): void {
     this.#resetCount = 0
     this.#errorCount = 0
-    this.#refusalCount = 0
+    this.#unconfirmedCount = 0
   }
 
   isDivisible(downTo: 'write' | 'line'): boolean {

@@ -185,7 +185,7 @@ export class Drain {
     stream.take({
       batchMaxBytes: stream.flow.batchMaxBytes(config.batchMaxBytes),
       nowMs,
-      view: (entry) => {
+      prepare: (entry) => {
         const slice = filterEntry(entry, filters)
         if (slice !== undefined) return holds.join(slice) ? undefined : slice
         backlog.settle(stream, entry, { kind: 'filtered' }, entry.write.lineCount)
@@ -229,7 +229,7 @@ export class Drain {
     health.noteAnswer()
     if (verdict.kind === 'hold') {
       const { reply, scope } = verdict
-      const isHeld = holds.begin(stream, batch, { reply, isOurs: scope === 'rights' })
+      const isHeld = holds.begin(stream, batch, { reply, lacksRights: scope === 'rights' })
       if (!isHeld) rejectedLines.whole(stream, batch, reply)
       return
     }

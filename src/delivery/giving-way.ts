@@ -7,19 +7,19 @@
  *          ▲────────────────── caught up ────────────────────┘
  *
  * An output that is up is always a few milliseconds behind the output that stored a write first.
- * log/in-sync.ts decides whether the lag is larger than that, as for the log on disk.
+ * log/keeping-pace.ts decides whether the lag is larger than that, as for the log on disk.
  *
  * An output gives way until it has caught up. If it stopped giving way sooner, an output that is
  * too slow for the load would block the clients again and again: each dropped write moves its
  * position closer to the other outputs, so that it would seem to keep pace.
  */
 
-import { InSync, LAG_MAX_MS } from '../log/in-sync.ts'
+import { KeepingPace, LAG_MAX_MS } from '../log/keeping-pace.ts'
 import type { Clock, Timer } from '../std/clock.ts'
 import type { Backlog } from './backlog.ts'
 import type { OutputHealth } from './health.ts'
 
-/** log/in-sync.ts expects looks at least this often; clients that write seldom cause fewer. */
+/** log/keeping-pace.ts expects looks at least this often; clients that write seldom cause fewer. */
 const LOOK_EVERY_MS = 1_000
 /** Looks after the last write: enough to see a lag of LAG_MAX_MS, even if a timer fires early. */
 const LOOKS = Math.ceil(LAG_MAX_MS / LOOK_EVERY_MS) + 1
@@ -36,7 +36,7 @@ export interface GivingWayOptions {
 
 export class GivingWay {
   readonly #options: GivingWayOptions
-  readonly #inSync = new InSync()
+  readonly #keepingPace = new KeepingPace()
   #isLeftBehind = false
   /** Runs between two looks of this output's own. */
   #timer: Timer | undefined
@@ -75,6 +75,6 @@ export class GivingWay {
     const { backlog, clock, health, othersBelow } = this.#options
     if (!health.isInSync) return false
     const progress = { below: backlog.below, othersBelow: othersBelow() }
-    return this.#inSync.update([progress], clock.monotonicMs())[0] === true
+    return this.#keepingPace.update([progress], clock.monotonicMs())[0] === true
   }
 }

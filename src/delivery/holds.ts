@@ -55,7 +55,7 @@ interface Hold {
   /** The answer that began the hold. */
   readonly reply: Reply
   /** The output's own user has no rights there: refusals elsewhere do not make the write wrong. */
-  readonly isOurs: boolean
+  readonly lacksRights: boolean
   /** By entry, in the order of the log; without the probe. */
   readonly slices: Map<Entry, Slice[]>
   /** The entry that was sent, in one or more slices, to see whether the hold is still needed. */
@@ -63,7 +63,7 @@ interface Hold {
   failures: number
   timer: Timer | undefined
   /** The hold was logged. */
-  isTold: boolean
+  isLogged: boolean
 }
 
 export class Holds {
@@ -108,13 +108,13 @@ export class Holds {
    * @returns false, with nothing changed, when there is no room for a hold. Also false for a
    *   statement, which may be what ends the hold
    */
-  begin(stream: StreamDrain, batch: Batch, why: Pick<Hold, 'reply' | 'isOurs'>): boolean {
+  begin(stream: StreamDrain, batch: Batch, why: Pick<Hold, 'reply' | 'lacksRights'>): boolean {
     if (batch.slices[0]?.write.kind === 'statement') return false
     const key = keyOf(batch.target)
     let hold = this.#holds.get(key)
     if (hold === undefined) {
       if (this.#holds.size >= HOLDS_MAX) return false
-      const idle = { probe: undefined, failures: 0, timer: undefined, isTold: false }
+      const idle = { probe: undefined, failures: 0, timer: undefined, isLogged: false }
       hold = { key, stream, target: batch.target, ...why, slices: new Map(), ...idle }
       this.#holds.set(key, hold)
     }
@@ -232,8 +232,8 @@ export class Holds {
     this.#scheduleProbe(hold)
   }
 
-  #tell({ reply, isOurs }: Hold, entry: Entry): void {
-    if (isOurs) this.#options.onWaiting(entry)
+  #tell({ reply, lacksRights }: Hold, entry: Entry): void {
+    if (lacksRights) this.#options.onWaiting(entry)
     else this.#options.onHeld(entry, reply)
   }
 
@@ -241,7 +241,7 @@ export class Holds {
     this.#end(hold)
     const writes = hold.slices.size
     hold.stream.release(this.#takeAll(hold))
-    if (hold.isTold) this.#options.messages.holdEnded(hold.target, writes)
+    if (hold.isLogged) this.#options.messages.holdEnded(hold.target, writes)
     this.#options.wake(hold.stream)
   }
 
@@ -268,8 +268,8 @@ export class Holds {
     const entry = firstKey(hold.slices)
     if (entry === undefined) return this.#end(hold)
     // Logged only now: a write that every output refuses was finished before its first probe.
-    if (!hold.isTold) messages.holdBegan(hold, graceMs)
-    hold.isTold = true
+    if (!hold.isLogged) messages.holdBegan(hold, graceMs)
+    hold.isLogged = true
     // All slices of the entry: while one of them is out, the entry is not on hold.
     for (const slice of this.#take(hold, entry)) {
       hold.probe = slice.delivery
@@ -325,8 +325,8 @@ export class Holds {
     return [...hold.slices.keys()].flatMap((entry) => this.#take(hold, entry))
   }
 
-  #count({ stream, isOurs }: Hold, entry: Entry, sign: 1 | -1): void {
-    if (!isOurs) entry.heldCount += sign
+  #count({ stream, lacksRights }: Hold, entry: Entry, sign: 1 | -1): void {
+    if (!lacksRights) entry.heldCount += sign
     this.#writes += sign
     this.#bytes += sign * entry.bytes
     stream.waitingBytes -= sign * entry.bytes

@@ -31,7 +31,7 @@ export interface TakeOptions {
   /** Monotonic milliseconds. */
   readonly nowMs: number
   /** An entry as this output sends it; `undefined` when it is filtered out or on hold. */
-  readonly view: (entry: Entry) => Slice | undefined
+  readonly prepare: (entry: Entry) => Slice | undefined
 }
 
 /** A log, and the position of the next entry to read from it. */
@@ -53,7 +53,7 @@ export class StreamDrain {
   isBusy = false
   /** Failed attempts in a row. */
   failures = 0
-  /** The last attempt failed on this batch as on poison; nothing was accepted since. */
+  /** The batch whose data may have caused the last failure; cleared once something is accepted. */
   lastPossiblePoison: Batch | undefined
   /** Runs during backoff. */
   retryTimer: Timer | undefined
@@ -66,7 +66,7 @@ export class StreamDrain {
   /** Bytes of the pending writes that are not on hold. */
   waitingBytes = 0
   /**
-   * Backing off: attempts fail, or their backlog is still being sent. No client waits for this.
+   * Attempts fail, or the writes that waited meanwhile are still being sent. No client waits.
    */
   isBackingOff = false
   /** Logs to read in turn; the first is read now. */
@@ -187,7 +187,7 @@ export class StreamDrain {
     return slice?.delivery.entry ?? this.peek()
   }
 
-  /** How long a write that is appended now would wait here, as far as one knows. */
+  /** Estimated wait of a write appended now. */
   expectedWaitMs(nowMs: number): number {
     if (this.awaitsSuccessor()) return 0
     const oldestMs = nowMs - (this.oldest?.appendedAtMs ?? nowMs)
@@ -195,7 +195,7 @@ export class StreamDrain {
   }
 
   /** Appends a batch: the first entry that waits, and its neighbours that may be merged with it. */
-  take({ batchMaxBytes, nowMs, view }: TakeOptions): void {
+  take({ batchMaxBytes, nowMs, prepare }: TakeOptions): void {
     const slices: Slice[] = []
     let bytes = 0
     for (let write = this.#peekWrite(); write !== undefined; write = this.#peekWrite()) {
@@ -204,7 +204,7 @@ export class StreamDrain {
         if (!isMergeable(first.write, write, nowMs)) break
         if (bytes + write.body.length > batchMaxBytes) break
       }
-      const slice = this.#shift(view)
+      const slice = this.#shift(prepare)
       if (slice === undefined) continue
       bytes += slice.write.body.length
       slices.push(slice)
@@ -279,7 +279,7 @@ export class StreamDrain {
     return this.#peekReleased()?.write ?? this.peek()?.write
   }
 
-  #shift(view: (entry: Entry) => Slice | undefined): Slice | undefined {
+  #shift(prepare: (entry: Entry) => Slice | undefined): Slice | undefined {
     const released = this.#peekReleased()
     if (released !== undefined) {
       this.#releasedAt++
@@ -288,7 +288,7 @@ export class StreamDrain {
     const entry = this.peek()
     if (entry === undefined) return undefined
     this.pass(entry)
-    return view(entry)
+    return prepare(entry)
   }
 }
 

@@ -24,7 +24,7 @@ import type { SharedMemory } from '../std/memory-budget.ts'
 import {
   type AckPolicy,
   type Decision,
-  isKeptEnough,
+  isLogEnough,
   PendingAck,
   strongerPolicy,
 } from '../write/acks.ts'
@@ -128,7 +128,7 @@ export class Relay implements AsyncDisposable {
     const { database } = write.target
     const acks = firstAcks(this.#outputs, this.#voters, database)
     const pending = new PendingAck(policy, acks)
-    const isKept = this.#log.disk !== undefined && isKeptEnough(policy)
+    const isKept = this.#log.disk !== undefined && isLogEnough(policy)
     if (!isKept && !pending.canBeMet) {
       return this.#refuse(acks.includes('open') ? 'too-few-outputs-up' : 'no-output-up', write)
     }
@@ -158,7 +158,7 @@ export class Relay implements AsyncDisposable {
   /** Whether new writes are accepted in the present state of the outputs; datagrams always are. */
   get takesWrites(): boolean {
     const { kind, acknowledgement: policy } = this.#config
-    if (kind === 'udp' || (this.#log.disk !== undefined && isKeptEnough(policy))) return true
+    if (kind === 'udp' || (this.#log.disk !== undefined && isLogEnough(policy))) return true
     return new PendingAck(policy, firstAcks(this.#outputs, this.#voters, '')).canBeMet
   }
 
@@ -181,8 +181,8 @@ export class Relay implements AsyncDisposable {
   }
 
   /** Checks that the log is on disk, so that the shutdown message is true. */
-  async settle(): Promise<void> {
-    await this.#log.disk?.settle()
+  async saveNow(): Promise<void> {
+    await this.#log.disk?.saveNow()
   }
 
   snapshot(): RelaySnapshot {
@@ -317,9 +317,9 @@ export class Relay implements AsyncDisposable {
   }
 
   #answer({ entry, pending, reply, isKept }: WaitingClient, decision: Decision): void {
-    // No output has stored it yet, but it is on the disk, and none of them has refused it.
-    const isThere = entry.isDurable && this.#log.disk?.ownership.isLost !== true
-    const isSafe = isKept && isThere && decision !== 'refused'
+    // A write in the log is enough for `isKept`, unless an output has refused it.
+    const isInLog = entry.isDurable && this.#log.disk?.ownership.isLost !== true
+    const isSafe = isKept && isInLog && decision !== 'refused'
     const answer = isSafe ? replyTo('stored', pending) : replyTo(decision, pending)
     entry.wasClientRefused = decision !== 'stored' && !isSafe
     reply(entry.isDurable ? answer : refusalReply('log-failing'))

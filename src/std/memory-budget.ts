@@ -96,7 +96,7 @@ export class MemoryBudget implements SharedMemory {
   }
 }
 
-/** The share of the limit that clients can take. */
+/** Largest share of the limit that clients can take. */
 const CLIENTS_MAX_SHARE = 1 / 2
 
 /** The same budget with its full limit, for the communication with clients. */

@@ -8,11 +8,11 @@
 
 /** C0 except tab, C1, line separators, and characters that change the direction of text. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: this pattern searches them
-const OBEYED = /[\0-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
+const CONTROLS = /[\0-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
 
 /** The text with escapes such as `\x1b` in place of control characters. */
 export function printable(text: string): string {
-  return text.replace(OBEYED, (char) => {
+  return text.replace(CONTROLS, (char) => {
     const code = char.charCodeAt(0)
     const digits = code.toString(16)
     return code < 0x100 ? `\\x${digits.padStart(2, '0')}` : `\\u${digits.padStart(4, '0')}`
@@ -21,5 +21,5 @@ export function printable(text: string): string {
 
 /** The same JSON value on one line, without characters that control a terminal. */
 export function printableJson(json: string): string {
-  return json.replace(OBEYED, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return json.replace(CONTROLS, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

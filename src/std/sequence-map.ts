@@ -1,8 +1,8 @@
 /**
  * A map keyed by ascending integers, for short-lived values.
  *
- *     slots    ▒ 17 18  –  20 ▒ ▒ ▒       index: the last bits of the number; slots are reused
- *     stayed   { 9: … }                   gave up its slot to a newer entry
+ *     slots     – 17 18  –  20 –  –  –     index: the last bits of the number; – is a free slot
+ *     overflow  { 9: … }                   evicted from its slot by a newer entry
  *
  * A Map with constant insertions and deletions allocates a new table again and again. Once an old
  * table is in V8's old generation, it keeps all values that it ever held in memory until V8 marks
@@ -18,17 +18,17 @@ const FREE = -1
 export class SequenceMap<T> {
   #numbers: number[] = new Array<number>(SLOTS_MIN).fill(FREE)
   #things: (T | undefined)[] = new Array<T | undefined>(SLOTS_MIN).fill(undefined)
-  readonly #stayed = new Map<number, T>()
+  readonly #overflow = new Map<number, T>()
   #slotsTaken = 0
 
   get size(): number {
-    return this.#slotsTaken + this.#stayed.size
+    return this.#slotsTaken + this.#overflow.size
   }
 
   get(number: number): T | undefined {
     const slot = this.#slotOf(number)
     if (this.#numbers[slot] === number) return this.#things[slot]
-    return this.#stayed.size === 0 ? undefined : this.#stayed.get(number)
+    return this.#overflow.size === 0 ? undefined : this.#overflow.get(number)
   }
 
   /** @param number at least 0, and not in the map yet */
@@ -38,7 +38,7 @@ export class SequenceMap<T> {
     const former = this.#numbers[slot] ?? FREE
     if (former === number) throw new Error(`BUG: number ${number} is taken`)
     if (former === FREE) this.#slotsTaken++
-    else this.#stayed.set(former, this.#things[slot] as T)
+    else this.#overflow.set(former, this.#things[slot] as T)
     this.#numbers[slot] = number
     this.#things[slot] = thing
   }
@@ -49,12 +49,12 @@ export class SequenceMap<T> {
       this.#numbers[slot] = FREE
       this.#things[slot] = undefined
       this.#slotsTaken--
-    } else if (this.#stayed.size > 0) this.#stayed.delete(number)
+    } else if (this.#overflow.size > 0) this.#overflow.delete(number)
   }
 
   /** All values, in the order of their numbers. */
   inOrder(): T[] {
-    const all: [number, T][] = [...this.#stayed]
+    const all: [number, T][] = [...this.#overflow]
     for (const [slot, number] of this.#numbers.entries()) {
       if (number !== FREE) all.push([number, this.#things[slot] as T])
     }

@@ -1,5 +1,5 @@
 /**
- * Buffers and texts whose memory is theirs alone, and their end.
+ * Buffers and strings that own their memory, and how to free them.
  *
  * Node's `concat`, `from` and `allocUnsafe` take memory from pools of 64 KB, and V8 keeps a part of
  * a text as a view of the whole: a body or a token that waits for hours would keep the memory of

@@ -76,7 +76,7 @@ function canBeMet(policy: AckPolicy, counts: AckCounts): boolean {
 }
 
 /** Whether a synced write needs no ack: the relay will deliver it to every output in any case. */
-export function isKeptEnough(policy: AckPolicy): boolean {
+export function isLogEnough(policy: AckPolicy): boolean {
   return policy === 'any' || policy === 'log'
 }
 

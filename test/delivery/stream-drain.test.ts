@@ -34,11 +34,11 @@ function load(stream: StreamDrain, sequences: readonly number[], log = memoryLog
 /** Takes the first `count`; those with even numbers go on hold. */
 function take(stream: StreamDrain, count: number): void {
   let left = count
-  const view = (entry: Entry) => {
+  const prepare = (entry: Entry) => {
     left--
     return entry.sequence % 2 === 0 ? undefined : filterEntry(entry, [])
   }
-  while (left > 0) stream.take({ batchMaxBytes: 1, nowMs: 0, view })
+  while (left > 0) stream.take({ batchMaxBytes: 1, nowMs: 0, prepare })
 }
 
 function giveBack(stream: StreamDrain, isAll: boolean): number[] {

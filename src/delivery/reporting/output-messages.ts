@@ -120,19 +120,19 @@ export class OutputMessages {
     })
   }
 
-  /** @param hold `isOurs`: the database exists, but the output's own user may not write to it */
+  /** @param hold `lacksRights`: the output's own user may not write to the database */
   holdBegan(
-    hold: { readonly target: WriteTarget; readonly reply: Reply; readonly isOurs: boolean },
+    hold: { readonly target: WriteTarget; readonly reply: Reply; readonly lacksRights: boolean },
     graceMs: number,
   ): void {
-    const { target, reply, isOurs } = hold
+    const { target, reply, lacksRights } = hold
     const { database, retentionPolicy } = target
     this.#warn('hold-began', () => {
       const answer = `${reply.status} ${errorOf(reply, target)}`
-      const what = isOurs
+      const what = lacksRights
         ? `its user may not write to ${renderTarget(target)} (${answer})`
         : `${renderTarget(target)} is missing there (${answer})`
-      const cure = isOurs ? 'grant that user write access' : 'create it'
+      const cure = lacksRights ? 'grant that user write access' : 'create it'
       const text = `${what}: its writes are kept for ${renderWait(graceMs)} at most; ${cure}`
       return [{ database, retentionPolicy, graceMs }, text]
     })

@@ -24,7 +24,8 @@ import {
   renderReply,
 } from '../dialects/v1/reply.ts'
 import { type RelayHealth, renderRelayHealth } from './health.ts'
-import { PrometheusHandler, QueryHandler } from './ingest/other-handlers.ts'
+import { PrometheusHandler } from './ingest/prometheus-handler.ts'
+import { QueryHandler } from './ingest/query-handler.ts'
 import type { HandlerOptions, WriteHandler } from './ingest/write-handler.ts'
 
 export interface RoutesOptions extends HandlerOptions {

@@ -122,8 +122,9 @@ function takeOverConnections(server: Server, options: HttpServerOptions): void {
     ...options,
     memory: memory.clients,
   })
-  const giveToNode = (socket: Socket, isAfterPost: boolean) => connections.open(socket, isAfterPost)
-  const fastPath = options.fastPath && new FastPath(options.fastPath, giveToNode)
+  const giveToCanonical = (socket: Socket, isAfterPost: boolean) =>
+    connections.open(socket, isAfterPost)
+  const fastPath = options.fastPath && new FastPath(options.fastPath, giveToCanonical)
   server.on(event, (socket: Socket) => {
     if (fastPath === undefined) connections.open(socket)
     else fastPath.take(socket)

@@ -68,7 +68,7 @@ export class OutputCursor implements FileKeeper {
   /** Files from `noteOpened` that may be newer than the file of `#checkpoint`. */
   #opened: FileCheckpoint[] = []
   /** Records that are wholly or partly in the file and may not be done. */
-  readonly #halves = new Set<number>()
+  readonly #notDoneInFile = new Set<number>()
   /** Saves run one at a time. Never rejects. */
   #last: Promise<unknown> = Promise.resolve()
 
@@ -117,7 +117,8 @@ export class OutputCursor implements FileKeeper {
   /** The file contains these records, or parts of them, up to the checkpoint. */
   noteWritten(checkpoint: FileCheckpoint, sequences: readonly number[]): void {
     this.#checkpoint = checkpoint
-    for (const sequence of sequences) if (!this.done.has(sequence)) this.#halves.add(sequence)
+    for (const sequence of sequences)
+      if (!this.done.has(sequence)) this.#notDoneInFile.add(sequence)
   }
 
   noteOpened(checkpoint: FileCheckpoint): Promise<void> {
@@ -153,11 +154,11 @@ export class OutputCursor implements FileKeeper {
     if (!this.#hasBegun) return this.#saved?.files ?? [] // The files are not cut yet.
     const checkpoint = this.#checkpoint
     if (checkpoint === undefined) return []
-    for (const sequence of this.#halves) {
-      if (this.done.has(sequence)) this.#halves.delete(sequence)
+    for (const sequence of this.#notDoneInFile) {
+      if (this.done.has(sequence)) this.#notDoneInFile.delete(sequence)
     }
     // With too many ranges, the cursor would drop some, and their records would be sent again.
-    if (this.#halves.size > 0 || this.done.ranges.length > RANGES_MAX) return undefined
+    if (this.#notDoneInFile.size > 0 || this.done.ranges.length > RANGES_MAX) return undefined
     this.#opened = this.#opened.filter(({ generation }) => generation > checkpoint.generation)
     return [checkpoint, ...this.#opened].map(extentOf)
   }

@@ -1,5 +1,5 @@
 /**
- * The lag of an output: the part of the log that it has not read yet, estimated without reading.
+ * The lag of an output: the records that it has not done, estimated without reading them.
  * Pure.
  *
  *     segments  [ 1 … 40 ][ 41 … 90 ][ 91 … 130 ]

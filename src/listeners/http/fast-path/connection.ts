@@ -59,7 +59,7 @@ export interface FastParts {
   /** @returns `undefined` when the fast path does not take the request */
   readonly headOf: (text: string) => ParsedHead | undefined
   /** Hands the connection to node. All bytes read from it and not used are back in the socket. */
-  readonly giveToNode: (socket: Socket, isAfterPost: boolean) => void
+  readonly giveToCanonical: (socket: Socket, isAfterPost: boolean) => void
   /** The connection was closed or handed to node. */
   readonly onGone: (connection: FastConnection) => void
 }
@@ -81,7 +81,7 @@ export class FastConnection {
   /** Memory of answers that the client has not read, and of bytes that are kept for node. */
   readonly #kept: Lease
   /** Goes to node once every request is answered; nothing more is read until then. */
-  #isForNode = false
+  #isForCanonical = false
   #isLeaving = false
   /** The rest of a refused body may still arrive. */
   #isBodyCut = false
@@ -152,12 +152,12 @@ export class FastConnection {
     this.#write(text)
     if (this.#owed.length > 0) return
     if (this.#isLeaving) this.#close()
-    else if (this.#isForNode) this.#giveToNode()
+    else if (this.#isForCanonical) this.#giveToCanonical()
   }
 
   /** The last outstanding answer must close the connection. */
   get #isToEnd(): boolean {
-    const isDone = this.#incoming === undefined && !this.#isForNode
+    const isDone = this.#incoming === undefined && !this.#isForCanonical
     return this.#isLeaving || (this.#parts.requestsInFlight.isDraining && isDone)
   }
 
@@ -195,7 +195,7 @@ export class FastConnection {
 
   readonly #onDrain = (): void => {
     this.#activeAtMs = this.#parts.clock.monotonicMs()
-    if (this.#isForNode) return
+    if (this.#isForCanonical) return
     this.#kept.end()
     this.#socket.resume()
   }
@@ -300,15 +300,15 @@ export class FastConnection {
   }
 
   #giveAway(rest: Buffer): void {
-    this.#isForNode = true
+    this.#isForCanonical = true
     this.#socket.pause()
     this.#socket.unshift(rest) // At once: after the stream's end nothing can be put back.
-    if (this.#owed.length === 0) return this.#giveToNode()
+    if (this.#owed.length === 0) return this.#giveToCanonical()
     // Without memory, cut the connection: a 503 would have to wait for the answers before it.
     if (!this.#kept.tryGrowTo(this.#kept.bytes + rest.length)) this.destroy()
   }
 
-  #giveToNode(): void {
+  #giveToCanonical(): void {
     const socket = this.#socket
     socket.off('data', this.#onChunk)
     socket.off('end', this.#onEnd)
@@ -318,7 +318,7 @@ export class FastConnection {
     this.#reads?.release()
     this.#kept.end()
     this.#parts.onGone(this)
-    this.#parts.giveToNode(socket, this.#begunAtMs >= 0)
+    this.#parts.giveToCanonical(socket, this.#begunAtMs >= 0)
     socket.resume()
   }
 

@@ -18,7 +18,7 @@ import type { Clock, Timer } from '../../../std/clock.ts'
 import type { SharedMemory } from '../../../std/memory-budget.ts'
 import type { HttpCounters } from '../counters.ts'
 import type { Ingest } from '../ingest/ingest.ts'
-import type { ParsedWriteRequests } from '../ingest/write-requests.ts'
+import type { ParsedWriteRequests } from '../ingest/write-request-cache.ts'
 import type { HttpLimits } from '../limits.ts'
 import type { RefusalLog } from '../refusal-log.ts'
 import type { HttpRequestsInFlight } from '../requests-in-flight.ts'
@@ -45,8 +45,8 @@ export class FastPath {
   readonly #connections = new Set<FastConnection>()
   #timer: Timer | undefined
 
-  /** @param giveToNode takes a connection with its unused bytes, at the first other request */
-  constructor(options: FastPathOptions, giveToNode: FastParts['giveToNode']) {
+  /** @param giveToCanonical takes a connection with its unused bytes, at the first other request */
+  constructor(options: FastPathOptions, giveToCanonical: FastParts['giveToCanonical']) {
     const { config, clock, limits } = options
     const { influxdbVersion: version } = config
     this.#options = options
@@ -55,7 +55,7 @@ export class FastPath {
       ...options,
       answers: new FastAnswers({ version, clock, keepAliveTimeoutMs: limits.keepAliveTimeoutMs }),
       headOf: (text) => this.#headOf(text),
-      giveToNode,
+      giveToCanonical,
       onGone: (connection) => this.#connections.delete(connection),
     }
   }

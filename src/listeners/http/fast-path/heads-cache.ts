@@ -10,7 +10,7 @@
 import type { Memory } from '../../../std/memory-budget.ts'
 import { TwoGenerationCache } from '../../../std/two-generation-cache.ts'
 import { type ErrorFormat, errorFormat } from '../../dialects/v1/error-text.ts'
-import type { ParsedWriteRequest, ParsedWriteRequests } from '../ingest/write-requests.ts'
+import type { ParsedWriteRequest, ParsedWriteRequests } from '../ingest/write-request-cache.ts'
 import { readFastHead } from './head.ts'
 
 /** A parsed head, with everything that its request needs. */

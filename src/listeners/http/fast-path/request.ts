@@ -3,7 +3,7 @@
 import type { Client } from '../../../write/merge-penalty.ts'
 import type { Reply } from '../../../write/reply.ts'
 import type { IncomingWrite } from '../ingest/ingest.ts'
-import type { ParsedWriteRequest } from '../ingest/write-requests.ts'
+import type { ParsedWriteRequest } from '../ingest/write-request-cache.ts'
 import type { ParsedHead } from './heads-cache.ts'
 
 export class FastRequest implements IncomingWrite {

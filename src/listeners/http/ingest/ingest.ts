@@ -32,7 +32,7 @@ import type { HttpCounters } from '../counters.ts'
 import type { BodyOptions } from '../request/body.ts'
 import { type UnpackResult, unpackGzip } from '../request/unpack.ts'
 import { MEMORY_FULL, TOO_LARGE } from './write-refusals.ts'
-import type { ParsedWriteRequest } from './write-requests.ts'
+import type { ParsedWriteRequest } from './write-request-cache.ts'
 
 /**
  * Bytes scanned between two checks of the clock: a few milliseconds at worst, when every line needs
@@ -75,7 +75,7 @@ export class Ingest {
   /** At least one output takes gzip, and can get the client's compressed body. */
   readonly #forwardsGzip: boolean
   /** The last deferred work of each connection; later bodies of that connection wait for it. */
-  readonly #putOff = new Map<Client, Promise<void>>()
+  readonly #deferred = new Map<Client, Promise<void>>()
 
   constructor(options: IngestOptions) {
     const { config, memory } = options
@@ -88,19 +88,19 @@ export class Ingest {
   take(write: IncomingWrite, body: Buffer): void {
     this.#options.counters.receivedBytes += body.length
     const { client } = write
-    const earlier = this.#putOff.size === 0 ? undefined : this.#putOff.get(client)
+    const earlier = this.#deferred.size === 0 ? undefined : this.#deferred.get(client)
     const rest =
       earlier === undefined
         ? this.#unpack(write, body)
-        : this.#holdUntil(earlier, body.length, () => this.#unpack(write, body))
-    if (rest !== undefined) this.#putOffUntil(client, rest)
+        : this.#chargeUntil(earlier, body.length, () => this.#unpack(write, body))
+    if (rest !== undefined) this.#deferUntil(client, rest)
   }
 
   /** @returns the deferred work of a large body; `undefined` once the relay has the body */
   #unpack(write: IncomingWrite, body: Buffer): Promise<void> | undefined {
     const result = write.isGzip ? unpackGzip(body, this.#bodyOptions) : undefined
     if (result instanceof Promise) {
-      return this.#holdUntil(result, body.length, (unpacked) =>
+      return this.#chargeUntil(result, body.length, (unpacked) =>
         this.#unpacked(write, body, unpacked),
       )
     }
@@ -114,7 +114,7 @@ export class Ingest {
    * Takes the bytes without a check of the limit: the caller has just given the same bytes back,
    * after receiving the body or after waiting with it.
    */
-  #holdUntil<T>(
+  #chargeUntil<T>(
     ready: Promise<T>,
     bytes: number,
     next: (value: T) => Promise<void> | undefined | void,
@@ -127,11 +127,11 @@ export class Ingest {
     })
   }
 
-  #putOffUntil(client: Client, rest: Promise<void>): void {
+  #deferUntil(client: Client, rest: Promise<void>): void {
     const done = rest.catch(this.#options.onBug).finally(() => {
-      if (this.#putOff.get(client) === done) this.#putOff.delete(client)
+      if (this.#deferred.get(client) === done) this.#deferred.delete(client)
     })
-    this.#putOff.set(client, done)
+    this.#deferred.set(client, done)
   }
 
   #unpacked(write: IncomingWrite, packed: Buffer, result: UnpackResult): Promise<void> | undefined {
@@ -178,7 +178,7 @@ export class Ingest {
       go(rest)
       return undefined
     }
-    return this.#holdUntil(rest, body.length + (packed?.length ?? 0), go)
+    return this.#chargeUntil(rest, body.length + (packed?.length ?? 0), go)
   }
 
   #refuseScanned(write: IncomingWrite, body: Buffer, packed: Buffer = EMPTY): void {

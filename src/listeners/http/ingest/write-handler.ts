@@ -36,7 +36,7 @@ import {
   TOO_LARGE,
   TOO_MANY,
 } from './write-refusals.ts'
-import type { ParsedWriteRequest, ParsedWriteRequests } from './write-requests.ts'
+import type { ParsedWriteRequest, ParsedWriteRequests } from './write-request-cache.ts'
 
 /** What the handlers of one listener share. */
 export interface HandlerOptions {
@@ -77,7 +77,7 @@ export class WriteHandler {
     const { config, counters, ingest, parsedRequests, requestsInFlight, responder } = this.#options
     counters.writeRequests++
     const parsed = parsedRequests.parse(request.url ?? '', request.headers.authorization ?? '')
-    const refusal = this.admit(request, parsed)
+    const refusal = this.refusalOf(request, parsed)
     if (refusal !== undefined) {
       const answer = render(request, parsed, refusal)
       // A client that gets no `100 Continue` may still send the body, so the connection must close.
@@ -111,7 +111,7 @@ export class WriteHandler {
    *
    * @returns the refusal, or `undefined`
    */
-  admit(request: IncomingMessage, parsed: V1WriteRequest): Reply | undefined {
+  refusalOf(request: IncomingMessage, parsed: V1WriteRequest): Reply | undefined {
     const { config, requestsInFlight, counters } = this.#options
     if (this.#bucket && !this.#bucket.tryTake()) {
       counters.rateLimitedRequests++
