@@ -303,7 +303,7 @@ async function stopService(
   await Promise.all(relays.map(({ listener }) => listener.close(deadline.signal)))
   await Promise.all(relays.map(({ relay }) => relay.drain(deadline.signal)))
   const overdue = sleep(options.clock, DISPOSE_MAX_MS)
-  await Promise.race([Promise.all(relays.map(({ relay }) => relay.settle())), overdue])
+  await Promise.race([Promise.all(relays.map(({ relay }) => relay.saveNow())), overdue])
   const leftover = relays.flatMap(leftoverOf)
   await Promise.race([parts.disposeAsync(), overdue])
   timer.cancel()

@@ -1,6 +1,6 @@
 /** Metrics of the dead letters of outputs: those in the store, and those removed from it. Pure. */
 
-import type { DeadLettersSnapshot } from '../dead-letters/letter-books.ts'
+import type { DeadLettersSnapshot } from '../dead-letters/letter-counters.ts'
 import type { RelaySnapshot } from '../relay/snapshot.ts'
 import { counter, type Family, gauge, type Sample } from './prometheus-text.ts'
 

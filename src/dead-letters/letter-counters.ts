@@ -26,7 +26,7 @@ export interface DeadLettersSnapshot extends LetterCount {
   readonly damagedBytes: number
 }
 
-export class LetterBooks {
+export class LetterCounters {
   isCounting = false
   #letters = 0
   #lines = 0

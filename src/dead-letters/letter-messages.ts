@@ -9,19 +9,19 @@ import { type LetterCount, renderLetters } from './reader.ts'
 
 const REPEAT_INTERVAL_MS = 60_000
 
-export interface LetterNotesOptions {
+export interface LetterMessagesOptions {
   readonly output: string
   readonly limitBytes: number
   readonly clock: Clock
   readonly logger: Logger
 }
 
-export class LetterNotes {
-  readonly #options: LetterNotesOptions
+export class LetterMessages {
+  readonly #options: LetterMessagesOptions
   readonly #drops: LogThrottle
   readonly #problems: LogThrottle
 
-  constructor(options: LetterNotesOptions) {
+  constructor(options: LetterMessagesOptions) {
     this.#options = options
     this.#drops = new LogThrottle(options.clock, REPEAT_INTERVAL_MS)
     this.#problems = new LogThrottle(options.clock, REPEAT_INTERVAL_MS)

@@ -15,14 +15,14 @@ import { LogThrottle } from '../std/log-throttle.ts'
 import type { Logger } from '../std/logger.ts'
 import type { Outcome } from '../write/outcome.ts'
 import { redacted } from '../write/redact.ts'
-import type { DeadLettersSnapshot } from './letter-books.ts'
+import type { DeadLettersSnapshot } from './letter-counters.ts'
 import type { DeadLetters } from './store.ts'
 
 const PROBLEM_LOG_INTERVAL_MS = 60_000
 
 export type DeadLettered = Extract<Outcome, { kind: 'dead-lettered' }>
 
-export interface DeadLetterQueueOptions {
+export interface DeadLetterRecorderOptions {
   readonly output: string
   readonly letters: DeadLetters
   readonly clock: Clock
@@ -31,11 +31,11 @@ export interface DeadLetterQueueOptions {
   readonly onKept: (entry: Entry) => void
 }
 
-export class DeadLetterQueue {
-  readonly #options: DeadLetterQueueOptions
+export class DeadLetterRecorder {
+  readonly #options: DeadLetterRecorderOptions
   readonly #problem: LogThrottle
 
-  constructor(options: DeadLetterQueueOptions) {
+  constructor(options: DeadLetterRecorderOptions) {
     this.#options = options
     this.#problem = new LogThrottle(options.clock, PROBLEM_LOG_INTERVAL_MS)
   }

@@ -7,14 +7,14 @@
  *          ▲────────────────── caught up ────────────────────┘
  *
  * An output that is up is always a few milliseconds behind the output that stored a write first.
- * log/in-sync.ts decides whether the lag is larger than that, as for the log on disk.
+ * log/keeping-pace.ts decides whether the lag is larger than that, as for the log on disk.
  *
  * An output gives way until it has caught up. If it stopped giving way sooner, an output that is
  * too slow for the load would block the clients again and again: each dropped write moves its
  * position closer to the other outputs, so that it would seem to keep pace.
  */
 
-import { InSync } from '../log/in-sync.ts'
+import { KeepingPace } from '../log/keeping-pace.ts'
 import type { Clock } from '../std/clock.ts'
 import type { Backlog } from './backlog.ts'
 import type { OutputHealth } from './health.ts'
@@ -31,7 +31,7 @@ export interface GivingWayOptions {
 
 export class GivingWay {
   readonly #options: GivingWayOptions
-  readonly #inSync = new InSync()
+  readonly #keepingPace = new KeepingPace()
   #isLeftBehind = false
 
   constructor(options: GivingWayOptions) {
@@ -54,6 +54,6 @@ export class GivingWay {
     const { backlog, clock, health, othersBelow } = this.#options
     if (!health.isInSync) return false
     const progress = { below: backlog.below, othersBelow: othersBelow() }
-    return this.#inSync.update([progress], clock.monotonicMs())[0] === true
+    return this.#keepingPace.update([progress], clock.monotonicMs())[0] === true
   }
 }

@@ -7,7 +7,7 @@
  */
 
 import type { OutputConfig } from '../config/config.ts'
-import { DeadLetterQueue } from '../dead-letters/queue.ts'
+import { DeadLetterRecorder } from '../dead-letters/recorder.ts'
 import type { Destination } from '../destinations/destination.ts'
 import { Questions } from '../destinations/questions.ts'
 import type { Entry } from '../log/entry.ts'
@@ -50,7 +50,7 @@ export class Output implements AsyncDisposable {
   readonly #drain: Drain
   readonly #questions: Questions
   readonly #catchUp: CatchUp | undefined
-  readonly #letters: DeadLetterQueue | undefined
+  readonly #letters: DeadLetterRecorder | undefined
   readonly #ownership: LogOwnership | undefined
   #isClosed = false
   #onRest: (() => void) | undefined
@@ -108,7 +108,7 @@ export class Output implements AsyncDisposable {
     const onKept = (entry: Entry) => this.#catchUp?.noteDone(entry.sequence)
     this.#letters =
       deadLetters &&
-      new DeadLetterQueue({ output: name, letters: deadLetters, clock, logger, onKept })
+      new DeadLetterRecorder({ output: name, letters: deadLetters, clock, logger, onKept })
     const catchUp = { ...parts, name, windowBytes, memory, onUnloaded }
     const own = { beforeUnload: () => holds.recallProbes(), onSearched: () => holds.boundAll() }
     this.#catchUp = stored && new CatchUp({ ...catchUp, ...own, stored })
@@ -167,7 +167,7 @@ export class Output implements AsyncDisposable {
 
   /** Receives appended entries from memory. An output that is behind reads them from the disk. */
   get isAtTail(): boolean {
-    return this.#catchUp?.isCatchingUp !== true
+    return this.#catchUp?.isReadingDisk !== true
   }
 
   /** Resolves once the first probe has shown whether the output is up. */
@@ -195,7 +195,7 @@ export class Output implements AsyncDisposable {
    * @param log holds the entry in memory; `undefined` when no output is at the tail
    */
   offer(entry: Entry, log: StreamLog | undefined): void {
-    if (this.#catchUp?.isCatchingUp || log === undefined) {
+    if (this.#catchUp?.isReadingDisk || log === undefined) {
       this.#backlog.counters.accept(entry)
       this.#catchUp?.noteOffered(entry)
       return
@@ -238,7 +238,7 @@ export class Output implements AsyncDisposable {
     this.#backlog.withdraw(entry, this.#holds.drop(entry))
   }
 
-  /** The database is missing at every output that owes the entry: refuses the entry. */
+  /** The database is missing at every output where the entry is pending: refuses the entry. */
   finishHeld(entry: Entry): void {
     this.#holds.finish(entry)
   }

@@ -194,7 +194,7 @@ export class DiskLog implements AsyncDisposable {
    * Checks the folder and saves the cursors now, even if both were done a moment ago. Never
    * rejects.
    */
-  async settle(): Promise<void> {
+  async saveNow(): Promise<void> {
     this.#saving = this.#saving.then(() => this.#save(true))
     await this.#saving
   }

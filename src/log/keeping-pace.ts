@@ -32,7 +32,7 @@ interface Mark {
   lagMs: number
 }
 
-export class InSync {
+export class KeepingPace {
   readonly #lagMaxMs: number
   #updatedAtMs = 0
   #marks: Mark[] = []

@@ -9,7 +9,7 @@
 import type { Clock } from '../std/clock.ts'
 import type { OutputCursor } from './cursors/output-cursor.ts'
 import type { FileSystem } from './file-system.ts'
-import { InSync } from './in-sync.ts'
+import { KeepingPace } from './keeping-pace.ts'
 import { dropBelow, leadingBelow, type SegmentSize } from './retention/log-bounds.ts'
 import { isSpaceLow, type LogLimits, limitsOf } from './retention/log-limits.ts'
 
@@ -25,13 +25,13 @@ export interface LogCapacityOptions {
 export class LogCapacity {
   readonly #options: LogCapacityOptions
   readonly limits: LogLimits
-  readonly #inSync: InSync
+  readonly #keepingPace: KeepingPace
   #isSpaceLow = false
 
   constructor(options: LogCapacityOptions) {
     this.#options = options
     this.limits = limitsOf(options.maxBytes)
-    this.#inSync = new InSync(options.lagMaxMs)
+    this.#keepingPace = new KeepingPace(options.lagMaxMs)
   }
 
   /** The bound is reached, or the file system is nearly full. */
@@ -59,11 +59,11 @@ export class LogCapacity {
     const progress = now.map(({ below }, index) => {
       return { below, othersBelow: leadingBelow(now, index) }
     })
-    const areInSync = this.#inSync.update(progress, this.#options.clock.monotonicMs())
+    const keepPace = this.#keepingPace.update(progress, this.#options.clock.monotonicMs())
     const bounded = now.map((cursor, index) => {
       return {
         ...cursor,
-        isInSync: areInSync[index] === true && cursor.isConfigured && isUp(index),
+        keepsPace: keepPace[index] === true && cursor.isConfigured && isUp(index),
       }
     })
     return dropBelow({ segments, cursors: bounded, maxBytes: this.limits.giveWayBytes })

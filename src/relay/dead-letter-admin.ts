@@ -39,7 +39,7 @@ export class DeadLetterAdmin implements AsyncDisposable {
     return await replayLetters(itsLetters, async ({ write }) => {
       if (isClosing()) return { problem: 'the relay is stopping' }
       const problem = await log.appendFor(output, write, (entry) => offerTo(index, entry))
-      return problem === '' ? 'taken' : { problem }
+      return problem === '' ? 'appended' : { problem }
     })
   }
 

@@ -24,7 +24,7 @@ import type { SharedMemory } from '../std/memory-budget.ts'
 import {
   type AckPolicy,
   type Decision,
-  isKeptEnough,
+  isLogEnough,
   PendingAck,
   strongerPolicy,
 } from '../write/acks.ts'
@@ -128,7 +128,7 @@ export class Relay implements AsyncDisposable {
     const { database } = write.target
     const acks = firstAcks(this.#outputs, this.#voters, database)
     const pending = new PendingAck(policy, acks)
-    const isKept = this.#log.disk !== undefined && isKeptEnough(policy)
+    const isKept = this.#log.disk !== undefined && isLogEnough(policy)
     if (!isKept && !pending.canBeMet) {
       return this.#refuse(acks.includes('open') ? 'too-few-outputs-up' : 'no-output-up', write)
     }
@@ -158,15 +158,15 @@ export class Relay implements AsyncDisposable {
   /** Whether new writes are accepted in the present state of the outputs; datagrams always are. */
   get takesWrites(): boolean {
     const { kind, acknowledgement: policy } = this.#config
-    if (kind === 'udp' || (this.#log.disk !== undefined && isKeptEnough(policy))) return true
+    if (kind === 'udp' || (this.#log.disk !== undefined && isLogEnough(policy))) return true
     return new PendingAck(policy, firstAcks(this.#outputs, this.#voters, '')).canBeMet
   }
 
   /**
-   * As `accept`, for a listener whose clients get no answer. A write over a bound is refused and
-   * counted.
+   * As `accept`, for a listener whose clients get no answer (UDP). A write over a bound is refused
+   * and counted.
    */
-  offer(write: Write): WriteRefusal | undefined {
+  acceptUnanswered(write: Write): WriteRefusal | undefined {
     const entry = this.#append(write)
     return typeof entry === 'string' ? this.#noteRefusal(entry, write) : undefined
   }
@@ -181,8 +181,8 @@ export class Relay implements AsyncDisposable {
   }
 
   /** Checks that the log is on disk, so that the shutdown message is true. */
-  async settle(): Promise<void> {
-    await this.#log.disk?.settle()
+  async saveNow(): Promise<void> {
+    await this.#log.disk?.saveNow()
   }
 
   snapshot(): RelaySnapshot {
@@ -264,6 +264,7 @@ export class Relay implements AsyncDisposable {
       if (!output.isAtTail) pending?.stopWaitingFor(index)
       output.offer(entry, stream)
     }
+    // Without a disk, the pending ack is not open yet; `open` decides it.
     this.#pendingAcks.decide(entry)
   }
 
@@ -294,10 +295,12 @@ export class Relay implements AsyncDisposable {
     return refusal
   }
 
-  /** No output has stored the entry, and its database is missing at all that owe it: refuses it. */
+  /**
+   * No output has stored the entry, and its database is missing wherever it is pending: refuses it.
+   */
   #finishIfMissingEverywhere(entry: Entry): void {
-    const { heldCount, owedCount, storedCount } = entry
-    if (heldCount === 0 || heldCount < owedCount || storedCount > 0) return
+    const { heldCount, pendingAtCount, storedCount } = entry
+    if (heldCount === 0 || heldCount < pendingAtCount || storedCount > 0) return
     if (entry === this.#withdrawn || !this.#outputs.every(({ isAtTail }) => isAtTail)) return
     for (const output of this.#outputs) output.finishHeld(entry)
   }
@@ -317,9 +320,9 @@ export class Relay implements AsyncDisposable {
   }
 
   #answer({ entry, pending, reply, isKept }: WaitingClient, decision: Decision): void {
-    // No output has stored it yet, but it is on the disk, and none of them has refused it.
-    const isThere = entry.isDurable && this.#log.disk?.ownership.isLost !== true
-    const isSafe = isKept && isThere && decision !== 'refused'
+    // A write in the log is enough for `isKept`, unless an output refused it.
+    const isInLog = entry.isDurable && this.#log.disk?.ownership.isLost !== true
+    const isSafe = isKept && isInLog && decision !== 'refused'
     const answer = isSafe ? replyTo('stored', pending) : replyTo(decision, pending)
     entry.wasClientRefused = decision !== 'stored' && !isSafe
     reply(entry.isDurable ? answer : refusalReply('log-failing'))

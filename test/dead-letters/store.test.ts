@@ -461,9 +461,9 @@ test('replay hands every letter on in order, and removes those that were taken',
     taken.push(write.body.toString())
     // One that is refused again: it is for the next replay.
     await dead.append(deadLetter('again\n'))
-    return 'taken'
+    return 'appended'
   })
-  assert.deepEqual(await replayLetters(dead, async () => 'taken'), {
+  assert.deepEqual(await replayLetters(dead, async () => 'appended'), {
     problem: 'a replay is under way already; nothing was done',
   })
   assert.deepEqual(await replay, { writes: 3, lines: 4 })
@@ -476,22 +476,22 @@ test('replay stops at what is not taken, and keeps the rest', async () => {
   await using dead = await openTestDeadLetters(files)
   for (const body of BODIES) await dead.append(deadLetter(body))
   const takesOne = async ({ number }: { number: number }) =>
-    number === 1 ? ('taken' as const) : { problem: 'the backlog is full' }
+    number === 1 ? ('appended' as const) : { problem: 'the backlog is full' }
   assert.deepEqual(await replayLetters(dead, takesOne), {
-    problem: 'the backlog is full; 1 letter had been taken over before',
+    problem: 'the backlog is full; 1 letter was already replayed',
   })
   assert.deepEqual(await bodiesOf(dead), BODIES.slice(1))
   const throws = async () => {
     throw new Error('no')
   }
   assert.deepEqual(await replayLetters(dead, throws), {
-    problem: 'no; 0 letters had been taken over before',
+    problem: 'no; 0 letters were already replayed',
   })
   files.fault = (call) => (call === 'rename' ? { code: 'EIO' } : undefined)
-  const unremoved = await replayLetters(dead, async () => 'taken')
+  const unremoved = await replayLetters(dead, async () => 'appended')
   assert.match(
     'problem' in unremoved ? unremoved.problem : '',
-    /^cannot remove what was taken over/,
+    /^cannot remove the replayed letters/,
   )
 })
 

@@ -109,7 +109,7 @@ test('a stop waits for what is in memory of a log that is lost, also of one that
   const draining = relay.drain(new AbortController().signal)
   b.release()
   await draining
-  await relay.settle()
+  await relay.saveNow()
   const { unkeptWrites, loss } = disk.snapshot()
   assert.equal(loss, 'gone')
   assert(b.stored.length > 0)

@@ -72,7 +72,7 @@ export class CatchUp {
     })
   }
 
-  get isCatchingUp(): boolean {
+  get isReadingDisk(): boolean {
     return this.#reader !== undefined
   }
 
@@ -104,13 +104,13 @@ export class CatchUp {
    * @returns whether the search is going on; `onSearched` follows
    */
   searchesStatements(): boolean {
-    return this.isCatchingUp && this.#search.begin()
+    return this.isReadingDisk && this.#search.begin()
   }
 
   /** Call after entries were added to the backlog from memory: falls behind over the window. */
   bound(): void {
     const { backlog, windowBytes } = this.#options
-    if (this.isCatchingUp || this.#isPinned || backlog.loadedBytes <= windowBytes) return
+    if (this.isReadingDisk || this.#isPinned || backlog.loadedBytes <= windowBytes) return
     const from = this.#unload(false)
     if (from !== undefined) this.#fallBehind(from)
   }
@@ -131,7 +131,7 @@ export class CatchUp {
     this.#waitFor(MEMORY_WAIT_MS)
     const from = this.#unload(isAll)
     if (from === undefined) return
-    if (!this.isCatchingUp || from < this.#nextSequence) this.#readFrom(from)
+    if (!this.isReadingDisk || from < this.#nextSequence) this.#readFrom(from)
   }
 
   /** Drops each pending write below `sequence` that another output is done with. */

@@ -4,7 +4,7 @@
  * Invariant (G10): acceptedLines = pendingLines + the sum over `outcomeLines`.
  */
 
-import type { DeadLettersSnapshot } from '../../dead-letters/letter-books.ts'
+import type { DeadLettersSnapshot } from '../../dead-letters/letter-counters.ts'
 import type { DropReason, OutcomeKind } from '../../write/outcome.ts'
 
 export interface OutputSnapshot {

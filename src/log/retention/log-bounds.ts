@@ -23,8 +23,8 @@ export interface BoundedCursor {
   readonly isConfigured: boolean
   /** Most bytes of the log that may be kept for this output. */
   readonly boundBytes: number
-  /** The output keeps pace (in-sync.ts), so it gives up nothing. */
-  readonly isInSync: boolean
+  /** The output keeps pace (keeping-pace.ts), so it gives up nothing. */
+  readonly keepsPace: boolean
 }
 
 export interface BoundsOptions {
@@ -39,9 +39,9 @@ export interface BoundsOptions {
 export function dropBelow({ segments, cursors, maxBytes }: BoundsOptions): readonly number[] {
   const totalBytes = segments.reduce((sum, { bytes }) => sum + bytes, 0)
   const slowestBelow = Math.min(...cursors.map(({ below }) => below))
-  return cursors.map(({ below, boundBytes, isInSync }, index) => {
+  return cursors.map(({ below, boundBytes, keepsPace }, index) => {
     const limit = leadingBelow(cursors, index)
-    if (isInSync || limit <= below) return 0
+    if (keepsPace || limit <= below) return 0
     const excessBytes = Math.max(
       keptBytes(segments, below) - boundBytes,
       below === slowestBelow ? totalBytes - maxBytes : 0,

@@ -8,7 +8,7 @@ const SEGMENTS = Array.from({ length: 10 }, (_, index) => {
 })
 
 function cursor(below: number, parts: Partial<BoundedCursor> = {}): BoundedCursor {
-  return { below, boundBytes: 1e9, since: 0, isConfigured: true, isInSync: false, ...parts }
+  return { below, boundBytes: 1e9, since: 0, isConfigured: true, keepsPace: false, ...parts }
 }
 
 function check(cursors: readonly BoundedCursor[], maxBytes: number, wanted: readonly number[]) {
@@ -45,10 +45,10 @@ test('a part of a segment is given up by nobody: nothing would come of it', () =
 })
 
 test('one that keeps pace gives up nothing, at the log’s bound or its own', () => {
-  check([cursor(5, { isInSync: true }), cursor(101)], 100, [0, 0])
-  check([cursor(5, { isInSync: true, boundBytes: 1 }), cursor(101)], 1e9, [0, 0])
-  check([cursor(5, { isInSync: true }), cursor(35), cursor(101)], 100, [0, 0, 0])
-  check([cursor(35, { isInSync: true }), cursor(5), cursor(101)], 100, [0, 91, 0])
+  check([cursor(5, { keepsPace: true }), cursor(101)], 100, [0, 0])
+  check([cursor(5, { keepsPace: true, boundBytes: 1 }), cursor(101)], 1e9, [0, 0])
+  check([cursor(5, { keepsPace: true }), cursor(35), cursor(101)], 100, [0, 0, 0])
+  check([cursor(35, { keepsPace: true }), cursor(5), cursor(101)], 100, [0, 91, 0])
 })
 
 test('what stands in the last segment is given up by nobody', () => {
