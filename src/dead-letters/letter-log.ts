@@ -37,7 +37,7 @@ export interface LetterLogOptions {
 interface LetterLogParts {
   readonly folder: string
   readonly loss: Loss
-  readonly notes: LetterMessages
+  readonly messages: LetterMessages
   /** Letters with lower numbers were removed; new letters get higher numbers. */
   readonly removedBelow: () => number
 }
@@ -79,14 +79,14 @@ export class LetterLog {
   /** Deletes all files and begins a new one; the numbers continue. Never rejects. */
   async recreate(log: SegmentLog): Promise<void> {
     const { files } = this.#options
-    const { folder, notes } = this.#parts
+    const { folder, messages } = this.#parts
     const recreating = async () => {
       try {
         await log[Symbol.asyncDispose]()
         for (const name of await this.fileNames()) await files.unlink(join(folder, name))
         await files.syncFolder(folder)
       } catch (error) {
-        notes.warn('cannot delete a file')(error)
+        messages.warn('cannot delete a file')(error)
       }
       this.#opening = undefined
       return await this.#open()
@@ -94,7 +94,7 @@ export class LetterLog {
     // Until the new log is open, letters wait for it.
     this.#current = undefined
     this.#opening = recreating()
-    await this.#opening.catch(notes.warn('cannot begin a new file'))
+    await this.#opening.catch(messages.warn('cannot begin a new file'))
   }
 
   /** Names of the files with letters, oldest first. */

@@ -29,43 +29,44 @@ export type Replayed =
 const underWay = new WeakSet<DeadLetters>()
 
 /**
- * Hands every letter that is stored now to `takeOver`, oldest first, one at a time. Stops at the
- * first letter that is not taken; that letter and all later ones stay. Never rejects.
+ * Passes every letter that is stored now to `append`, oldest first, one at a time. Stops at the
+ * first letter that is not appended; that letter and all later ones stay. Never rejects.
  */
-export async function replayLetters(dead: DeadLetters, takeOver: AppendLetter): Promise<Replayed> {
+export async function replayLetters(dead: DeadLetters, append: AppendLetter): Promise<Replayed> {
   if (underWay.has(dead)) return { problem: 'a replay is under way already; nothing was done' }
   underWay.add(dead)
   try {
-    return await replay(dead, takeOver)
+    return await replay(dead, append)
   } finally {
     underWay.delete(dead)
   }
 }
 
-async function replay(dead: DeadLetters, takeOver: AppendLetter): Promise<Replayed> {
-  const taken = { writes: 0, lines: 0 }
-  let takenBelow = 0
+async function replay(dead: DeadLetters, append: AppendLetter): Promise<Replayed> {
+  const appended = { writes: 0, lines: 0 }
+  let appendedBelow = 0
   let problem = ''
   try {
     for await (const letter of dead.letters()) {
-      const answer = await takeOver(letter)
+      const answer = await append(letter)
       if (answer !== 'appended') {
         problem = answer.problem
         break
       }
-      taken.writes++
-      taken.lines += letter.write.lineCount
-      takenBelow = letter.number + 1
-      if (taken.writes % STEP_LETTERS === 0) await dead.removeBelow(takenBelow)
+      appended.writes++
+      appended.lines += letter.write.lineCount
+      appendedBelow = letter.number + 1
+      if (appended.writes % STEP_LETTERS === 0) await dead.removeBelow(appendedBelow)
     }
   } catch (error) {
     problem = errorText(error)
   }
-  const removal = await dead.removeBelow(takenBelow)
+  const removal = await dead.removeBelow(appendedBelow)
   if ('failed' in removal) {
-    problem ||= `cannot remove what was taken over: ${errorText(removal.failed)}`
+    problem ||= `cannot remove the replayed letters: ${errorText(removal.failed)}`
   }
-  if (problem === '') return taken
-  const before = renderCount(taken.writes, 'letter')
-  return { problem: `${problem}; ${before} had been taken over before` }
+  if (problem === '') return appended
+  const count = renderCount(appended.writes, 'letter')
+  const were = appended.writes === 1 ? 'was' : 'were'
+  return { problem: `${problem}; ${count} ${were} already replayed` }
 }

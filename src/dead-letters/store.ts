@@ -72,8 +72,8 @@ export class DeadLetters implements AsyncDisposable {
   /** Chain of removals, one after the other; it begins with the count of former letters. */
   #removing: Promise<unknown> = Promise.resolve()
   #isClosed = false
-  readonly #books = new LetterCounters()
-  readonly #notes: LetterMessages
+  readonly #counters = new LetterCounters()
+  readonly #messages: LetterMessages
   readonly #loss: LetterLoss
   /** Set while files are checked or rewritten. */
   #mending: Promise<void> | undefined
@@ -85,11 +85,11 @@ export class DeadLetters implements AsyncDisposable {
     this.#options = options
     this.#cursor = place.cursor
     this.#removedBelow = place.removedBelow
-    this.#notes = new LetterMessages(options)
+    this.#messages = new LetterMessages(options)
     const { folder } = place
     this.#loss = new LetterLoss({ ...options, folder })
     this.#log = new LetterLog(options, {
-      ...{ folder, loss: this.#loss, notes: this.#notes },
+      ...{ folder, loss: this.#loss, messages: this.#messages },
       removedBelow: () => this.#removedBelow,
     })
   }
@@ -99,14 +99,14 @@ export class DeadLetters implements AsyncDisposable {
     // Outputs that never refuse anything get no folder.
     if ((await this.#log.fileNames()).length === 0) return
     const log = await this.#log.open()
-    this.#books.isCounting = true
+    this.#counters.isCounting = true
     const former = this.#countBelow(log, log.nextSequence)
     this.#removing = former
       .then(async (count) => {
-        this.#books.addFormer(count)
+        this.#counters.addFormer(count)
         await this.#noteOldest(log)
       })
-      .catch(this.#notes.warn('cannot count them'))
+      .catch(this.#messages.warn('cannot count them'))
   }
 
   /**
@@ -173,7 +173,7 @@ export class DeadLetters implements AsyncDisposable {
   snapshot(): DeadLettersSnapshot {
     const { clock, limitBytes } = this.#options
     return {
-      ...this.#books.snapshot(clock.wallMs()),
+      ...this.#counters.snapshot(clock.wallMs()),
       bytes: this.#log.current?.bytes ?? 0,
       limitBytes,
       damagedBytes: this.#log.current?.quarantine.damagedBytes ?? 0,
@@ -196,7 +196,7 @@ export class DeadLetters implements AsyncDisposable {
       if (appending === undefined) return { failed: new Error('it is larger than a record may be') }
       const result = await appending.result
       if (result.kind === 'failed') return { failed: result.error }
-      this.#books.keep(letter.write.lineCount, letter.deadAtMs)
+      this.#counters.keep(letter.write.lineCount, letter.deadAtMs)
       if (this.#isOverBound(log)) this.#startDropping(log)
       return 'kept'
     } catch (error) {
@@ -206,7 +206,7 @@ export class DeadLetters implements AsyncDisposable {
 
   async #startMending(log: SegmentLog): Promise<void> {
     const result = await this.#enqueue(() => this.#mend(log))
-    if ('failed' in result) this.#notes.notMended(result.failed)
+    if ('failed' in result) this.#messages.notMended(result.failed)
   }
 
   /** @returns the letters that could not be recovered */
@@ -216,13 +216,13 @@ export class DeadLetters implements AsyncDisposable {
     if (log !== this.#log.current || this.#isClosed || !(await this.#options.isOwner())) return none
     await this.#log.makeFolder()
     if (!(await this.#loss.mend(log, this.#removedBelow))) return none
-    const former = this.#books.count
+    const former = this.#counters.count
     const below = log.nextSequence
     this.#loss.noteComplete()
     await this.#saveCursor(this.#removedBelow)
-    const lost = this.#books.recount(former, await this.#countBelow(log, below))
+    const lost = this.#counters.recount(former, await this.#countBelow(log, below))
     await this.#noteOldest(log)
-    this.#notes.mended(lost)
+    this.#messages.mended(lost)
     return lost
   }
 
@@ -269,10 +269,10 @@ export class DeadLetters implements AsyncDisposable {
   async #noteOldest(log: SegmentLog): Promise<void> {
     try {
       for await (const letter of this.#lettersBelow(log, log.syncedBelow)) {
-        return this.#books.noteOldest(letter)
+        return this.#counters.noteOldest(letter)
       }
     } catch (error) {
-      this.#notes.warn('cannot tell how old the oldest is')(error)
+      this.#messages.warn('cannot tell how old the oldest is')(error)
     }
   }
 
@@ -283,7 +283,7 @@ export class DeadLetters implements AsyncDisposable {
     const count = await this.#countBelow(log, below)
     await this.#saveCursor(below)
     this.#removedBelow = below
-    this.#books.remove(why, count)
+    this.#counters.remove(why, count)
     // A purge also deletes the last file if it holds nothing else.
     if (log.nextSequence === below && !this.#isClosed) await this.#log.recreate(log)
     else await log.trimBelow(below)
@@ -297,7 +297,7 @@ export class DeadLetters implements AsyncDisposable {
 
   #startDropping(log: SegmentLog): void {
     this.#removing = this.#enqueue(() => this.#dropOldest(log)).then((removal) => {
-      if ('failed' in removal) this.#notes.warn('cannot drop the oldest file')(removal.failed)
+      if ('failed' in removal) this.#messages.warn('cannot drop the oldest file')(removal.failed)
     })
   }
 
@@ -310,12 +310,12 @@ export class DeadLetters implements AsyncDisposable {
       await log.trimBelow(below)
       if (log.firstSequence < below) break // The file cannot be deleted; the log has reported it.
       this.#removedBelow = Math.max(this.#removedBelow, below)
-      this.#books.remove('dropped', count)
+      this.#counters.remove('dropped', count)
       sum.letters += count.letters
       sum.lines += count.lines
     }
     if (log === this.#log.current) await this.#noteOldest(log)
-    if (sum.letters > 0) this.#notes.dropped(sum)
+    if (sum.letters > 0) this.#messages.dropped(sum)
     return sum
   }
 }

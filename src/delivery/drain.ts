@@ -123,7 +123,8 @@ export class Drain {
     const { backlog, onHandedOver, onRest, ownership, retries } = this.#options
     let isHandedOver = false
     stream.isBusy = true
-    // The backlog forgets a stream that owes nothing; a new object may have replaced this one.
+    // The backlog forgets a stream that has nothing pending; a new object may have replaced this
+    // one.
     while (stream.pendingCount > 0 && this.#maySend(stream)) {
       if (stream.batches.length === 0) {
         if (this.#isLingering(stream)) break

@@ -1,7 +1,7 @@
 /**
  * Health of an output, judged by its answers, or by probes while it is idle or down.
  *
- *     up ──timeout, no connection, silent probe──▶ down ──any answer──▶ catching up ──▶ up
+ *     up ──timeout, failed connection or probe──▶ down ──any answer──▶ catching up ──▶ up
  *      └──its own credentials refused──▶ refusing ──a write that is answered otherwise──┘
  *
  * An output that refuses its own credentials shows a mistake in a configuration, ours or its own.
@@ -193,7 +193,8 @@ export class OutputHealth {
     const result = await probe()
     this.#isProbing = false
     if (this.#isClosed) return
-    if (this.#health.at === 'refusing') return // A refused write has scheduled a trial.
+    // A write was refused during this probe and has scheduled the next attempt.
+    if (this.#health.at === 'refusing') return
     if (result.isAnswered) this.noteAnswer()
     else if (this.isUp) this.markDown(result.why)
     else this.#failures++

@@ -6,9 +6,9 @@
  *                                           └── grace over, bound reached ──▶ refused
  *
  * Each (database, retention policy) has one hold; other writes of the stream go on. A write stays
- * on hold while another output has stored it, or still may. Once all outputs that owe the write
- * miss its database, the write is at fault and is refused everywhere (`Entry.heldCount`). A write
- * that joins a hold unsent is refused with the reply that began the hold.
+ * on hold while another output has stored it, or still may. Once all outputs at which the write is
+ * pending miss its database, the write is at fault and is refused everywhere (`Entry.heldCount`). A
+ * write that joins a hold unsent is refused with the reply that began the hold.
  *
  * The oldest write of a hold probes, alone, with backoff. Released writes go in log order. While a
  * statement of the stream is pending, which may end the hold, or is searched for in the log, held
@@ -162,7 +162,10 @@ export class Holds {
     }
   }
 
-  /** All outputs that owe the entry miss its database: refuses the entry if it is on hold here. */
+  /**
+   * All outputs at which the entry is pending miss its database: refuses the entry if it is on hold
+   * here.
+   */
   finish(entry: Entry): void {
     const hold = this.#holds.get(keyOf(entry.write.target))
     if (hold === undefined) return

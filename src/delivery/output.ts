@@ -238,7 +238,7 @@ export class Output implements AsyncDisposable {
     this.#backlog.withdraw(entry, this.#holds.drop(entry))
   }
 
-  /** The database is missing at every output that owes the entry: refuses the entry. */
+  /** The database is missing at every output where the entry is pending: refuses the entry. */
   finishHeld(entry: Entry): void {
     this.#holds.finish(entry)
   }

@@ -1,10 +1,10 @@
 /**
  * One write in the log, and its state over all outputs.
  *
- * The counts decide four things. An entry is removed when no output owes it any more. It may be
- * withdrawn while no output has begun to send it. An output over its bound may drop it only when
- * another output has stored it or the client did not get a success. An output whose server lacks
- * the entry's database keeps the entry only while another output has stored it or still may.
+ * The counts decide four things. An entry is removed when it is pending at no output any more. It
+ * may be withdrawn while no output has begun to send it. An output over its bound may drop it only
+ * when another output has stored it or the client did not get a success. An output whose server
+ * lacks the entry's database keeps the entry only while another output has stored it or still may.
  */
 
 import { packedBody, type Write, type WriteTarget } from '../write/write.ts'
@@ -40,8 +40,8 @@ export interface Entry {
   storedCount: number
   /** Count of the attempts, at any output, that were begun and may have had an effect. */
   begunCount: number
-  /** Count of the outputs that still owe it. */
-  owedCount: number
+  /** Count of the outputs at which it is still pending. */
+  pendingAtCount: number
   /** Count of those outputs whose server lacks its database or retention policy. */
   heldCount: number
   /** Lines that the first output to settle it refused; `undefined` before. */

@@ -59,11 +59,11 @@ export class LogCapacity {
     const progress = now.map(({ below }, index) => {
       return { below, othersBelow: leadingBelow(now, index) }
     })
-    const areKeepingPace = this.#keepingPace.update(progress, this.#options.clock.monotonicMs())
+    const keepPace = this.#keepingPace.update(progress, this.#options.clock.monotonicMs())
     const bounded = now.map((cursor, index) => {
       return {
         ...cursor,
-        keepsPace: areKeepingPace[index] === true && cursor.isConfigured && isUp(index),
+        keepsPace: keepPace[index] === true && cursor.isConfigured && isUp(index),
       }
     })
     return dropBelow({ segments, cursors: bounded, maxBytes: this.limits.giveWayBytes })

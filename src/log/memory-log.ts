@@ -3,14 +3,14 @@
  *
  * Each database has its own order (`StreamLog`); the sequence numbers give one order over all. Each
  * output keeps its own cursors (../delivery/stream-drain.ts) and calls `release` once for each
- * entry that it had to deliver. When no output owes an entry any more, the entry is removed and its
- * bytes go back to the budget. A stream without entries is removed too, so that database names
- * invented by clients cost nothing.
+ * entry that it had to deliver. When an entry is pending at no output any more, the entry is
+ * removed and its bytes go back to the budget. A stream without entries is removed too, so that
+ * database names invented by clients cost nothing.
  *
  * Limits: the memory budget of all relays, for entries and for streams. Each output enforces its
  * own bound.
  *
- * Not here: which output owes which entry (outputs), when the client is answered
+ * Not here: at which outputs an entry is pending (outputs), when the client is answered
  * (../relay/relay.ts).
  */
 
@@ -86,14 +86,14 @@ export class MemoryLog {
   /**
    * Appends a prepared entry.
    *
-   * @param owedCount count of the outputs that must deliver the entry
+   * @param pendingAtCount count of the outputs that must deliver the entry
    * @returns the stream of the entry
    */
-  push(entry: Entry, owedCount: number): StreamLog {
+  push(entry: Entry, pendingAtCount: number): StreamLog {
     const stream = this.stream(entry.write.target.database)
     // The stream exists now and has taken its own memory, so the entry's claim is not needed.
     this.#giveBackClaim(entry)
-    entry.owedCount = owedCount
+    entry.pendingAtCount = pendingAtCount
     entry.position = stream.end
     stream.push(entry)
     this.#entryCount++
@@ -126,16 +126,19 @@ export class MemoryLog {
     return stream
   }
 
-  /** All entries that some output owes. */
+  /** All entries that are pending at an output. */
   entries(): readonly Entry[] {
     return [...this.#streams.values()].flatMap((stream) => stream.inOrder())
   }
 
   /** One output is done with the entry. */
   release(entry: Entry): void {
-    assert(entry.owedCount > 0, 'BUG: an entry was released more often than it was owed')
-    entry.owedCount--
-    if (entry.owedCount > 0) return
+    assert(
+      entry.pendingAtCount > 0,
+      'BUG: an entry was released by more outputs than it was pending at',
+    )
+    entry.pendingAtCount--
+    if (entry.pendingAtCount > 0) return
     const { database } = entry.write.target
     const stream = this.stream(database)
     stream.remove(entry.position)
@@ -168,7 +171,7 @@ export class MemoryLog {
       // Not known for an entry from disk; count it as stored by another output.
       storedCount: isFromDisk ? 1 : 0,
       begunCount: 0,
-      owedCount: 0,
+      pendingAtCount: 0,
       heldCount: 0,
       firstRefusedLineCount: undefined,
       isDurable: true,

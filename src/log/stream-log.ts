@@ -4,9 +4,9 @@
  *     positions   4   5   6   7   8   9  │ end = 10
  *                 e4  e5  –   e7  e8  e9 │            6 was withdrawn
  *
- * Positions only rise; cursors are positions. An entry is removed when no output owes it any more,
- * whatever its position: an entry that an output holds for an hour must not keep all later entries
- * in memory.
+ * Positions only rise; cursors are positions. An entry is removed when it is pending at no output
+ * any more, whatever its position: an entry that an output holds for an hour must not keep all
+ * later entries in memory.
  */
 
 import { SequenceMap } from '../std/sequence-map.ts'
@@ -30,7 +30,7 @@ export class StreamLog {
     return this.#entries.size === 0
   }
 
-  /** @returns `undefined` when the entry was withdrawn or no output owes it any more */
+  /** @returns `undefined` when the entry was withdrawn, or is pending at no output any more */
   at(position: number): Entry | undefined {
     return this.#entries.get(position)
   }
@@ -44,7 +44,7 @@ export class StreamLog {
     this.#end = entry.position + 1
   }
 
-  /** Removes an entry that no output owes any more. */
+  /** Removes an entry that is pending at no output any more. */
   remove(position: number): void {
     this.#entries.delete(position)
   }

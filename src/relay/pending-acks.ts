@@ -21,7 +21,7 @@ import { RETRY_AFTER_S } from './admission.ts'
 export interface PendingAcksOptions {
   readonly ackTimeoutMs: number
   readonly clock: Clock
-  /** Called once for each client; `open` means that `ackTimeoutMs` is over. */
+  /** Called once for each client; never with `open`. */
   readonly onDecided: (waiting: WaitingClient, decision: Decision) => void
 }
 
@@ -176,7 +176,7 @@ function isSent(reason: Extract<Outcome, { kind: 'dropped' }>['reason']): boolea
   return reason === 'over-mtu' || reason === 'send-error'
 }
 
-/** The reply to the client; `open` means that `ack-timeout` is over. */
+/** The reply to the client, after the decision. */
 export function replyTo(decision: Decision, pending: PendingAck): Reply {
   switch (decision) {
     case 'stored':
@@ -186,6 +186,8 @@ export function replyTo(decision: Decision, pending: PendingAck): Reply {
     case 'unavailable':
       return unavailable(`${pending.isStored ? 'too few outputs' : 'no output'} stored them`)
     case 'open':
+      throw new Error('BUG: a reply without a decision')
+    case 'timed-out':
       return unavailable('not decided within ack-timeout')
     default:
       return unreachable(decision)

@@ -163,10 +163,10 @@ export class Relay implements AsyncDisposable {
   }
 
   /**
-   * As `accept`, for a listener whose clients get no answer. A write over a bound is refused and
-   * counted.
+   * As `accept`, for a listener whose clients get no answer (UDP). A write over a bound is refused
+   * and counted.
    */
-  offer(write: Write): WriteRefusal | undefined {
+  acceptUnanswered(write: Write): WriteRefusal | undefined {
     const entry = this.#append(write)
     return typeof entry === 'string' ? this.#noteRefusal(entry, write) : undefined
   }
@@ -264,6 +264,7 @@ export class Relay implements AsyncDisposable {
       if (!output.isAtTail) pending?.stopWaitingFor(index)
       output.offer(entry, stream)
     }
+    // Without a disk, the pending ack is not open yet; `open` decides it.
     this.#pendingAcks.decide(entry)
   }
 
@@ -294,10 +295,12 @@ export class Relay implements AsyncDisposable {
     return refusal
   }
 
-  /** No output has stored the entry, and its database is missing at all that owe it: refuses it. */
+  /**
+   * No output has stored the entry, and its database is missing wherever it is pending: refuses it.
+   */
   #finishIfMissingEverywhere(entry: Entry): void {
-    const { heldCount, owedCount, storedCount } = entry
-    if (heldCount === 0 || heldCount < owedCount || storedCount > 0) return
+    const { heldCount, pendingAtCount, storedCount } = entry
+    if (heldCount === 0 || heldCount < pendingAtCount || storedCount > 0) return
     if (entry === this.#withdrawn || !this.#outputs.every(({ isAtTail }) => isAtTail)) return
     for (const output of this.#outputs) output.finishHeld(entry)
   }
@@ -317,7 +320,7 @@ export class Relay implements AsyncDisposable {
   }
 
   #answer({ entry, pending, reply, isKept }: WaitingClient, decision: Decision): void {
-    // A write in the log is enough for `isKept`, unless an output has refused it.
+    // A write in the log is enough for `isKept`, unless an output refused it.
     const isInLog = entry.isDurable && this.#log.disk?.ownership.isLost !== true
     const isSafe = isKept && isInLog && decision !== 'refused'
     const answer = isSafe ? replyTo('stored', pending) : replyTo(decision, pending)

@@ -28,7 +28,8 @@ export interface AckCounts {
   readonly failed: number
 }
 
-export type Decision = 'open' | 'stored' | 'refused' | 'unavailable'
+/** `timed-out`: still open when `ack-timeout` was over. */
+export type Decision = 'open' | 'stored' | 'refused' | 'unavailable' | 'timed-out'
 
 /** Count of the voters that must store the write before the client gets a success. */
 export function storedNeeded(policy: AckPolicy, voters: number): number {
@@ -75,7 +76,7 @@ function canBeMet(policy: AckPolicy, counts: AckCounts): boolean {
   return voters === 0 || voters - refused - failed >= storedNeeded(policy, voters)
 }
 
-/** Whether a synced write needs no ack: the relay will deliver it to every output in any case. */
+/** Whether a synced write needs no ack: the relay will deliver it to every output anyway. */
 export function isLogEnough(policy: AckPolicy): boolean {
   return policy === 'any' || policy === 'log'
 }
@@ -159,12 +160,17 @@ export class PendingAck {
   }
 
   decision(): Decision {
-    const decision = this.lastDecision()
+    const decision = this.#decideNow()
     return decision === 'refused' && this.#mayRefuseFirst ? 'open' : decision
   }
 
-  /** `decision` for the case that the relay waits for no further answer. */
+  /** The decision when `ack-timeout` is over: the relay waits for no further answer. */
   lastDecision(): Decision {
+    const decision = this.#decideNow()
+    return decision === 'open' ? 'timed-out' : decision
+  }
+
+  #decideNow(): Decision {
     const counts = this.#counts()
     if (counts.voters === 0 && this.#abstention !== undefined) return 'refused'
     return decide(this.#policy, counts)

@@ -478,20 +478,20 @@ test('replay stops at what is not taken, and keeps the rest', async () => {
   const takesOne = async ({ number }: { number: number }) =>
     number === 1 ? ('appended' as const) : { problem: 'the backlog is full' }
   assert.deepEqual(await replayLetters(dead, takesOne), {
-    problem: 'the backlog is full; 1 letter had been taken over before',
+    problem: 'the backlog is full; 1 letter was already replayed',
   })
   assert.deepEqual(await bodiesOf(dead), BODIES.slice(1))
   const throws = async () => {
     throw new Error('no')
   }
   assert.deepEqual(await replayLetters(dead, throws), {
-    problem: 'no; 0 letters had been taken over before',
+    problem: 'no; 0 letters were already replayed',
   })
   files.fault = (call) => (call === 'rename' ? { code: 'EIO' } : undefined)
   const unremoved = await replayLetters(dead, async () => 'appended')
   assert.match(
     'problem' in unremoved ? unremoved.problem : '',
-    /^cannot remove what was taken over/,
+    /^cannot remove the replayed letters/,
   )
 })
 

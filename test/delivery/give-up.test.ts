@@ -87,7 +87,9 @@ test('at the log’s bound one that is up gives up nothing until it is really be
     const isFull = async () => {
       // Until one is refused: what was taken before it is on the disk by then, or on its way.
       for (let i = 0; i < 10; i++) {
-        const refusal = relay.offer(writeOf(`m v=1,text="${'x'.repeat(500)}" ${delivery}\n`))
+        const refusal = relay.acceptUnanswered(
+          writeOf(`m v=1,text="${'x'.repeat(500)}" ${delivery}\n`),
+        )
         if (refusal === undefined) delivery++
         else return refusal === 'log-full'
       }
@@ -137,7 +139,9 @@ test('with a full log no write on hold is refused that no other output is throug
   let delivery = 0
   const isFull = async () => {
     for (let i = 0; i < 10; i++) {
-      const refusal = relay.offer(writeOf(`m v=1,text="${'x'.repeat(500)}" ${delivery}\n`, 'y'))
+      const refusal = relay.acceptUnanswered(
+        writeOf(`m v=1,text="${'x'.repeat(500)}" ${delivery}\n`, 'y'),
+      )
       if (refusal === undefined) delivery++
       else return refusal === 'log-full'
     }
@@ -306,12 +310,12 @@ async function play(
         ...statementOf(each.database),
         body: Buffer.from(`statement ${number++}`),
       }
-      if (relay.offer(statement) === undefined) statements.push(String(statement.body))
+      if (relay.acceptUnanswered(statement) === undefined) statements.push(String(statement.body))
     } else if (each.kind === 'server') apply(servers[each.index] ?? new Server(), each.change)
     else {
       const to = each.to.join()
       const bodies = Array.from({ length: each.count }, () => `m,to=${to} v=1 ${number++}\n`)
-      for (const body of bodies) relay.offer(writeOf(body, each.to))
+      for (const body of bodies) relay.acceptUnanswered(writeOf(body, each.to))
     }
   }
   for (const server of servers) apply(server, WELL)

@@ -309,7 +309,7 @@ test('as many writes on hold as one likes are finished when the last output miss
   b.verdict = () => UNREACHABLE
   b.isUp = false
   // More than a call takes arguments.
-  for (let i = 0; i < 200_000; i++) relay.offer(write('m v=1 1\n'))
+  for (let i = 0; i < 200_000; i++) relay.acceptUnanswered(write('m v=1 1\n'))
   await turns()
   assert.equal(outputOf(relay, 'a').heldWrites, 200_000)
   b.verdict = () => MISSING
@@ -321,8 +321,11 @@ test('as many writes on hold as one likes are finished when the last output miss
 test('an output on trial that resets the connection leaves no other database waiting', async () => {
   const { relay, clock, a, seconds } = await open(1)
   a.verdict = () => OWN_CREDENTIALS
-  relay.offer(write('bad\n'))
-  relay.offer({ ...write('good\n'), target: { ...write('').target, database: 'x', key: 'x' } })
+  relay.acceptUnanswered(write('bad\n'))
+  relay.acceptUnanswered({
+    ...write('good\n'),
+    target: { ...write('').target, database: 'x', key: 'x' },
+  })
   await clock.advance(1)
   a.verdict = (payload) => (says(payload, 'bad') ? RESET : DELIVERED)
   await seconds(60)

@@ -302,7 +302,7 @@ class World {
         this.accept(this.#linesWrite(step), step.policy)
         break
       case 'datagram':
-        this.relay.offer(
+        this.relay.acceptUnanswered(
           this.#linesWrite({ target: step.target, flavour: 'good', lineCount: 1, client: 0 }),
         )
         break

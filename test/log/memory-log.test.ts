@@ -23,10 +23,10 @@ function openLog(limitBytes = 1e9): { log: MemoryLog; memory: MemoryBudget } {
   return { log: new MemoryLog({ memory, clock: systemClock, outputCount: 2 }), memory }
 }
 
-function append(log: MemoryLog, database: string, owedCount = 1): Entry {
+function append(log: MemoryLog, database: string, pendingAtCount = 1): Entry {
   const entry = log.prepare(writeTo(database))
   assert(entry)
-  log.push(entry, owedCount)
+  log.push(entry, pendingAtCount)
   return entry
 }
 

@@ -71,7 +71,7 @@ test('a failed attempt keeps its place: order holds over any number of retries',
       const { relay } = await openTestRelay([a])
       await using _ = relay
       const bodies = Array.from({ length: 20 }, (_, i) => `${i}\n`)
-      for (const body of bodies) relay.offer(writeOf(body))
+      for (const body of bodies) relay.acceptUnanswered(writeOf(body))
       while (outputOf(relay, 'a').pendingLines > 0) await new Promise(setImmediate)
       assert.deepEqual(stored, bodies)
     }),

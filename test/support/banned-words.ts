@@ -2,7 +2,8 @@
  * Words that mean something in this project only, with the standard term for each.
  *
  * An engineer who knows InfluxDB, Kafka and nginx reads a term of the field once and a private word
- * twice. The list is data; `test/tidy.test.ts` holds src/, docs/, the README and CONTRIBUTING to it.
+ * twice. The list is data; `test/tidy.test.ts` holds src/, docs/, the README and CONTRIBUTING to
+ * it.
  */
 
 export interface BannedWord {
@@ -30,7 +31,7 @@ export const BANNED_WORDS: readonly BannedWord[] = [
   { text: 'tally tallies', instead: 'acks' },
   { name: 'canVote isLive', instead: 'inSync' },
   { name: 'giveUp gaveUp', instead: 'stopWaiting; drop; expire; abort' },
-  { name: 'isBehind', instead: 'isCatchingUp; of a stream, isBackingOff' },
+  { name: 'isBehind', instead: 'isReadingDisk; of a stream, isBackingOff' },
   { text: 'outspoken', instead: 'say what the output may still answer' },
   { text: 'disowned', instead: 'wasClientRefused' },
   // Where an output is in the log: Kafka.
@@ -101,6 +102,12 @@ export const BANNED_WORDS: readonly BannedWord[] = [
   { file: 'handed-over', instead: 'may-deliver' },
   { name: 'giveUpBelow goLive', instead: 'dropBelow; goToTail' },
   { part: 'hurried', instead: 'urgent' },
+  { name: 'owes owedCount', instead: 'isOwed; pendingAtCount' },
+  { name: 'DeadLetterQueue', instead: 'DeadLetterRecorder' },
+  { name: 'LetterNotes', file: 'letter-notes', instead: 'LetterMessages' },
+  { name: 'LetterBooks', file: 'letter-books', instead: 'LetterCounters' },
+  { name: 'isKeptEnough', instead: 'isLogEnough' },
+  { name: 'InSync', file: 'in-sync', instead: 'KeepingPace: in sync is a state of health' },
 ]
 
 export interface CheckedText {

@@ -61,7 +61,7 @@ export async function exportPending(
     if (step.kind === 'gone') continue
     if (step.kind === 'record') {
       // Ask every output, even after the first yes: each must see every record.
-      const isOwed = outputs.map((output) => output.owes(step.record)).includes(true)
+      const isOwed = outputs.map((output) => output.isOwed(step.record)).includes(true)
       if (isOwed && !(await exporter.add(step.record))) return EXIT_FAILURE
       continue
     }

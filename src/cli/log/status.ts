@@ -87,7 +87,7 @@ class OutputLag {
   }
 
   count(record: LogRecord): void {
-    if (!this.#owed.owes(record)) return
+    if (!this.#owed.isOwed(record)) return
     const { content } = record
     if (content.kind === 'carried') {
       this.#writes++

@@ -42,7 +42,9 @@ export async function verify(view: LogView, io: CommandIo): Promise<number> {
         break
       }
       case 'gone':
-        io.stdout.write(`${join(folder, step.segment)}: was deleted meanwhile; nobody owes it\n`)
+        io.stdout.write(
+          `${join(folder, step.segment)}: was deleted meanwhile; no output is owed it\n`,
+        )
         break
     }
   }

@@ -40,7 +40,9 @@ export interface OutputMessagesOptions {
   readonly name: string
   readonly clock: Clock
   readonly logger: Logger
-  /** Lag: writes that the output owes but has not read from the log on disk, not in `pending`. */
+  /**
+   * Lag: writes that the output is owed but has not read from the log on disk, not in `pending`.
+   */
   readonly formerLag: () => Lag
 }
 

@@ -39,7 +39,7 @@ const DROPS_READ_INTERVAL_MS = 10_000
 
 export interface UdpListenerOptions {
   readonly config: UdpRelayConfig
-  readonly relay: Pick<Relay, 'offer' | 'memory'>
+  readonly relay: Pick<Relay, 'acceptUnanswered' | 'memory'>
   /** The timestamp for lines without one; each datagram gets another timestamp; see G3. */
   readonly stampClock: { next(precision: Precision): string }
   readonly clock: Clock
@@ -183,7 +183,7 @@ class DatagramListener implements UdpListener {
     counters.receivedLines += lineCount
     const receivedAtMs = clock.wallMs()
     const write = { kind: 'lines', target: this.#target, body, lineCount, receivedAtMs } as const
-    const refusal = relay.offer(write)
+    const refusal = relay.acceptUnanswered(write)
     if (refusal !== undefined) this.#noteNotTaken(refusal, lineCount)
   }
 

@@ -67,7 +67,7 @@ export function positionsOf({ configured, rosters, cursors }: KnownOutputs): Out
   ]
 }
 
-/** Call `owes` for each record, in the order of the sequence numbers. */
+/** Call `isOwed` for each record, in the order of the sequence numbers. */
 export class OwedFilter {
   readonly #position: OutputPosition
   /** Ranges before this index are below all records still to be asked about. */
@@ -77,7 +77,7 @@ export class OwedFilter {
     this.#position = position
   }
 
-  owes({ sequence, content }: LogRecord): boolean {
+  isOwed({ sequence, content }: LogRecord): boolean {
     const { output, doneBelow, done } = this.#position
     if (doneBelow === undefined || sequence < doneBelow) return false
     const only = content.kind === 'write' ? content.output : undefined

@@ -14,7 +14,7 @@
  *
  * Memory: one window (scan-segment.ts), while its records are in use.
  *
- * Not here: which of the records an output still owes (output-positions.ts).
+ * Not here: which of the records an output is still owed (output-positions.ts).
  */
 
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
 /**
- * The lag of an output: the records that it has not done, estimated without reading them.
- * Pure.
+ * The lag of an output: the records that the output has not done, estimated without reading the
+ * log. Pure.
  *
  *     segments  [ 1 … 40 ][ 41 … 90 ][ 91 … 130 ]
  *                    ├───── lag ──────┤

@@ -6,7 +6,7 @@
  *
  * Memory: one window (scan-segment.ts) for each reader, while its records are in use.
  *
- * Not here: which of the records an output still owes (cursor-file.ts).
+ * Not here: which of the records an output is still owed (cursor-file.ts).
  */
 
 import { join } from 'node:path'

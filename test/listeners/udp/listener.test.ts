@@ -39,11 +39,11 @@ async function openListener(
     ...{ precision: 'ns', readBufferBytes: 0, database: 'udp', retentionPolicy: 'rp' },
     ...change,
   }
-  const offer = (write: Write) => {
+  const acceptUnanswered = (write: Write) => {
     writes.push(write)
     return undefined
   }
-  const relay = { offer, memory: new MemoryBudget(1e6) }
+  const relay = { acceptUnanswered, memory: new MemoryBudget(1e6) }
   const stampClock = new RisingClock(clock, { look: () => 0 })
   const listener = await openUdpListener({ config, relay, stampClock, clock, logger, ...options })
   t.after(() => listener[Symbol.asyncDispose]())
@@ -108,7 +108,7 @@ test('a relay of seconds stamps in seconds', async (t) => {
 })
 
 test('a datagram that the relay has no room for is told of as lost', async (t) => {
-  const relay = { offer: () => 'backlog-full' as const, memory: new MemoryBudget(1e6) }
+  const relay = { acceptUnanswered: () => 'backlog-full' as const, memory: new MemoryBudget(1e6) }
   const { listener, log } = await openListener(t, {}, { relay })
   const send = await openSender(t)
   await send(listener.address.port, 'a v=1 1\nb v=1 1\n')

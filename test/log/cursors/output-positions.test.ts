@@ -23,7 +23,7 @@ function owed(position: OutputPosition | undefined, output?: string): number[] {
   const target = output === undefined ? {} : { output }
   const content = recordOf({ body: 'm v=1 1\n', ...target })
   const numbers = Array.from({ length: 10 }, (_, index) => index + 1)
-  return numbers.filter((sequence) => owed.owes({ sequence, bytes: 100, content }))
+  return numbers.filter((sequence) => owed.isOwed({ sequence, bytes: 100, content }))
 }
 
 const KNOWN = {
