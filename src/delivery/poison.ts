@@ -47,13 +47,13 @@ export interface PoisonTrialsOptions {
 interface Trial {
   /** Complete passes in a row in which it failed. */
   failedPasses: number
-  /** It was stored in the pass that goes on, behind a candidate that failed. */
+  /** It was stored in the current pass, behind a candidate that failed. */
   isStoredInPass: boolean
 }
 
 export class PoisonTrials {
   readonly #options: PoisonTrialsOptions
-  /** Of batches that are candidates, or were. */
+  /** The trial of each batch that is or was a candidate. */
   readonly #trials = new WeakMap<Batch, Trial>()
 
   constructor(options: PoisonTrialsOptions) {

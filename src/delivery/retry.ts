@@ -77,7 +77,7 @@ export class Retries {
     if (batch.mayBePoison) onPossiblePoison(batch)
   }
 
-  /** If a poison candidate took the server down, the pass goes on; otherwise it starts again. */
+  /** If a poison candidate took the server down, the pass continues; otherwise it restarts. */
   #died(stream: StreamDrain, why: string): void {
     const { health, poison } = this.#options
     if (stream.lastPossiblePoison?.isCandidate !== true) poison.breakOff(stream)

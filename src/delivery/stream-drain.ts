@@ -53,7 +53,10 @@ export class StreamDrain {
   isBusy = false
   /** Failed attempts in a row. */
   failures = 0
-  /** The last attempt failed on this batch as on poison; nothing was accepted since. */
+  /**
+   * The batch whose data may have caused the last failure; cleared once the server accepts
+   * something.
+   */
   lastPossiblePoison: Batch | undefined
   /** Runs during backoff. */
   retryTimer: Timer | undefined
@@ -66,7 +69,8 @@ export class StreamDrain {
   /** Bytes of the pending writes that are not on hold. */
   waitingBytes = 0
   /**
-   * Backing off: attempts fail, or their backlog is still being sent. No client waits for this.
+   * Attempts fail, or the writes that waited meanwhile are still being sent. No client waits for
+   * this stream.
    */
   isBackingOff = false
   /** Logs to read in turn; the first is read now. */
@@ -187,7 +191,7 @@ export class StreamDrain {
     return slice?.delivery.entry ?? this.peek()
   }
 
-  /** How long a write that is appended now would wait here, as far as one knows. */
+  /** Estimated wait of a write appended now. */
   expectedWaitMs(nowMs: number): number {
     if (this.awaitsSuccessor()) return 0
     const oldestMs = nowMs - (this.oldest?.appendedAtMs ?? nowMs)
