@@ -65,7 +65,11 @@ export class FlowControl {
     if (bytes > 0) this.#lastTargetBytes = (bytes / Math.max(tookMs, 1)) * BATCH_TARGET_MS
   }
 
-  /** Call when a whole request was stored. @param count its writes plus those waiting behind it */
+  /**
+   * Call when a whole request was stored: the next request lingers.
+   *
+   * @param count its writes plus the waiting ones
+   */
   linger(nowMs: number, count: number): void {
     this.#lingerUntilMs = nowMs + Math.min(this.#lastMs * LINGER_SHARE, LINGER_MAX_MS)
     this.#lingerCount = count

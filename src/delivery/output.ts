@@ -160,7 +160,7 @@ export class Output implements AsyncDisposable {
     return this.#questions.ask(target, limitMs)
   }
 
-  /** Estimate of how long a write that is appended to this database now would wait here. */
+  /** Estimated wait of a write appended to this database now. */
   expectedWaitMs(database: string): number {
     return this.#backlog.streamOf(database)?.expectedWaitMs(this.#clock.monotonicMs()) ?? 0
   }

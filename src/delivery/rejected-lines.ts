@@ -7,9 +7,9 @@
  *
  * The cursor passes a request only on a success, never on a partial refusal. InfluxDB answers with
  * a partial refusal as soon as one shard has refused, while it still writes other shards, and the
- * next request would overtake those. So the rest is sent until it is stored, and then once more:
- * when it was sent only once, a later write overtook it in 1 of 20 trials
- * (docs/decisions/rest-sent-twice.md).
+ * next request would overtake those. So the rest is sent until it is stored, and then once more,
+ * because the rest may itself have overtaken the first request inside that server. With the rest
+ * sent only once, a later write overtook in 1 of 20 trials (docs/decisions/rest-sent-twice.md).
  *
  * A client is told as soon as the answer is known to be about its write. The write is settled here
  * when all of its lines are.

@@ -53,7 +53,10 @@ export class StreamDrain {
   isBusy = false
   /** Failed attempts in a row. */
   failures = 0
-  /** The batch whose data may have caused the last failure; cleared once something is accepted. */
+  /**
+   * The batch whose data may have caused the last failure; cleared once the server accepts
+   * something.
+   */
   lastPossiblePoison: Batch | undefined
   /** Runs during backoff. */
   retryTimer: Timer | undefined
@@ -66,7 +69,8 @@ export class StreamDrain {
   /** Bytes of the pending writes that are not on hold. */
   waitingBytes = 0
   /**
-   * Attempts fail, or the writes that waited meanwhile are still being sent. No client waits.
+   * Attempts fail, or the writes that waited meanwhile are still being sent. No client waits for
+   * this stream.
    */
   isBackingOff = false
   /** Logs to read in turn; the first is read now. */

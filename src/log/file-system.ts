@@ -16,9 +16,9 @@ import { errorCode } from '../std/errors.ts'
 import { makeFolder, makeFolders } from '../std/files.ts'
 
 export interface LogFile {
-  /** @returns the count of written bytes, which may be less than the length of `bytes` */
+  /** @returns the number of bytes written, which may be less than the length of `bytes` */
   write(bytes: Buffer, at: number): Promise<number>
-  /** @returns the count of read bytes; 0 at the end of the file */
+  /** @returns the number of bytes read; 0 at the end of the file */
   read(into: Buffer, at: number): Promise<number>
   /** @returns bytes */
   size(): Promise<number>

@@ -87,7 +87,9 @@ test('a removed output gives up its oldest at the bound: writes go on, and it is
   assert.equal(keptWrites, 1000 - droppedWrites)
   assert(keptBytes > 0 && keptBytes <= SMALL.maxBytes, `${keptBytes} bytes kept`)
   assert.equal(
-    lines.filter((line) => /output "b".* gives up its oldest that others have: /.test(line)).length,
+    lines.filter((line) =>
+      /output "b".* gives up its oldest writes that other outputs have done: /.test(line),
+    ).length,
     1,
   )
   await second.relay[Symbol.asyncDispose]()

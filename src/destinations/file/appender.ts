@@ -10,9 +10,9 @@
  *
  * With a keeper (the relay has a log on disk): on opening, files are truncated to the lengths that
  * the output's cursor holds (cut-back.ts). Before the first append to a file, the file's name is on
- * the disk and the cursor knows the file. Appended bytes are on the disk once `sync` resolves; if
- * `sync` rejects, they are undone. Without a keeper, nothing is synced: a power cut loses whatever
- * the system has not yet written.
+ * the disk and the saved cursor lists the file. Appended bytes are on the disk once `sync`
+ * resolves; if `sync` rejects, they are undone. Without a keeper, nothing is synced: a power cut
+ * loses whatever the system has not yet written.
  *
  * Not safe for concurrent calls: the caller makes one call at a time.
  */
@@ -53,7 +53,7 @@ export class FileAppender implements AsyncDisposable {
    */
   #isSynced = false
   #generation = 1
-  /** The file's name is on the disk, and the keeper's cursor knows the file. */
+  /** The file's name is on the disk, and the saved cursor lists the file. */
   #isNoted = false
   #checkedAtMs: number
   /** The last append is not undone yet: the file must be truncated first. */

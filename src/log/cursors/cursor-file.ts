@@ -100,8 +100,9 @@ export class CursorFile {
    * the calls. Never rejects.
    */
   save(cursor: Cursor): Promise<SaveResult> {
-    // Render now: the cursor may change before its turn to save. With ranges newer than `doneBelow`
-    // an older record would be sent again, and a newer one that has overwritten it would not.
+    // Render now: the cursor may change before its turn to save. If `doneBelow` were older
+    // than the ranges, an older record would be sent again, but not the newer record that had
+    // overwritten its points.
     const text = renderCursor(cursor)
     this.#last = this.#last.then(() => this.#replace(text))
     return this.#last
@@ -176,12 +177,12 @@ export function renderCursor(cursor: Cursor): string {
 /** Pure. @returns the reason, as a text, when it is not an intact cursor of this version */
 export function parseCursor(text: string): Cursor | string {
   const head = HEAD.exec(text)
-  if (head === null) return 'it does not begin as a cursor does'
+  if (head === null) return 'it does not begin like a cursor'
   const [{ length }, version, crc = ''] = head
   const json = text.slice(length)
-  if (crc32(json) !== Number.parseInt(crc, 16)) return 'its checksum does not fit'
-  if (Number(version) !== VERSION) return `it is of format ${version}, of a newer version`
-  return toCursor(JSON.parse(json)) ?? 'it is not laid out as a cursor is'
+  if (crc32(json) !== Number.parseInt(crc, 16)) return 'its checksum does not match'
+  if (Number(version) !== VERSION) return `it has format ${version}, of a newer version`
+  return toCursor(JSON.parse(json)) ?? 'it is not a cursor'
 }
 
 function toCursor(json: unknown): Cursor | undefined {

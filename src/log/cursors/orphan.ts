@@ -87,8 +87,8 @@ export class Orphan {
     const text =
       `log: output "${output}" is not configured any more; writes from number ${done.below} on ` +
       `are kept for it: ${amount}, and all later writes. When the log is full (log-max-mb), it ` +
-      `gives up its oldest that others have. If it has a new name: relay log adopt "${output}" ` +
-      `NEW; if it is gone for good: stop the relay and remove ${cursorPath}`
+      'gives up its oldest writes that other outputs have done. If it has a new name: relay log ' +
+      `adopt "${output}" NEW; if it is gone for good: stop the relay and remove ${cursorPath}`
     logger.warn({ output, doneBelow: done.below, writes, bytes }, text)
   }
 
@@ -177,14 +177,14 @@ export class Orphan {
     const amount = `${renderCount(writes, 'write')} (${renderCount(lines, 'line')}) since the start`
     const text =
       `log: the log is full, so output "${output}", which is not configured any more, gives up ` +
-      `its oldest that others have: ${amount}, on record in gaps.jsonl`
+      `its oldest writes that other outputs have done: ${amount}, on record in gaps.jsonl`
     this.#options.logger.warn({ output, writes, lines }, text)
   }
 
   #tellProblem(error: unknown): void {
     if (this.#problem.hit() === undefined) return
     const { output } = this.cursor
-    const what = `log: output "${output}", which is not configured any more, cannot give up`
-    this.#options.logger.error({ output }, `${what}: ${errorText(error)}; tried again`)
+    const what = `log: output "${output}", which is not configured any more, cannot give up writes`
+    this.#options.logger.error({ output }, `${what}: ${errorText(error)}; will be retried`)
   }
 }

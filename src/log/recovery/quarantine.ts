@@ -92,7 +92,7 @@ export class Quarantine {
       return true
     } catch (error) {
       const why = errorText(error)
-      this.#logger.error(fields, `log: ${what}; no copy could be made (${why}): the file is kept`)
+      this.#logger.error(fields, `log: ${what}; no copy could be made (${why}): the segment stays`)
       return false
     }
   }

@@ -152,7 +152,7 @@ test('verify names cursors that cannot be read, and segments that are none', asy
   await writeFile(join(log.folder, `${'0'.repeat(15)}9.seg`), 'nonsense')
   const { code, out } = await relayLog('verify', '-config', log.configPath)
   assert.match(out, /9\.seg: its header is damaged/)
-  assert.match(out, /x\.cursor: it does not begin as a cursor does/)
+  assert.match(out, /x\.cursor: it does not begin like a cursor/)
   assert.equal(code, 1)
 })
 
