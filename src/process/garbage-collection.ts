@@ -20,7 +20,7 @@ const COLLECT_AFTER_SHARE = 1 / 8
 const DEAD_MIN_BYTES = 8 * 1024 * 1024
 const DEAD_MAX_BYTES = 48 * 1024 * 1024
 /** Of the budget, the most that may be dead: marking costs more than the memory of a large one. */
-const DEAD_SHARE = 2 / 5
+const DEAD_SHARE = 1 / 5
 
 interface Budget {
   readonly usedBytes: number

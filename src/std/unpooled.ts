@@ -24,7 +24,7 @@ export function detachedText(text: string): string {
 }
 
 /** Smaller buffers are left to the garbage collector: that costs less and is soon enough. */
-const FREED_MIN_BYTES = 64 * 1024
+const FREED_MIN_BYTES = 32 * 1024
 
 /**
  * Frees the memory of a large buffer at once. Otherwise the memory would stay in use until V8 marks

@@ -22,6 +22,7 @@ import { Duplex } from 'node:stream'
 import type { Clock } from '../../../std/clock.ts'
 import { Lease } from '../../../std/lease.ts'
 import type { Memory } from '../../../std/memory-budget.ts'
+import { free } from '../../../std/unpooled.ts'
 import { MEMORY_FULL_CLOSING, REQUEST_TIMEOUT } from '../closing.ts'
 import type { HttpLimits } from '../limits.ts'
 import { type HeadRefusal, type RefusedHead, type RequestHead, refused } from './request-head.ts'
@@ -58,8 +59,10 @@ export class CanonicalConnection extends Duplex {
   /** Number of requests that are not answered down to the last byte. */
   #owed = 0
   #isThrowingAway = false
-  /** Bytes from the socket that wait until the request before them has been received. */
-  #held: Buffer | undefined
+  /** The rest of the last chunk waits until the request before it has been received. */
+  #held: { readonly chunk: Buffer; readonly at: number } | undefined
+  /** Node has got a part of the last chunk, and not a copy of it. */
+  #isLent = false
   /** Node takes no more bytes for now. */
   #isFull = false
   /** Monotonic time (ms) of the last read. */
@@ -211,7 +214,7 @@ export class CanonicalConnection extends Duplex {
   /** Charges the buffered bytes to the budget. @returns false when there is no memory for them */
   #weigh(): boolean {
     if (this.destroyed) return true // It holds nothing any more.
-    const keptBytes = this.#reader.keptBytes + (this.#held?.length ?? 0)
+    const keptBytes = this.#reader.keptBytes + (this.#held?.chunk.length ?? 0)
     const bytes = OWN_BYTES + keptBytes + this.#socket.writableLength
     if (bytes > this.#lease.bytes) return this.#lease.tryGrowTo(bytes)
     this.#lease.setTo(bytes)
@@ -234,7 +237,8 @@ export class CanonicalConnection extends Duplex {
     this.#activeAtMs = clock.monotonicMs()
     // The chunk becomes garbage soon: code that keeps bytes for longer copies them.
     memory.noteGarbage(chunk.length)
-    this.#readRequests(chunk)
+    this.#isLent = false
+    this.#readRequests(chunk, 0)
   }
 
   readonly #goOn = (): void => {
@@ -244,17 +248,20 @@ export class CanonicalConnection extends Duplex {
     const held = this.#held
     if (held === undefined) return
     this.#held = undefined
-    this.#readRequests(held)
+    this.#readRequests(held.chunk, held.at)
     this.#resume()
   }
 
-  #readRequests(bytes: Buffer): void {
-    const readBytes = this.#reader.read(bytes)
+  #readRequests(chunk: Buffer, start: number): void {
+    const { length } = chunk
+    const at = this.#reader.read(chunk, start)
+    this.#isLent ||= this.#unpushed.length === 1 && this.#unpushed[0]?.buffer === chunk.buffer
     this.#flush()
     if (this.destroyed) return // An answer can end the connection at once.
-    if (readBytes < bytes.length) {
-      if (this.#reader.isOver) this.#isThrowingAway = true
-      else this.#hold(bytes.subarray(readBytes))
+    if (at < length && !this.#reader.isOver) this.#hold({ chunk, at })
+    else {
+      if (at < length) this.#isThrowingAway = true
+      if (!this.#isLent) free(chunk)
     }
     if (!this.#weigh()) this.#refuseForMemory()
     if (!this.#reader.isInHead) this.#headBeganAtMs = undefined
@@ -268,8 +275,8 @@ export class CanonicalConnection extends Duplex {
     this.#flush()
   }
 
-  #hold(bytes: Buffer): void {
-    this.#held = bytes
+  #hold(held: { readonly chunk: Buffer; readonly at: number }): void {
+    this.#held = held
     this.#socket.pause()
   }
 
@@ -287,7 +294,7 @@ export class CanonicalConnection extends Duplex {
   #flush(): void {
     const pieces = this.#unpushed
     if (pieces.length === 0) return
-    const bytes = pieces.length === 1 ? pieces[0] : Buffer.concat(pieces)
+    const bytes = joined(pieces)
     this.#unpushed = []
     if (!this.push(bytes)) {
       this.#isFull = true
@@ -313,6 +320,14 @@ export class CanonicalConnection extends Duplex {
     const timer = clock.startTimer(limits.lingerMs, () => this.destroy(), { isBackground: true })
     this.once('close', () => timer.cancel())
   }
+}
+
+/** Frees the pieces when it has copied them: large heads would otherwise pile up as garbage. */
+function joined(pieces: readonly Buffer[]): Buffer | undefined {
+  if (pieces.length === 1) return pieces[0]
+  const whole = Buffer.concat(pieces)
+  for (const piece of pieces) free(piece)
+  return whole
 }
 
 /** Ignored: the `close` event follows. */

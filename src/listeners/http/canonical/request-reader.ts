@@ -14,6 +14,7 @@
  * reading stops after each request until its receiver has the whole request and has not refused it.
  */
 
+import { free, unpooledConcat, unpooledCopy } from '../../../std/unpooled.ts'
 import { ChunkedBody } from './chunked-body.ts'
 import { HeadScan } from './head-scan.ts'
 import {
@@ -97,9 +98,9 @@ export class RequestReader {
     return this.#isCut
   }
 
-  /** @returns the number of bytes read: fewer than all when reading is held or over */
-  read(chunk: Buffer): number {
-    let at = 0
+  /** @returns the offset up to which it has read: not the end when reading is held or over */
+  read(chunk: Buffer, start = 0): number {
+    let at = start
     while (at < chunk.length) {
       if (this.#phase === 'head' && this.#isLineEnd(chunk[at])) at++
       else if (this.#phase === 'head') at = this.#readHead(chunk, at)
@@ -146,7 +147,8 @@ export class RequestReader {
 
   #readHead(chunk: Buffer, start: number): number {
     const keptBytes = this.#kept.length
-    const bytes = keptBytes === 0 ? chunk : Buffer.concat([this.#kept, chunk])
+    const bytes =
+      keptBytes === 0 ? chunk : unpooledConcat([this.#kept, chunk], keptBytes + chunk.length)
     this.#scan ??= new HeadScan(start)
     const result = this.#scan.read(bytes)
     if (result.kind === 'incomplete') {
@@ -154,7 +156,8 @@ export class RequestReader {
       return chunk.length
     }
     this.#scan = undefined
-    this.#kept = EMPTY
+    this.#forgetKept()
+    if (bytes !== chunk) free(bytes)
     if (result.kind === 'refused') this.refuse(result.refusal)
     else if (result.end - (keptBytes === 0 ? start : 0) > this.#headersMaxBytes) {
       this.refuse(TOO_LARGE_HEAD)
@@ -167,13 +170,19 @@ export class RequestReader {
     if (bytes.length > this.#headersMaxBytes) return this.refuse(TOO_LARGE_HEAD)
     if (!TOKEN_BYTE.test(String.fromCharCode(bytes[0] ?? 0))) return this.refuse(BAD_REQUEST)
     if (!isNew) {
+      this.#forgetKept()
       this.#kept = bytes
       return
     }
-    this.#kept = Buffer.from(bytes)
+    this.#kept = unpooledCopy(bytes)
     // From now on offsets count from the start of the head.
     this.#scan = new HeadScan(0)
     this.#scan.read(this.#kept)
+  }
+
+  #forgetKept(): void {
+    free(this.#kept)
+    this.#kept = EMPTY
   }
 
   #begin(head: RequestHead | RefusedHead): void {
