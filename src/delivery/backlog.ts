@@ -18,10 +18,10 @@ import { type Entry, residentBytes } from '../log/entry.ts'
 import { residentStreamBytes } from '../log/memory-log.ts'
 import type { StreamLog } from '../log/stream-log.ts'
 import { type DropReason, dropped, isStored, type Outcome } from '../write/outcome.ts'
-import type { Delivery, Slice } from './batch.ts'
-import { FlowControl } from './flow-control.ts'
 import { OutputCounters } from './reporting/output-counters.ts'
-import { StreamDrain } from './stream-drain.ts'
+import type { Delivery, Slice } from './stream/batch.ts'
+import { FlowControl } from './stream/flow-control.ts'
+import { StreamQueue } from './stream/stream-queue.ts'
 
 /** Statements that may be pending: bounded by number, because they are never dropped. */
 const STATEMENTS_MAX = 1_000
@@ -46,7 +46,7 @@ export interface BacklogOptions {
 export class Backlog {
   readonly counters = new OutputCounters()
   readonly #options: BacklogOptions
-  readonly #streams = new Map<string, StreamDrain>()
+  readonly #streams = new Map<string, StreamQueue>()
   readonly #flows = new Map<string, FlowControl>()
   #loadedBytes = 0
   #loadedCount = 0
@@ -57,31 +57,31 @@ export class Backlog {
     this.#options = options
   }
 
-  get streams(): Iterable<StreamDrain> {
+  get streams(): Iterable<StreamQueue> {
     return this.#streams.values()
   }
 
   /** Adds an entry that was just appended to `log`. */
-  offer(entry: Entry, log: StreamLog): StreamDrain {
+  offer(entry: Entry, log: StreamLog): StreamQueue {
     this.counters.accept(entry)
     return this.load(entry, log)
   }
 
   /** As `offer`, for an entry that was counted as accepted before, and is read again. */
-  load(entry: Entry, log: StreamLog): StreamDrain {
+  load(entry: Entry, log: StreamLog): StreamQueue {
     const stream = this.#openStream(log.database, entry.sequence - 1)
     stream.follow(log, entry)
-    this.#add(stream, entry)
+    this.#count(stream, entry, 1)
     this.#loadedThrough = entry.sequence
     return stream
   }
 
   /** As `load`, for a statement that goes before all entries that are not yet taken. */
-  loadAhead(entry: Entry): StreamDrain {
+  loadAhead(entry: Entry): StreamQueue {
     // Older entries may still be unread: nothing of a new stream is settled.
     const stream = this.#openStream(entry.write.target.database, 0)
     stream.precede(entry)
-    this.#add(stream, entry)
+    this.#count(stream, entry, 1)
     return stream
   }
 
@@ -94,16 +94,11 @@ export class Backlog {
   unload(isAll: boolean, onUnloaded: (entry: Entry) => void): void {
     for (const stream of [...this.#streams.values()]) {
       for (const entry of stream.giveBack(isAll)) {
-        stream.pendingCount--
-        if (entry.write.kind === 'statement') stream.statementCount--
-        stream.waitingBytes -= entry.bytes
-        this.#loadedBytes -= entry.bytes
-        this.#loadedCount--
-        this.#loadedLines -= entry.write.lineCount
+        this.#count(stream, entry, -1)
         onUnloaded(entry)
       }
       // A stream in backoff stays: its delay also holds for the entries that are read again.
-      if (stream.retryTimer === undefined) this.forgetIfEmpty(stream)
+      if (!stream.attempts.awaitsRetry) this.forgetIfEmpty(stream)
     }
   }
 
@@ -146,7 +141,7 @@ export class Backlog {
   }
 
   /** @returns `undefined` when nothing is pending in the database */
-  streamOf(database: string): StreamDrain | undefined {
+  streamOf(database: string): StreamQueue | undefined {
     return this.#streams.get(database)
   }
 
@@ -197,22 +192,20 @@ export class Backlog {
   }
 
   /** @param takenThrough of a new stream: all of its entries up to this number were settled */
-  #openStream(database: string, takenThrough: number): StreamDrain {
+  #openStream(database: string, takenThrough: number): StreamQueue {
     let stream = this.#streams.get(database)
     if (stream === undefined) {
-      stream = new StreamDrain(database, this.#flowOf(database), takenThrough)
+      stream = new StreamQueue(database, this.#flowOf(database), takenThrough)
       this.#streams.set(database, stream)
     }
     return stream
   }
 
-  #add(stream: StreamDrain, entry: Entry): void {
-    stream.pendingCount++
-    if (entry.write.kind === 'statement') stream.statementCount++
-    stream.waitingBytes += entry.bytes
-    this.#loadedBytes += entry.bytes
-    this.#loadedCount++
-    this.#loadedLines += entry.write.lineCount
+  #count(stream: StreamQueue, entry: Entry, sign: 1 | -1): void {
+    stream.count(entry, sign)
+    this.#loadedBytes += sign * entry.bytes
+    this.#loadedCount += sign
+    this.#loadedLines += sign * entry.write.lineCount
   }
 
   /** The pace outlives the stream, which is forgotten whenever it is empty. */
@@ -256,7 +249,7 @@ export class Backlog {
   }
 
   /** One slice of a delivery is done; the last slice settles the entry. */
-  finishSlice(stream: StreamDrain, delivery: Delivery): void {
+  finishSlice(stream: StreamQueue, delivery: Delivery): void {
     if (!delivery.finishSlice()) return
     const { entry, filteredLineCount } = delivery
     const outcome = delivery.outcome()
@@ -266,13 +259,8 @@ export class Backlog {
     this.settle(stream, entry, last, filteredLineCount)
   }
 
-  settle(stream: StreamDrain, entry: Entry, outcome: Outcome, filteredLineCount: number): void {
-    stream.pendingCount--
-    if (entry.write.kind === 'statement') stream.statementCount--
-    stream.waitingBytes -= entry.bytes
-    this.#loadedBytes -= entry.bytes
-    this.#loadedCount--
-    this.#loadedLines -= entry.write.lineCount
+  settle(stream: StreamQueue, entry: Entry, outcome: Outcome, filteredLineCount: number): void {
+    this.#count(stream, entry, -1)
     if (isStored(outcome, entry.write.lineCount - filteredLineCount)) entry.storedCount++
     this.counters.settle(entry, outcome, filteredLineCount)
     this.forgetIfEmpty(stream)
@@ -280,11 +268,10 @@ export class Backlog {
   }
 
   /** Clients make up database names, so a stream without pending writes must cost nothing. */
-  forgetIfEmpty(stream: StreamDrain): void {
-    if (stream.pendingCount > 0 || stream.isBusy) return
+  forgetIfEmpty(stream: StreamQueue): void {
+    if (stream.pendingCount > 0 || stream.attempts.isSending) return
     // The old stream must not wake up: the database may have a new stream by then.
-    stream.retryTimer?.cancel()
-    stream.retryTimer = undefined
+    stream.attempts.endRetryWait()
     const { database } = stream
     if (this.#streams.get(database) === stream) this.#streams.delete(database)
   }
@@ -292,7 +279,7 @@ export class Backlog {
   /** At the end of the process: drops all pending writes that are not on hold, and counts them. */
   abandon(): void {
     for (const stream of [...this.#streams.values()]) {
-      stream.retryTimer?.cancel()
+      stream.attempts.endRetryWait()
       stream.restoreSetAside()
       for (const slice of stream.sweep(() => true)) this.abandonSlice(stream, slice)
       for (let entry = stream.peek(); entry !== undefined; entry = stream.peek()) {
@@ -303,7 +290,7 @@ export class Backlog {
   }
 
   /** As `abandon`, for one slice. */
-  abandonSlice(stream: StreamDrain, { delivery, write }: Slice): void {
+  abandonSlice(stream: StreamQueue, { delivery, write }: Slice): void {
     delivery.lose('shutdown', write.lineCount)
     this.finishSlice(stream, delivery)
   }
@@ -323,8 +310,8 @@ export class Backlog {
     return this.oldest?.sequence ?? this.#loadedThrough + 1
   }
 
-  #oldestDroppable(newest: Entry, givesWay: boolean): StreamDrain | undefined {
-    let oldest: StreamDrain | undefined
+  #oldestDroppable(newest: Entry, givesWay: boolean): StreamQueue | undefined {
+    let oldest: StreamQueue | undefined
     let sequence = Number.POSITIVE_INFINITY
     for (const stream of this.#streams.values()) {
       if (!this.#isOneAttempt) stream.takeStatements(newest)

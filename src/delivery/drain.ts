@@ -14,22 +14,22 @@
  */
 
 import type { OutputConfig } from '../config/config.ts'
-import type { DeliveredVerdict, Destination, Verdict } from '../destinations/destination.ts'
+import type { DeliveredVerdict, Destination, RetryVerdict } from '../destinations/destination.ts'
 import type { FileCheckpoint } from '../log/cursors/file-checkpoint.ts'
 import type { LogOwnership } from '../log/log-callbacks.ts'
 import type { Clock } from '../std/clock.ts'
-import { unreachable } from '../std/errors.ts'
 import type { Backlog } from './backlog.ts'
-import { type Batch, type Slice, storeAll, toPayload } from './batch.ts'
 import { filterEntry } from './filter.ts'
 import type { OutputHealth } from './health.ts'
 import type { Holds } from './holds.ts'
 import { mayDeliver } from './may-deliver.ts'
+import { type KnownVerdict, type Plan, planAfter, type StreamFacts } from './plan.ts'
 import type { PoisonTrials } from './poison.ts'
-import type { PartitionedPartly, RejectedLines } from './rejected-lines.ts'
+import type { RejectedLines } from './rejected-lines.ts'
 import type { OutputMessages } from './reporting/output-messages.ts'
 import type { Retries } from './retry.ts'
-import type { StreamDrain } from './stream-drain.ts'
+import { type Batch, type BatchTraits, type Slice, storeAll, toPayload } from './stream/batch.ts'
+import type { StreamQueue } from './stream/stream-queue.ts'
 
 export interface DrainOptions {
   readonly config: OutputConfig
@@ -42,6 +42,8 @@ export interface DrainOptions {
   readonly poison: PoisonTrials
   readonly messages: OutputMessages
   readonly clock: Clock
+  /** An attempt in this stream failed; what is pending there stays pending. */
+  readonly onFailed: (database: string) => void
   /** The file contains these records up to the checkpoint; some may not be settled yet. */
   readonly onWritten: (checkpoint: FileCheckpoint, sequences: readonly number[]) => void
   /** Who owns the log on disk; `undefined` without one. */
@@ -52,20 +54,21 @@ export interface DrainOptions {
   readonly onRest: () => void
 }
 
-/** How often to send a batch whose lines the server may still be writing (rejected-lines.ts). */
-const STORED_TIMES_MIN = 2
+/** What the log says of a failed attempt, and when the next one is due. */
+type Failure = Pick<RetryVerdict, 'why' | 'retryAfterMs' | 'isDown'>
+/** The batch waits, and with it the stream. */
+type WaitingPlan = Extract<Plan, { kind: 'back-off' | 'narrow' | 'wait-until-up' }>
 
-/** A verdict, with the refused lines found where the verdict allows it. */
-type KnownVerdict = Exclude<Verdict, { kind: 'partly' }> | PartitionedPartly
+const NO_FAILURE: Failure = { why: '', retryAfterMs: undefined, isDown: false }
 
 export class Drain {
   readonly #options: DrainOptions
   /** Streams that were woken in this turn of the event loop. */
-  #woken: StreamDrain[] = []
+  #woken: StreamQueue[] = []
   /** Requests that are out, or whose answers are being processed. */
   #inFlight = 0
   /** While set, no other stream sends: this one tries a poison candidate alone. */
-  #alone: StreamDrain | undefined
+  #alone: StreamQueue | undefined
   /** Resolved once nothing is in flight, or once waiting for that is pointless (down, closed). */
   #quiet = Promise.withResolvers<void>()
   #isClosed = false
@@ -75,8 +78,9 @@ export class Drain {
   }
 
   /** Starts sending the stream's writes, unless the stream is busy, backing off, or blocked. */
-  wake(stream: StreamDrain): void {
-    if (stream.isBusy || stream.retryTimer !== undefined || !this.#options.health.isOpen) return
+  wake(stream: StreamQueue): void {
+    const { isSending, awaitsRetry } = stream.attempts
+    if (isSending || awaitsRetry || !this.#options.health.isOpen) return
     if (this.#woken.push(stream) > 1) return
     // Deferred, so that writes from other sockets in this turn of the event loop join the same
     // request.
@@ -94,16 +98,15 @@ export class Drain {
   }
 
   /** Retries the stream now: ends its backoff. */
-  retryNow(stream: StreamDrain): void {
-    stream.retryTimer?.cancel()
-    stream.retryTimer = undefined
+  retryNow(stream: StreamQueue): void {
+    stream.attempts.endRetryWait()
     this.wake(stream)
   }
 
   /** Lets one stream try whether the output takes writes again. */
   wakeOne(): void {
     for (const stream of this.#options.backlog.streams) {
-      if (stream.oldest !== undefined && stream.retryTimer === undefined) return this.wake(stream)
+      if (stream.oldest !== undefined && !stream.attempts.awaitsRetry) return this.wake(stream)
     }
   }
 
@@ -118,38 +121,38 @@ export class Drain {
     this.#quiet.resolve()
   }
 
-  async #drain(stream: StreamDrain): Promise<void> {
-    if (stream.isBusy) return
-    const { backlog, onHandedOver, onRest, ownership, retries } = this.#options
+  async #drain(stream: StreamQueue): Promise<void> {
+    if (stream.attempts.isSending) return
+    const { backlog, onHandedOver, onRest, ownership } = this.#options
     let isHandedOver = false
-    stream.isBusy = true
+    stream.attempts.begin()
     // The backlog forgets a stream that has nothing pending; a new object may have replaced this
     // one.
     while (stream.pendingCount > 0 && this.#maySend(stream)) {
-      if (stream.batches.length === 0) {
+      if (stream.head === undefined) {
         if (this.#isLingering(stream)) break
         this.#take(stream)
       }
-      const [batch] = stream.batches
+      const batch = stream.head
       const isOurs = batch === undefined || mayDeliver(batch, ownership)
       isHandedOver = isOurs !== true && !(await isOurs)
       if (isHandedOver) break
       if (batch !== undefined) await this.#tryBatch(stream, batch)
-      else if (stream.setAside.length === 0) break
-      else retries.awaitSuccessor(stream)
+      else if (stream.setAsideCount === 0) break
+      else this.#awaitSuccessor(stream)
     }
-    stream.isBusy = false
+    stream.attempts.end()
     if (isHandedOver) onHandedOver()
     backlog.forgetIfEmpty(stream)
     onRest()
   }
 
-  #maySend(stream: StreamDrain): boolean {
+  #maySend(stream: StreamQueue): boolean {
     if (this.#alone !== undefined && this.#alone !== stream) return false
-    return !this.#isClosed && this.#options.health.isOpen && stream.retryTimer === undefined
+    return !this.#isClosed && this.#options.health.isOpen && !stream.attempts.awaitsRetry
   }
 
-  async #tryBatch(stream: StreamDrain, batch: Batch): Promise<void> {
+  async #tryBatch(stream: StreamQueue, batch: Batch): Promise<void> {
     const needsQuiet = this.#options.poison.needsQuiet(batch)
     if (!needsQuiet || (await this.#isQuietFor(stream))) await this.#attempt(stream, batch)
     if (!needsQuiet) return
@@ -157,8 +160,15 @@ export class Drain {
     for (const each of this.#options.backlog.streams) this.wake(each)
   }
 
+  /** No later write is left to try the candidates against: they go back, and the stream waits. */
+  #awaitSuccessor(stream: StreamQueue): void {
+    const { poison, retries } = this.#options
+    poison.breakOff(stream)
+    retries.backOff(stream, { why: stream.head?.lastFailure ?? '', retryAfterMs: undefined })
+  }
+
   /** Waits until nothing else is in flight. @returns whether the stream may send, alone */
-  async #isQuietFor(stream: StreamDrain): Promise<boolean> {
+  async #isQuietFor(stream: StreamQueue): Promise<boolean> {
     this.#alone = stream
     if (this.#inFlight === 0) return true
     this.#quiet = Promise.withResolvers()
@@ -167,19 +177,20 @@ export class Drain {
   }
 
   /** Whether the stream lingers for more writes. Each new write wakes the stream to look again. */
-  #isLingering(stream: StreamDrain): boolean {
+  #isLingering(stream: StreamQueue): boolean {
     const { clock } = this.#options
     const { pendingCount: count, waitingBytes: bytes } = stream
     const waitMs = stream.flow.lingerMs(clock.monotonicMs(), { count, bytes })
     if (waitMs === 0) return false
-    stream.lingerTimer ??= clock.startTimer(Math.ceil(waitMs), () => {
-      stream.lingerTimer = undefined
+    const goOn = () => {
+      stream.attempts.endLinger()
       this.wake(stream)
-    })
+    }
+    stream.attempts.linger(() => clock.startTimer(Math.ceil(waitMs), goOn))
     return true
   }
 
-  #take(stream: StreamDrain): void {
+  #take(stream: StreamQueue): void {
     const { backlog, clock, config, holds } = this.#options
     const nowMs = clock.monotonicMs()
     const { filters } = config
@@ -195,7 +206,7 @@ export class Drain {
     })
   }
 
-  async #attempt(stream: StreamDrain, batch: Batch): Promise<void> {
+  async #attempt(stream: StreamQueue, batch: Batch): Promise<void> {
     const { backlog, clock, config, destination, health, messages, rejectedLines } = this.#options
     for (const { delivery } of batch.slices) delivery.entry.begunCount++
     const payload = toPayload(batch)
@@ -215,62 +226,116 @@ export class Drain {
     if (!this.#isClosed) this.#obey(stream, batch, known)
   }
 
-  #obey(stream: StreamDrain, batch: Batch, verdict: KnownVerdict): void {
-    const { health, holds, rejectedLines, retries } = this.#options
-    if (verdict.kind === 'retry') return retries.retry(stream, batch, verdict)
-    const isUnconfirmed = verdict.kind === 'refused' && verdict.isUnconfirmed
-    if (isUnconfirmed && retries.retryUnconfirmed(stream, batch, verdict.reply)) return
+  #obey(stream: StreamQueue, batch: Batch, known: KnownVerdict): void {
+    const verdict = this.#options.retries.judge(batch, known)
+    this.#note(stream, batch, verdict)
+    const plan = planAfter(verdict, batch, this.#factsOf(stream, batch))
+    this.#carryOut(stream, batch, plan, verdict.kind === 'retry' ? verdict : NO_FAILURE)
+  }
+
+  /** Records what the verdict says about the output, the stream and the batch. */
+  #note(stream: StreamQueue, batch: Batch, verdict: KnownVerdict): void {
+    const { health, holds, retries } = this.#options
+    if (verdict.kind === 'retry') return retries.note(stream, batch, verdict)
     if (verdict.kind === 'hold' && verdict.scope === 'output') {
       for (const { delivery } of batch.slices) delivery.entry.begunCount--
-      return health.markRefusing(verdict.reply)
-    }
-    stream.failures = 0
-    stream.lastPossiblePoison = undefined
-    if (!stream.hasMore) stream.isBackingOff = false
-    health.noteAnswer()
-    if (verdict.kind === 'hold') {
-      const { reply, scope } = verdict
-      const isHeld = holds.begin(stream, batch, { reply, lacksRights: scope === 'rights' })
-      if (!isHeld) rejectedLines.whole(stream, batch, reply)
       return
     }
-    holds.noteAnswer(batch)
-    switch (verdict.kind) {
-      case 'delivered':
-        return this.#deliver(stream, batch, verdict)
-      case 'partly':
-        return rejectedLines.partly(stream, batch, verdict)
-      case 'split':
-        return rejectedLines.split(stream, batch, verdict)
-      case 'refused':
-        return rejectedLines.whole(stream, batch, verdict.reply)
-      case 'unsupported':
-        return rejectedLines.unsupported(stream, batch, verdict.reply)
-      default:
-        return unreachable(verdict)
+    stream.attempts.endFailures(!stream.hasMore)
+    health.noteAnswer()
+    if (verdict.kind !== 'hold') holds.noteAnswer(batch)
+    if (verdict.kind !== 'delivered') return
+    health.noteDelivery()
+    batch.storedCount++
+  }
+
+  #factsOf(stream: StreamQueue, batch: Batch): StreamFacts {
+    const { config, holds } = this.#options
+    const { attempts, setAsideCount, hasMore } = stream
+    return {
+      ...{ failures: attempts.failures, setAsideCount, hasMore },
+      hasOneAttempt: config.bufferBytes === 0,
+      isOfCandidate: attempts.possiblePoison?.isCandidate === true,
+      canHold: holds.hasRoomFor(batch.target),
     }
   }
 
-  #deliver(stream: StreamDrain, batch: Batch, { body, lost, checkpoint }: DeliveredVerdict): void {
-    const { backlog, health, holds, onWritten, poison } = this.#options
-    health.noteDelivery()
-    batch.storedCount++
-    if (batch.traits.mayStillBeApplied && batch.storedCount < STORED_TIMES_MIN) return
-    if (poison.keeps(stream, batch)) return
-    stream.batches.shift()
+  #carryOut(stream: StreamQueue, batch: Batch, plan: Plan, failure: Failure): void {
+    const { health, holds, poison, rejectedLines, retries } = this.#options
+    switch (plan.kind) {
+      case 'store':
+        return this.#store(stream, batch, plan.verdict)
+      case 'complete-pass':
+        poison.completePass(stream)
+        // Otherwise undecided candidates are before it again, and it is sent once more behind them.
+        if (stream.head === batch) this.#store(stream, batch, plan.verdict)
+        return
+      case 'send-again':
+        return
+      case 'halve':
+        if (plan.reply && batch.onlySlice) rejectedLines.tell(batch.onlySlice.delivery, plan.reply)
+        return this.#halve(stream, batch, plan.downTo, plan.traits)
+      case 'hold':
+        return holds.begin(stream, batch, plan)
+      case 'reject':
+        return rejectedLines.whole(stream, batch, plan.reply)
+      case 'reject-lines':
+        return rejectedLines.partly(stream, batch, plan.verdict)
+      case 'reject-unexplained':
+        return rejectedLines.unexplained(stream, batch, plan.verdict)
+      case 'unsupported':
+        return rejectedLines.unsupported(stream, batch, plan.reply)
+      case 'wait-for-credentials':
+        return health.markRefusing(plan.reply)
+      case 'drop':
+        // Clients wait on: each write behind this one still has its own attempt.
+        retries.drop(stream, batch, failure.why)
+        if (failure.isDown) health.markDown(failure.why)
+        return
+      case 'set-aside':
+        if (!plan.isStored) stream.attempts.startBackingOff()
+        return poison.setAside(stream, batch, plan.isStored)
+      default:
+        return this.#wait(stream, batch, plan, failure)
+    }
+  }
+
+  /** Clients no longer wait for the stream. */
+  #wait(stream: StreamQueue, batch: Batch, plan: WaitingPlan, failure: Failure): void {
+    const { health, onFailed, poison, retries } = this.#options
+    if (plan.kind === 'back-off' && !plan.isTold) return retries.backOff(stream, failure)
+    stream.attempts.startBackingOff()
+    if (plan.kind === 'narrow') this.#halve(stream, batch, 'line', { isNarrowed: true })
+    if (plan.kind !== 'wait-until-up' || plan.restartsPass) poison.breakOff(stream)
+    if (plan.kind === 'wait-until-up') health.markDown(failure.why)
+    else if (plan.kind === 'back-off' || plan.backsOff) retries.backOff(stream, failure)
+    onFailed(stream.database)
+  }
+
+  #halve(
+    stream: StreamQueue,
+    batch: Batch,
+    downTo: 'write' | 'line',
+    traits: Partial<BatchTraits>,
+  ): void {
+    this.#options.backlog.counters.splitBatches++
+    stream.replaceHead(...batch.halves(downTo, traits))
+  }
+
+  #store(stream: StreamQueue, batch: Batch, { body, lost, checkpoint }: DeliveredVerdict): void {
+    const { backlog, clock, holds, onWritten } = this.#options
+    const { slices } = batch
+    stream.replaceHead()
     for (const { reason, writeIndex, lineCount } of lost) {
-      batch.slices[writeIndex]?.delivery.lose(reason, lineCount)
+      slices[writeIndex]?.delivery.lose(reason, lineCount)
     }
     // Release before settling: a hold has a bound again once no statement is owed.
-    if (batch.slices[0]?.write.kind === 'statement') holds.releaseStream(stream)
+    if (batch.kind === 'statement') holds.releaseStream(stream)
     storeAll(batch, body)
-    for (const { delivery } of batch.slices) backlog.finishSlice(stream, delivery)
-    stream.flow.linger(this.#options.clock.monotonicMs(), batch.slices.length + stream.pendingCount)
-    if (checkpoint !== undefined)
-      onWritten(
-        checkpoint,
-        batch.slices.map(({ delivery }) => delivery.entry.sequence),
-      )
+    for (const { delivery } of slices) backlog.finishSlice(stream, delivery)
+    stream.flow.linger(clock.monotonicMs(), slices.length + stream.pendingCount)
+    const sequences = slices.map(({ delivery }) => delivery.entry.sequence)
+    if (checkpoint !== undefined) onWritten(checkpoint, sequences)
   }
 }
 

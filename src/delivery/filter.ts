@@ -11,7 +11,7 @@ import { measurementOf, tagKeysOf } from '../line-protocol/lines/names.ts'
 import { forEachLine } from '../line-protocol/lines/split.ts'
 import type { Entry } from '../log/entry.ts'
 import { unpooledConcat } from '../std/unpooled.ts'
-import { Delivery, type Slice } from './batch.ts'
+import { Delivery, type Slice } from './stream/batch.ts'
 
 /** @returns `undefined` when no line passes */
 export function filterEntry(entry: Entry, filters: readonly LineFilter[]): Slice | undefined {

@@ -23,9 +23,9 @@ import { backoffMs } from '../std/backoff.ts'
 import type { Clock, Timer } from '../std/clock.ts'
 import type { Reply } from '../write/reply.ts'
 import type { Write, WriteTarget } from '../write/write.ts'
-import { Batch, type Delivery, type Slice } from './batch.ts'
 import type { OutputMessages } from './reporting/output-messages.ts'
-import type { StreamDrain } from './stream-drain.ts'
+import { Batch, type Delivery, type Slice } from './stream/batch.ts'
+import type { StreamQueue } from './stream/stream-queue.ts'
 
 const HOLDS_MAX = 256
 
@@ -37,20 +37,20 @@ export interface HoldsOptions {
   readonly graceMs: number
   readonly boundBytes: number
   /** One slice of a delivery is done. */
-  readonly finish: (stream: StreamDrain, delivery: Delivery) => void
+  readonly finish: (stream: StreamQueue, delivery: Delivery) => void
   /** This output refuses an entry for now. The entry may be settled here before this returns. */
   readonly onHeld: (entry: Entry, reply: Reply) => void
   /** This output cannot store the entry for now, for a reason its client cannot fix. */
   readonly onWaiting: (entry: Entry) => void
   /** A stream has something to send. */
-  readonly wake: (stream: StreamDrain) => void
+  readonly wake: (stream: StreamQueue) => void
   /** @see CatchUp.searchesStatements */
   readonly searchesStatements: () => boolean
 }
 
 interface Hold {
   readonly key: string
-  readonly stream: StreamDrain
+  readonly stream: StreamQueue
   readonly target: WriteTarget
   /** The answer that began the hold. */
   readonly reply: Reply
@@ -102,27 +102,28 @@ export class Holds {
     }
   }
 
+  /** Whether a hold on the target is on, or there is room for another one. */
+  hasRoomFor(target: WriteTarget): boolean {
+    return this.#holds.size < HOLDS_MAX || this.#holds.has(keyOf(target))
+  }
+
   /**
-   * Puts the stream's first batch on hold, and with it all other taken writes to its target.
-   *
-   * @returns false, with nothing changed, when there is no room for a hold. Also false for a
-   *   statement, which may be what ends the hold
+   * Puts the stream's first batch on hold, and with it all other taken writes to its target. Call
+   * only if there is room, and not for a statement, which may be what ends the hold.
    */
-  begin(stream: StreamDrain, batch: Batch, why: Pick<Hold, 'reply' | 'lacksRights'>): boolean {
-    if (batch.slices[0]?.write.kind === 'statement') return false
+  begin(stream: StreamQueue, batch: Batch, why: Pick<Hold, 'reply' | 'lacksRights'>): void {
     const key = keyOf(batch.target)
     let hold = this.#holds.get(key)
     if (hold === undefined) {
-      if (this.#holds.size >= HOLDS_MAX) return false
       const idle = { probe: undefined, failures: 0, timer: undefined, isLogged: false }
-      hold = { key, stream, target: batch.target, ...why, slices: new Map(), ...idle }
+      const { reply, lacksRights } = why
+      hold = { key, stream, target: batch.target, reply, lacksRights, slices: new Map(), ...idle }
       this.#holds.set(key, hold)
     }
     hold.failures++
     for (const { delivery } of this.#sweep(hold)) this.#tell(hold, delivery.entry)
     this.#bound(hold)
     this.#scheduleProbe(hold)
-    return true
   }
 
   /** Puts a slice that was just taken on hold if its target is. @returns whether its target is */
@@ -156,7 +157,7 @@ export class Holds {
   }
 
   /** The database was created: releases all holds of its stream. */
-  releaseStream(stream: StreamDrain): void {
+  releaseStream(stream: StreamQueue): void {
     for (const hold of [...this.#holds.values()]) {
       if (hold.stream === stream) this.#release(hold)
     }
@@ -204,7 +205,7 @@ export class Holds {
   }
 
   /** Removes all held writes, at the end of the process. */
-  abandon(settle: (stream: StreamDrain, slice: Slice) => void): void {
+  abandon(settle: (stream: StreamQueue, slice: Slice) => void): void {
     for (const hold of [...this.#holds.values()]) {
       this.#end(hold)
       for (const slice of this.#takeAll(hold)) settle(hold.stream, slice)
@@ -229,7 +230,7 @@ export class Holds {
 
   #recallProbe(hold: Hold): void {
     const { probe, stream } = hold
-    if (probe === undefined || stream.isBusy) return
+    if (probe === undefined || stream.attempts.isSending) return
     stream.restoreSetAside()
     this.#sweep(hold)
     this.#scheduleProbe(hold)
@@ -276,7 +277,7 @@ export class Holds {
     // All slices of the entry: while one of them is out, the entry is not on hold.
     for (const slice of this.#take(hold, entry)) {
       hold.probe = slice.delivery
-      hold.stream.batches.push(new Batch([slice]))
+      hold.stream.append(new Batch([slice]))
     }
     wake(hold.stream)
   }
@@ -332,7 +333,7 @@ export class Holds {
     if (!lacksRights) entry.heldCount += sign
     this.#writes += sign
     this.#bytes += sign * entry.bytes
-    stream.waitingBytes -= sign * entry.bytes
+    stream.noteHold(entry, sign > 0)
   }
 }
 

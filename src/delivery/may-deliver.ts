@@ -8,7 +8,7 @@
  */
 
 import type { LogOwnership } from '../log/log-callbacks.ts'
-import type { Batch } from './batch.ts'
+import type { Batch } from './stream/batch.ts'
 
 /** Answers at once while the log is certainly ours. Never rejects. */
 export function mayDeliver(

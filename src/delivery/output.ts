@@ -19,7 +19,6 @@ import type { Outcome } from '../write/outcome.ts'
 import type { Reply } from '../write/reply.ts'
 import type { Write, WriteTarget } from '../write/write.ts'
 import { Backlog } from './backlog.ts'
-import type { Batch, Delivery } from './batch.ts'
 import { CatchUp } from './catch-up/catch-up.ts'
 import { defaultWindowBytes } from './catch-up/read-ahead.ts'
 import { Drain } from './drain.ts'
@@ -33,7 +32,8 @@ import { HealthMessages } from './reporting/health-messages.ts'
 import { OutputMessages } from './reporting/output-messages.ts'
 import type { OutputSnapshot } from './reporting/output-snapshot.ts'
 import { Retries } from './retry.ts'
-import type { StreamDrain } from './stream-drain.ts'
+import type { Batch, Delivery } from './stream/batch.ts'
+import type { StreamQueue } from './stream/stream-queue.ts'
 
 /** Share of an output's bound that writes on hold may take up. */
 const HELD_SHARE = 1 / 4
@@ -80,8 +80,8 @@ export class Output implements AsyncDisposable {
       onTrial: () => this.#drain.wakeOne(),
     })
     const { onRefused, onHeld } = unlessFromDisk(events)
-    const wake = (stream: StreamDrain) => this.#drain.wake(stream)
-    const finish = (stream: StreamDrain, delivery: Delivery) =>
+    const wake = (stream: StreamQueue) => this.#drain.wake(stream)
+    const finish = (stream: StreamQueue, delivery: Delivery) =>
       this.#finish(stream, delivery, events)
     const parts = { config, backlog, health, messages, clock, random, wake, finish }
     const graceMs = config.kind === 'http' ? config.missingDbGraceMs : 0
@@ -92,14 +92,14 @@ export class Output implements AsyncDisposable {
       searchesStatements: () => this.#catchUp?.searchesStatements() === true,
     })
     const rejectedLines = new RejectedLines({ ...parts, onRefused })
-    const poison = new PoisonTrials({ backlog, rejectedLines, finish })
+    const poison = new PoisonTrials({ rejectedLines, finish })
     const retries = new Retries({
-      ...{ ...parts, onFailed, poison },
+      ...parts,
       // A poison candidate cannot show whether its database exists: other writes probe the hold.
       onPossiblePoison: (batch: Batch) => holds.noteAnswer(batch),
     })
     this.#drain = new Drain({
-      ...{ ...parts, destination, holds, poison, rejectedLines, retries },
+      ...{ ...parts, destination, holds, poison, rejectedLines, retries, onFailed },
       onWritten: (checkpoint, sequences) => stored?.noteWritten(checkpoint, sequences),
       ownership: stored?.ownership,
       onHandedOver: () => this.handOver(),
@@ -143,7 +143,7 @@ export class Output implements AsyncDisposable {
     if (isCaughtUp) this.#health.noteCaughtUp()
     if (!this.#health.isInSync) return false
     const stream = this.#backlog.streamOf(database)
-    return stream === undefined || !stream.isBackingOff || stream.awaitsSuccessor()
+    return stream === undefined || !stream.attempts.isBackingOff || stream.awaitsSuccessor()
   }
 
   /**
@@ -321,7 +321,7 @@ export class Output implements AsyncDisposable {
    * With dead letters, settles a refusal only after the client was answered: what the client was
    * told becomes no dead letter.
    */
-  #finish(stream: StreamDrain, delivery: Delivery, events: OutputEvents): void {
+  #finish(stream: StreamQueue, delivery: Delivery, events: OutputEvents): void {
     const { entry, reply } = delivery
     const finish = () => this.#backlog.finishSlice(stream, delivery)
     if (this.#letters === undefined || reply === undefined || entry.isFromDisk) return finish()

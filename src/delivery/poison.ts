@@ -20,16 +20,14 @@
  * A candidate during which the connection died is sent while nothing else is in flight at this
  * output (`needsQuiet`): otherwise poison in one database would put the blame on lines of another.
  *
- * Limits: CANDIDATES_MAX candidates in one pass, as when a client repeats its poison; beyond that
- * the stream backs off and retries. Candidates with no write behind them wait as well.
+ * Limits: CANDIDATES_MAX (plan.ts) candidates in one pass; beyond that the stream backs off and
+ * retries. Candidates with no write behind them wait as well.
  */
 
-import type { Backlog } from './backlog.ts'
-import { type Batch, type Delivery, storeAll } from './batch.ts'
 import type { RejectedLines } from './rejected-lines.ts'
-import type { StreamDrain } from './stream-drain.ts'
+import { type Batch, type Delivery, storeAll } from './stream/batch.ts'
+import type { StreamQueue } from './stream/stream-queue.ts'
 
-const CANDIDATES_MAX = 16
 /**
  * Passes in a row in which a candidate must fail. A server that fails at random may fail on a good
  * line in one pass, but rarely in several in a row.
@@ -37,10 +35,9 @@ const CANDIDATES_MAX = 16
 const PASSES_MIN = 3
 
 export interface PoisonTrialsOptions {
-  readonly backlog: Backlog
   readonly rejectedLines: RejectedLines
   /** One slice of a delivery is done. */
-  readonly finish: (stream: StreamDrain, delivery: Delivery) => void
+  readonly finish: (stream: StreamQueue, delivery: Delivery) => void
 }
 
 /** What has been found out about a candidate. */
@@ -61,55 +58,19 @@ export class PoisonTrials {
   }
 
   /**
-   * The stream's first batch failed: sets the batch aside if it is a candidate, so that its
-   * successor is tried at once.
+   * Sets the stream's first batch, a candidate, aside, so that its successor is tried at once.
    *
-   * @returns whether the batch was set aside
+   * @param isStored the server has accepted it, which is not final behind an undecided candidate
    */
-  setAside(stream: StreamDrain, batch: Batch): boolean {
-    const isAtEnd = stream.setAside.length >= CANDIDATES_MAX || !stream.hasMore
-    if (!batch.isCandidate || isAtEnd) return false
-    stream.batches.shift()
-    this.#trialOf(batch).isStoredInPass = false
-    stream.setAside.push(batch)
-    return true
-  }
-
-  /**
-   * Replaces the stream's first batch, which fails repeatedly, with its halves.
-   *
-   * @returns whether the batch can be halved
-   */
-  narrow(stream: StreamDrain, batch: Batch): boolean {
-    const halves = batch.halves('line', { isNarrowed: true })
-    if (halves === undefined) return false
-    this.#options.backlog.counters.splitBatches++
-    stream.batches.splice(0, 1, ...halves)
-    return true
-  }
-
-  /**
-   * The stream's first batch was stored. Behind undecided candidates that is not final.
-   *
-   * @returns whether the batch is kept, to be sent again
-   */
-  keeps(stream: StreamDrain, batch: Batch): boolean {
-    // A stored statement does not prove that the server accepts writes.
-    if (stream.setAside.length === 0 || batch.slices[0]?.write.kind === 'statement') return false
-    if (batch.isCandidate) {
-      stream.batches.shift()
-      this.#trials.set(batch, { failedPasses: 0, isStoredInPass: true })
-      stream.setAside.push(batch)
-      return true
-    }
-    this.#completePass(stream)
-    return stream.batches[0] !== batch
+  setAside(stream: StreamQueue, batch: Batch, isStored: boolean): void {
+    if (isStored) this.#trials.set(batch, { failedPasses: 0, isStoredInPass: true })
+    else this.#trialOf(batch).isStoredInPass = false
+    stream.setHeadAside()
   }
 
   /** The server may be at fault: puts all candidates back and restarts their counts. */
-  breakOff(stream: StreamDrain): void {
-    stream.restoreSetAside()
-    for (const batch of stream.batches) this.#trials.delete(batch)
+  breakOff(stream: StreamQueue): void {
+    for (const batch of stream.restoreSetAside()) this.#trials.delete(batch)
   }
 
   /** Whether nothing else may be in flight at this output while the batch is sent. */
@@ -117,17 +78,27 @@ export class PoisonTrials {
     return batch.wasReset && this.#trialOf(batch).failedPasses > 0
   }
 
-  /** A write behind the candidates was stored: delivers or rejects each candidate that it can. */
-  #completePass(stream: StreamDrain): void {
-    const undecided: Batch[] = []
-    for (const batch of stream.setAside.splice(0)) {
-      const trial = this.#trialOf(batch)
-      if (!trial.isStoredInPass) trial.failedPasses++
-      if (trial.isStoredInPass && undecided.length === 0) this.#deliver(stream, batch)
-      else if (trial.failedPasses >= PASSES_MIN) this.#options.rejectedLines.poison(stream, batch)
-      else undecided.push(batch)
-    }
-    stream.batches.unshift(...undecided)
+  /**
+   * A write behind the candidates was stored: delivers or rejects each candidate that it can, and
+   * puts the others back before that write.
+   */
+  completePass(stream: StreamQueue): void {
+    let isFirst = true
+    stream.decideSetAside((batch) => {
+      const isDecided = this.#decide(stream, batch, isFirst)
+      isFirst &&= isDecided
+      return isDecided
+    })
+  }
+
+  /** @param isFirst no earlier candidate is undecided */
+  #decide(stream: StreamQueue, batch: Batch, isFirst: boolean): boolean {
+    const trial = this.#trialOf(batch)
+    if (!trial.isStoredInPass) trial.failedPasses++
+    if (trial.isStoredInPass && isFirst) this.#deliver(stream, batch)
+    else if (trial.failedPasses >= PASSES_MIN) this.#options.rejectedLines.poison(stream, batch)
+    else return false
+    return true
   }
 
   #trialOf(batch: Batch): Trial {
@@ -139,7 +110,7 @@ export class PoisonTrials {
     return trial
   }
 
-  #deliver(stream: StreamDrain, batch: Batch): void {
+  #deliver(stream: StreamQueue, batch: Batch): void {
     storeAll(batch)
     for (const { delivery } of batch.slices) this.#options.finish(stream, delivery)
   }

@@ -14,8 +14,8 @@
  * A client is told as soon as the answer is known to be about its write. The write is settled here
  * when all of its lines are.
  *
- * Limits: a write's lines are split SPLITS_MAX times. Lines still unexplained after that count as
- * refused, by the destination's own count.
+ * Limits: a write's lines are split SPLITS_MAX times (stream/batch.ts). Lines still unexplained
+ * after that count as refused, by the destination's own count.
  */
 
 import type { Verdict } from '../destinations/destination.ts'
@@ -25,26 +25,21 @@ import type { Entry } from '../log/entry.ts'
 import type { Clock } from '../std/clock.ts'
 import { timeSliced } from '../std/time-slicing.ts'
 import { type Reply, refusedReply } from '../write/reply.ts'
-import type { Backlog } from './backlog.ts'
-import { Batch, type BatchTraits, type Delivery, type Slice } from './batch.ts'
 import type { OutputMessages } from './reporting/output-messages.ts'
-import type { StreamDrain } from './stream-drain.ts'
-
-const SPLITS_MAX = 256
+import { Batch, type Delivery, type Slice } from './stream/batch.ts'
+import type { StreamQueue } from './stream/stream-queue.ts'
 
 type Partly = Extract<Verdict, { kind: 'partly' }>
 export type PartitionedPartly = Partly & {
   /** Per slice of the batch; `undefined` when the refused lines cannot be found. */
   readonly partitioned: readonly PartitionedBody[] | undefined
 }
-type Split = Extract<Verdict, { kind: 'split' }>
 
 export interface RejectedLinesOptions {
-  readonly backlog: Backlog
   readonly messages: OutputMessages
   readonly clock: Clock
   /** One slice of a delivery is done. */
-  readonly finish: (stream: StreamDrain, delivery: Delivery) => void
+  readonly finish: (stream: StreamQueue, delivery: Delivery) => void
   /** This output refuses at least part of an entry; other lines may still be pending here. */
   readonly onRefused: (entry: Entry, reply: Reply) => void
 }
@@ -69,10 +64,8 @@ export class RejectedLines {
     return { ...verdict, partitioned: await timeSliced(partitioning, this.#options.clock) }
   }
 
-  /** Some lines of the stream's first batch are refused: removes them, or halves the batch. */
-  partly(stream: StreamDrain, batch: Batch, verdict: PartitionedPartly): void {
-    const { reply, partitioned } = verdict
-    if (partitioned === undefined) return this.#partlyUnexplained(stream, batch, verdict)
+  /** Some lines of the stream's first batch are refused: removes them. */
+  partly(stream: StreamQueue, batch: Batch, { reply, partitioned = [] }: PartitionedPartly): void {
     const { onlySlice } = batch
     const kept: Slice[] = []
     for (const [index, slice] of batch.slices.entries()) {
@@ -83,7 +76,7 @@ export class RejectedLines {
       }
       const ownError = onlySlice ? reply.error : withDropped(reply.error, refusedCount)
       this.#refuseLines(slice.delivery, { ...reply, error: ownError }, refused, refusedCount)
-      this.#tell(slice.delivery, reply)
+      this.tell(slice.delivery, reply)
       if (keptCount === 0) this.#options.finish(stream, slice.delivery)
       else
         kept.push({
@@ -92,25 +85,18 @@ export class RejectedLines {
         })
     }
     const rest = new Batch(kept, { ...batch.traits, mayStillBeApplied: true })
-    stream.batches.splice(0, 1, ...(kept.length === 0 ? [] : [rest]))
-  }
-
-  /** The stream's first batch is refused whole, nothing is stored: bisects to find the bad line. */
-  split(stream: StreamDrain, batch: Batch, { downTo, reply }: Split): void {
-    if (isExhausted(batch) || !this.#halve(stream, batch, downTo, {})) {
-      this.whole(stream, batch, reply)
-    }
+    stream.replaceHead(...(kept.length === 0 ? [] : [rest]))
   }
 
   /** All of the stream's first batch is refused. */
-  whole(stream: StreamDrain, batch: Batch, reply: Reply): void {
-    stream.batches.shift()
+  whole(stream: StreamQueue, batch: Batch, reply: Reply): void {
+    stream.replaceHead()
     this.#refuseAll(stream, batch, reply)
   }
 
   /** The stream's first batch is a statement that the destination does not support. */
-  unsupported(stream: StreamDrain, batch: Batch, reply: Reply): void {
-    stream.batches.shift()
+  unsupported(stream: StreamQueue, batch: Batch, reply: Reply): void {
+    stream.replaceHead()
     this.#options.messages.unsupported(batch.target, reply)
     for (const { delivery } of batch.slices) {
       delivery.noteUnsupported(reply)
@@ -118,34 +104,18 @@ export class RejectedLines {
     }
   }
 
-  /** Replaces the stream's first batch with its halves. @returns whether it can be halved */
-  #halve(
-    stream: StreamDrain,
-    batch: Batch,
-    downTo: 'write' | 'line',
-    traits: Partial<BatchTraits>,
-  ): boolean {
-    const halves = batch.halves(downTo, traits)
-    if (halves === undefined) return false
-    this.#options.backlog.counters.splitBatches++
-    stream.batches.splice(0, 1, ...halves)
-    return true
-  }
-
   /** Rejects a batch as poison; the batch was already taken out of the stream. */
-  poison(stream: StreamDrain, batch: Batch): void {
+  poison(stream: StreamQueue, batch: Batch): void {
     const why = batch.lastFailure
     this.#options.messages.rejectedPoison(batch, why)
     this.#refuseAll(stream, batch, refusedReply(500, `the server fails on this write: ${why}`))
   }
 
-  #partlyUnexplained(stream: StreamDrain, batch: Batch, { reply, refusedCount }: Partly): void {
-    const { onlySlice } = batch
+  /** Nothing shows which lines are refused, and the batch cannot be split. */
+  unexplained(stream: StreamQueue, batch: Batch, { reply, refusedCount }: Partly): void {
     // A request of one write: the client would have got the same answer without a relay.
-    if (onlySlice !== undefined) this.#tell(onlySlice.delivery, reply)
-    if (!isExhausted(batch) && this.#halve(stream, batch, 'line', { mayStillBeApplied: true }))
-      return
-    stream.batches.shift()
+    if (batch.onlySlice !== undefined) this.tell(batch.onlySlice.delivery, reply)
+    stream.replaceHead()
     for (const { delivery, write } of batch.slices) {
       const lineCount = Math.min(refusedCount ?? write.lineCount, write.lineCount)
       this.#refuseLines(delivery, reply, write.body, lineCount)
@@ -153,7 +123,7 @@ export class RejectedLines {
     }
   }
 
-  #refuseAll(stream: StreamDrain, batch: Batch, reply: Reply): void {
+  #refuseAll(stream: StreamQueue, batch: Batch, reply: Reply): void {
     for (const { delivery, write } of batch.slices) {
       this.#refuseLines(delivery, reply, write.body, write.lineCount)
       this.#options.finish(stream, delivery)
@@ -168,14 +138,11 @@ export class RejectedLines {
     messages.refused({ target, lineCount, reply })
   }
 
-  #tell(delivery: Delivery, reply: Reply): void {
+  /** The refusal is certainly about this write: its client can be told. */
+  tell(delivery: Delivery, reply: Reply): void {
     delivery.explain(reply)
     this.#options.onRefused(delivery.entry, delivery.reply ?? reply)
   }
-}
-
-function isExhausted({ onlySlice }: Batch): boolean {
-  return onlySlice !== undefined && onlySlice.delivery.splitCount >= SPLITS_MAX
 }
 
 function missing(): never {

@@ -2,8 +2,8 @@
  * Memory log: the writes of one relay that some output must still deliver, in the order of arrival.
  *
  * Each database has its own order (`StreamLog`); the sequence numbers give one order over all. Each
- * output keeps its own cursors (../delivery/stream-drain.ts) and calls `release` once for each
- * entry that it had to deliver. When an entry is pending at no output any more, the entry is
+ * output keeps its own cursors (../delivery/stream/stream-cursor.ts) and calls `release` once for
+ * each entry that it had to deliver. When an entry is pending at no output any more, the entry is
  * removed and its bytes go back to the budget. A stream without entries is removed too, so that
  * database names invented by clients cost nothing.
  *

@@ -4,7 +4,7 @@ import type { Entry } from '../../log/entry.ts'
 import type { StoredLog } from '../../log/stored-log.ts'
 import type { Clock } from '../../std/clock.ts'
 import type { OutputMessages } from '../reporting/output-messages.ts'
-import type { StreamDrain } from '../stream-drain.ts'
+import type { StreamQueue } from '../stream/stream-queue.ts'
 import type { ReadAheadOptions } from './read-ahead.ts'
 
 /** A folder that cannot be read is read again after this time. */
@@ -19,7 +19,7 @@ export interface CatchUpOptions extends ReadAheadOptions {
   readonly beforeUnload: () => void
   /** This output no longer needs an entry of the log in memory: it reads the entry from disk. */
   readonly onUnloaded: (entry: Entry) => void
-  readonly wake: (stream: StreamDrain) => void
+  readonly wake: (stream: StreamQueue) => void
   /** The search that `searchesStatements` has begun is over. */
   readonly onSearched: () => void
 }

@@ -1,5 +1,7 @@
 /**
  * Accounting of one output (G10): every offered line is pending or has exactly one outcome.
+ *
+ * Invariant: accepted lines = pending lines + the lines of all outcomes.
  */
 
 import assert from 'node:assert/strict'
@@ -55,6 +57,7 @@ export class OutputCounters {
     this.pendingBytes -= entry.bytes
     if (entry.write.kind === 'statement') this.pendingStatements--
     assert(this.pendingWrites >= 0, 'BUG: a write was settled twice')
+    this.#assertBalanced()
   }
 
   /** Counts accepted writes as dropped that were lost with a file of the log on disk. */
@@ -64,6 +67,15 @@ export class OutputCounters {
     this.pendingBytes -= lost.bytes
     this.outcomeLines.dropped += lost.lines
     this.droppedLines['log-lost'] += lost.lines
+    this.#assertBalanced()
+  }
+
+  /** Checked after every settlement, in production as well: it costs some additions. */
+  #assertBalanced(): void {
+    const { delivered, refused, dropped, withdrawn, filtered } = this.outcomeLines
+    const settledLines = delivered + refused + dropped + withdrawn + filtered
+    const lines = settledLines + this.outcomeLines['dead-lettered'] + this.pendingLines
+    assert(lines === this.acceptedLines, 'BUG: the outcomes do not sum up to the accepted lines')
   }
 
   /** Refused and dropped outcomes count their own lines; the rest of the write was stored. */

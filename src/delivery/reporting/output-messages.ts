@@ -16,7 +16,7 @@ import { renderBytes, renderCount, renderWait } from '../../std/units.ts'
 import { redacted } from '../../write/redact.ts'
 import type { Reply } from '../../write/reply.ts'
 import type { WriteTarget } from '../../write/write.ts'
-import type { Batch } from '../batch.ts'
+import type { Batch } from '../stream/batch.ts'
 import type { OutputCounters } from './output-counters.ts'
 
 const REPEAT_INTERVAL_MS = 5_000

@@ -11,19 +11,23 @@
  * Invariant: the slices of a batch are in the order of the log.
  */
 
-import type { Payload } from '../destinations/destination.ts'
-import { halveLines } from '../line-protocol/lines/split.ts'
-import type { Entry } from '../log/entry.ts'
-import { DELIVERED, type DropReason, type Outcome } from '../write/outcome.ts'
-import type { Reply } from '../write/reply.ts'
-import type { Write, WriteTarget } from '../write/write.ts'
+import assert from 'node:assert/strict'
+import type { Payload } from '../../destinations/destination.ts'
+import { halveLines } from '../../line-protocol/lines/split.ts'
+import type { Entry } from '../../log/entry.ts'
+import { DELIVERED, type DropReason, type Outcome } from '../../write/outcome.ts'
+import type { Reply } from '../../write/reply.ts'
+import type { Write, WriteTarget } from '../../write/write.ts'
 
 /** Connection resets in a row, all during the same request, before its data may be poison. */
 const RESETS_MAX = 3
 /** 5xx answers in a row, all to the same request, before its data may be poison. */
 const ERRORS_MAX = 20
-/** Unconfirmed rejections in a row (`Retries.retryUnconfirmed`) before the data may be poison. */
+/** Unconfirmed rejections in a row (plan.ts) before the data may be poison. */
 const UNCONFIRMED_MAX = 3
+
+/** How often the lines of one write are split. */
+const SPLITS_MAX = 256
 
 /** An entry as this output sends it, until it is settled here. */
 export class Delivery {
@@ -156,6 +160,16 @@ export class Batch {
     return this.#first.write.target
   }
 
+  /** The kind that all slices share. */
+  get kind(): Write['kind'] {
+    return this.#first.write.kind
+  }
+
+  /** Its write was split so often that its lines are not split any further. */
+  get isExhausted(): boolean {
+    return this.onlySlice !== undefined && this.onlySlice.delivery.splitCount >= SPLITS_MAX
+  }
+
   get lineCount(): number {
     return this.slices.reduce((sum, { write }) => sum + write.lineCount, 0)
   }
@@ -205,15 +219,9 @@ export class Batch {
     return downTo === 'line' && slice.write.kind === 'lines' && slice.write.lineCount > 1
   }
 
-  /**
-   * @param traits set on both halves, over the traits of the whole
-   * @returns `undefined` when the batch cannot be split any further
-   */
-  halves(
-    downTo: 'write' | 'line',
-    traits: Partial<BatchTraits> = {},
-  ): readonly [Batch, Batch] | undefined {
-    if (!this.isDivisible(downTo)) return undefined
+  /** Call only if the batch is divisible. @param traits set on both halves, over its own traits */
+  halves(downTo: 'write' | 'line', traits: Partial<BatchTraits>): readonly [Batch, Batch] {
+    assert(this.isDivisible(downTo), 'BUG: an indivisible batch is halved')
     const halves =
       this.onlySlice === undefined ? halveSlices(this.slices) : halveSlice(this.onlySlice)
     const inherited = { ...this.traits, ...traits }
@@ -250,4 +258,12 @@ export function toPayload({ slices, target }: Batch): Payload {
   let bytes = 0
   for (const { write } of slices) bytes += write.body.length
   return { target, writes: slices.map(({ write }) => write), bytes }
+}
+
+/** Whether two neighbours of a stream may leave in one request. */
+export function isMergeable(first: Write, second: Write, nowMs: number): boolean {
+  if (first.kind !== 'lines' || second.kind !== 'lines') return false
+  if (first.target !== second.target && first.target.key !== second.target.key) return false
+  if (first.client === second.client) return true
+  return !(first.client?.isAlone(nowMs) || second.client?.isAlone(nowMs))
 }

@@ -1,9 +1,9 @@
 /**
- * An output's cursor in one stream: the entries taken to be sent, and where to read on.
+ * The queue of one stream at one output: the entries taken to be sent, and where to read on.
  *
  *     settled │ batches: taken, not settled │ released │ not yet taken …
  *             │  [ e4 e5 e6 ] [ e7 ]       │ e2 e3    │  e8  e9
- *                                                     └ sources
+ *                                                     └ cursor
  *
  * `take` merges neighbours with one target up to `batchMaxBytes`; a larger write goes alone. Taken
  * entries stay in `batches` until they are settled, over any number of attempts, so the order is
@@ -11,20 +11,21 @@
  * is catching up. They go before all entries that are not yet taken. Nothing of the retention
  * policy of a slice that was on hold has overtaken it.
  *
- * Sources hold the entries that are not yet taken: the memory log, the window of entries that were
- * read from the disk for this output alone, or both in turn.
- *
  * Invariant: taken entries are in order, and their numbers are at most `takenThrough`. All other
  * entries up to that number are settled, or were given back to be read again. Both hold without
  * statements that went before their turn (`precede`).
+ *
+ * Only this class changes the queue; attempts.ts has the state of sending.
  */
 
-import type { Entry } from '../log/entry.ts'
-import type { StreamLog } from '../log/stream-log.ts'
-import type { Timer } from '../std/clock.ts'
-import type { Write } from '../write/write.ts'
-import { Batch, Delivery, type Slice } from './batch.ts'
+import assert from 'node:assert/strict'
+import type { Entry } from '../../log/entry.ts'
+import type { StreamLog } from '../../log/stream-log.ts'
+import type { Write } from '../../write/write.ts'
+import { Attempts } from './attempts.ts'
+import { Batch, Delivery, isMergeable, type Slice } from './batch.ts'
 import type { FlowControl } from './flow-control.ts'
+import { StreamCursor } from './stream-cursor.ts'
 
 export interface TakeOptions {
   readonly batchMaxBytes: number
@@ -34,51 +35,18 @@ export interface TakeOptions {
   readonly prepare: (entry: Entry) => Slice | undefined
 }
 
-/** A log, and the position of the next entry to read from it. */
-interface Source {
-  readonly log: StreamLog
-  next: number
-}
-
-export class StreamDrain {
+export class StreamQueue {
   readonly database: string
   readonly flow: FlowControl
+  readonly attempts = new Attempts()
+  readonly #cursor: StreamCursor
   /** Batches to send, in order; the next attempt carries the first. */
-  readonly batches: Batch[] = []
+  readonly #batches: Batch[] = []
   /** Poison candidates, set aside in order while later batches are tried (poison.ts). */
-  readonly setAside: Batch[] = []
-  /** Number of the last entry that was taken or skipped. */
-  takenThrough: number
-  /** A request is out, or its answer is being processed. */
-  isBusy = false
-  /** Failed attempts in a row. */
-  failures = 0
-  /**
-   * The batch whose data may have caused the last failure; cleared once the server accepts
-   * something.
-   */
-  lastPossiblePoison: Batch | undefined
-  /** Runs during backoff. */
-  retryTimer: Timer | undefined
-  /** Runs while the stream lingers for the next writes of answered clients (flow-control.ts). */
-  lingerTimer: Timer | undefined
-  /** Pending writes of this output in this stream, on hold or not. */
-  pendingCount = 0
-  /** Pending statements, also counted in `pendingCount`. */
-  statementCount = 0
-  /** Bytes of the pending writes that are not on hold. */
-  waitingBytes = 0
-  /**
-   * Attempts fail, or the writes that waited meanwhile are still being sent. No client waits for
-   * this stream.
-   */
-  isBackingOff = false
-  /** Logs to read in turn; the first is read now. */
-  readonly #sources: Source[] = []
-  /** Numbers up to `takenThrough` of unsettled entries that were given back. */
-  readonly #givenBack = new Set<number>()
-  /** Entries that went before their turn: their sources pass over them. */
-  readonly #early = new WeakSet<Entry>()
+  #setAside: Batch[] = []
+  #pendingCount = 0
+  #statementCount = 0
+  #waitingBytes = 0
   #released: Slice[] = []
   /** Index in `#released` of the first slice that was not taken again. */
   #releasedAt = 0
@@ -87,28 +55,66 @@ export class StreamDrain {
   constructor(database: string, flow: FlowControl, takenThrough: number) {
     this.database = database
     this.flow = flow
-    this.takenThrough = takenThrough
+    this.#cursor = new StreamCursor(takenThrough)
+  }
+
+  /** The batch that the next attempt carries. */
+  get head(): Batch | undefined {
+    return this.#batches[0]
+  }
+
+  /** Count of the undecided poison candidates that go before the head. */
+  get setAsideCount(): number {
+    return this.#setAside.length
+  }
+
+  /** Number of the last entry that was taken or skipped. */
+  get takenThrough(): number {
+    return this.#cursor.takenThrough
+  }
+
+  /** Pending writes of this output in this stream, on hold or not. */
+  get pendingCount(): number {
+    return this.#pendingCount
+  }
+
+  /** Pending statements, also counted in `pendingCount`. */
+  get statementCount(): number {
+    return this.#statementCount
+  }
+
+  /** Bytes of the pending writes that are not on hold. */
+  get waitingBytes(): number {
+    return this.#waitingBytes
+  }
+
+  /** The entry is pending here from now on (1); it was settled or given back (-1). */
+  count(entry: Entry, sign: 1 | -1): void {
+    this.#pendingCount += sign
+    if (entry.write.kind === 'statement') this.#statementCount += sign
+    this.#waitingBytes += sign * entry.bytes
+    assert(this.#pendingCount >= 0, 'BUG: an entry was removed from its stream twice')
+  }
+
+  /** Counts an entry that goes on hold out of the waiting ones, or in again. */
+  noteHold(entry: Entry, isHeld: boolean): void {
+    this.#waitingBytes += isHeld ? -entry.bytes : entry.bytes
   }
 
   /** Adds an entry that was appended to `log`, to be read after everything else. */
   follow(log: StreamLog, entry: Entry): void {
-    if (this.#sources.at(-1)?.log !== log) this.#sources.push({ log, next: entry.position })
-    this.#givenBack.delete(entry.sequence)
+    this.#cursor.follow(log, entry)
   }
 
-  /**
-   * Puts a statement before all entries that are not yet taken. It leaves `takenThrough` as it is:
-   * older entries may still be unread.
-   */
+  /** Puts a statement before all entries that are not yet taken. */
   precede(entry: Entry): void {
-    this.#early.add(entry)
-    this.#givenBack.delete(entry.sequence)
+    this.#cursor.skip(entry)
     this.release([{ delivery: new Delivery(entry, 0), write: entry.write }])
   }
 
-  /** Whether an unsettled entry was taken, and is not to be read again. */
+  /** @see StreamCursor.hasTaken */
   hasTaken(sequence: number): boolean {
-    return sequence <= this.takenThrough && !this.#givenBack.has(sequence)
+    return this.#cursor.hasTaken(sequence)
   }
 
   /**
@@ -118,58 +124,34 @@ export class StreamDrain {
    * @returns the entries, oldest first
    */
   giveBack(isAll: boolean): Entry[] {
-    const { takenThrough } = this
     const entries = new Set<Entry>()
-    if (isAll && !this.isBusy) {
+    if (isAll && !this.attempts.isSending) {
       this.restoreSetAside()
       for (const { delivery } of this.sweep(() => true)) entries.add(delivery.entry)
     }
-    for (let entry = this.peek(); entry !== undefined; entry = this.peek()) {
-      entries.add(entry)
-      this.pass(entry)
-    }
-    this.takenThrough = takenThrough
-    this.#sources.length = 0
-    for (const { sequence } of entries) if (sequence <= takenThrough) this.#givenBack.add(sequence)
+    this.#cursor.giveBack(entries)
     return [...entries]
   }
 
   /** The oldest entry that is not yet taken. */
   peek(): Entry | undefined {
-    for (let source = this.#sources[0]; source !== undefined; source = this.#sources[0]) {
-      const { log } = source
-      while (source.next < log.end) {
-        const entry = log.at(source.next)
-        if (entry !== undefined && !this.#isEarly(entry)) return entry
-        source.next++
-      }
-      if (this.#sources.length === 1) return undefined
-      this.#sources.shift()
-    }
-    return undefined
+    return this.#cursor.peek()
   }
 
   /** Moves past the entry that `peek` has returned. */
   pass(entry: Entry): void {
-    this.takenThrough = Math.max(this.takenThrough, entry.sequence)
-    const [source] = this.#sources
-    if (source !== undefined) source.next++
+    this.#cursor.pass(entry)
   }
 
   /** All entries that are not yet taken, oldest first. */
-  *waiting(): Generator<Entry> {
-    for (const { log, next } of this.#sources) {
-      for (let position = next; position < log.end; position++) {
-        const entry = log.at(position)
-        if (entry !== undefined && !this.#isEarly(entry)) yield entry
-      }
-    }
+  waiting(): Iterable<Entry> {
+    return this.#cursor.waiting()
   }
 
   /** Whether the stream has something to send besides the first batch. */
   get hasMore(): boolean {
     return (
-      this.batches.length > 1 || this.#peekReleased() !== undefined || this.peek() !== undefined
+      this.#batches.length > 1 || this.#peekReleased() !== undefined || this.peek() !== undefined
     )
   }
 
@@ -180,14 +162,15 @@ export class StreamDrain {
    * @param newest appended just now, and not offered yet
    */
   awaitsSuccessor(newest?: Entry): boolean {
-    const hasCandidate = this.batches.length + this.setAside.length > 0
-    if (!hasCandidate || !this.batches.every(({ isCandidate }) => isCandidate)) return false
+    const hasCandidate = this.#batches.length + this.#setAside.length > 0
+    if (!hasCandidate || !this.#batches.every(({ isCandidate }) => isCandidate)) return false
     return this.#peekReleased() === undefined && this.peek() === newest
   }
 
   /** The oldest entry that is not on hold. */
   get oldest(): Entry | undefined {
-    const slice = this.setAside[0]?.slices[0] ?? this.batches[0]?.slices[0] ?? this.#peekReleased()
+    const slice =
+      this.#setAside[0]?.slices[0] ?? this.#batches[0]?.slices[0] ?? this.#peekReleased()
     return slice?.delivery.entry ?? this.peek()
   }
 
@@ -195,7 +178,7 @@ export class StreamDrain {
   expectedWaitMs(nowMs: number): number {
     if (this.awaitsSuccessor()) return 0
     const oldestMs = nowMs - (this.oldest?.appendedAtMs ?? nowMs)
-    return this.flow.expectedWaitMs(nowMs, { bytes: this.waitingBytes, oldestMs })
+    return this.flow.expectedWaitMs(nowMs, { bytes: this.#waitingBytes, oldestMs })
   }
 
   /** Appends a batch: the first entry that waits, and its neighbours that may be merged with it. */
@@ -213,7 +196,7 @@ export class StreamDrain {
       bytes += slice.write.body.length
       slices.push(slice)
     }
-    if (slices.length > 0) this.batches.push(new Batch(slices))
+    if (slices.length > 0) this.#batches.push(new Batch(slices))
   }
 
   /**
@@ -240,10 +223,10 @@ export class StreamDrain {
   /** Removes and returns, in order, the taken and released slices whose write fits. */
   sweep(fits: (write: Write) => boolean): Slice[] {
     let swept: Slice[] = []
-    for (const batch of this.batches.splice(0)) {
+    for (const batch of this.#batches.splice(0)) {
       // Not `push(...slices)`: a batch may have more slices than a call takes arguments.
       if (batch.slices.some(({ write }) => fits(write))) swept = swept.concat(batch.slices)
-      else this.batches.push(batch)
+      else this.#batches.push(batch)
     }
     const released = this.#released.slice(this.#releasedAt)
     this.#released = released.filter(({ write }) => !fits(write))
@@ -256,23 +239,46 @@ export class StreamDrain {
     const isIts = ({ delivery }: Slice) => delivery.entry === entry
     const index = this.#released.findIndex((slice, at) => at >= this.#releasedAt && isIts(slice))
     if (index >= 0) return this.#released.splice(index, 1)[0]
-    for (const [at, batch] of this.batches.entries()) {
+    for (const [at, batch] of this.#batches.entries()) {
       const slice = batch.slices.find(isIts)
       if (slice === undefined) continue
       const others = batch.slices.filter((each) => each !== slice)
-      this.batches.splice(at, 1, ...(others.length === 0 ? [] : [new Batch(others)]))
+      this.#batches.splice(at, 1, ...(others.length === 0 ? [] : [new Batch(others)]))
       return slice
     }
     return undefined
   }
 
-  /** Puts every candidate back at the front of the stream. */
-  restoreSetAside(): void {
-    this.batches.unshift(...this.setAside.splice(0))
+  /** Replaces the head, by nothing when it is done. */
+  replaceHead(...batches: readonly Batch[]): void {
+    this.#batches.splice(0, 1, ...batches)
   }
 
-  #isEarly(entry: Entry): boolean {
-    return entry.write.kind === 'statement' && this.#early.has(entry)
+  /** Queues a batch behind all others. */
+  append(batch: Batch): void {
+    this.#batches.push(batch)
+  }
+
+  /** Sets the head aside, behind the others: its successor is tried next. */
+  setHeadAside(): void {
+    this.#setAside.push(...this.#batches.splice(0, 1))
+  }
+
+  /** Puts every candidate back at the front of the stream. @returns all batches */
+  restoreSetAside(): readonly Batch[] {
+    this.#batches.unshift(...this.#setAside.splice(0))
+    return this.#batches
+  }
+
+  /**
+   * Ends a pass: takes the decided candidates out, and puts the others back at the front.
+   *
+   * @param decides called for each, in order. @returns whether the candidate is settled
+   */
+  decideSetAside(decides: (batch: Batch) => boolean): void {
+    const candidates = this.#setAside
+    this.#setAside = []
+    this.#batches.unshift(...candidates.filter((batch) => !decides(batch)))
   }
 
   #peekReleased(): Slice | undefined {
@@ -294,11 +300,4 @@ export class StreamDrain {
     this.pass(entry)
     return prepare(entry)
   }
-}
-
-function isMergeable(first: Write, second: Write, nowMs: number): boolean {
-  if (first.kind !== 'lines' || second.kind !== 'lines') return false
-  if (first.target !== second.target && first.target.key !== second.target.key) return false
-  if (first.client === second.client) return true
-  return !(first.client?.isAlone(nowMs) || second.client?.isAlone(nowMs))
 }
