@@ -227,7 +227,7 @@ export class Drain {
   }
 
   #obey(stream: StreamQueue, batch: Batch, known: KnownVerdict): void {
-    const verdict = this.#options.retries.judge(batch, known)
+    const verdict = known.kind === 'refused' ? this.#options.retries.judge(batch, known) : known
     this.#note(stream, batch, verdict)
     const plan = planAfter(verdict, batch, this.#factsOf(stream, batch))
     this.#carryOut(stream, batch, plan, verdict.kind === 'retry' ? verdict : NO_FAILURE)

@@ -21,6 +21,8 @@ import type { OutputMessages } from './reporting/output-messages.ts'
 import type { Batch } from './stream/batch.ts'
 import type { StreamQueue } from './stream/stream-queue.ts'
 
+type RefusedVerdict = Extract<KnownVerdict, { kind: 'refused' }>
+
 export interface RetriesOptions {
   readonly config: OutputConfig
   readonly backlog: Backlog
@@ -42,9 +44,8 @@ export class Retries {
   }
 
   /** @returns the verdict, or the failure that an unconfirmed rejection counts as */
-  judge(batch: Batch, verdict: KnownVerdict): KnownVerdict {
-    const { bufferBytes } = this.#options.config
-    if (verdict.kind !== 'refused' || !verdict.isUnconfirmed || bufferBytes === 0) return verdict
+  judge(batch: Batch, verdict: RefusedVerdict): RefusedVerdict | RetryVerdict {
+    if (!verdict.isUnconfirmed || this.#options.config.bufferBytes === 0) return verdict
     const { status, error } = verdict.reply
     const text = redacted(error, batch.target.credentials)
     const why = `answered ${status} ${text}: not an answer of a database`
