@@ -61,6 +61,10 @@ export class Backlog {
     return this.#streams.values()
   }
 
+  get streamCount(): number {
+    return this.#streams.size
+  }
+
   /** Adds an entry that was just appended to `log`. */
   offer(entry: Entry, log: StreamLog): StreamDrain {
     this.counters.accept(entry)

@@ -22,6 +22,7 @@ import { unreachable } from '../std/errors.ts'
 import type { Backlog } from './backlog.ts'
 import { type Batch, type Slice, storeAll, toPayload } from './batch.ts'
 import { filterEntry } from './filter.ts'
+import { requestMaxBytes } from './giving-way.ts'
 import type { OutputHealth } from './health.ts'
 import type { Holds } from './holds.ts'
 import { mayDeliver } from './may-deliver.ts'
@@ -185,6 +186,7 @@ export class Drain {
     const { filters } = config
     stream.take({
       batchMaxBytes: stream.flow.batchMaxBytes(config.batchMaxBytes),
+      entriesMaxBytes: requestMaxBytes(config.bufferBytes, backlog.streamCount),
       nowMs,
       prepare: (entry) => {
         const slice = filterEntry(entry, filters)

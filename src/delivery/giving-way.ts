@@ -24,6 +24,22 @@ const LOOK_EVERY_MS = 1_000
 /** Looks after the last write: enough to see a lag of LAG_MAX_MS, even if a timer fires early. */
 const LOOKS = Math.ceil(LAG_MAX_MS / LOOK_EVERY_MS) + 1
 
+/** Share of the bound for the requests of all streams. */
+const REQUESTS_SHARE = 1 / 2
+/** A stream has at least this part of that share, however many streams there are. */
+const PART_MIN = 1 / 8
+
+/**
+ * Most bytes of entries that a merged request may carry. A request cannot be taken back: if it
+ * carried all of a full backlog, an output that gives way would have nothing to drop.
+ *
+ * @param boundBytes of the backlog; 0 = it has no bound that writes could be dropped for
+ */
+export function requestMaxBytes(boundBytes: number, streamCount: number): number {
+  if (boundBytes === 0) return Number.POSITIVE_INFINITY
+  return boundBytes * REQUESTS_SHARE * Math.max(1 / streamCount, PART_MIN)
+}
+
 export interface GivingWayOptions {
   readonly backlog: Pick<Backlog, 'below'>
   readonly health: Pick<OutputHealth, 'isInSync'>

@@ -9,11 +9,13 @@ import { ScriptedDestination } from '../support/scripted-destination.ts'
 import { openTestRelay, outputOf, SILENT, writeOf } from '../support/scripted-relay.ts'
 
 const BOUND = { bufferBytes: 20_000, batchMaxBytes: 100 }
+/** One request carries all that waits. */
+const LARGE_BATCHES = { bufferBytes: 20_000, batchMaxBytes: 20_000 }
 
-async function openPair(logger = SILENT) {
+async function openPair(logger = SILENT, output: object = BOUND) {
   const clock = new ManualClock()
   const [a, b] = [new ScriptedDestination(), new ScriptedDestination()]
-  const { relay } = await openTestRelay([a, b], { clock, logger, output: BOUND })
+  const { relay } = await openTestRelay([a, b], { clock, logger, output })
   let next = 0
   return {
     ...{ relay, clock, a, b },
@@ -112,6 +114,30 @@ test('an output that is too slow gives way as soon for clients that write seldom
   b.release()
 })
 
+/** Offers eight writes of 1 kB every 100 ms. @returns for each second, how many were refused */
+async function load(
+  seconds: number,
+  { relay, clock }: Awaited<ReturnType<typeof openPair>>,
+  beforeStep: (step: number) => void = () => {},
+): Promise<number[]> {
+  const refused: number[] = []
+  const total = () => relay.snapshot().refusedWrites['backlog-full']
+  for (let second = 0; second < seconds; second++) {
+    const before = total()
+    for (let step = second * 10; step < second * 10 + 10; step++) {
+      beforeStep(step)
+      for (let i = 0; i < 8; i++) {
+        const write = writeOf(`m v="${'x'.repeat(1_000)}" ${step * 8 + i}\n`)
+        // Not awaited: a client of an output that is slow may wait for seconds.
+        void relay.accept(write)
+      }
+      await clock.advance(100)
+    }
+    refused.push(total() - before)
+  }
+  return refused
+}
+
 test('an output that is down gives way at once', async () => {
   const { relay, clock, b, fill, dropped } = await openPair()
   await using _ = relay
@@ -120,6 +146,22 @@ test('an output that is down gives way at once', async () => {
   assert.equal(outputOf(relay, 'b').isUp, false)
   assert.equal(await fill(100), 100)
   assert(dropped() > 0)
+})
+
+test('an output that goes down while it sends all of its full backlog gives way to bursts too', async () => {
+  const pair = await openPair(SILENT, LARGE_BATCHES)
+  await using _ = pair.relay
+  const { relay, clock, b, fill } = pair
+  b.hold()
+  assert((await fill(100)) < 100, 'new writes are refused at the bound')
+  b.release()
+  b.hold()
+  await clock.advance(0)
+  b.isUp = false
+  await clock.advance(20_000)
+  assert.equal(outputOf(relay, 'b').isUp, false)
+  assert.deepEqual(await load(2, pair), [0, 0])
+  assert(pair.dropped() > 0)
 })
 
 test('datagrams cannot be refused to anyone who would send them again: the slower output gives way', async () => {
