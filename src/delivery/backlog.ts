@@ -159,7 +159,7 @@ export class Backlog {
     return this.counters.pendingStatements < STATEMENTS_MAX
   }
 
-  /** Whether `bytes` more can be made to fit. Changes nothing. */
+  /** Whether `bytes` more can be made to fit. Counts a refusal, and changes nothing else. */
   canMakeRoom(bytes: number): boolean {
     let missingBytes = this.#missingBytes(bytes)
     if (missingBytes <= 0 || this.#isOneAttempt) return true
@@ -172,6 +172,7 @@ export class Backlog {
         if (missingBytes <= 0) return true
       }
     }
+    this.counters.backlogFullRefusals++
     this.#options.onFull()
     return false
   }

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../support/manual-clock.ts'
-import { ScriptedDestination } from '../support/scripted-destination.ts'
+import { DELIVERED, ScriptedDestination } from '../support/scripted-destination.ts'
 import { openTestRelay, outputOf, SILENT, writeOf } from '../support/scripted-relay.ts'
 
 const BOUND = { bufferBytes: 20_000, batchMaxBytes: 100 }
@@ -114,6 +114,9 @@ test('an output that is too slow gives way as soon for clients that write seldom
   b.release()
 })
 
+/** Longer than the relay lets an output that is too slow stop the clients. */
+const LONG_S = 120
+
 /** Offers eight writes of 1 kB every 100 ms. @returns for each second, how many were refused */
 async function load(
   seconds: number,
@@ -137,6 +140,60 @@ async function load(
   }
   return refused
 }
+
+/** From now on each request takes this long, however much it carries. */
+function slowDown(destination: ScriptedDestination, clock: ManualClock, ms: number) {
+  destination.verdict = () =>
+    new Promise((resolve) => clock.startTimer(ms, () => resolve(DELIVERED)))
+}
+
+test('an output that is too slow for the load gives way, also when it works its small backlog off in no time', async () => {
+  const pair = await openPair(SILENT, LARGE_BATCHES)
+  await using _ = pair.relay
+  slowDown(pair.b, pair.clock, 400)
+  const refused = await load(LONG_S, pair)
+  assert(refused.slice(0, 10).some((count) => count > 0))
+  assert.deepEqual(new Set(refused.slice(60)), new Set([0]), 'it stops nobody any more')
+  assert(pair.dropped() > 0)
+  assert.equal(outputOf(pair.relay, 'a').outcomeLines.dropped, 0)
+})
+
+test('an output that hangs again and again gives way, although it catches up in between', async () => {
+  const pair = await openPair(SILENT, LARGE_BATCHES)
+  await using _ = pair.relay
+  const { relay, clock, b } = pair
+  const flap = (step: number) => (step % 50 < 30 ? b.hold() : b.release())
+  const refused = await load(LONG_S, pair, flap)
+  assert(refused.slice(0, 10).some((count) => count > 0))
+  assert.deepEqual(new Set(refused.slice(60)), new Set([0]), 'it stops nobody any more')
+  assert.equal(outputOf(relay, 'b').isUp, true)
+
+  b.release()
+  await clock.advance(59_000)
+  b.hold()
+  await load(1, pair)
+  const before = pair.dropped()
+  assert(before > 0)
+  b.release()
+  await clock.advance(61_000)
+  b.hold()
+  const [again = 0] = await load(1, pair)
+  assert(again > 0, 'it was not full for a minute: it loses nothing again')
+  assert.equal(pair.dropped(), before)
+  b.release()
+})
+
+test('outputs that are all too slow for the load lose nothing: the load has to fall', async () => {
+  const pair = await openPair(SILENT, LARGE_BATCHES)
+  await using _ = pair.relay
+  const { relay, clock, a, b } = pair
+  slowDown(a, clock, 400)
+  slowDown(b, clock, 410)
+  const refused = await load(LONG_S, pair)
+  assert(refused.slice(60).every((count) => count > 0))
+  assert.equal(outputOf(relay, 'a').outcomeLines.dropped, 0)
+  assert.equal(outputOf(relay, 'b').outcomeLines.dropped, 0)
+})
 
 test('an output that is down gives way at once', async () => {
   const { relay, clock, b, fill, dropped } = await openPair()

@@ -8,6 +8,7 @@ import { unreachable } from '../../std/errors.ts'
 import type { DropReason, Outcome, OutcomeKind } from '../../write/outcome.ts'
 
 export class OutputCounters {
+  acceptedWrites = 0
   acceptedLines = 0
   pendingLines = 0
   pendingWrites = 0
@@ -18,6 +19,8 @@ export class OutputCounters {
   timedOutAttempts = 0
   splitBatches = 0
   sentBytes = 0
+  /** Writes that the relay refused because this backlog was full; not accepted here. */
+  backlogFullRefusals = 0
   readonly outcomeLines: Record<OutcomeKind, number> = {
     delivered: 0,
     refused: 0,
@@ -36,6 +39,7 @@ export class OutputCounters {
   }
 
   accept(entry: Entry): void {
+    this.acceptedWrites++
     this.acceptedLines += entry.write.lineCount
     this.pendingLines += entry.write.lineCount
     this.pendingWrites++
