@@ -39,6 +39,11 @@ const QUIET_MS = 60_000
 /** Longest time for which one refused write counts: its client may try again after this long. */
 const REFUSED_MAX_MS = 1_000
 
+/**
+ * An output counts as refusing for this long after a refused write: longer than the 10 s after
+ * which many clients, such as Telegraf, write again.
+ */
+const REFUSING_MS = 15_000
 /** Share of the bound for the requests of all streams. */
 const REQUESTS_SHARE = 1 / 2
 /** Less than what an equally slow output still has when it is one request ahead. */
@@ -91,11 +96,11 @@ export class GivingWay {
 
   /** Call for each write that finds the backlog at its bound. @returns whether to drop writes */
   look(): boolean {
+    this.#noteFull()
     // A refused datagram is lost at all outputs; a dropped write only at the slower one.
     if (!this.#options.isAnswering) return true
     this.#looksLeft = LOOKS
     this.#lookAndGoOn()
-    this.#noteFull()
     return this.#isLeftBehind || this.#refusedMs > LAG_MAX_MS
   }
 
@@ -104,6 +109,13 @@ export class GivingWay {
     const { backlog, config } = this.#options
     const boundBytes = config.bufferBytes === 0 ? config.batchMaxBytes : config.bufferBytes
     return backlog.counters.pendingBytes <= boundBytes * MOSTLY_EMPTY_SHARE
+  }
+
+  /** The last write that found the backlog at its bound was refused, not long ago. */
+  get isRefusing(): boolean {
+    const { backlog, clock } = this.#options
+    const isRefused = backlog.counters.backlogFullRefusals > this.#refusedWrites
+    return isRefused && clock.monotonicMs() - this.#fullAtMs < REFUSING_MS
   }
 
   noteCaughtUp(): void {

@@ -273,16 +273,16 @@ export class Output implements AsyncDisposable {
   snapshot(): OutputSnapshot {
     const { name, location, kind, bufferBytes: boundBytes } = this.config
     const { isUp, cause: downCause, stateAgeMs } = this.#health
+    const { isRefusing } = this.#givingWay
     const { writes: formerLagWrites, bytes: formerLagBytes } = this.#formerLag
     const isInSync = this.#health.isInSync && this.isAtTail
     const { outcomeLines, droppedLines, ...counts } = this.#backlog.counters
     return {
       ...{ name, location, kind, boundBytes, isUp, isInSync, downCause, stateAgeMs },
-      ...{ ...counts, formerLagWrites, formerLagBytes },
+      ...{ ...counts, formerLagWrites, formerLagBytes, isRefusing },
       oldestPendingAgeMs: this.#oldestPendingAgeMs(),
       ...{ holds: this.#holds.count, heldWrites: this.#holds.writes, heldBytes: this.#holds.bytes },
-      outcomeLines: { ...outcomeLines },
-      droppedLines: { ...droppedLines },
+      ...{ outcomeLines: { ...outcomeLines }, droppedLines: { ...droppedLines } },
       deadLetters: this.#letters?.snapshot(),
     }
   }

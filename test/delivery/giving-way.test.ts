@@ -65,6 +65,37 @@ test('a log line names the output whose full backlog has new writes refused', as
   b.release()
 })
 
+test('the output whose full backlog has writes refused is known: how many, and whether it still does so', async () => {
+  const { relay, clock, b, fill } = await openPair()
+  await using _ = relay
+  const state = (name: string) => {
+    const { backlogFullRefusals, isRefusing } = outputOf(relay, name)
+    return [backlogFullRefusals, isRefusing]
+  }
+  b.hold()
+  assert((await fill(100)) < 100)
+  assert.equal(await fill(1), 0)
+  assert.deepEqual(
+    [state('a'), state('b')],
+    [
+      [0, false],
+      [2, true],
+    ],
+  )
+  b.release()
+  await clock.advance(15_000)
+  assert.deepEqual(state('b'), [2, false])
+
+  b.hold()
+  assert((await fill(100)) < 100)
+  assert.deepEqual(state('b'), [3, true])
+  b.isUp = false
+  await clock.advance(10_000)
+  assert.equal(await fill(100), 100)
+  assert.deepEqual(state('b'), [3, false], 'it gives way')
+  b.release()
+})
+
 /** `b` takes what it is sent, but only one request a second. @returns writes taken in each */
 async function pass(seconds: number, { clock, b, fill }: Awaited<ReturnType<typeof openPair>>) {
   const delivery: number[] = []
