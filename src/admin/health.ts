@@ -3,7 +3,8 @@
  * output.
  *
  * `pass` means that every HTTP relay has at least one output that is up. One output that is down is
- * the case that the relay exists for, and no reason to restart the relay.
+ * the case that the relay exists for, and no reason to restart the relay. Nor is an output whose
+ * full backlog has writes refused: the message warns of it.
  */
 
 import type { OutputSnapshot } from '../delivery/reporting/output-snapshot.ts'
@@ -89,6 +90,7 @@ function outputHealth(output: OutputSnapshot) {
     unread_writes: output.formerLagWrites,
     unread_bytes: output.formerLagBytes,
     oldest_pending_s: output.oldestPendingAgeMs / MS_PER_S,
+    backlog_full: output.isRefusing,
   }
 }
 
@@ -104,7 +106,10 @@ function upMessage(relays: readonly RelaySnapshot[]): string {
   return `${readiness}; ${down.length} of ${outputs.length} outputs down: ${down.join(', ')}`
 }
 
-/** Health covers the outputs only; whether writes are accepted also depends on `ack` and disk. */
+/**
+ * The status covers the outputs only; whether writes are accepted also depends on `ack`, disk and
+ * backlogs.
+ */
 function readinessOf(relays: readonly RelaySnapshot[]): string {
   const failing = relays.filter(hasFailingDisk)
   const closed = relays.filter((relay) => !relay.takesWrites && !failing.includes(relay))
@@ -113,8 +118,20 @@ function readinessOf(relays: readonly RelaySnapshot[]): string {
     ...(closed.length === 0
       ? []
       : [`relay ${namesOf(closed)} answers writes 503 until enough outputs are up and up to date`]),
+    ...relays.filter((relay) => relay.outputs.some(isRefusing)).map(refusingText),
   ]
   return texts.length === 0 ? 'ready for writes' : texts.join('; ')
+}
+
+function isRefusing(output: OutputSnapshot): boolean {
+  return output.isRefusing
+}
+
+function refusingText(relay: RelaySnapshot): string {
+  const full = namesOf(relay.outputs.filter(isRefusing))
+  const what = relay.kind === 'udp' ? 'refuses datagrams' : 'answers writes 503'
+  const why = `while the backlog of output ${full} is full (buffer-size-mb)`
+  return `relay ${namesOf([relay])} ${what} ${why}`
 }
 
 function failingDiskText(failing: readonly RelaySnapshot[]): string {
@@ -150,6 +167,6 @@ function atRelays(relays: readonly RelaySnapshot[]): string {
   return `no output is up at relay ${namesOf(relays)}`
 }
 
-function namesOf(relays: readonly RelaySnapshot[]): string {
-  return relays.map(({ name }) => JSON.stringify(name)).join(', ')
+function namesOf(named: readonly { readonly name: string }[]): string {
+  return named.map(({ name }) => JSON.stringify(name)).join(', ')
 }

@@ -159,6 +159,11 @@ function outputAttemptFamilies(relays: readonly RelaySnapshot[]): Family[] {
       'Body bytes of all attempts, before compression.',
       each((output) => output.sentBytes),
     ),
+    counter(
+      'relay_output_backlog_full_refusals_total',
+      'Writes that the relay refused because the backlog of this output was full.',
+      each((output) => output.backlogFullRefusals),
+    ),
   ]
 }
 

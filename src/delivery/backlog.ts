@@ -61,6 +61,10 @@ export class Backlog {
     return this.#streams.values()
   }
 
+  get streamCount(): number {
+    return this.#streams.size
+  }
+
   /** Adds an entry that was just appended to `log`. */
   offer(entry: Entry, log: StreamLog): StreamQueue {
     this.counters.accept(entry)
@@ -150,7 +154,7 @@ export class Backlog {
     return this.counters.pendingStatements < STATEMENTS_MAX
   }
 
-  /** Whether `bytes` more can be made to fit. Changes nothing. */
+  /** Whether `bytes` more can be made to fit. Counts a refusal, and changes nothing else. */
   canMakeRoom(bytes: number): boolean {
     let missingBytes = this.#missingBytes(bytes)
     if (missingBytes <= 0 || this.#isOneAttempt) return true
@@ -163,6 +167,7 @@ export class Backlog {
         if (missingBytes <= 0) return true
       }
     }
+    this.counters.backlogFullRefusals++
     this.#options.onFull()
     return false
   }

@@ -20,6 +20,7 @@ import type { LogOwnership } from '../log/log-callbacks.ts'
 import type { Clock } from '../std/clock.ts'
 import type { Backlog } from './backlog.ts'
 import { filterEntry } from './filter.ts'
+import { requestMaxBytes } from './giving-way.ts'
 import type { OutputHealth } from './health.ts'
 import type { Holds } from './holds.ts'
 import { mayDeliver } from './may-deliver.ts'
@@ -196,6 +197,7 @@ export class Drain {
     const { filters } = config
     stream.take({
       batchMaxBytes: stream.flow.batchMaxBytes(config.batchMaxBytes),
+      entriesMaxBytes: requestMaxBytes(config.bufferBytes, backlog.streamCount),
       nowMs,
       prepare: (entry) => {
         const slice = filterEntry(entry, filters)

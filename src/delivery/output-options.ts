@@ -49,6 +49,8 @@ export interface OutputEvents {
   onDown(): void
   /** The highest `below` of the other outputs. */
   othersBelow(): number
+  /** Whether the backlog of the leading other output is mostly empty. */
+  othersEmpty(): boolean
   /** Whether the relay accepts new writes in the present state of its outputs. */
   takesWrites(): boolean
 }

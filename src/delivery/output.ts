@@ -58,7 +58,7 @@ export class Output implements AsyncDisposable {
   constructor(options: OutputOptions) {
     const { config, clock, random, logger, destination, events, memory, stored } = options
     const { name, bufferBytes, batchMaxBytes, delayMaxMs } = config
-    const { onFailed, onWaiting, othersBelow, takesWrites } = events
+    const { onFailed, onWaiting, othersBelow, othersEmpty, takesWrites } = events
     const messages = new OutputMessages({ name, clock, logger, formerLag: () => this.#formerLag })
     const backlog: Backlog = new Backlog({
       boundBytes: bufferBytes,
@@ -118,7 +118,7 @@ export class Output implements AsyncDisposable {
     this.#clock = clock
     this.#backlog = backlog
     this.#health = health
-    this.#givingWay = new GivingWay({ backlog, health, clock, othersBelow, isAnswering })
+    this.#givingWay = new GivingWay({ ...parts, othersBelow, othersEmpty, isAnswering })
     this.#holds = holds
     this.#questions = new Questions(destination, clock)
   }
@@ -131,6 +131,11 @@ export class Output implements AsyncDisposable {
   /** All writes that are in memory for it and have a lower number are settled or on hold. */
   get below(): number {
     return this.#backlog.below
+  }
+
+  /** @see GivingWay.isMostlyEmpty */
+  get isMostlyEmpty(): boolean {
+    return this.#givingWay.isMostlyEmpty
   }
 
   /** In sync for this database: clients wait for its answer to a write. */
@@ -268,19 +273,16 @@ export class Output implements AsyncDisposable {
   snapshot(): OutputSnapshot {
     const { name, location, kind, bufferBytes: boundBytes } = this.config
     const { isUp, cause: downCause, stateAgeMs } = this.#health
+    const { isRefusing } = this.#givingWay
     const { writes: formerLagWrites, bytes: formerLagBytes } = this.#formerLag
     const isInSync = this.#health.isInSync && this.isAtTail
     const { outcomeLines, droppedLines, ...counts } = this.#backlog.counters
     return {
       ...{ name, location, kind, boundBytes, isUp, isInSync, downCause, stateAgeMs },
-      ...counts,
-      ...{ formerLagWrites, formerLagBytes },
+      ...{ ...counts, formerLagWrites, formerLagBytes, isRefusing },
       oldestPendingAgeMs: this.#oldestPendingAgeMs(),
-      holds: this.#holds.count,
-      heldWrites: this.#holds.writes,
-      heldBytes: this.#holds.bytes,
-      outcomeLines: { ...outcomeLines },
-      droppedLines: { ...droppedLines },
+      ...{ holds: this.#holds.count, heldWrites: this.#holds.writes, heldBytes: this.#holds.bytes },
+      ...{ outcomeLines: { ...outcomeLines }, droppedLines: { ...droppedLines } },
       deadLetters: this.#letters?.snapshot(),
     }
   }

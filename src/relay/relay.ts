@@ -36,7 +36,7 @@ import { connect, storedLogOf } from './connect-disk-log.ts'
 import { DeadLetterAdmin } from './dead-letter-admin.ts'
 import { Divergence } from './divergence.ts'
 import { firstAcks, PendingAcks, replyTo, type WaitingClient } from './pending-acks.ts'
-import { othersBelow, refusalByOutputs } from './room.ts'
+import { othersBelow, othersEmpty, refusalByOutputs } from './room.ts'
 import type { RelaySnapshot } from './snapshot.ts'
 import { WriteLog } from './write-log.ts'
 
@@ -230,6 +230,7 @@ export class Relay implements AsyncDisposable {
       onFailed: (database: string) => this.#pendingAcks.stopAllWaitingFor(index, database),
       onDown: () => this.#pendingAcks.stopAllWaitingFor(index),
       othersBelow: () => othersBelow(this.#outputs, index),
+      othersEmpty: () => othersEmpty(this.#outputs, index),
       takesWrites: () => this.takesWrites,
     }
     return new Output({

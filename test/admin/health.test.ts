@@ -59,6 +59,7 @@ test('health tells of every output whether it is up, since when not, why, and wh
             unread_writes: 7,
             unread_bytes: 70_000,
             oldest_pending_s: 0.25,
+            backlog_full: false,
           },
           {
             name: 'b',
@@ -73,6 +74,7 @@ test('health tells of every output whether it is up, since when not, why, and wh
             unread_writes: 7,
             unread_bytes: 70_000,
             oldest_pending_s: 89,
+            backlog_full: false,
           },
         ],
       },
@@ -139,4 +141,22 @@ test('outputs that are down are named with their relay where there are several',
     said(web, datagrams),
     'ready for writes; 2 of 4 outputs down: "b" of relay "web", "b" of relay "datagrams"',
   )
+})
+
+test('health warns of an output whose full backlog has writes refused, and passes', () => {
+  const full = outputSnapshot({ name: 'b', isRefusing: true })
+  const web = relaySnapshot({ name: 'web', outputs: [outputSnapshot(), full] })
+  const { body, status } = renderServiceHealth(serviceSnapshot({ relays: [web] }))
+  assert.deepEqual([status, body.status], [200, 'pass'])
+  const why = 'while the backlog of output "b" is full (buffer-size-mb)'
+  assert.equal(body.message, `relay "web" answers writes 503 ${why}; 2 outputs up`)
+  const isFull = body.relays[0]?.outputs.map(({ name, backlog_full }) => [name, backlog_full])
+  assert.deepEqual(isFull, [
+    ['a', false],
+    ['b', true],
+  ])
+
+  const udp = relaySnapshot({ name: 'udp', kind: 'udp', outputs: [full] })
+  const other = renderServiceHealth(serviceSnapshot({ relays: [relaySnapshot(), udp] })).body
+  assert.equal(other.message, `relay "udp" refuses datagrams ${why}; 2 outputs up`)
 })

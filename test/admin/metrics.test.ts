@@ -58,6 +58,8 @@ test('the metrics are valid text format 0.0.4: each family once, with help and t
   assert.equal(series.get('relay_refused_writes_total{relay="main",reason="no_output_up"}'), 3)
   assert.equal(series.get('relay_output_up{relay="other",output="b"}'), 1)
   assert.equal(series.get('relay_output_oldest_pending_seconds{relay="main",output="a"}'), 0.25)
+  const refusals = 'relay_output_backlog_full_refusals_total'
+  assert.equal(series.get(`${refusals}{relay="main",output="a"}`), 2)
   assert.equal(series.get('relay_listener_refused_connections_total{relay="main"}'), 1)
   assert.equal(series.get('relay_listener_answers_5xx_total{relay="main"}'), 4)
   assert.equal(series.get('relay_listener_requests_total{relay="other"}'), 8)

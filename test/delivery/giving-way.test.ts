@@ -5,15 +5,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../support/manual-clock.ts'
-import { ScriptedDestination } from '../support/scripted-destination.ts'
+import { DELIVERED, ScriptedDestination } from '../support/scripted-destination.ts'
 import { openTestRelay, outputOf, SILENT, writeOf } from '../support/scripted-relay.ts'
 
 const BOUND = { bufferBytes: 20_000, batchMaxBytes: 100 }
+/** One request carries all that waits. */
+const LARGE_BATCHES = { bufferBytes: 20_000, batchMaxBytes: 20_000 }
 
-async function openPair(logger = SILENT) {
+async function openPair(logger = SILENT, output: object = BOUND) {
   const clock = new ManualClock()
   const [a, b] = [new ScriptedDestination(), new ScriptedDestination()]
-  const { relay } = await openTestRelay([a, b], { clock, logger, output: BOUND })
+  const { relay } = await openTestRelay([a, b], { clock, logger, output })
   let next = 0
   return {
     ...{ relay, clock, a, b },
@@ -60,6 +62,37 @@ test('a log line names the output whose full backlog has new writes refused', as
     /^output "b": backlog of .* is full \(buffer-size-mb\): new writes are refused/,
   )
   assert.deepEqual(rest, [])
+  b.release()
+})
+
+test('the output whose full backlog has writes refused is known: how many, and whether it still does so', async () => {
+  const { relay, clock, b, fill } = await openPair()
+  await using _ = relay
+  const state = (name: string) => {
+    const { backlogFullRefusals, isRefusing } = outputOf(relay, name)
+    return [backlogFullRefusals, isRefusing]
+  }
+  b.hold()
+  assert((await fill(100)) < 100)
+  assert.equal(await fill(1), 0)
+  assert.deepEqual(
+    [state('a'), state('b')],
+    [
+      [0, false],
+      [2, true],
+    ],
+  )
+  b.release()
+  await clock.advance(15_000)
+  assert.deepEqual(state('b'), [2, false])
+
+  b.hold()
+  assert((await fill(100)) < 100)
+  assert.deepEqual(state('b'), [3, true])
+  b.isUp = false
+  await clock.advance(10_000)
+  assert.equal(await fill(100), 100)
+  assert.deepEqual(state('b'), [3, false], 'it gives way')
   b.release()
 })
 
@@ -112,6 +145,87 @@ test('an output that is too slow gives way as soon for clients that write seldom
   b.release()
 })
 
+/** Longer than the relay lets an output that is too slow stop the clients. */
+const LONG_S = 120
+
+/** Offers eight writes of 1 kB every 100 ms. @returns for each second, how many were refused */
+async function load(
+  seconds: number,
+  { relay, clock }: Awaited<ReturnType<typeof openPair>>,
+  beforeStep: (step: number) => void = () => {},
+): Promise<number[]> {
+  const refused: number[] = []
+  const total = () => relay.snapshot().refusedWrites['backlog-full']
+  for (let second = 0; second < seconds; second++) {
+    const before = total()
+    for (let step = second * 10; step < second * 10 + 10; step++) {
+      beforeStep(step)
+      for (let i = 0; i < 8; i++) {
+        const write = writeOf(`m v="${'x'.repeat(1_000)}" ${step * 8 + i}\n`)
+        // Not awaited: a client of an output that is slow may wait for seconds.
+        void relay.accept(write)
+      }
+      await clock.advance(100)
+    }
+    refused.push(total() - before)
+  }
+  return refused
+}
+
+/** From now on each request takes this long, however much it carries. */
+function slowDown(destination: ScriptedDestination, clock: ManualClock, ms: number) {
+  destination.verdict = () =>
+    new Promise((resolve) => clock.startTimer(ms, () => resolve(DELIVERED)))
+}
+
+test('an output that is too slow for the load gives way, also when it works its small backlog off in no time', async () => {
+  const pair = await openPair(SILENT, LARGE_BATCHES)
+  await using _ = pair.relay
+  slowDown(pair.b, pair.clock, 400)
+  const refused = await load(LONG_S, pair)
+  assert(refused.slice(0, 10).some((count) => count > 0))
+  assert.deepEqual(new Set(refused.slice(60)), new Set([0]), 'it stops nobody any more')
+  assert(pair.dropped() > 0)
+  assert.equal(outputOf(pair.relay, 'a').outcomeLines.dropped, 0)
+})
+
+test('an output that hangs again and again gives way, although it catches up in between', async () => {
+  const pair = await openPair(SILENT, LARGE_BATCHES)
+  await using _ = pair.relay
+  const { relay, clock, b } = pair
+  const flap = (step: number) => (step % 50 < 30 ? b.hold() : b.release())
+  const refused = await load(LONG_S, pair, flap)
+  assert(refused.slice(0, 10).some((count) => count > 0))
+  assert.deepEqual(new Set(refused.slice(60)), new Set([0]), 'it stops nobody any more')
+  assert.equal(outputOf(relay, 'b').isUp, true)
+
+  b.release()
+  await clock.advance(59_000)
+  b.hold()
+  await load(1, pair)
+  const before = pair.dropped()
+  assert(before > 0)
+  b.release()
+  await clock.advance(61_000)
+  b.hold()
+  const [again = 0] = await load(1, pair)
+  assert(again > 0, 'it was not full for a minute: it loses nothing again')
+  assert.equal(pair.dropped(), before)
+  b.release()
+})
+
+test('outputs that are all too slow for the load lose nothing: the load has to fall', async () => {
+  const pair = await openPair(SILENT, LARGE_BATCHES)
+  await using _ = pair.relay
+  const { relay, clock, a, b } = pair
+  slowDown(a, clock, 400)
+  slowDown(b, clock, 410)
+  const refused = await load(LONG_S, pair)
+  assert(refused.slice(60).every((count) => count > 0))
+  assert.equal(outputOf(relay, 'a').outcomeLines.dropped, 0)
+  assert.equal(outputOf(relay, 'b').outcomeLines.dropped, 0)
+})
+
 test('an output that is down gives way at once', async () => {
   const { relay, clock, b, fill, dropped } = await openPair()
   await using _ = relay
@@ -120,6 +234,22 @@ test('an output that is down gives way at once', async () => {
   assert.equal(outputOf(relay, 'b').isUp, false)
   assert.equal(await fill(100), 100)
   assert(dropped() > 0)
+})
+
+test('an output that goes down while it sends all of its full backlog gives way to bursts too', async () => {
+  const pair = await openPair(SILENT, LARGE_BATCHES)
+  await using _ = pair.relay
+  const { relay, clock, b, fill } = pair
+  b.hold()
+  assert((await fill(100)) < 100, 'new writes are refused at the bound')
+  b.release()
+  b.hold()
+  await clock.advance(0)
+  b.isUp = false
+  await clock.advance(20_000)
+  assert.equal(outputOf(relay, 'b').isUp, false)
+  assert.deepEqual(await load(2, pair), [0, 0])
+  assert(pair.dropped() > 0)
 })
 
 test('datagrams cannot be refused to anyone who would send them again: the slower output gives way', async () => {

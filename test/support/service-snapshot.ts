@@ -42,6 +42,8 @@ export function outputSnapshot(parts: Partial<OutputSnapshot> = {}): OutputSnaps
     timedOutAttempts: 2,
     splitBatches: 1,
     sentBytes: 123_456,
+    backlogFullRefusals: 2,
+    isRefusing: false,
     holds: 1,
     heldWrites: 1,
     heldBytes: 300,

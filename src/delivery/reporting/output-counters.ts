@@ -10,6 +10,7 @@ import { unreachable } from '../../std/errors.ts'
 import type { DropReason, Outcome, OutcomeKind } from '../../write/outcome.ts'
 
 export class OutputCounters {
+  acceptedWrites = 0
   acceptedLines = 0
   pendingLines = 0
   pendingWrites = 0
@@ -20,6 +21,8 @@ export class OutputCounters {
   timedOutAttempts = 0
   splitBatches = 0
   sentBytes = 0
+  /** Writes that the relay refused because this backlog was full; not accepted here. */
+  backlogFullRefusals = 0
   readonly outcomeLines: Record<OutcomeKind, number> = {
     delivered: 0,
     refused: 0,
@@ -38,6 +41,7 @@ export class OutputCounters {
   }
 
   accept(entry: Entry): void {
+    this.acceptedWrites++
     this.acceptedLines += entry.write.lineCount
     this.pendingLines += entry.write.lineCount
     this.pendingWrites++

@@ -29,6 +29,10 @@ export interface OutputSnapshot {
   readonly formerLagBytes: number
   /** Backlog bound, bytes; 0 = one attempt for each write. */
   readonly boundBytes: number
+  /** Writes that the relay refused because this backlog was full; not accepted here. */
+  readonly backlogFullRefusals: number
+  /** The full backlog has had a write refused within the last seconds (giving-way.ts). */
+  readonly isRefusing: boolean
   /** Age of the oldest pending write, milliseconds; 0 when nothing is pending. */
   readonly oldestPendingAgeMs: number
   /** Databases and retention policies that are missing here, or that its user may not write to. */

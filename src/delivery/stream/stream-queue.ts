@@ -19,7 +19,7 @@
  */
 
 import assert from 'node:assert/strict'
-import type { Entry } from '../../log/entry.ts'
+import { type Entry, entryBytes } from '../../log/entry.ts'
 import type { StreamLog } from '../../log/stream-log.ts'
 import type { Write } from '../../write/write.ts'
 import { Attempts } from './attempts.ts'
@@ -29,6 +29,8 @@ import { StreamCursor } from './stream-cursor.ts'
 
 export interface TakeOptions {
   readonly batchMaxBytes: number
+  /** Most bytes that the merged entries count against the bound; absent = no limit. */
+  readonly entriesMaxBytes?: number
   /** Monotonic milliseconds. */
   readonly nowMs: number
   /** An entry as this output sends it; `undefined` when it is filtered out or on hold. */
@@ -182,18 +184,20 @@ export class StreamQueue {
   }
 
   /** Appends a batch: the first entry that waits, and its neighbours that may be merged with it. */
-  take({ batchMaxBytes, nowMs, prepare }: TakeOptions): void {
+  take({ batchMaxBytes, entriesMaxBytes, nowMs, prepare }: TakeOptions): void {
     const slices: Slice[] = []
     let bytes = 0
+    let leftBytes = entriesMaxBytes ?? Number.POSITIVE_INFINITY
     for (let write = this.#peekWrite(); write !== undefined; write = this.#peekWrite()) {
       const first = slices[0]
       if (first !== undefined) {
         if (!isMergeable(first.write, write, nowMs)) break
-        if (bytes + write.body.length > batchMaxBytes) break
+        if (bytes + write.body.length > batchMaxBytes || entryBytes(write) > leftBytes) break
       }
       const slice = this.#shift(prepare)
       if (slice === undefined) continue
       bytes += slice.write.body.length
+      leftBytes -= entryBytes(slice.write)
       slices.push(slice)
     }
     if (slices.length > 0) this.#batches.push(new Batch(slices))
