@@ -16,8 +16,7 @@
 
 import type { Duplex } from 'node:stream'
 import fastify, { type FastifyInstance } from 'fastify'
-import { renderAddress } from '../config/addresses.ts'
-import type { BindAddress } from '../config/config.ts'
+import { type Endpoint, renderAddress } from '../net/endpoint.ts'
 import type { Clock } from '../std/clock.ts'
 import { errorCode, errorText, RelayError } from '../std/errors.ts'
 import type { Logger } from '../std/logger.ts'
@@ -34,7 +33,7 @@ const CONNECTIONS_MAX = 64
 const REQUEST_MAX_MS = 10_000
 
 export interface AdminOptions {
-  readonly bindAddress: BindAddress
+  readonly bindAddress: Endpoint
   /** The address is configured, not the default. */
   readonly isConfigured: boolean
   readonly snapshot: () => ServiceSnapshot
@@ -46,7 +45,7 @@ export interface AdminOptions {
 
 export interface Admin extends AsyncDisposable {
   /** The address of the listening socket, with the port that the system chose for port 0. */
-  readonly address: BindAddress
+  readonly address: Endpoint
 }
 
 /**
@@ -72,7 +71,7 @@ export async function openAdmin(options: AdminOptions): Promise<Admin | undefine
   // A string only for unix sockets, which a bind address cannot name.
   const port = typeof bound === 'object' && bound !== null ? bound.port : options.bindAddress.port
   return {
-    address: { host: options.bindAddress.host, port },
+    address: { ...options.bindAddress, port },
     [Symbol.asyncDispose]: close,
   }
 }
@@ -133,7 +132,7 @@ function addDeadLetterRoutes(
   }
 }
 
-async function listen(server: FastifyInstance, { host, port }: BindAddress): Promise<void> {
+async function listen(server: FastifyInstance, { host, port }: Endpoint): Promise<void> {
   if (host !== '') {
     await server.listen({ host, port })
     return
@@ -147,7 +146,7 @@ async function listen(server: FastifyInstance, { host, port }: BindAddress): Pro
   }
 }
 
-function bindError(address: BindAddress, cause: unknown): RelayError {
+function bindError(address: Endpoint, cause: unknown): RelayError {
   const shown = renderAddress(address)
   if (errorCode(cause) === 'EADDRINUSE') {
     const message = `[admin] bind-addr ${shown} is in use by another program`

@@ -21,7 +21,7 @@ class RememberingLogger implements Logger {
 async function open(options: Partial<AdminOptions> = {}) {
   const admin = await openAdmin({
     clock: systemClock,
-    bindAddress: { host: '127.0.0.1', port: 0 },
+    bindAddress: { kind: 'tcp', host: '127.0.0.1', port: 0 },
     isConfigured: true,
     snapshot: () => serviceSnapshot(),
     logger: new RememberingLogger(),
@@ -85,7 +85,7 @@ test('a taken address is an error when it was asked for, and a warning when not'
   const squatter = createServer().listen(port, '127.0.0.1')
   await once(squatter, 'listening')
   try {
-    const bindAddress = { host: '127.0.0.1', port }
+    const bindAddress = { kind: 'tcp', host: '127.0.0.1', port } as const
     await assert.rejects(open({ bindAddress }), {
       code: 'RELAY_ADDRESS_IN_USE',
       message: `[admin] bind-addr 127.0.0.1:${port} is in use by another program`,
@@ -107,14 +107,14 @@ test('a taken address is an error when it was asked for, and a warning when not'
 })
 
 test('an address that is not of this machine is an error that says so', async () => {
-  await assert.rejects(open({ bindAddress: { host: '192.0.2.1', port: 9097 } }), {
+  await assert.rejects(open({ bindAddress: { kind: 'tcp', host: '192.0.2.1', port: 9097 } }), {
     code: 'RELAY_ADDRESS_UNUSABLE',
     message: /^\[admin\] cannot listen on 192\.0\.2\.1:9097: /,
   })
 })
 
 test('an empty host listens on every address', async () => {
-  await using admin = await open({ bindAddress: { host: '', port: 0 } })
+  await using admin = await open({ bindAddress: { kind: 'tcp', host: '', port: 0 } })
   const answer = await fetch(`http://127.0.0.1:${admin.address.port}/ready`)
   assert.equal(answer.status, 200)
 })

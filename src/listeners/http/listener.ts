@@ -16,8 +16,8 @@
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { renderAddress } from '../../config/addresses.ts'
 import type { HttpRelayConfig } from '../../config/config.ts'
+import { type Endpoint, renderAddress } from '../../net/endpoint.ts'
 import type { Relay } from '../../relay/relay.ts'
 import type { Clock } from '../../std/clock.ts'
 import { errorCode, errorText, RelayError } from '../../std/errors.ts'
@@ -60,7 +60,7 @@ export interface HttpListenerSnapshot {
 }
 
 export interface HttpListener extends AsyncDisposable {
-  readonly address: { readonly host: string; readonly port: number }
+  readonly address: Endpoint
   /** Resolves when the listener was closed on request; rejects when it failed at run time. */
   readonly closed: Promise<void>
   snapshot(): HttpListenerSnapshot
@@ -157,7 +157,7 @@ interface ServingOptions extends Omit<HttpListenerOptions, 'limits'> {
 }
 
 class ServingListener implements HttpListener {
-  readonly address: { readonly host: string; readonly port: number }
+  readonly address: Endpoint
   readonly closed: Promise<void>
   readonly #options: ServingOptions
   readonly #server: Server
@@ -171,7 +171,7 @@ class ServingListener implements HttpListener {
     this.#server = server
     // Only the address of a pipe is a string; this server listens on a port.
     const { address, port } = server.address() as AddressInfo
-    this.address = { host: address, port }
+    this.address = { kind: 'tcp', host: address, port }
     this.#serverClosed = new Promise((resolve) => server.once('close', resolve))
     this.closed = Promise.race([this.#serverClosed, failure.promise])
     this.closed.catch(() => {}) // No unhandled rejection when no caller awaits `closed`.

@@ -3,8 +3,7 @@
  * became.
  */
 
-import { renderAddress } from '../../config/addresses.ts'
-import type { BindAddress } from '../../config/config.ts'
+import { type Endpoint, renderAddress } from '../../net/endpoint.ts'
 import { type ResolveHost, resolveHost } from '../../net/udp-host.ts'
 import { bindUdpSocket, type UdpEndpoint, type UdpSocket } from '../../net/udp-socket.ts'
 import { errorCode, errorText, RelayError } from '../../std/errors.ts'
@@ -29,7 +28,7 @@ const NO_IPV6 = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EPROTONOSUPPORT', 'EI
  * @throws RelayError RELAY_ADDRESS_IN_USE, RELAY_ADDRESS_UNUSABLE
  */
 export async function bindAddressOf(
-  wanted: BindAddress,
+  wanted: Endpoint,
   bind: BindSocket = bindUdpSocket,
   resolve: ResolveHost = resolveHost,
 ): Promise<Bound> {
@@ -59,7 +58,7 @@ function bound(socket: UdpSocket, family: 4 | 6): Bound {
 }
 
 /** The error of a failed bind, for the operator. */
-export function bindError(wanted: BindAddress, error: unknown): RelayError {
+export function bindError(wanted: Endpoint, error: unknown): RelayError {
   const address = renderAddress(wanted)
   if (errorCode(error) === 'EADDRINUSE') {
     const text = `udp ${address} is in use by another program`

@@ -14,6 +14,7 @@
 import type { UdpRelayConfig } from '../../config/config.ts'
 import type { Precision } from '../../line-protocol/precision.ts'
 import { type ScannedLines, type ScanOptions, scanLines } from '../../line-protocol/scan/scan.ts'
+import type { Endpoint } from '../../net/endpoint.ts'
 import type { UdpEndpoint, UdpSocket } from '../../net/udp-socket.ts'
 import { bindUdpSocket } from '../../net/udp-socket.ts'
 import { refusalText, type WriteRefusal } from '../../relay/admission.ts'
@@ -65,7 +66,7 @@ export type UdpListenerCounters = {
 }
 
 export interface UdpListener extends AsyncDisposable {
-  readonly address: { readonly host: string; readonly port: number }
+  readonly address: Endpoint
   /** Resolves when disposed, rejects with a RelayError when the socket is lost for good. */
   readonly closed: Promise<void>
   /** Same as disposing. */
@@ -82,7 +83,7 @@ export async function openUdpListener(options: UdpListenerOptions): Promise<UdpL
 }
 
 class DatagramListener implements UdpListener {
-  readonly address: { readonly host: string; readonly port: number }
+  readonly address: Endpoint
   readonly closed: Promise<void>
   readonly #options: UdpListenerOptions
   readonly #endpoint: UdpEndpoint
@@ -118,7 +119,7 @@ class DatagramListener implements UdpListener {
     const stamp = () => stampClock.next(precision)
     this.#scanOptions = { precision, stamp, unsignedIntegers: false }
     this.#endpoint = endpoint
-    this.address = { host: endpoint.address, port: endpoint.port }
+    this.address = { kind: 'udp', host: endpoint.address, port: endpoint.port }
     this.#target = writeTarget({
       database: config.database,
       retentionPolicy: config.retentionPolicy,
