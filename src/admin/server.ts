@@ -14,11 +14,14 @@
  * arrive.
  */
 
+import { once } from 'node:events'
+import type { Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import fastify, { type FastifyInstance } from 'fastify'
-import { type Endpoint, renderAddress } from '../net/endpoint.ts'
+import type { Endpoint } from '../net/endpoint.ts'
+import { listenTcp } from '../net/listen.ts'
 import type { Clock } from '../std/clock.ts'
-import { errorCode, errorText, RelayError } from '../std/errors.ts'
+import { errorText } from '../std/errors.ts'
 import type { Logger } from '../std/logger.ts'
 import { answerDeadLetters, type DeadLetterHandlers } from './dead-letter-requests.ts'
 import { renderReadiness, renderServiceHealth } from './health.ts'
@@ -53,36 +56,28 @@ export interface Admin extends AsyncDisposable {
  */
 export async function openAdmin(options: AdminOptions): Promise<Admin | undefined> {
   const watch = watchProcess()
-  const server = createServer(options, watch)
+  const server = await createServer(options, watch)
   const close = async () => {
     watch[Symbol.dispose]()
-    await server.close()
+    server.close()
+    await once(server, 'close')
   }
   try {
-    await listen(server, options.bindAddress)
+    const address = await listenTcp(server, options.bindAddress, '[admin]')
+    return { address, [Symbol.asyncDispose]: close }
   } catch (error) {
     await close()
-    const problem = bindError(options.bindAddress, error)
-    if (options.isConfigured) throw problem
-    options.logger.warn({}, `${problem.message}; running without metrics and health`)
+    if (options.isConfigured) throw error
+    options.logger.warn({}, `${errorText(error)}; running without metrics and health`)
     return undefined
-  }
-  const bound = server.server.address()
-  // A string only for unix sockets, which a bind address cannot name.
-  const port = typeof bound === 'object' && bound !== null ? bound.port : options.bindAddress.port
-  return {
-    address: { ...options.bindAddress, port },
-    [Symbol.asyncDispose]: close,
   }
 }
 
-function createServer(options: AdminOptions, watch: ProcessWatch): FastifyInstance {
+async function createServer(options: AdminOptions, watch: ProcessWatch): Promise<Server> {
   const { snapshot, clock } = options
   const limits = { clock, connectionsMax: CONNECTIONS_MAX, requestMaxMs: REQUEST_MAX_MS }
   const server = fastify({
     logger: false,
-    // Answers are immediate, so only clients with an incomplete request are cut off.
-    forceCloseConnections: true,
     bodyLimit: 1024,
     serverFactory: (handler) => createOneRequestServer(limits, handler),
   })
@@ -111,7 +106,8 @@ function createServer(options: AdminOptions, watch: ProcessWatch): FastifyInstan
   server.setNotFoundHandler((_request, reply) => {
     return reply.code(404).send({ error: 'not found; there are /metrics, /health and /ready' })
   })
-  return server
+  await server.ready()
+  return server.server
 }
 
 function addDeadLetterRoutes(
@@ -130,28 +126,4 @@ function addDeadLetterRoutes(
       return await reply.code(status).send(body)
     })
   }
-}
-
-async function listen(server: FastifyInstance, { host, port }: Endpoint): Promise<void> {
-  if (host !== '') {
-    await server.listen({ host, port })
-    return
-  }
-  try {
-    await server.listen({ host: '::', port })
-  } catch (error) {
-    // The machine or container has no IPv6.
-    if (errorCode(error) !== 'EAFNOSUPPORT') throw error
-    await server.listen({ host: '0.0.0.0', port })
-  }
-}
-
-function bindError(address: Endpoint, cause: unknown): RelayError {
-  const shown = renderAddress(address)
-  if (errorCode(cause) === 'EADDRINUSE') {
-    const message = `[admin] bind-addr ${shown} is in use by another program`
-    return new RelayError('RELAY_ADDRESS_IN_USE', message, { cause })
-  }
-  const message = `[admin] cannot listen on ${shown}: ${errorText(cause)}`
-  return new RelayError('RELAY_ADDRESS_UNUSABLE', message, { cause })
 }

@@ -88,7 +88,7 @@ test('a taken address is an error when it was asked for, and a warning when not'
     const bindAddress = { kind: 'tcp', host: '127.0.0.1', port } as const
     await assert.rejects(open({ bindAddress }), {
       code: 'RELAY_ADDRESS_IN_USE',
-      message: `[admin] bind-addr 127.0.0.1:${port} is in use by another program`,
+      message: `[admin] cannot listen on 127.0.0.1:${port}: another program is listening there`,
     })
     const logger = new RememberingLogger()
     const snapshot = () => serviceSnapshot()
@@ -100,7 +100,7 @@ test('a taken address is an error when it was asked for, and a warning when not'
       clock: systemClock,
     })
     assert.equal(admin, undefined)
-    assert.match(logger.warnings[0] ?? '', /is in use .*; running without metrics and health$/)
+    assert.match(logger.warnings[0] ?? '', /listening there; running without metrics and health$/)
   } finally {
     squatter.close()
   }

@@ -15,12 +15,13 @@
 
 import { once } from 'node:events'
 import type { Server } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { HttpRelayConfig } from '../../config/config.ts'
-import { type Endpoint, renderAddress } from '../../net/endpoint.ts'
+import type { Endpoint } from '../../net/endpoint.ts'
+import { listenTcp } from '../../net/listen.ts'
 import type { Relay } from '../../relay/relay.ts'
 import type { Clock } from '../../std/clock.ts'
-import { errorCode, errorText, RelayError } from '../../std/errors.ts'
+import { errorCode, errorText } from '../../std/errors.ts'
 import { LogThrottle, renderRepeats } from '../../std/log-throttle.ts'
 import type { Logger } from '../../std/logger.ts'
 import type { SharedMemory } from '../../std/memory-budget.ts'
@@ -30,7 +31,7 @@ import type { RelayHealth } from './health.ts'
 import { Ingest } from './ingest/ingest.ts'
 import { WriteHandler } from './ingest/write-handler.ts'
 import { ParsedWriteRequests } from './ingest/write-request-cache.ts'
-import { HTTP_LIMITS, type HttpLimits, LISTEN_BACKLOG_CONNECTIONS } from './limits.ts'
+import { HTTP_LIMITS, type HttpLimits } from './limits.ts'
 import { RefusalLog } from './refusal-log.ts'
 import { HttpRequestsInFlight } from './requests-in-flight.ts'
 import { HttpResponder } from './responder.ts'
@@ -111,34 +112,16 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
     writes,
     serverFactory: (route) => createHttpServer(serverOptions, route),
   })
-  await listen(app.server, config)
+  const address = await listenTcp(app.server, config.bindAddress, `relay "${config.name}"`)
   return new ServingListener({
     ...options,
+    address,
     limits,
     requestsInFlight,
     counters,
     failure,
     server: app.server,
   })
-}
-
-async function listen(server: Server, config: HttpRelayConfig): Promise<void> {
-  const { host, port } = config.bindAddress
-  const address = host === '' ? { port } : { host, port }
-  server.listen({ ...address, backlog: LISTEN_BACKLOG_CONNECTIONS })
-  try {
-    await once(server, 'listening')
-  } catch (error) {
-    throw listenError(config, error)
-  }
-}
-
-function listenError({ name, bindAddress }: HttpRelayConfig, cause: unknown): RelayError {
-  const isInUse = errorCode(cause) === 'EADDRINUSE'
-  const code = isInUse ? 'RELAY_ADDRESS_IN_USE' : 'RELAY_ADDRESS_UNUSABLE'
-  const why = isInUse ? 'another program is listening there' : errorText(cause)
-  const message = `relay "${name}" cannot listen on ${renderAddress(bindAddress)}: ${why}`
-  return new RelayError(code, message, { cause })
 }
 
 const LOG_INTERVAL_MS = 10_000
@@ -149,6 +132,7 @@ const LOG_INTERVAL_MS = 10_000
 const IDLE_CHECK_MS = 50
 
 interface ServingOptions extends Omit<HttpListenerOptions, 'limits'> {
+  readonly address: Endpoint
   readonly limits: HttpLimits
   readonly requestsInFlight: HttpRequestsInFlight
   readonly counters: HttpCounters
@@ -169,9 +153,7 @@ class ServingListener implements HttpListener {
     const { server, failure, counters } = options
     this.#options = options
     this.#server = server
-    // Only the address of a pipe is a string; this server listens on a port.
-    const { address, port } = server.address() as AddressInfo
-    this.address = { kind: 'tcp', host: address, port }
+    this.address = options.address
     this.#serverClosed = new Promise((resolve) => server.once('close', resolve))
     this.closed = Promise.race([this.#serverClosed, failure.promise])
     this.closed.catch(() => {}) // No unhandled rejection when no caller awaits `closed`.

@@ -3,9 +3,9 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import type { UdpRelayConfig } from '../../../src/config/config.ts'
-import type { BindSocket } from '../../../src/listeners/udp/bind.ts'
 import { parseUdpDrops } from '../../../src/listeners/udp/drops.ts'
 import { openUdpListener, type UdpListenerOptions } from '../../../src/listeners/udp/listener.ts'
+import type { BindSocket } from '../../../src/net/listen.ts'
 import { bindUdpSocket, type UdpSocket } from '../../../src/net/udp-socket.ts'
 import { systemClock } from '../../../src/std/clock.ts'
 import { RelayError } from '../../../src/std/errors.ts'
@@ -148,7 +148,10 @@ test('an address in use and one that is not ours are told by code', async (t) =>
   await assert.rejects(openListener(t, taken), (error) => {
     assert(error instanceof RelayError)
     assert.equal(error.code, 'RELAY_ADDRESS_IN_USE')
-    assert.match(error.message, new RegExp(`127.0.0.1:${listener.address.port}`))
+    const where = `udp 127.0.0.1:${listener.address.port}`
+    const who = `relay "${listener.snapshot().relay}"`
+    const message = `${who} cannot listen on ${where}: another program is listening there`
+    assert.equal(error.message, message)
     return true
   })
   const foreign = { bindAddress: { kind: 'udp', host: '192.0.2.1', port: 0 } as const }
