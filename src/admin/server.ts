@@ -10,30 +10,24 @@
  * address is in use, because a second relay on the machine must still start. A configured address
  * that cannot be used is an error.
  *
- * Limits: CONNECTIONS_MAX connections, further ones are closed; REQUEST_MAX_MS for a request to
- * arrive.
+ * Limits: one-request.ts.
  */
 
-import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import fastify, { type FastifyInstance } from 'fastify'
 import type { Endpoint } from '../net/endpoint.ts'
-import { listenTcp } from '../net/listen.ts'
 import type { Clock } from '../std/clock.ts'
 import { errorText } from '../std/errors.ts'
-import type { Logger } from '../std/logger.ts'
+import { type Logger, withPrefix } from '../std/logger.ts'
 import { answerDeadLetters, type DeadLetterHandlers } from './dead-letter-requests.ts'
 import { renderReadiness, renderServiceHealth } from './health.ts'
 import { renderMetrics } from './metrics.ts'
-import { createOneRequestServer } from './one-request.ts'
+import { createOneRequestServer, oneRequestConnections } from './one-request.ts'
 import { paced } from './paced.ts'
 import { type ProcessWatch, watchProcess } from './process-stats.ts'
 import { PROMETHEUS_CONTENT_TYPE } from './prometheus-text.ts'
 import type { ServiceSnapshot } from './snapshot.ts'
-
-const CONNECTIONS_MAX = 64
-const REQUEST_MAX_MS = 10_000
 
 export interface AdminOptions {
   readonly bindAddress: Endpoint
@@ -56,14 +50,16 @@ export interface Admin extends AsyncDisposable {
  */
 export async function openAdmin(options: AdminOptions): Promise<Admin | undefined> {
   const watch = watchProcess()
-  const server = await createServer(options, watch)
+  const http = await createServer(options, watch)
+  const logger = withPrefix(options.logger, '[admin]: ')
+  const connections = oneRequestConnections(http, { clock: options.clock, logger })
   const close = async () => {
     watch[Symbol.dispose]()
-    server.close()
-    await once(server, 'close')
+    // Answers are immediate, so only clients with an incomplete request are cut off.
+    await connections.close(AbortSignal.abort())
   }
   try {
-    const address = await listenTcp(server, options.bindAddress, '[admin]')
+    const address = await connections.listen(options.bindAddress, '[admin]')
     return { address, [Symbol.asyncDispose]: close }
   } catch (error) {
     await close()
@@ -75,11 +71,10 @@ export async function openAdmin(options: AdminOptions): Promise<Admin | undefine
 
 async function createServer(options: AdminOptions, watch: ProcessWatch): Promise<Server> {
   const { snapshot, clock } = options
-  const limits = { clock, connectionsMax: CONNECTIONS_MAX, requestMaxMs: REQUEST_MAX_MS }
   const server = fastify({
     logger: false,
     bodyLimit: 1024,
-    serverFactory: (handler) => createOneRequestServer(limits, handler),
+    serverFactory: (handler) => createOneRequestServer(handler),
   })
   // Requests on gigabytes of dead letters take longer than the limit for a silent socket.
   const busy = new WeakSet<Duplex>()

@@ -6,13 +6,19 @@ import { type AdminOptions, openAdmin } from '../../src/admin/server.ts'
 import { systemClock } from '../../src/std/clock.ts'
 import type { Logger } from '../../src/std/logger.ts'
 import { freePort } from '../support/free-port.ts'
+import { failAccept, withServerOf } from '../support/listening-server.ts'
+import { ManualClock } from '../support/manual-clock.ts'
+import { openRawConnection } from '../support/raw-http.ts'
 import { outputSnapshot, relaySnapshot, serviceSnapshot } from '../support/service-snapshot.ts'
 
 class RememberingLogger implements Logger {
   readonly warnings: string[] = []
+  readonly errors: string[] = []
   debug(): void {}
   info(): void {}
-  error(): void {}
+  error(_fields: object, message: string): void {
+    this.errors.push(message)
+  }
   warn(_fields: object, message: string): void {
     this.warnings.push(message)
   }
@@ -61,6 +67,34 @@ test('metrics, health and readiness are there; all else is 404', async () => {
     relays: [relaySnapshot({ outputs: [outputSnapshot({ isUp: false })] })],
   })
   assert.deepEqual([(await ask('/ready')).status, (await ask('/health')).status], [503, 503])
+})
+
+test('an error of accept is logged, and the next request is answered', async () => {
+  const logger = new RememberingLogger()
+  const [admin, server] = await withServerOf(() => open({ logger }))
+  await using _admin = admin
+  failAccept(server)
+  const answer = await fetch(`http://127.0.0.1:${admin.address.port}/ready`)
+  assert.equal(answer.status, 200)
+  assert.deepEqual(logger.errors, [
+    '[admin]: cannot accept connections: accept EMFILE; still listening',
+  ])
+})
+
+test('a request whose body takes too long is told 408, however steadily its bytes arrive', async () => {
+  const clock = new ManualClock()
+  await using admin = await open({ clock })
+  await using connection = await openRawConnection(`http://127.0.0.1:${admin.address.port}`)
+  const head = 'POST /dead-letters/replay HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n'
+  await connection.send(`${head}Content-Length: 99\r\n\r\n{`)
+  // The head is read before the time begins to pass: a request behind it is answered.
+  await (await fetch(`http://127.0.0.1:${admin.address.port}/ready`)).text()
+  for (let second = 0; second <= 10; second++) {
+    await clock.advance(1_000)
+    await connection.send(' ').catch(() => {})
+  }
+  assert.equal((await connection.response()).status, 408)
+  await connection.closed
 })
 
 test('closing does not wait for a client that says nothing, or only half', async () => {

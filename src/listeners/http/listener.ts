@@ -13,19 +13,15 @@
  * Limits: limits.ts. Never logs a query string or a header, because both can hold credentials.
  */
 
-import { once } from 'node:events'
-import type { Server } from 'node:http'
-import type { Socket } from 'node:net'
 import type { HttpRelayConfig } from '../../config/config.ts'
 import type { Endpoint } from '../../net/endpoint.ts'
-import { listenTcp } from '../../net/listen.ts'
 import type { Relay } from '../../relay/relay.ts'
 import type { Clock } from '../../std/clock.ts'
-import { errorCode, errorText } from '../../std/errors.ts'
-import { LogThrottle, renderRepeats } from '../../std/log-throttle.ts'
 import type { Logger } from '../../std/logger.ts'
 import type { SharedMemory } from '../../std/memory-budget.ts'
 import type { RisingClock } from '../../write/rising-clock.ts'
+import { ConnectionMemory } from './connection-memory.ts'
+import { HttpConnections } from './connections.ts'
 import { type HttpCounters, newHttpCounters } from './counters.ts'
 import type { RelayHealth } from './health.ts'
 import { Ingest } from './ingest/ingest.ts'
@@ -106,30 +102,21 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
   // path off.
   const isFast = config.fastPath && rateLimit === undefined
   const fastPath = isFast ? parts : undefined
-  const serverOptions = { ...parts, certificate, maxConnections, writes, fastPath }
   const app = await openRoutes({
     ...parts,
     writes,
-    serverFactory: (route) => createHttpServer(serverOptions, route),
+    serverFactory: (route) => createHttpServer({ ...parts, writes }, route),
   })
-  const address = await listenTcp(app.server, config.bindAddress, `relay "${config.name}"`)
-  return new ServingListener({
-    ...options,
-    address,
-    limits,
-    requestsInFlight,
-    counters,
-    failure,
-    server: app.server,
+  const isTls = certificate !== undefined
+  const { clients: memory } = options.memory
+  const connectionMemory = new ConnectionMemory({ ...parts, memory, isTls })
+  const connections = new HttpConnections({
+    ...{ ...parts, memory, http: app.server, certificate, maxConnections, fastPath },
+    charge: (socket) => connectionMemory.charge(socket),
   })
+  const address = await connections.listen(config.bindAddress, `relay "${config.name}"`)
+  return new ServingListener({ ...parts, address, connections, failure })
 }
-
-const LOG_INTERVAL_MS = 10_000
-/**
- * A connection becomes idle without an event, so idle connections are closed repeatedly until none
- * remains. fastify/fastify#7044 shows what happens otherwise.
- */
-const IDLE_CHECK_MS = 50
 
 interface ServingOptions extends Omit<HttpListenerOptions, 'limits'> {
   readonly address: Endpoint
@@ -137,52 +124,34 @@ interface ServingOptions extends Omit<HttpListenerOptions, 'limits'> {
   readonly requestsInFlight: HttpRequestsInFlight
   readonly counters: HttpCounters
   readonly failure: PromiseWithResolvers<never>
-  readonly server: Server
+  readonly connections: HttpConnections
 }
 
 class ServingListener implements HttpListener {
   readonly address: Endpoint
   readonly closed: Promise<void>
   readonly #options: ServingOptions
-  readonly #server: Server
-  readonly #sockets = new Set<Socket>()
-  readonly #serverClosed: Promise<void>
-  #closing: Promise<void> | undefined
 
   constructor(options: ServingOptions) {
-    const { server, failure, counters } = options
     this.#options = options
-    this.#server = server
     this.address = options.address
-    this.#serverClosed = new Promise((resolve) => server.once('close', resolve))
-    this.closed = Promise.race([this.#serverClosed, failure.promise])
+    this.closed = Promise.race([options.connections.closed, options.failure.promise])
     this.closed.catch(() => {}) // No unhandled rejection when no caller awaits `closed`.
-    server.on('connection', (socket: Socket) => {
-      counters.acceptedConnections++
-      this.#sockets.add(socket)
-      socket.once('close', () => this.#sockets.delete(socket))
-    })
-    const throttle = new LogThrottle(options.clock, LOG_INTERVAL_MS)
-    server.on('error', (error) => this.#onServerError(error, throttle))
   }
 
   snapshot(): HttpListenerSnapshot {
     return {
       relay: this.#options.config.name,
-      connections: this.#sockets.size,
+      connections: this.#options.connections.count,
       requestsInFlight: this.#options.requestsInFlight.count,
       counters: { ...this.#options.counters },
     }
   }
 
   close(deadline: AbortSignal): Promise<void> {
-    this.#closing ??= this.#close()
-    const cut = (): void => {
-      for (const socket of this.#sockets) socket.destroy()
-    }
-    if (deadline.aborted) cut()
-    else deadline.addEventListener('abort', cut)
-    return this.#closing.finally(() => deadline.removeEventListener('abort', cut))
+    const { requestsInFlight, connections } = this.#options
+    requestsInFlight.isDraining = true
+    return connections.close(deadline)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -191,31 +160,5 @@ class ServingListener implements HttpListener {
     const timer = clock.startTimer(limits.closeTimeoutMs, () => deadline.abort())
     await this.close(deadline.signal)
     timer.cancel()
-  }
-
-  async #close(): Promise<void> {
-    const { clock, requestsInFlight } = this.#options
-    requestsInFlight.isDraining = true
-    this.#server.close()
-    const closeIdle = (): void => {
-      this.#server.closeIdleConnections()
-      timer = clock.startTimer(IDLE_CHECK_MS, closeIdle)
-    }
-    let timer = clock.startTimer(0, closeIdle)
-    await this.#serverClosed
-    timer.cancel()
-    // The server counts a connection as closed before the socket emits `close`.
-    await Promise.all([...this.#sockets].map((socket) => once(socket, 'close')))
-  }
-
-  /** Errors of `accept`, mostly for lack of file descriptors. The server continues to listen. */
-  #onServerError(error: Error, throttle: LogThrottle): void {
-    const { counters, logger } = this.#options
-    counters.acceptErrors++
-    const suppressed = throttle.hit()
-    if (suppressed === undefined) return
-    const text = `cannot accept connections: ${errorText(error)}; still listening`
-    const fields = { code: errorCode(error), suppressed }
-    logger.error(fields, `${text}${renderRepeats(suppressed)}`)
   }
 }
