@@ -103,7 +103,7 @@ async function walk(flow: Flow): Promise<Walk> {
     ...{ random: Math.random, logger: SILENT, heap: openHeap() },
   })
   stack.defer(async () => void (await service.stop()))
-  const { port } = service.addresses[0] ?? { port: 0 }
+  const { port } = service.addresses[0]?.endpoint ?? { port: 0 }
   const client =
     flow.bytes && stack.adopt(connect(port, '127.0.0.1'), (each) => void each.destroy())
   const udp = stack.adopt(createSocket('udp4'), (socket) => void socket.close())

@@ -28,6 +28,7 @@ import type { DiskLog } from './log/disk-log.ts'
 import { nodeFileSystem } from './log/file-system.ts'
 import { openDiskLog } from './log/open-disk-log.ts'
 import type { LossKind } from './log/recovery/log-loss.ts'
+import type { Endpoint } from './net/endpoint.ts'
 import { BodyGarbage } from './process/garbage-collection.ts'
 import { memoryLimit } from './process/memory-limit.ts'
 import type { Heap } from './process/v8-heap.ts'
@@ -91,12 +92,11 @@ export interface Service {
 export interface ServiceAddress {
   readonly relay: string
   readonly kind: 'http' | 'https' | 'udp' | 'admin'
-  readonly host: string
-  readonly port: number
+  readonly endpoint: Endpoint
 }
 
 interface Listener extends AsyncDisposable {
-  readonly address: { readonly host: string; readonly port: number }
+  readonly address: Endpoint
   readonly closed: Promise<void>
   /** Like disposing, but cuts connections that are still open at the deadline. */
   close(deadline: AbortSignal): Promise<void>
@@ -150,7 +150,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     opened.use(await openAdmin({ bindAddress, isConfigured, snapshot, logger, deadLetters, clock }))
   const parts = opened.move() // All are open: from here on the service closes them.
   const addresses = relays.map(addressOf)
-  if (admin) addresses.push({ relay: '', kind: 'admin', ...admin.address })
+  if (admin) addresses.push({ relay: '', kind: 'admin', endpoint: admin.address })
   const failed = firstFailure(relays)
   failed.catch(() => {}) // The caller may attach a handler later.
   return {
@@ -283,7 +283,7 @@ async function openListener(
 function addressOf({ config, listener }: OpenRelay): ServiceAddress {
   const isTls = config.kind === 'http' && config.tlsPemPath !== undefined
   const kind = isTls ? 'https' : config.kind
-  return { relay: config.name, kind, ...listener.address }
+  return { relay: config.name, kind, endpoint: listener.address }
 }
 
 /** Rejects when a listener dies: the service cannot go on without it. */

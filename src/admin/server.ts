@@ -10,31 +10,27 @@
  * address is in use, because a second relay on the machine must still start. A configured address
  * that cannot be used is an error.
  *
- * Limits: CONNECTIONS_MAX connections, further ones are closed; REQUEST_MAX_MS for a request to
- * arrive.
+ * Limits: one-request.ts.
  */
 
+import type { Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import fastify, { type FastifyInstance } from 'fastify'
-import { renderAddress } from '../config/addresses.ts'
-import type { BindAddress } from '../config/config.ts'
+import type { Endpoint } from '../net/endpoint.ts'
 import type { Clock } from '../std/clock.ts'
-import { errorCode, errorText, RelayError } from '../std/errors.ts'
-import type { Logger } from '../std/logger.ts'
+import { errorText } from '../std/errors.ts'
+import { type Logger, withPrefix } from '../std/logger.ts'
 import { answerDeadLetters, type DeadLetterHandlers } from './dead-letter-requests.ts'
 import { renderReadiness, renderServiceHealth } from './health.ts'
 import { renderMetrics } from './metrics.ts'
-import { createOneRequestServer } from './one-request.ts'
+import { createOneRequestServer, oneRequestConnections } from './one-request.ts'
 import { paced } from './paced.ts'
 import { type ProcessWatch, watchProcess } from './process-stats.ts'
 import { PROMETHEUS_CONTENT_TYPE } from './prometheus-text.ts'
 import type { ServiceSnapshot } from './snapshot.ts'
 
-const CONNECTIONS_MAX = 64
-const REQUEST_MAX_MS = 10_000
-
 export interface AdminOptions {
-  readonly bindAddress: BindAddress
+  readonly bindAddress: Endpoint
   /** The address is configured, not the default. */
   readonly isConfigured: boolean
   readonly snapshot: () => ServiceSnapshot
@@ -46,7 +42,7 @@ export interface AdminOptions {
 
 export interface Admin extends AsyncDisposable {
   /** The address of the listening socket, with the port that the system chose for port 0. */
-  readonly address: BindAddress
+  readonly address: Endpoint
 }
 
 /**
@@ -54,38 +50,31 @@ export interface Admin extends AsyncDisposable {
  */
 export async function openAdmin(options: AdminOptions): Promise<Admin | undefined> {
   const watch = watchProcess()
-  const server = createServer(options, watch)
+  const http = await createServer(options, watch)
+  const logger = withPrefix(options.logger, '[admin]: ')
+  const connections = oneRequestConnections(http, { clock: options.clock, logger })
   const close = async () => {
     watch[Symbol.dispose]()
-    await server.close()
+    // Answers are immediate, so only clients with an incomplete request are cut off.
+    await connections.close(AbortSignal.abort())
   }
   try {
-    await listen(server, options.bindAddress)
+    const address = await connections.listen(options.bindAddress, '[admin]')
+    return { address, [Symbol.asyncDispose]: close }
   } catch (error) {
     await close()
-    const problem = bindError(options.bindAddress, error)
-    if (options.isConfigured) throw problem
-    options.logger.warn({}, `${problem.message}; running without metrics and health`)
+    if (options.isConfigured) throw error
+    options.logger.warn({}, `${errorText(error)}; running without metrics and health`)
     return undefined
-  }
-  const bound = server.server.address()
-  // A string only for unix sockets, which a bind address cannot name.
-  const port = typeof bound === 'object' && bound !== null ? bound.port : options.bindAddress.port
-  return {
-    address: { host: options.bindAddress.host, port },
-    [Symbol.asyncDispose]: close,
   }
 }
 
-function createServer(options: AdminOptions, watch: ProcessWatch): FastifyInstance {
+async function createServer(options: AdminOptions, watch: ProcessWatch): Promise<Server> {
   const { snapshot, clock } = options
-  const limits = { clock, connectionsMax: CONNECTIONS_MAX, requestMaxMs: REQUEST_MAX_MS }
   const server = fastify({
     logger: false,
-    // Answers are immediate, so only clients with an incomplete request are cut off.
-    forceCloseConnections: true,
     bodyLimit: 1024,
-    serverFactory: (handler) => createOneRequestServer(limits, handler),
+    serverFactory: (handler) => createOneRequestServer(handler),
   })
   // Requests on gigabytes of dead letters take longer than the limit for a silent socket.
   const busy = new WeakSet<Duplex>()
@@ -112,7 +101,8 @@ function createServer(options: AdminOptions, watch: ProcessWatch): FastifyInstan
   server.setNotFoundHandler((_request, reply) => {
     return reply.code(404).send({ error: 'not found; there are /metrics, /health and /ready' })
   })
-  return server
+  await server.ready()
+  return server.server
 }
 
 function addDeadLetterRoutes(
@@ -131,28 +121,4 @@ function addDeadLetterRoutes(
       return await reply.code(status).send(body)
     })
   }
-}
-
-async function listen(server: FastifyInstance, { host, port }: BindAddress): Promise<void> {
-  if (host !== '') {
-    await server.listen({ host, port })
-    return
-  }
-  try {
-    await server.listen({ host: '::', port })
-  } catch (error) {
-    // The machine or container has no IPv6.
-    if (errorCode(error) !== 'EAFNOSUPPORT') throw error
-    await server.listen({ host: '0.0.0.0', port })
-  }
-}
-
-function bindError(address: BindAddress, cause: unknown): RelayError {
-  const shown = renderAddress(address)
-  if (errorCode(cause) === 'EADDRINUSE') {
-    const message = `[admin] bind-addr ${shown} is in use by another program`
-    return new RelayError('RELAY_ADDRESS_IN_USE', message, { cause })
-  }
-  const message = `[admin] cannot listen on ${shown}: ${errorText(cause)}`
-  return new RelayError('RELAY_ADDRESS_UNUSABLE', message, { cause })
 }

@@ -4,13 +4,12 @@
 
 import { request } from 'node:http'
 import { text } from 'node:stream/consumers'
-import { renderAddress } from '../config/addresses.ts'
-import type { BindAddress } from '../config/config.ts'
+import { type Endpoint, renderAddress } from '../net/endpoint.ts'
 import { errorText } from '../std/errors.ts'
 import { printable } from '../std/printable.ts'
 
 /** @returns the URL's origin, or `undefined` when the address is off or has no fixed port */
-export function adminOrigin(address: BindAddress | undefined): string | undefined {
+export function adminOrigin(address: Endpoint | undefined): string | undefined {
   if (address === undefined || address.port === 0) return undefined
   return `http://${renderAddress(reachable(address))}`
 }
@@ -72,7 +71,7 @@ export function causeText(error: unknown): string {
 }
 
 /** Replaces a wildcard address by the loopback address, which connections can be made to. */
-function reachable(address: BindAddress): BindAddress {
+function reachable(address: Endpoint): Endpoint {
   if (address.host === '::') return { ...address, host: '::1' }
   const isWildcard = address.host === '' || address.host === '0.0.0.0'
   return isWildcard ? { ...address, host: '127.0.0.1' } : address

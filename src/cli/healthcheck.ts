@@ -3,7 +3,7 @@
  * container image without curl.
  */
 
-import type { BindAddress } from '../config/config.ts'
+import type { Endpoint } from '../net/endpoint.ts'
 import { printable } from '../std/printable.ts'
 import { adminOrigin, causeText } from './admin-client.ts'
 import { type CommandIo, EXIT_FAILURE, EXIT_OK } from './io.ts'
@@ -12,7 +12,7 @@ import { loadConfig } from './load-config.ts'
 /** Longest wait for the whole answer. */
 const ANSWER_MAX_MS = 5000
 /** Admin address of a relay without an [admin] section. */
-const DEFAULT_ADDRESS: BindAddress = { host: '127.0.0.1', port: 9097 }
+const DEFAULT_ADDRESS: Endpoint = { kind: 'tcp', host: '127.0.0.1', port: 9097 }
 
 /** @throws RelayError RELAY_CONFIG_INVALID */
 export async function healthcheck(configPath: string | undefined, io: CommandIo): Promise<number> {

@@ -4,6 +4,7 @@
  */
 
 import { join, relative } from 'node:path'
+import { renderAddress } from '../net/endpoint.ts'
 import type { Service } from '../service.ts'
 import type { CommandIo } from './io.ts'
 import { type RunOptions, run } from './run.ts'
@@ -24,7 +25,7 @@ function renderHint(service: Service, configPath: string): string {
   const http = service.addresses.find(({ kind }) => kind === 'http')
   const outputs = service.snapshot().relays.flatMap((relay) => relay.outputs)
   const files = outputs.map(({ location }) => location.replace(/^file:/, ''))
-  const url = `http://${http?.host}:${http?.port}/write?db=demo`
+  const url = `http://${http && renderAddress(http.endpoint)}/write?db=demo`
   return `
   Write a line:   curl -i '${url}' --data-binary 'room,floor=1 temperature=21.5'
   Look at it:     tail ${files.join(' ')}

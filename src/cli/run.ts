@@ -8,6 +8,7 @@
 
 import type { Config, LogFormat, LogLevel } from '../config/config.ts'
 import { simdProblem } from '../line-protocol/fast/simd-module.ts'
+import { renderAddress } from '../net/endpoint.ts'
 import { createLogger } from '../process/create-logger.ts'
 import { type StopSignals, watchStopSignals } from '../process/stop-signals.ts'
 import { openHeap } from '../process/v8-heap.ts'
@@ -114,10 +115,10 @@ async function failure(service: Service): Promise<Error> {
 }
 
 function logAddresses(service: Service, logger: Logger): void {
-  for (const { relay, kind, host, port } of service.addresses) {
-    const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+  for (const { relay, kind, endpoint } of service.addresses) {
+    const { host, port } = endpoint
     const what = relay === '' ? 'metrics and health' : `relay "${relay}"`
-    logger.info({ relay, kind, host, port }, `${what} on ${kind} ${address}`)
+    logger.info({ relay, kind, host, port }, `${what} on ${kind} ${renderAddress(endpoint)}`)
   }
   logger.info({}, 'ready')
 }

@@ -28,9 +28,7 @@ export function reportCircles(reader: Reader, relays: readonly RelayDraft[]): vo
 
 function leadsTo(output: OutputDraft, relay: RelayDraft): boolean {
   if (!relay.hasAddress || output.target === undefined) return false
-  return (
-    output.config.kind === relay.config.kind && reaches(output.target, relay.config.bindAddress)
-  )
+  return reaches(output.target, relay.config.bindAddress)
 }
 
 /** Whether writes of the first relay reach the second, over any number of relays between them. */

@@ -7,6 +7,7 @@
  */
 
 import type { Precision } from '../line-protocol/precision.ts'
+import type { Endpoint } from '../net/endpoint.ts'
 import type { AckPolicy } from '../write/acks.ts'
 import type { GoRegExp } from './sections/go-regexp.ts'
 
@@ -26,23 +27,16 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 export const LOG_FORMATS = ['auto', 'json', 'text'] as const
 export type LogFormat = (typeof LOG_FORMATS)[number]
 
-export interface BindAddress {
-  /** '' = every address of the machine. */
-  readonly host: string
-  /** 0 = any free port. */
-  readonly port: number
-}
-
 export interface AdminConfig {
   /** `undefined` = off. */
-  readonly bindAddress: BindAddress | undefined
+  readonly bindAddress: Endpoint | undefined
   /** When the address is taken: a warning for the default, an error for a configured address. */
   readonly isConfigured: boolean
 }
 
 interface RelayConfigBase {
   readonly name: string
-  readonly bindAddress: BindAddress
+  readonly bindAddress: Endpoint
   readonly logDir: string | undefined
   readonly logMaxBytes: number
   readonly acknowledgement: AckPolicy

@@ -3,9 +3,10 @@
  */
 
 import { resolve } from 'node:path'
-import { overlaps, renderAddress } from './addresses.ts'
+import { type Endpoint, renderAddress } from '../net/endpoint.ts'
+import { overlaps } from './addresses.ts'
 import { reportCircles } from './circles.ts'
-import type { AdminConfig, BindAddress } from './config.ts'
+import type { AdminConfig } from './config.ts'
 import { joinPath, type Reader } from './read/reader.ts'
 import { OUTPUT_KEYS } from './schema/output-keys.ts'
 import type { RelayDraft } from './sections/parse-relay.ts'
@@ -68,25 +69,22 @@ function reportDuplicateAddresses(
   relays: readonly RelayDraft[],
   admin: AdminConfig,
 ): void {
-  const seen: { keyPath: string; transport: string; address: BindAddress }[] = []
-  const check = (keyPath: string, transport: string, address: BindAddress) => {
-    const first = seen.find(
-      (other) => other.transport === transport && overlaps(other.address, address),
-    )
+  const seen: { keyPath: string; address: Endpoint }[] = []
+  const check = (keyPath: string, address: Endpoint) => {
+    const first = seen.find((other) => overlaps(other.address, address))
     if (first !== undefined) {
       const where = `${first.keyPath}${reader.lineNote(first.keyPath)}`
       const message = `${renderAddress(address)} is taken by ${where}; give each a port of its own`
       reader.report(keyPath, message)
     }
-    seen.push({ keyPath, transport, address })
+    seen.push({ keyPath, address })
   }
   for (const { path, config, hasAddress } of relays) {
-    const transport = config.kind === 'http' ? 'tcp' : 'udp'
-    if (hasAddress) check(joinPath(path, 'bind-addr'), transport, config.bindAddress)
+    if (hasAddress) check(joinPath(path, 'bind-addr'), config.bindAddress)
   }
   // A conflict with the default admin address is no error: opening the address will find it taken.
   if (admin.isConfigured && admin.bindAddress !== undefined) {
-    check('admin.bind-addr', 'tcp', admin.bindAddress)
+    check('admin.bind-addr', admin.bindAddress)
   }
 }
 

@@ -8,8 +8,8 @@
  * (certificates, passwords) through `environment`. keys.ts has the meaning and default of each key.
  */
 
+import { parseBindAddress } from '../net/endpoint.ts'
 import { portLookup } from '../net/service-ports.ts'
-import { parseBindAddress } from './addresses.ts'
 import type { AdminConfig, Config, OutputConfig, RelayConfig } from './config.ts'
 import { crossCheck, finalNames } from './cross-checks.ts'
 import type { ConfigProblem } from './read/problem.ts'
@@ -125,7 +125,7 @@ function parseAdmin(reader: Reader, top: Section, readFile: ReadFile): AdminConf
   const isConfigured = reader.isGiven(section, ADMIN_KEYS.bindAddress)
   const text = reader.get(section, ADMIN_KEYS.bindAddress)
   if (text === '') return { bindAddress: undefined, isConfigured }
-  const parsed = parseBindAddress(text, { portOf: portLookup('tcp', readFile) })
+  const parsed = parseBindAddress(text, 'tcp', { portOf: portLookup('tcp', readFile) })
   if (parsed.kind === 'ok') return { bindAddress: parsed.address, isConfigured }
   reader.report('admin.bind-addr', parsed.message)
   return { bindAddress: undefined, isConfigured }

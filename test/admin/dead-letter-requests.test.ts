@@ -33,7 +33,7 @@ function rememberingHandlers(): DeadLetterHandlers & { readonly calls: unknown[]
 async function open(options: Partial<AdminOptions>) {
   const admin = await openAdmin({
     clock: systemClock,
-    bindAddress: { host: '127.0.0.1', port: 0 },
+    bindAddress: { kind: 'tcp', host: '127.0.0.1', port: 0 },
     isConfigured: true,
     snapshot: () => SNAPSHOT,
     logger: silentLogger,

@@ -68,7 +68,7 @@ output = [
   const [udp] = config.udp
   assert(http !== undefined && udp !== undefined)
   assert.equal(http.name, 'example-http')
-  assert.deepEqual(http.bindAddress, { host: '127.0.0.1', port: 9096 })
+  assert.deepEqual(http.bindAddress, { kind: 'tcp', host: '127.0.0.1', port: 9096 })
   assert.deepEqual(
     http.outputs.map((output) => [output.name, output.kind, output.location]),
     [
@@ -193,7 +193,7 @@ output = [ { location = "a:8089" } ]
     ackTimeoutMs: 4000,
   }
   assert.deepEqual(config, {
-    admin: { bindAddress: { host: '127.0.0.1', port: 9097 }, isConfigured: false },
+    admin: { bindAddress: { kind: 'tcp', host: '127.0.0.1', port: 9097 }, isConfigured: false },
     maxMemoryBytes: 268_435_456,
     shutdownTimeoutMs: 8000,
     logLevel: 'info',
@@ -203,7 +203,7 @@ output = [ { location = "a:8089" } ]
         ...relay,
         kind: 'http',
         name: 'http://:9096',
-        bindAddress: { host: '', port: 9096 },
+        bindAddress: { kind: 'tcp', host: '', port: 9096 },
         tlsPemPath: undefined,
         defaultRetentionPolicy: '',
         pingStatus: 204,
@@ -257,7 +257,7 @@ output = [ { location = "a:8089" } ]
         ...relay,
         kind: 'udp',
         name: ':9096',
-        bindAddress: { host: '', port: 9096 },
+        bindAddress: { kind: 'udp', host: '', port: 9096 },
         precision: 'ns',
         readBufferBytes: 0,
         database: 'udp',
@@ -316,8 +316,11 @@ output = [ { location = "http://a:8086/write" } ]
   assert.equal(config.shutdownTimeoutMs, 90_000)
   assert.equal(config.logLevel, 'debug')
   assert.equal(config.logFormat, 'json')
-  assert.deepEqual(config.admin, { bindAddress: { host: '::1', port: 80 }, isConfigured: true })
-  assert.deepEqual(http.bindAddress, { host: '::', port: 0 })
+  assert.deepEqual(config.admin, {
+    bindAddress: { kind: 'tcp', host: '::1', port: 80 },
+    isConfigured: true,
+  })
+  assert.deepEqual(http.bindAddress, { kind: 'tcp', host: '::', port: 0 })
   assert.equal(http.acknowledgement, 'quorum')
   assert.equal(http.ackTimeoutMs, 1500)
   assert.equal(http.maxBodyBytes, 3_145_728)
@@ -553,7 +556,7 @@ test('a RELAY_ variable takes the place of its key, and stray ones are warned of
   })
   const output = config.http[0]?.outputs[0]
   assert(output?.kind === 'http')
-  assert.deepEqual(config.http[0]?.bindAddress, { host: '', port: 9 })
+  assert.deepEqual(config.http[0]?.bindAddress, { kind: 'tcp', host: '', port: 9 })
   assert.equal(output.origin, 'http://b:1')
   assert.equal(output.paths.ping, '/alive')
   assert.equal(output.timeoutMs, 3000)

@@ -50,9 +50,9 @@ const output = (keys: string) => `${relay(':1', 'https://a:2')}${keys}\n`
 test('ports may be named, as in /etc/services', () => {
   const portOf = (address: string) =>
     configOf(relay(address, 'http://a')).config.http[0]?.bindAddress
-  assert.deepEqual(portOf('127.0.0.1:http-alt'), { host: '127.0.0.1', port: 8080 })
-  assert.deepEqual(portOf(':WebCache'), { host: '', port: 8080 })
-  assert.deepEqual(portOf('[::1]:https'), { host: '::1', port: 443 })
+  assert.deepEqual(portOf('127.0.0.1:http-alt'), { kind: 'tcp', host: '127.0.0.1', port: 8080 })
+  assert.deepEqual(portOf(':WebCache'), { kind: 'tcp', host: '', port: 8080 })
+  assert.deepEqual(portOf('[::1]:https'), { kind: 'tcp', host: '::1', port: 443 })
   const udp = configOf(relay(':1', 'udp://a:http-alt')).config.http[0]?.outputs[0]
   assert(udp?.kind === 'udp')
   assert.equal(udp.port, 8081)

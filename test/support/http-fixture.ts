@@ -55,7 +55,7 @@ export interface TestListener extends AsyncDisposable {
 export const TEST_CONFIG: HttpRelayConfig = {
   kind: 'http',
   name: 'test',
-  bindAddress: { host: '127.0.0.1', port: 0 },
+  bindAddress: { kind: 'tcp', host: '127.0.0.1', port: 0 },
   logDir: undefined,
   logMaxBytes: 0,
   acknowledgement: 'any',

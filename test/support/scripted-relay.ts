@@ -41,7 +41,7 @@ export async function openTestRelay(
   const config: HttpRelayConfig = {
     kind: 'http',
     name: 'test',
-    bindAddress: { host: '127.0.0.1', port: 0 },
+    bindAddress: { kind: 'tcp', host: '127.0.0.1', port: 0 },
     logDir: undefined,
     logMaxBytes: 0,
     acknowledgement: 'any',

@@ -2,9 +2,10 @@
  * Finds the folders of dead letters for a command, by configuration or by the folder of one log.
  */
 
-import type { BindAddress, Config } from '../../config/config.ts'
+import type { Config } from '../../config/config.ts'
 import { type DeadFolderReaderOptions, findDeadFolders } from '../../dead-letters/folder.ts'
 import type { FileSystem } from '../../log/file-system.ts'
+import type { Endpoint } from '../../net/endpoint.ts'
 import { errorText } from '../../std/errors.ts'
 import { printable } from '../../std/printable.ts'
 import type { CommandIo } from '../io.ts'
@@ -23,7 +24,7 @@ export interface DeadPlaces {
   /** Folders of the logs that were searched. */
   readonly logFolders: readonly string[]
   /** Admin address of the running relay; `undefined` = off or unknown. */
-  readonly adminAddress: BindAddress | undefined
+  readonly adminAddress: Endpoint | undefined
 }
 
 type Choice = Pick<DeadOptions, 'relay' | 'output'>
@@ -73,7 +74,7 @@ async function placesIn(
   logs: readonly { readonly relay: string; readonly logFolder: string }[],
   { output }: Choice,
   files: FileSystem,
-  adminAddress: BindAddress | undefined,
+  adminAddress: Endpoint | undefined,
 ): Promise<DeadPlaces> {
   const places: DeadPlace[] = []
   for (const log of logs) {

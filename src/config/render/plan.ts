@@ -5,9 +5,9 @@
  * Secrets never appear, not even their length.
  */
 
+import { renderAddress } from '../../net/endpoint.ts'
 import { renderDurationMs } from '../../std/durations.ts'
 import { unreachable } from '../../std/errors.ts'
-import { renderAddress } from '../addresses.ts'
 import type { Config, HttpOutputConfig, LineFilter, OutputConfig, RelayConfig } from '../config.ts'
 import { HTTP_KEYS } from '../schema/keys.ts'
 import { hideCredentials } from '../schema/values.ts'

@@ -5,8 +5,8 @@
  * a base URL and `endpoints`. Both give the same four paths.
  */
 
+import { parseBindAddress } from '../../net/endpoint.ts'
 import type { PortLookup } from '../../net/service-ports.ts'
-import { parseBindAddress } from '../addresses.ts'
 import type { HttpOutputPaths, OutputDialect } from '../config.ts'
 import { hideCredentials } from '../schema/values.ts'
 
@@ -58,7 +58,7 @@ export function parseLocation(
 }
 
 function parseUdp(address: string, text: string, portOf: PortLookup): ParsedLocation {
-  const parsed = parseBindAddress(address, { portMin: 1, portOf })
+  const parsed = parseBindAddress(address, 'udp', { portMin: 1, portOf })
   if (parsed.kind === 'bad') {
     const isPlain = /^has (?:port|the host)/.test(parsed.message)
     return bad(

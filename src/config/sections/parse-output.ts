@@ -4,6 +4,7 @@
  * parse-config.ts sets the final name once all outputs of the relay are known.
  */
 
+import type { Endpoint } from '../../net/endpoint.ts'
 import { portLookup } from '../../net/service-ports.ts'
 import type {
   FileOutputConfig,
@@ -43,7 +44,7 @@ export interface OutputDraft {
   readonly givenName: string
   readonly config: UnnamedOutput
   /** Where data sent to it arrives; `undefined` for files. */
-  readonly target: { readonly host: string; readonly port: number } | undefined
+  readonly target: Endpoint | undefined
 }
 
 /** The settings that an output takes from its relay. */
@@ -92,12 +93,14 @@ export function parseOutput(
   switch (location.kind) {
     case 'http': {
       const config = { ...base, ...parseHttpPart(reader, section, location, readFile) }
-      return { ...draft, config, target: { host: location.host, port: location.port } }
+      const { host, port } = location
+      return { ...draft, config, target: { kind: 'tcp', host, port } }
     }
     case 'udp': {
       const { host, port } = location
       const mtu = Math.min(reader.get(section, OUTPUT_KEYS.mtu), DATAGRAM_MAX)
-      return { ...draft, config: { ...base, kind: 'udp', host, port, mtu }, target: { host, port } }
+      const target = { kind: 'udp', host, port } as const
+      return { ...draft, config: { ...base, ...target, mtu }, target }
     }
     case 'file': {
       const rotateBytes = reader.get(section, OUTPUT_KEYS.maxFile)

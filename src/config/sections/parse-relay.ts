@@ -1,8 +1,8 @@
 /** One `[[http]]` or `[[udp]]` table → one relay without its final name. */
 
-import { type PortLookup, portLookup } from '../../net/service-ports.ts'
-import { parseBindAddress, renderAddress } from '../addresses.ts'
-import type { BindAddress, HttpRelayConfig, RateLimit, UdpRelayConfig } from '../config.ts'
+import { type Endpoint, parseBindAddress, renderAddress } from '../../net/endpoint.ts'
+import { portLookup } from '../../net/service-ports.ts'
+import type { HttpRelayConfig, RateLimit, UdpRelayConfig } from '../config.ts'
 import { joinPath, type Reader, type Section } from '../read/reader.ts'
 import { type PlacedTable, tablesOf } from '../read/tables.ts'
 import { HTTP_KEYS, UDP_KEYS } from '../schema/keys.ts'
@@ -23,7 +23,7 @@ export interface RelayDraft {
   readonly outputs: readonly OutputDraft[]
 }
 
-const NO_ADDRESS: BindAddress = { host: '', port: 0 }
+const noAddress = (kind: Endpoint['kind']): Endpoint => ({ kind, host: '', port: 0 })
 
 export function parseHttpRelay(
   reader: Reader,
@@ -31,7 +31,7 @@ export function parseHttpRelay(
   readFile: ReadFile,
 ): RelayDraft {
   const section = reader.open(table, path, Object.values(HTTP_KEYS), ['output'])
-  const address = parseAddress(reader, section, portLookup('tcp', readFile))
+  const address = parseAddress(reader, section, 'tcp', readFile)
   const tlsPemPath = reader.get(section, HTTP_KEYS.tlsPem)
   if (tlsPemPath !== '') {
     checkCombinedPem(reader, joinPath(path, HTTP_KEYS.tlsPem.name), tlsPemPath, readFile)
@@ -43,7 +43,7 @@ export function parseHttpRelay(
   }
   // Only checked: /health answers from what the outputs answered last, and waits for none.
   reader.get(section, HTTP_KEYS.healthTimeout)
-  const bindAddress = address ?? NO_ADDRESS
+  const bindAddress = address ?? noAddress('tcp')
   const scheme = tlsPemPath === '' ? 'http' : 'https'
   return {
     path,
@@ -76,8 +76,8 @@ export function parseUdpRelay(
   readFile: ReadFile,
 ): RelayDraft {
   const section = reader.open(table, path, Object.values(UDP_KEYS), ['output'])
-  const address = parseAddress(reader, section, portLookup('udp', readFile))
-  const bindAddress = address ?? NO_ADDRESS
+  const address = parseAddress(reader, section, 'udp', readFile)
+  const bindAddress = address ?? noAddress('udp')
   const database = reader.get(section, UDP_KEYS.database)
   if (database === '') {
     const message = 'names no database; write one, or remove the key: it is "udp" then'
@@ -104,8 +104,9 @@ export function parseUdpRelay(
 function parseAddress(
   reader: Reader,
   section: Section,
-  portOf: PortLookup,
-): BindAddress | undefined {
+  kind: Endpoint['kind'],
+  readFile: ReadFile,
+): Endpoint | undefined {
   const keyPath = joinPath(section.path, HTTP_KEYS.bindAddress.name)
   const text = reader.get(section, HTTP_KEYS.bindAddress)
   if (text === '') {
@@ -114,7 +115,7 @@ function parseAddress(
     }
     return undefined
   }
-  const parsed = parseBindAddress(text, { portOf })
+  const parsed = parseBindAddress(text, kind, { portOf: portLookup(kind, readFile) })
   if (parsed.kind === 'ok') return parsed.address
   reader.report(keyPath, parsed.message)
   return undefined

@@ -54,10 +54,5 @@ export const HTTP_LIMITS: Omit<HttpLimits, 'keepAliveTimeoutMs'> = {
   closeTimeoutMs: 8_000,
 }
 
-/**
- * Connections that may wait in the kernel's accept queue; the machine's own limit may be lower.
- */
-export const LISTEN_BACKLOG_CONNECTIONS = 1024
-
 /** The `Retry-After` of a 503 that the listener itself sends. */
 export const RETRY_AFTER_S = 1

@@ -13,24 +13,21 @@
  * Limits: limits.ts. Never logs a query string or a header, because both can hold credentials.
  */
 
-import { once } from 'node:events'
-import type { Server } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
-import { renderAddress } from '../../config/addresses.ts'
 import type { HttpRelayConfig } from '../../config/config.ts'
+import type { Endpoint } from '../../net/endpoint.ts'
 import type { Relay } from '../../relay/relay.ts'
 import type { Clock } from '../../std/clock.ts'
-import { errorCode, errorText, RelayError } from '../../std/errors.ts'
-import { LogThrottle, renderRepeats } from '../../std/log-throttle.ts'
 import type { Logger } from '../../std/logger.ts'
 import type { SharedMemory } from '../../std/memory-budget.ts'
 import type { RisingClock } from '../../write/rising-clock.ts'
+import { ConnectionMemory } from './connection-memory.ts'
+import { HttpConnections } from './connections.ts'
 import { type HttpCounters, newHttpCounters } from './counters.ts'
 import type { RelayHealth } from './health.ts'
 import { Ingest } from './ingest/ingest.ts'
 import { WriteHandler } from './ingest/write-handler.ts'
 import { ParsedWriteRequests } from './ingest/write-request-cache.ts'
-import { HTTP_LIMITS, type HttpLimits, LISTEN_BACKLOG_CONNECTIONS } from './limits.ts'
+import { HTTP_LIMITS, type HttpLimits } from './limits.ts'
 import { RefusalLog } from './refusal-log.ts'
 import { HttpRequestsInFlight } from './requests-in-flight.ts'
 import { HttpResponder } from './responder.ts'
@@ -60,7 +57,7 @@ export interface HttpListenerSnapshot {
 }
 
 export interface HttpListener extends AsyncDisposable {
-  readonly address: { readonly host: string; readonly port: number }
+  readonly address: Endpoint
   /** Resolves when the listener was closed on request; rejects when it failed at run time. */
   readonly closed: Promise<void>
   snapshot(): HttpListenerSnapshot
@@ -105,102 +102,56 @@ export async function openHttpListener(options: HttpListenerOptions): Promise<Ht
   // path off.
   const isFast = config.fastPath && rateLimit === undefined
   const fastPath = isFast ? parts : undefined
-  const serverOptions = { ...parts, certificate, maxConnections, writes, fastPath }
   const app = await openRoutes({
     ...parts,
     writes,
-    serverFactory: (route) => createHttpServer(serverOptions, route),
+    serverFactory: (route) => createHttpServer({ ...parts, writes }, route),
   })
-  await listen(app.server, config)
-  return new ServingListener({
-    ...options,
-    limits,
-    requestsInFlight,
-    counters,
-    failure,
-    server: app.server,
+  const isTls = certificate !== undefined
+  const { clients: memory } = options.memory
+  const connectionMemory = new ConnectionMemory({ ...parts, memory, isTls })
+  const connections = new HttpConnections({
+    ...{ ...parts, memory, http: app.server, certificate, maxConnections, fastPath },
+    charge: (socket) => connectionMemory.charge(socket),
   })
+  const address = await connections.listen(config.bindAddress, `relay "${config.name}"`)
+  return new ServingListener({ ...parts, address, connections, failure })
 }
-
-async function listen(server: Server, config: HttpRelayConfig): Promise<void> {
-  const { host, port } = config.bindAddress
-  const address = host === '' ? { port } : { host, port }
-  server.listen({ ...address, backlog: LISTEN_BACKLOG_CONNECTIONS })
-  try {
-    await once(server, 'listening')
-  } catch (error) {
-    throw listenError(config, error)
-  }
-}
-
-function listenError({ name, bindAddress }: HttpRelayConfig, cause: unknown): RelayError {
-  const isInUse = errorCode(cause) === 'EADDRINUSE'
-  const code = isInUse ? 'RELAY_ADDRESS_IN_USE' : 'RELAY_ADDRESS_UNUSABLE'
-  const why = isInUse ? 'another program is listening there' : errorText(cause)
-  const message = `relay "${name}" cannot listen on ${renderAddress(bindAddress)}: ${why}`
-  return new RelayError(code, message, { cause })
-}
-
-const LOG_INTERVAL_MS = 10_000
-/**
- * A connection becomes idle without an event, so idle connections are closed repeatedly until none
- * remains. fastify/fastify#7044 shows what happens otherwise.
- */
-const IDLE_CHECK_MS = 50
 
 interface ServingOptions extends Omit<HttpListenerOptions, 'limits'> {
+  readonly address: Endpoint
   readonly limits: HttpLimits
   readonly requestsInFlight: HttpRequestsInFlight
   readonly counters: HttpCounters
   readonly failure: PromiseWithResolvers<never>
-  readonly server: Server
+  readonly connections: HttpConnections
 }
 
 class ServingListener implements HttpListener {
-  readonly address: { readonly host: string; readonly port: number }
+  readonly address: Endpoint
   readonly closed: Promise<void>
   readonly #options: ServingOptions
-  readonly #server: Server
-  readonly #sockets = new Set<Socket>()
-  readonly #serverClosed: Promise<void>
-  #closing: Promise<void> | undefined
 
   constructor(options: ServingOptions) {
-    const { server, failure, counters } = options
     this.#options = options
-    this.#server = server
-    // Only the address of a pipe is a string; this server listens on a port.
-    const { address, port } = server.address() as AddressInfo
-    this.address = { host: address, port }
-    this.#serverClosed = new Promise((resolve) => server.once('close', resolve))
-    this.closed = Promise.race([this.#serverClosed, failure.promise])
+    this.address = options.address
+    this.closed = Promise.race([options.connections.closed, options.failure.promise])
     this.closed.catch(() => {}) // No unhandled rejection when no caller awaits `closed`.
-    server.on('connection', (socket: Socket) => {
-      counters.acceptedConnections++
-      this.#sockets.add(socket)
-      socket.once('close', () => this.#sockets.delete(socket))
-    })
-    const throttle = new LogThrottle(options.clock, LOG_INTERVAL_MS)
-    server.on('error', (error) => this.#onServerError(error, throttle))
   }
 
   snapshot(): HttpListenerSnapshot {
     return {
       relay: this.#options.config.name,
-      connections: this.#sockets.size,
+      connections: this.#options.connections.count,
       requestsInFlight: this.#options.requestsInFlight.count,
       counters: { ...this.#options.counters },
     }
   }
 
   close(deadline: AbortSignal): Promise<void> {
-    this.#closing ??= this.#close()
-    const cut = (): void => {
-      for (const socket of this.#sockets) socket.destroy()
-    }
-    if (deadline.aborted) cut()
-    else deadline.addEventListener('abort', cut)
-    return this.#closing.finally(() => deadline.removeEventListener('abort', cut))
+    const { requestsInFlight, connections } = this.#options
+    requestsInFlight.isDraining = true
+    return connections.close(deadline)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -209,31 +160,5 @@ class ServingListener implements HttpListener {
     const timer = clock.startTimer(limits.closeTimeoutMs, () => deadline.abort())
     await this.close(deadline.signal)
     timer.cancel()
-  }
-
-  async #close(): Promise<void> {
-    const { clock, requestsInFlight } = this.#options
-    requestsInFlight.isDraining = true
-    this.#server.close()
-    const closeIdle = (): void => {
-      this.#server.closeIdleConnections()
-      timer = clock.startTimer(IDLE_CHECK_MS, closeIdle)
-    }
-    let timer = clock.startTimer(0, closeIdle)
-    await this.#serverClosed
-    timer.cancel()
-    // The server counts a connection as closed before the socket emits `close`.
-    await Promise.all([...this.#sockets].map((socket) => once(socket, 'close')))
-  }
-
-  /** Errors of `accept`, mostly for lack of file descriptors. The server continues to listen. */
-  #onServerError(error: Error, throttle: LogThrottle): void {
-    const { counters, logger } = this.#options
-    counters.acceptErrors++
-    const suppressed = throttle.hit()
-    if (suppressed === undefined) return
-    const text = `cannot accept connections: ${errorText(error)}; still listening`
-    const fields = { code: errorCode(error), suppressed }
-    logger.error(fields, `${text}${renderRepeats(suppressed)}`)
   }
 }

@@ -1,67 +1,44 @@
 /**
- * The server under the listener: node's HTTP server behind the readers of canonical/ and
- * fast-path/. Sets every limit, and answers clients that violate a limit or HTTP.
+ * Node's HTTP server, behind the readers of canonical/ and fast-path/. It does not listen: it gets
+ * its connections from connections.ts. Answers clients that violate a limit or HTTP.
  *
  * `POST /write` never reaches the router.
  */
 
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerOptions,
-  type ServerResponse,
-} from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
-import type { Socket } from 'node:net'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { Clock } from '../../std/clock.ts'
 import { errorCode } from '../../std/errors.ts'
-import type { Logger } from '../../std/logger.ts'
-import type { SharedMemory } from '../../std/memory-budget.ts'
 import { refusedReply } from '../../write/reply.ts'
 import { errorFormat } from '../dialects/v1/error-text.ts'
 import { renderReply } from '../dialects/v1/reply.ts'
 import { CanonicalConnection } from './canonical/connection.ts'
-import { CanonicalConnections } from './canonical/connections.ts'
 import type { HeadRefusal } from './canonical/request-head.ts'
 import { BAD_REQUEST, REQUEST_TIMEOUT, renderClosing } from './closing.ts'
-import { ConnectionMemory } from './connection-memory.ts'
+import { connectionOf } from './connections.ts'
 import { countAnswer, type HttpCounters } from './counters.ts'
-import { FastPath, type FastPathOptions } from './fast-path/fast-path.ts'
 import type { WriteHandler } from './ingest/write-handler.ts'
 import type { HttpLimits } from './limits.ts'
 import type { RefusalLog } from './refusal-log.ts'
 import type { HttpRequestsInFlight } from './requests-in-flight.ts'
 import type { HttpResponder } from './responder.ts'
-import type { ListenerCertificate } from './tls.ts'
 
 type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void
 
 export interface HttpServerOptions {
-  readonly certificate: ListenerCertificate | undefined
-  readonly clock: Clock
-  readonly memory: SharedMemory
-  readonly logger: Logger
   readonly limits: HttpLimits
-  readonly maxConnections: number
   readonly requestsInFlight: HttpRequestsInFlight
   readonly counters: HttpCounters
   readonly responder: HttpResponder
   readonly refusals: RefusalLog
   readonly writes: WriteHandler
-  /** `undefined`: the fast path is off. */
-  readonly fastPath: FastPathOptions | undefined
 }
 
 /**
  * @param route takes every request but `POST /write`
- * @returns a server whose `closeIdleConnections` includes the connections that node does not know
  */
 export function createHttpServer(options: HttpServerOptions, route: RequestHandler): Server {
-  const { limits, certificate, maxConnections, counters, writes, requestsInFlight } = options
-  const server = createBareServer(limits, certificate)
-  server.maxConnections = maxConnections
+  const { limits, writes, requestsInFlight } = options
+  const server = createBareServer(limits)
   server.timeout = limits.idleTimeoutMs
   server.maxHeadersCount = 0 // Any number: `headersMaxBytes` bounds their size.
   // The types lack this option of node's: a client that closes its sending half gets its answer.
@@ -69,7 +46,7 @@ export function createHttpServer(options: HttpServerOptions, route: RequestHandl
 
   const onRequest = (isAwaitingContinue: boolean): RequestHandler => {
     return (request, response) => {
-      const connection = CanonicalConnections.of(request)
+      const connection = connectionOf(request)
       const refusal = connection.begin(response)
       if (refusal !== undefined) return refuseRequest(response, refusal, options)
       if (isWrite(request)) writes.handle(request, response, isAwaitingContinue)
@@ -86,68 +63,21 @@ export function createHttpServer(options: HttpServerOptions, route: RequestHandl
   server.on('timeout', (connection: Duplex) => {
     if (!requestsInFlight.isAnsweringOn(connection)) connection.destroy()
   })
-  server.on('drop', () => counters.refusedConnections++)
-  server.on('tlsClientError', () => counters.malformedRequests++)
   server.on('clientError', (error: Error, connection: Duplex) =>
     refuseBytes(error, connection, options),
   )
-  takeOverConnections(server, options)
   return server
 }
 
-function createBareServer(limits: HttpLimits, certificate: ListenerCertificate | undefined) {
-  const options: ServerOptions = {
-    keepAlive: true, // TCP keep-alive detects clients that have vanished.
-    noDelay: true,
+function createBareServer(limits: HttpLimits): Server {
+  return createServer({
     headersTimeout: 0, // Node gets whole heads only.
-    requestTimeout: limits.requestTimeoutMs,
+    requestTimeout: 0, // Node checks it for servers that listen only; ./canonical/ does.
     keepAliveTimeout: limits.keepAliveTimeoutMs,
-    connectionsCheckingInterval: limits.timeoutCheckMs,
     // Only escapes can make a canonical head longer than the head that the client sent.
     maxHeaderSize: 4 * limits.headersMaxBytes,
     // Strict: the relaxed parser of node 26.10 loops for ever on a NUL in a header value.
     insecureHTTPParser: false,
-  }
-  if (certificate === undefined) return createServer(options)
-  const tls = { handshakeTimeout: limits.headersTimeoutMs, ALPNProtocols: ['http/1.1'] }
-  return createTlsServer({ ...options, ...tls, ...certificate })
-}
-
-/** Puts the memory charge, the fast path and canonical/ in front of node's connection listener. */
-function takeOverConnections(server: Server, options: HttpServerOptions): void {
-  const { memory } = options
-  const isTls = options.certificate !== undefined
-  const event = isTls ? 'secureConnection' : 'connection'
-  const connections = CanonicalConnections.before(server, event, {
-    ...options,
-    memory: memory.clients,
-  })
-  const giveToCanonical = (socket: Socket, isAfterPost: boolean) =>
-    connections.open(socket, isAfterPost)
-  const fastPath = options.fastPath && new FastPath(options.fastPath, giveToCanonical)
-  server.on(event, (socket: Socket) => {
-    if (fastPath === undefined) connections.open(socket)
-    else fastPath.take(socket)
-  })
-  const charged = new ConnectionMemory({ ...options, memory: memory.clients, isTls })
-  chargeFirst(server, (socket) => charged.charge(socket))
-  // `server.close` calls it too. Node itself would not see that a head is arriving.
-  server.closeIdleConnections = () => {
-    connections.closeIdle()
-    fastPath?.closeIdleConnections()
-  }
-}
-
-/**
- * Gives new connections only to the server's listeners that could be charged. A TLS server would
- * report the closed ones as failed handshakes.
- */
-function chargeFirst(server: Server, charge: (socket: Socket) => boolean): void {
-  const listeners = server.listeners('connection')
-  server.removeAllListeners('connection')
-  server.on('connection', (socket: Socket) => {
-    if (!charge(socket)) return
-    for (const listener of listeners) Reflect.apply(listener, server, [socket])
   })
 }
 
@@ -170,7 +100,7 @@ function refuseRequest(
   else counters.malformedRequests++
   countAnswer(counters, status)
   const told = text === '' ? 'Expect is not understood' : text
-  refusals.noteBytes(status, told, CanonicalConnections.of(response.req))
+  refusals.noteBytes(status, told, connectionOf(response.req))
   const type = text === '' ? [] : ['Content-Type', 'text/plain; charset=utf-8']
   response.writeHead(status, [...type, 'Connection', 'close', 'Content-Length', `${text.length}`])
   response.end(text)
@@ -182,7 +112,6 @@ function refuseRequest(
  */
 function refuseBytes(error: Error, connection: Duplex, options: HttpServerOptions): void {
   const { counters, refusals, requestsInFlight } = options
-  // A failed TLS handshake also comes here; `tlsClientError` has counted it.
   const isOurs = connection instanceof CanonicalConnection && connection.writable
   if (!isOurs || errorCode(error) === 'ECONNRESET') return void connection.destroy()
   counters.malformedRequests++

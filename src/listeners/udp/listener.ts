@@ -14,17 +14,17 @@
 import type { UdpRelayConfig } from '../../config/config.ts'
 import type { Precision } from '../../line-protocol/precision.ts'
 import { type ScannedLines, type ScanOptions, scanLines } from '../../line-protocol/scan/scan.ts'
-import type { UdpEndpoint, UdpSocket } from '../../net/udp-socket.ts'
-import { bindUdpSocket } from '../../net/udp-socket.ts'
+import type { Endpoint } from '../../net/endpoint.ts'
+import { type BindSocket, type BoundSocket, listenUdp } from '../../net/listen.ts'
+import type { UdpSocket } from '../../net/udp-socket.ts'
 import { refusalText, type WriteRefusal } from '../../relay/admission.ts'
 import type { Relay } from '../../relay/relay.ts'
 import { type Clock, sleep, type Timer } from '../../std/clock.ts'
 import { errorText } from '../../std/errors.ts'
 import { LogThrottle, renderRepeats } from '../../std/log-throttle.ts'
 import type { Logger } from '../../std/logger.ts'
-import { renderCount } from '../../std/units.ts'
+import { renderBytes, renderCount } from '../../std/units.ts'
 import { NO_CREDENTIALS, type WriteTarget, writeTarget } from '../../write/write.ts'
-import { type BindSocket, bindAddressOf, bindError, setReceiveBuffer } from './bind.ts'
 import { readUdpDrops } from './drops.ts'
 
 const LOG_INTERVAL_MS = 10_000
@@ -65,7 +65,7 @@ export type UdpListenerCounters = {
 }
 
 export interface UdpListener extends AsyncDisposable {
-  readonly address: { readonly host: string; readonly port: number }
+  readonly address: Endpoint
   /** Resolves when disposed, rejects with a RelayError when the socket is lost for good. */
   readonly closed: Promise<void>
   /** Same as disposing. */
@@ -75,17 +75,13 @@ export interface UdpListener extends AsyncDisposable {
 
 /** @throws RelayError RELAY_ADDRESS_IN_USE, RELAY_ADDRESS_UNUSABLE */
 export async function openUdpListener(options: UdpListenerOptions): Promise<UdpListener> {
-  const { config, logger, bind = bindUdpSocket } = options
-  const { socket, endpoint } = await bindAddressOf(config.bindAddress, bind)
-  setReceiveBuffer(socket, config.readBufferBytes, logger)
-  return new DatagramListener(options, socket, endpoint)
+  return new DatagramListener(options, await openSocket(options, options.config.bindAddress))
 }
 
 class DatagramListener implements UdpListener {
-  readonly address: { readonly host: string; readonly port: number }
+  readonly address: Endpoint
   readonly closed: Promise<void>
   readonly #options: UdpListenerOptions
-  readonly #endpoint: UdpEndpoint
   readonly #target: WriteTarget
   readonly #counters: UdpListenerCounters = {
     receivedDatagrams: 0,
@@ -110,15 +106,14 @@ class DatagramListener implements UdpListener {
   /** The system's drop counter of the current socket, which begins at 0 for each socket. */
   #socketDrops = 0
 
-  constructor(options: UdpListenerOptions, socket: UdpSocket, endpoint: UdpEndpoint) {
+  constructor(options: UdpListenerOptions, { socket, endpoint }: BoundSocket) {
     const { config, clock, stampClock } = options
     const { precision } = config
     this.#options = options
     // All datagrams share these options: a scan that needs a timestamp calls `stamp` itself.
     const stamp = () => stampClock.next(precision)
     this.#scanOptions = { precision, stamp, unsignedIntegers: false }
-    this.#endpoint = endpoint
-    this.address = { host: endpoint.address, port: endpoint.port }
+    this.address = endpoint
     this.#target = writeTarget({
       database: config.database,
       retentionPolicy: config.retentionPolicy,
@@ -226,14 +221,13 @@ class DatagramListener implements UdpListener {
   }
 
   async #openAgain(lost: UdpSocket): Promise<void> {
-    const { config, clock, logger, bind = bindUdpSocket } = this.#options
+    const { clock } = this.#options
     await lost.close()
     let failure: unknown
     for (let tries = 1; tries <= REOPEN_TRIES; tries++) {
       try {
-        const socket = await bind(this.#endpoint)
+        const { socket } = await openSocket(this.#options, this.address)
         if (this.#closing.signal.aborted) return await socket.close()
-        setReceiveBuffer(socket, config.readBufferBytes, logger)
         this.#counters.reopenedSockets++
         return this.#receiveFrom(socket)
       } catch (error) {
@@ -243,7 +237,7 @@ class DatagramListener implements UdpListener {
       await sleep(clock, waitMs, this.#closing.signal)
       if (this.#closing.signal.aborted) return
     }
-    this.#end.reject(bindError(this.address, failure))
+    this.#end.reject(failure)
   }
 
   #scheduleDropsRead(): void {
@@ -271,4 +265,32 @@ class DatagramListener implements UdpListener {
       'because they came faster than they are read; a larger read-buffer bridges bursts'
     this.#options.logger.warn({ datagrams: newDrops }, text)
   }
+}
+
+async function openSocket(
+  { config, logger, bind }: UdpListenerOptions,
+  endpoint: Endpoint,
+): Promise<BoundSocket> {
+  const bound = await listenUdp(endpoint, `relay "${config.name}"`, bind)
+  setReceiveBuffer(bound.socket, config.readBufferBytes, logger)
+  return bound
+}
+
+/** Sets SO_RCVBUF and reads it back, because the system silently cuts it to its own maximum. */
+function setReceiveBuffer(socket: UdpSocket, wantedBytes: number, logger: Logger): void {
+  if (wantedBytes === 0) return
+  let cause = ''
+  try {
+    socket.inner.setRecvBufferSize(wantedBytes)
+  } catch (error) {
+    cause = ` (${errorText(error)})`
+  }
+  // Linux reports twice the granted size: it doubles the size for its own bookkeeping.
+  const factor = process.platform === 'linux' ? 2 : 1
+  const grantedBytes = Math.floor(socket.inner.getRecvBufferSize() / factor)
+  if (grantedBytes >= wantedBytes) return
+  const text =
+    `read-buffer of ${renderBytes(wantedBytes)} was cut to ` +
+    `${renderBytes(grantedBytes)} by the system${cause}; raise net.core.rmem_max to get it all`
+  logger.warn({ wantedBytes, grantedBytes }, text)
 }

@@ -272,7 +272,11 @@ async function runningRelay(logFolder: string, handlers: DeadLetterHandlers) {
   })
   const admin = await openAdmin({
     clock: systemClock,
-    ...{ bindAddress: { host: '127.0.0.1', port: 0 }, isConfigured: true, logger: silentLogger },
+    ...{
+      bindAddress: { kind: 'tcp', host: '127.0.0.1', port: 0 },
+      isConfigured: true,
+      logger: silentLogger,
+    },
     snapshot: () => snapshot,
     deadLetters: handlers,
   })
@@ -370,7 +374,7 @@ test('replay says when there is nobody to ask', async (t) => {
     /the running relay cannot be asked: \[admin\] bind-addr names no fixed port\n$/,
   )
   const gone = capturedIo()
-  const adminAddress = { host: '127.0.0.1', port: 1 }
+  const adminAddress = { kind: 'tcp', host: '127.0.0.1', port: 1 } as const
   assert.equal(await deadAt({ ...places, adminAddress }, options, gone), 1)
   assert.match(gone.err(), /http:\/\/127\.0\.0\.1:1 did not answer \(.+\); does the relay run\?\n$/)
 })

@@ -69,8 +69,8 @@ test('quick-start.toml runs without a database', () => {
   assert.deepEqual(
     [...config.http, ...config.udp].map((relay) => [relay.kind, relay.bindAddress]),
     [
-      ['http', address],
-      ['udp', address],
+      ['http', { kind: 'tcp', ...address }],
+      ['udp', { kind: 'udp', ...address }],
     ],
   )
   const paths = [...config.http, ...config.udp].flatMap((relay) =>

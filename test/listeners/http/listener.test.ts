@@ -29,17 +29,20 @@ async function oneOf(attempt: () => Promise<void>, what: string): Promise<void> 
 test('an address that is taken or that is not ours is an error that names it', async () => {
   await using http = await openTestListener()
   const { host, port } = http.listener.address
-  const check = async (bindAddress: { host: string; port: number }, code: string) => {
-    const message = new RegExp(`"test" cannot listen on ${bindAddress.host}:${bindAddress.port}: `)
+  const check = async (host: string, port: number, code: string) => {
+    const bindAddress = { kind: 'tcp', host, port } as const
+    const message = new RegExp(`"test" cannot listen on ${host}:${port}: `)
     await assert.rejects(openTestListener({ config: { bindAddress } }), { code, message })
   }
-  await check({ host, port }, 'RELAY_ADDRESS_IN_USE')
-  await check({ host: '192.0.2.1', port: 0 }, 'RELAY_ADDRESS_UNUSABLE')
-  await check({ host: 'no-such-host.invalid', port: 0 }, 'RELAY_ADDRESS_UNUSABLE')
+  await check(host, port, 'RELAY_ADDRESS_IN_USE')
+  await check('192.0.2.1', 0, 'RELAY_ADDRESS_UNUSABLE')
+  await check('no-such-host.invalid', 0, 'RELAY_ADDRESS_UNUSABLE')
 })
 
 test('without a host it listens on every address', async () => {
-  await using http = await openTestListener({ config: { bindAddress: { host: '', port: 0 } } })
+  await using http = await openTestListener({
+    config: { bindAddress: { kind: 'tcp', host: '', port: 0 } },
+  })
   assert.equal((await http.write('db=a')).status, 204)
 })
 

@@ -3,9 +3,9 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import type { UdpRelayConfig } from '../../../src/config/config.ts'
-import type { BindSocket } from '../../../src/listeners/udp/bind.ts'
 import { parseUdpDrops } from '../../../src/listeners/udp/drops.ts'
 import { openUdpListener, type UdpListenerOptions } from '../../../src/listeners/udp/listener.ts'
+import type { BindSocket } from '../../../src/net/listen.ts'
 import { bindUdpSocket, type UdpSocket } from '../../../src/net/udp-socket.ts'
 import { systemClock } from '../../../src/std/clock.ts'
 import { RelayError } from '../../../src/std/errors.ts'
@@ -34,7 +34,7 @@ async function openListener(
   const config: UdpRelayConfig = {
     kind: 'udp',
     name: 'r',
-    bindAddress: { host: '127.0.0.1', port: 0 },
+    bindAddress: { kind: 'udp', host: '127.0.0.1', port: 0 },
     ...{ logDir: undefined, logMaxBytes: 1, acknowledgement: 'any', ackTimeoutMs: 1, outputs: [] },
     ...{ precision: 'ns', readBufferBytes: 0, database: 'udp', retentionPolicy: 'rp' },
     ...change,
@@ -144,19 +144,24 @@ test('datagrams without a good line make no write, whatever is in them', async (
 
 test('an address in use and one that is not ours are told by code', async (t) => {
   const { listener } = await openListener(t)
-  const taken = { bindAddress: { host: '127.0.0.1', port: listener.address.port } }
+  const taken = { bindAddress: listener.address }
   await assert.rejects(openListener(t, taken), (error) => {
     assert(error instanceof RelayError)
     assert.equal(error.code, 'RELAY_ADDRESS_IN_USE')
-    assert.match(error.message, new RegExp(`127.0.0.1:${listener.address.port}`))
+    const where = `udp 127.0.0.1:${listener.address.port}`
+    const who = `relay "${listener.snapshot().relay}"`
+    const message = `${who} cannot listen on ${where}: another program is listening there`
+    assert.equal(error.message, message)
     return true
   })
-  const foreign = { bindAddress: { host: '192.0.2.1', port: 0 } }
+  const foreign = { bindAddress: { kind: 'udp', host: '192.0.2.1', port: 0 } as const }
   await assert.rejects(openListener(t, foreign), { code: 'RELAY_ADDRESS_UNUSABLE' })
 })
 
 test('without a host both IPv4 and IPv6 are taken', async (t) => {
-  const { listener, bodies } = await openListener(t, { bindAddress: { host: '', port: 0 } })
+  const { listener, bodies } = await openListener(t, {
+    bindAddress: { kind: 'udp', host: '', port: 0 },
+  })
   const send4 = await openSender(t)
   await send4(listener.address.port, 'a v=4 1\n')
   assert.deepEqual(await bodies(1), ['a v=4 1\n'])
@@ -173,7 +178,7 @@ test('without a host, IPv4 alone is taken on a machine without IPv6', async (t) 
   }
   const { listener, bodies } = await openListener(
     t,
-    { bindAddress: { host: '', port: 0 } },
+    { bindAddress: { kind: 'udp', host: '', port: 0 } },
     { bind },
   )
   assert.equal(listener.address.host, '0.0.0.0')

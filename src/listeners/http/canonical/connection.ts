@@ -16,7 +16,7 @@
  * is refused with 503, and a client that reads no answers meanwhile is cut off.
  */
 
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import type { Clock } from '../../../std/clock.ts'
@@ -42,8 +42,8 @@ export interface CanonicalConnectionOptions {
   readonly clock: Clock
   readonly memory: Memory
   readonly limits: HttpLimits
-  /** Node's own listener for new connections. */
-  readonly giveToNode: (connection: CanonicalConnection) => void
+  /** Node's HTTP server. */
+  readonly http: Server
 }
 
 export class CanonicalConnection extends Duplex {
@@ -69,6 +69,8 @@ export class CanonicalConnection extends Duplex {
   #activeAtMs: number
   /** Monotonic time (ms) at which the incomplete head began. */
   #headBeganAtMs: number | undefined
+  /** The request that node has begun; its body may be incomplete. */
+  #begun: { readonly request: IncomingMessage; readonly atMs: number } | undefined
   /** The error in the chunks of the current body, or ''. */
   bodyError = ''
 
@@ -119,6 +121,7 @@ export class CanonicalConnection extends Duplex {
   /** Call when node's parser has the next request. @returns the refusal if it is refused */
   begin(response: ServerResponse): HeadRefusal | undefined {
     this.#owed++
+    this.#begun = { request: response.req, atMs: this.#options.clock.monotonicMs() }
     response.once('close', () => {
       this.#owed--
     })
@@ -146,9 +149,16 @@ export class CanonicalConnection extends Duplex {
     return isAnswered && this.#reader.isBetween && this.#heads.length === 0
   }
 
-  /** Ends the connection if it was silent for too long before a request or within a head. */
+  /** Ends the connection if it is silent for too long, or if a head or a body takes too long. */
   expire(nowMs: number): void {
-    const { headersTimeoutMs, idleTimeoutMs, keepAliveTimeoutMs } = this.#options.limits
+    const { limits } = this.#options
+    const { headersTimeoutMs, idleTimeoutMs, keepAliveTimeoutMs } = limits
+    if (this.#begun?.request.complete) this.#begun = undefined
+    if (this.#begun && nowMs - this.#begun.atMs > limits.requestTimeoutMs) {
+      this.#begun = undefined
+      this.emit('error', requestTimeout()) // Node makes it a `clientError` of its server.
+      return
+    }
     const silentMs = nowMs - this.#activeAtMs
     // The relay itself has paused reading.
     if (this.#socket.isPaused()) return
@@ -302,7 +312,7 @@ export class CanonicalConnection extends Duplex {
     }
     if (this.#isNodes) return
     this.#isNodes = true
-    this.#options.giveToNode(this)
+    this.#options.http.emit('connection', this)
   }
 
   /**
@@ -328,6 +338,11 @@ function joined(pieces: readonly Buffer[]): Buffer | undefined {
   const whole = Buffer.concat(pieces)
   for (const piece of pieces) free(piece)
   return whole
+}
+
+/** As node reports it for servers that listen. */
+function requestTimeout(): Error {
+  return Object.assign(new Error('Request timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' })
 }
 
 /** Ignored: the `close` event follows. */

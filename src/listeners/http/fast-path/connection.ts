@@ -18,7 +18,7 @@
  * Promise: each byte is read either here or by ../canonical/; a request that has begun here ends
  * here.
  *
- * Not here: the accepted form of a head (head.ts); when to check for silence (fast-path.ts).
+ * Not here: the accepted form of a head (head.ts); when to check for silence (../connections.ts).
  */
 
 import type { Socket } from 'node:net'

@@ -8,13 +8,12 @@
  * accepts. With the first other request the connection goes to node for good. So the fast path
  * never answers an unusual or malformed request; node's path does.
  *
- * Limits: those of http/limits.ts, the same as on node's path. Silence is checked every
- * `timeoutCheckMs`.
+ * Limits: those of http/limits.ts, the same as on node's path; ../connections.ts has them checked.
  */
 
 import type { Socket } from 'node:net'
 import type { HttpRelayConfig } from '../../../config/config.ts'
-import type { Clock, Timer } from '../../../std/clock.ts'
+import type { Clock } from '../../../std/clock.ts'
 import type { SharedMemory } from '../../../std/memory-budget.ts'
 import type { HttpCounters } from '../counters.ts'
 import type { Ingest } from '../ingest/ingest.ts'
@@ -42,42 +41,23 @@ export class FastPath {
   readonly #options: FastPathOptions
   readonly #heads: HeadsCache
   readonly #parts: FastParts
-  readonly #connections = new Set<FastConnection>()
-  #timer: Timer | undefined
 
-  /** @param giveToCanonical takes a connection with its unused bytes, at the first other request */
-  constructor(options: FastPathOptions, giveToCanonical: FastParts['giveToCanonical']) {
+  constructor(options: FastPathOptions, owner: Pick<FastParts, 'giveToCanonical' | 'onGone'>) {
     const { config, clock, limits } = options
     const { influxdbVersion: version } = config
     this.#options = options
     this.#heads = new HeadsCache(options.parsedRequests, options.memory)
     this.#parts = {
       ...options,
+      ...owner,
       answers: new FastAnswers({ version, clock, keepAliveTimeoutMs: limits.keepAliveTimeoutMs }),
       headOf: (text) => this.#headOf(text),
-      giveToCanonical,
-      onGone: (connection) => this.#connections.delete(connection),
     }
   }
 
-  take(socket: Socket): void {
-    this.#connections.add(new FastConnection(socket, this.#parts))
-    this.#timer ??= this.#watch()
-  }
-
-  /** Closes the connections on which no request is being received or answered. */
-  closeIdleConnections(): void {
-    for (const connection of this.#connections) if (connection.isIdle) connection.destroy()
-  }
-
-  #watch(): Timer {
-    const { clock, limits } = this.#options
-    const look = () => {
-      const nowMs = clock.monotonicMs()
-      for (const connection of this.#connections) connection.expire(nowMs)
-      this.#timer = this.#connections.size > 0 ? this.#watch() : undefined
-    }
-    return clock.startTimer(limits.timeoutCheckMs, look, { isBackground: true })
+  /** Reads the connection until its first other request. */
+  open(socket: Socket): FastConnection {
+    return new FastConnection(socket, this.#parts)
   }
 
   /** Requests that are refused before their body is read go to node's path, which refuses them. */
