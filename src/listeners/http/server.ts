@@ -59,7 +59,8 @@ export interface HttpServerOptions {
  * @returns a server whose `closeIdleConnections` includes the connections that node does not know
  */
 export function createHttpServer(options: HttpServerOptions, route: RequestHandler): Server {
-  const { limits, certificate, maxConnections, counters, writes, requestsInFlight } = options
+  const { limits, certificate, maxConnections, counters, writes } = options
+  const { requestsInFlight, responder } = options
   const server = createBareServer(limits, certificate)
   server.maxConnections = maxConnections
   server.timeout = limits.idleTimeoutMs
@@ -72,11 +73,9 @@ export function createHttpServer(options: HttpServerOptions, route: RequestHandl
       const connection = CanonicalConnections.of(request)
       const refusal = connection.begin(response)
       if (refusal !== undefined) return refuseRequest(response, refusal, options)
-      if (isWrite(request)) writes.handle(request, response, isAwaitingContinue)
-      else {
-        if (isAwaitingContinue) response.writeContinue()
-        route(request, response)
-      }
+      if (isAwaitingContinue) responder.noteAwaitingContinue(request)
+      if (isWrite(request)) writes.handle(request, response)
+      else route(request, response)
       // Must come after the handlers have added their listeners for the body.
       connection.goOnBehind(request)
     }
