@@ -2,7 +2,8 @@
  * Writes answers, with the headers that InfluxDB puts on every answer.
  *
  * The request id is the client's if the client sent one. While the listener is closing, the last
- * answer on each connection says `Connection: close`.
+ * answer on each connection says `Connection: close`. So does the answer to a client that was not
+ * told to send its body (`100 Continue`): nobody knows whether the body follows.
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -38,10 +39,21 @@ const CORS_HEADERS = [
 export class HttpResponder {
   readonly #options: HttpResponderOptions
   readonly #requestIds: RequestIds
+  /** Requests whose clients wait for `100 Continue` before they send the body. */
+  readonly #awaitingContinue = new WeakSet<IncomingMessage>()
 
   constructor(options: HttpResponderOptions) {
     this.#options = options
     this.#requestIds = new RequestIds(options.clock)
+  }
+
+  noteAwaitingContinue(request: IncomingMessage): void {
+    this.#awaitingContinue.add(request)
+  }
+
+  /** The body is going to be read: tells a client that waits for it to send the body. */
+  continueBody(request: IncomingMessage, response: ServerResponse): void {
+    if (this.#awaitingContinue.delete(request)) response.writeContinue()
   }
 
   /** An answer of a handler: with request ids, and with CORS headers for a web page. */
@@ -69,6 +81,8 @@ export class HttpResponder {
   answerEarly(request: IncomingMessage, response: ServerResponse, answer: HttpAnswer): void {
     // The request has already been answered: its body is broken.
     if (response.headersSent) return
+    // `answer` closes the connection in this case.
+    if (this.#awaitingContinue.has(request)) return this.answer(request, response, answer)
     if (request.complete) return this.answerLast(request, response, answer)
     readNoMore(request)
     const headers = [...this.#handlerHeaders(request), 'Connection', 'close']
@@ -115,7 +129,8 @@ export class HttpResponder {
     ]
     if (status !== 204) headers.push('Content-Length', String(Buffer.byteLength(body)))
     // Use the request's socket: node assigns one to a pipelined response only in its turn.
-    if (this.#options.requestsInFlight.isLastOn(response.req.socket)) {
+    const isLast = this.#options.requestsInFlight.isLastOn(response.req.socket)
+    if (isLast || this.#awaitingContinue.has(response.req)) {
       readNoMore(response.req)
       headers.push('Connection', 'close')
     }

@@ -37,7 +37,7 @@ export interface HttpServerOptions {
  * @param route takes every request but `POST /write`
  */
 export function createHttpServer(options: HttpServerOptions, route: RequestHandler): Server {
-  const { limits, writes, requestsInFlight } = options
+  const { limits, writes, requestsInFlight, responder } = options
   const server = createBareServer(limits)
   server.timeout = limits.idleTimeoutMs
   server.maxHeadersCount = 0 // Any number: `headersMaxBytes` bounds their size.
@@ -49,11 +49,9 @@ export function createHttpServer(options: HttpServerOptions, route: RequestHandl
       const connection = connectionOf(request)
       const refusal = connection.begin(response)
       if (refusal !== undefined) return refuseRequest(response, refusal, options)
-      if (isWrite(request)) writes.handle(request, response, isAwaitingContinue)
-      else {
-        if (isAwaitingContinue) response.writeContinue()
-        route(request, response)
-      }
+      if (isAwaitingContinue) responder.noteAwaitingContinue(request)
+      if (isWrite(request)) writes.handle(request, response)
+      else route(request, response)
       // Must come after the handlers have added their listeners for the body.
       connection.goOnBehind(request)
     }

@@ -71,6 +71,41 @@ test('a body is asked for with 100 Continue, and not when it is refused already'
   assert.equal(http.writes.items.length, 1)
 })
 
+test('on every path a body is asked for with 100 Continue only when it is going to be read', async () => {
+  const limits = { queryBodyMaxBytes: 100 }
+  await using http = await openTestListener({ config: { maxBodyBytes: 100 }, limits })
+  const begin = async (path: string, length: number) => {
+    const connection = await openRawConnection(http.url)
+    const headers = `Expect: 100-continue\r\nContent-Length: ${length}`
+    await connection.send(`POST ${path} HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n`)
+    return connection
+  }
+  for (const [path, status] of [
+    ['/query?q=CREATE+DATABASE+a', 200],
+    ['/api/v1/prom/write?db=a', 204],
+    ['/write?db=a', 204],
+  ] as const) {
+    await using small = await begin(path, LINE.length)
+    assert.equal((await small.response()).status, 100, path)
+    await small.send(LINE)
+    assert.equal((await small.response()).status, status, path)
+    await using large = await begin(path, 101)
+    const refused = await large.response()
+    assert.deepEqual([refused.status, refused.headers['connection']], [413, 'close'], path)
+  }
+  for (const [path, status] of [
+    ['/write', 400],
+    ['/api/v1/prom/write', 400],
+    ['/ping', 405],
+    ['/nowhere', 404],
+  ] as const) {
+    await using connection = await begin(path, LINE.length)
+    const answer = await connection.response()
+    assert.deepEqual([answer.status, answer.headers['connection']], [status, 'close'], path)
+  }
+  assert(settled(http))
+})
+
 test('a body at the limit is taken; one byte more is a 413 that the client gets to read', async () => {
   const maxBodyBytes = 300_000
   await using http = await openTestListener({ config: { maxBodyBytes } })

@@ -35,6 +35,7 @@ export function receiveInFlight(
   take: (body: Buffer) => void,
 ): void {
   const answerEarly = (reply: Reply) => responder.answerEarly(request, response, render(reply))
+  responder.continueBody(request, response)
   receiveBody(request, { maxBytes, memory }, (result) => {
     if (result.kind !== 'received') requestsInFlight.end(request)
     switch (result.kind) {

@@ -72,27 +72,21 @@ export class WriteHandler {
     this.#bucket = config.rateLimit && new TokenBucket(config.rateLimit, clock)
   }
 
-  /** @param isAwaitingContinue the client waits for `100 Continue` before it sends the body */
-  handle(request: IncomingMessage, response: ServerResponse, isAwaitingContinue = false): void {
+  handle(request: IncomingMessage, response: ServerResponse): void {
     const { config, counters, ingest, parsedRequests, requestsInFlight, responder } = this.#options
     counters.writeRequests++
     const parsed = parsedRequests.parse(request.url ?? '', request.headers.authorization ?? '')
     const refusal = this.refusalOf(request, parsed)
     if (refusal !== undefined) {
       const answer = render(request, parsed, refusal)
-      // A client that gets no `100 Continue` may still send the body, so the connection must close.
-      if (isAwaitingContinue) responder.answerLast(request, response, answer)
-      else if (refusal !== TOO_LARGE) responder.answer(request, response, answer)
+      if (refusal !== TOO_LARGE) responder.answer(request, response, answer)
       else responder.answerEarly(request, response, answer)
       return
     }
     if (!requestsInFlight.tryBegin(request, response)) {
       counters.memoryFullRequests++
-      const answer = render(request, parsed, MEMORY_FULL)
-      if (isAwaitingContinue) return responder.answerLast(request, response, answer)
-      return responder.answerEarly(request, response, answer)
+      return responder.answerEarly(request, response, render(request, parsed, MEMORY_FULL))
     }
-    if (isAwaitingContinue) response.writeContinue()
     const { maxBodyBytes: maxBytes } = config
     const exchange = {
       request,
