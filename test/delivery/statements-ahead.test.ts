@@ -130,6 +130,43 @@ for (const { name, windowBytes, hasCursor, ...rest } of EARLIER) {
   })
 }
 
+test('writes wait for a statement further on in the log than the output has room for statements', async (t) => {
+  const folder = await temporaryFolder(t)
+  const servers = serversOf()
+  const [, b] = servers
+  const first = await openDurableRelay(folder, servers)
+  const lines: string[] = []
+  for (let i = 0; i < 400; i++) {
+    lines.push(`m v="${'x'.repeat(2_000)}" ${i}`)
+    assert.equal((await first.relay.accept(writeOf(`${lines.at(-1)}\n`))).status, 204)
+  }
+  assert((await first.relay.accept(statementOf('db'))).status < 300)
+  await first.relay[Symbol.asyncDispose]()
+  await nodeFileSystem.unlink(join(folder, 'cursors', 'b.cursor'))
+
+  const windowBytes = 600_000
+  const { relay } = await openDurableRelay(folder, servers, { windowBytes, letters: 'kept' })
+  for (let i = 0; i < 1_000; i++) {
+    assert((await relay.accept(statementOf(`other ${i}`))).status < 300)
+  }
+  assert.equal((await relay.accept(statementOf('one too many'))).status, 503)
+  const gate = Promise.withResolvers<void>()
+  const serve = b.verdict
+  b.verdict = async (payload, ...rest) => {
+    if (payload.target.database.startsWith('other')) await gate.promise
+    return await serve(payload, ...rest)
+  }
+  b.isUp = true
+  const refused = () => outputOf(relay, 'b').outcomeLines['dead-lettered']
+  const areHeld = () => outputOf(relay, 'b').heldWrites >= 200 || refused() > 0
+  await until(areHeld, { what: 'the writes are on hold, more than a hold may take' })
+  gate.resolve()
+  await drained(relay, ['a', 'b'])
+  assert.equal(refused(), 0)
+  assert.deepEqual(b.stored, lines)
+  await relay[Symbol.asyncDispose]()
+})
+
 test('without a statement in the log the bound of a hold applies, and the rest goes on', async (t) => {
   const folder = await temporaryFolder(t)
   const servers = serversOf()

@@ -102,7 +102,8 @@ export class CatchUp {
   /**
    * A hold is about to refuse writes: searches the unread part of the log for statements.
    *
-   * @returns whether the search is going on; `onSearched` follows
+   * @returns whether a part of the log is still to be searched; `onSearched` follows, or room for
+   *   another statement is awaited
    */
   searchesStatements(): boolean {
     return this.isReadingDisk && this.#search.begin()

@@ -14,9 +14,10 @@
  * Writes on hold count against the output's window (read-ahead.ts), so memory is bounded however
  * long the search takes. Writes to other databases go on during the search.
  *
- * Limits: one reader, with its window. A process searches each record once. The search ends when
- * the output has no room for another statement; the next search continues from there. A folder that
- * cannot be read is read again every READ_RETRY_MS.
+ * Limits: one reader, with its window. A process searches each record once. The search stops where
+ * the output has no room for another statement; the next `begin` continues from there. Meanwhile
+ * the search counts as unfinished: the statement that a write waits for may be further on. A folder
+ * that cannot be read is read again every READ_RETRY_MS.
  */
 
 import type { StoredLog, StoredRecord } from '../../log/stored-log.ts'
@@ -52,11 +53,16 @@ export class StatementSearch {
     this.#options = options
   }
 
-  /** @returns false when nothing is left to search, or no further statement may be loaded */
+  /**
+   * Call again once a statement is settled: without room for another statement no search begins.
+   *
+   * @returns false when nothing is left to search
+   */
   begin(): boolean {
     if (this.#isOn) return true
     this.#nextSequence = Math.max(this.#nextSequence, this.#options.readBelow())
-    if (this.#isClosed || this.#isAtEnd || !this.#options.backlog.hasRoomForStatement) return false
+    if (this.#isClosed || this.#isAtEnd) return false
+    if (!this.#options.backlog.hasRoomForStatement) return true
     this.#isOn = true
     void this.#run() // Rejects only for a bug of ours, which must end the process.
     return true

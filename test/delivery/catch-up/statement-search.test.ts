@@ -145,7 +145,7 @@ test('a lost folder is not reported again, and the search waits for it', async (
   assert.deepEqual(found, [1])
 })
 
-test('without room for another statement it ends, and the next search goes on there', async () => {
+test('without room for another statement it stops, and the next search goes on there', async () => {
   const { search, backlog, read, found, ends } = open([
     recordOf(1, true),
     recordOf(2, true),
@@ -159,13 +159,15 @@ test('without room for another statement it ends, and the next search goes on th
   const [first] = entries
   assert(first)
   for (const entry of entries) backlog.counters.accept(entry)
-  assert.equal(search.begin(), false)
+  assert.equal(search.begin(), true, 'what is further on is still to be searched')
+  await turns()
+  assert.deepEqual([read, ends.length], [[], 0])
   backlog.counters.settle(first, { kind: 'delivered', body: '' }, 0)
   assert.equal(search.begin(), true)
   backlog.counters.accept(first)
   await turns()
   assert.deepEqual([found, ends.length], [[], 1])
-  assert.equal(search.begin(), false)
+  assert.equal(search.begin(), true)
   backlog.counters.settle(first, { kind: 'delivered', body: '' }, 0)
   assert.equal(search.begin(), true)
   await turns()
