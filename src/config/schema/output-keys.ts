@@ -59,7 +59,8 @@ export const OUTPUT_KEYS = {
     'max-batch-kb',
     whole({ min: 0, max: BATCH_MAX_KB, unit: KIB, zeroIsDefault: true }),
     [4096 * KIB, '4096'],
-    'largest request that several writes are merged into; a larger single write goes alone',
+    'largest request that several writes are merged into (half the backlog at most); ' +
+      'a larger single write goes alone',
     { atLimit: 'the next write goes in the next request' },
   ),
   maxDelay: key(
