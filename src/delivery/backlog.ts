@@ -17,7 +17,7 @@
 import { type Entry, residentBytes } from '../log/entry.ts'
 import { residentStreamBytes } from '../log/memory-log.ts'
 import type { StreamLog } from '../log/stream-log.ts'
-import { type DropReason, dropped, isStored, type Outcome } from '../write/outcome.ts'
+import { dropped, isStored, type Outcome } from '../write/outcome.ts'
 import type { Delivery, Slice } from './batch.ts'
 import { FlowControl } from './flow-control.ts'
 import { OutputCounters } from './reporting/output-counters.ts'
@@ -181,13 +181,14 @@ export class Backlog {
   makeRoom(newest: Entry): void {
     if (this.#missingBytes(newest.bytes) <= 0) return
     const givesWay = this.#isOneAttempt || this.#options.givesWay()
+    const reason = this.#isOneAttempt ? 'one-attempt' : 'backlog-full'
     while (this.#missingBytes(newest.bytes) > 0) {
       const stream = this.#oldestDroppable(newest, givesWay)
       const entry = stream?.peek()
       if (stream === undefined || entry === undefined) return
       stream.pass(entry)
       this.#options.onDropped(entry)
-      this.settle(stream, entry, dropped(entry.write.lineCount, this.#dropReason), 0)
+      this.settle(stream, entry, dropped(entry.write.lineCount, reason), 0)
     }
   }
 
@@ -233,10 +234,6 @@ export class Backlog {
 
   get #isOneAttempt(): boolean {
     return this.#options.boundBytes === 0
-  }
-
-  get #dropReason(): DropReason {
-    return this.#isOneAttempt ? 'one-attempt' : 'backlog-full'
   }
 
   #missingBytes(bytes: number): number {
@@ -323,9 +320,12 @@ export class Backlog {
     return oldest
   }
 
-  /** All entries below this number are settled or on hold. */
+  /** All entries below are settled, on hold, or poison candidates that await a successor. */
   get below(): number {
-    return this.oldest?.sequence ?? this.#loadedThrough + 1
+    let below = this.#loadedThrough + 1
+    for (const stream of this.#streams.values())
+      if (!stream.awaitsSuccessor()) below = Math.min(below, stream.oldest?.sequence ?? below)
+    return below
   }
 
   #oldestDroppable(newest: Entry, givesWay: boolean): StreamDrain | undefined {
