@@ -17,7 +17,7 @@
 import { type Entry, residentBytes } from '../log/entry.ts'
 import { residentStreamBytes } from '../log/memory-log.ts'
 import type { StreamLog } from '../log/stream-log.ts'
-import { type DropReason, dropped, isStored, type Outcome } from '../write/outcome.ts'
+import { dropped, isStored, type Outcome } from '../write/outcome.ts'
 import { OutputCounters } from './reporting/output-counters.ts'
 import type { Delivery, Slice } from './stream/batch.ts'
 import { FlowControl } from './stream/flow-control.ts'
@@ -176,13 +176,14 @@ export class Backlog {
   makeRoom(newest: Entry): void {
     if (this.#missingBytes(newest.bytes) <= 0) return
     const givesWay = this.#isOneAttempt || this.#options.givesWay()
+    const reason = this.#isOneAttempt ? 'one-attempt' : 'backlog-full'
     while (this.#missingBytes(newest.bytes) > 0) {
       const stream = this.#oldestDroppable(newest, givesWay)
       const entry = stream?.peek()
       if (stream === undefined || entry === undefined) return
       stream.pass(entry)
       this.#options.onDropped(entry)
-      this.settle(stream, entry, dropped(entry.write.lineCount, this.#dropReason), 0)
+      this.settle(stream, entry, dropped(entry.write.lineCount, reason), 0)
     }
   }
 
@@ -226,10 +227,6 @@ export class Backlog {
 
   get #isOneAttempt(): boolean {
     return this.#options.boundBytes === 0
-  }
-
-  get #dropReason(): DropReason {
-    return this.#isOneAttempt ? 'one-attempt' : 'backlog-full'
   }
 
   #missingBytes(bytes: number): number {
@@ -310,9 +307,12 @@ export class Backlog {
     return oldest
   }
 
-  /** All entries below this number are settled or on hold. */
+  /** All entries below are settled, on hold, or poison candidates that await a successor. */
   get below(): number {
-    return this.oldest?.sequence ?? this.#loadedThrough + 1
+    let below = this.#loadedThrough + 1
+    for (const stream of this.#streams.values())
+      if (!stream.awaitsSuccessor()) below = Math.min(below, stream.oldest?.sequence ?? below)
+    return below
   }
 
   #oldestDroppable(newest: Entry, givesWay: boolean): StreamQueue | undefined {

@@ -128,7 +128,7 @@ export class Output implements AsyncDisposable {
     return this.#health.isUp
   }
 
-  /** All writes that are in memory for it and have a lower number are settled or on hold. */
+  /** @see Backlog.below */
   get below(): number {
     return this.#backlog.below
   }

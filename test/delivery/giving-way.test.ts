@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../support/manual-clock.ts'
-import { DELIVERED, ScriptedDestination } from '../support/scripted-destination.ts'
+import { BUSY, DELIVERED, ScriptedDestination } from '../support/scripted-destination.ts'
 import { openTestRelay, outputOf, SILENT, writeOf } from '../support/scripted-relay.ts'
 
 const BOUND = { bufferBytes: 20_000, batchMaxBytes: 100 }
@@ -47,6 +47,26 @@ test('at its bound an output that is up and merely a little behind loses nothing
   }
   assert.equal(dropped(), 0)
   assert.equal(b.attempts.items.join(''), a.attempts.items.join(''))
+})
+
+test('an output with a line that it fails on, and that waits for a successor, keeps pace', async () => {
+  const { relay, clock, b, fill, dropped } = await openPair()
+  await using _ = relay
+  const serve = b.verdict
+  b.verdict = (payload, ...rest) => {
+    return payload.target.database === 'poison' ? BUSY : serve(payload, ...rest)
+  }
+  void relay.accept(writeOf('bad v=1 1\n', 'poison'))
+  for (let i = 0; i < 100; i++) await clock.advance(1_000)
+  for (let round = 0; round < 20; round++) {
+    b.hold()
+    assert((await fill(100)) < 100, `new writes are refused at the bound, in round ${round}`)
+    await clock.advance(700)
+    b.release()
+    await clock.advance(300)
+    assert.equal(outputOf(relay, 'b').pendingLines, 1)
+  }
+  assert.equal(dropped(), 0)
 })
 
 test('a log line names the output whose full backlog has new writes refused', async () => {

@@ -15,7 +15,8 @@
  * lines are lost, which is logged.
  *
  * Limits: beyond FILE_MAX_BYTES the file is renamed to `gaps.jsonl.1`, which replaces the previous
- * file of that name. RECORDED_MAX_BYTES of lines are kept in memory for a file that is lost.
+ * file of that name. RECORDED_MAX_BYTES of lines are kept in memory for a file that is lost. Lines
+ * in the renamed file are written again only if both files are lost: operators may move that one.
  */
 
 import { join } from 'node:path'
@@ -70,6 +71,10 @@ export class GapFile {
   #recordedBytes = 0
   /** The file has lines that are not in `#recorded`. */
   #hasMore = false
+  /** Count of the first lines of `#recorded` that are in the renamed file. */
+  #renamedCount = 0
+  /** Size of the renamed file as this process has left it. */
+  #renamedBytes = 0
 
   constructor({ files, folder, logger }: GapFileOptions) {
     this.#files = files
@@ -89,8 +94,7 @@ export class GapFile {
   async restore(): Promise<void> {
     try {
       await this.#enqueue(async () => {
-        const found = await this.#files.look(this.#path)
-        if ((found?.bytes ?? 0) < this.#bytes) await this.#append([])
+        if (await this.#isGone(await this.#sizeOf(this.#path))) await this.#append([])
       })
     } catch (error) {
       const text = `log: ${NAME} is gone, and cannot be written again: ${errorText(error)}`
@@ -102,6 +106,10 @@ export class GapFile {
     return join(this.#folder, NAME)
   }
 
+  get #renamedPath(): string {
+    return `${this.#path}.1`
+  }
+
   #enqueue(append: () => Promise<void>): Promise<void> {
     const appended = this.#last.then(append)
     this.#last = appended.catch(() => {}) // The caller handles the error.
@@ -109,27 +117,57 @@ export class GapFile {
   }
 
   async #lookAtFormer(): Promise<void> {
-    const former = await this.#files.look(this.#path)
-    this.#bytes = former?.bytes ?? 0
+    this.#bytes = await this.#sizeOf(this.#path)
     this.#hasMore = this.#bytes > 0
   }
 
   async #append(lines: readonly string[]): Promise<void> {
     await using file = await this.#open(this.#path)
     const size = await file.log.size()
-    const isGone = size < this.#bytes
-    const missing = isGone ? this.#recorded : []
+    const isGone = await this.#isGone(size)
+    const isRenamedGone = isGone && (await this.#isRenamedGone())
+    const missing = isGone ? this.#recorded.slice(isRenamedGone ? 0 : this.#renamedCount) : []
     // What is left of a file that was cut short may end within a line.
     const left = isGone && size > 0 ? '\n' : ''
     const text = Buffer.from([left, ...missing, ...lines].join(''))
     await writeWhole(file.log, text, size)
     await file.log.sync()
     const isFull = size > FILE_MAX_BYTES
-    if (isFull) await this.#files.rename(this.#path, `${this.#path}.1`)
+    if (isFull) await this.#files.rename(this.#path, this.#renamedPath)
     await this.#files.syncFolder(this.#folder)
-    this.#bytes = isFull ? 0 : size + text.length
-    if (isGone) this.#tellGone()
+    this.#bytes = size + text.length
+    if (isRenamedGone) this.#forgetRenamed()
+    if (isGone) this.#tellGone(missing.length)
     this.#remember(lines)
+    if (isFull) this.#noteRenamed()
+  }
+
+  /** @param size of the file as it is now */
+  async #isGone(size: number): Promise<boolean> {
+    // Right after the renaming there is no file that could be missed.
+    return size < this.#bytes || (this.#bytes === 0 && (await this.#isRenamedGone()))
+  }
+
+  async #isRenamedGone(): Promise<boolean> {
+    if (this.#renamedCount === 0) return false
+    return (await this.#sizeOf(this.#renamedPath)) < this.#renamedBytes
+  }
+
+  async #sizeOf(path: string): Promise<number> {
+    return (await this.#files.look(path))?.bytes ?? 0
+  }
+
+  #noteRenamed(): void {
+    this.#renamedCount = this.#recorded.length
+    this.#renamedBytes = this.#bytes
+    this.#bytes = 0
+    this.#hasMore = false
+  }
+
+  /** Both files were lost: the new one has all lines that are kept. */
+  #forgetRenamed(): void {
+    this.#renamedCount = 0
+    this.#hasMore = true
   }
 
   #remember(lines: readonly string[]): void {
@@ -140,13 +178,14 @@ export class GapFile {
       this.#recordedBytes -= line.length
       return false
     })
-    if (keptFrom === 0 || this.#recorded.length === 0) return
-    this.#recorded = keptFrom < 0 ? [] : this.#recorded.slice(keptFrom)
-    this.#hasMore = true
+    const dropped = keptFrom < 0 ? this.#recorded.length : keptFrom
+    this.#recorded = this.#recorded.slice(dropped)
+    if (dropped > this.#renamedCount) this.#hasMore = true
+    this.#renamedCount = Math.max(0, this.#renamedCount - dropped)
   }
 
-  #tellGone(): void {
-    const gaps = renderCount(this.#recorded.length, 'gap')
+  #tellGone(writtenCount: number): void {
+    const gaps = renderCount(writtenCount, 'gap')
     const lost = this.#hasMore ? '; those before are lost' : ''
     this.#hasMore = false
     const text = `log: ${NAME} was gone or cut short; the last ${gaps} of this process`

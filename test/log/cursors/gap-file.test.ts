@@ -71,6 +71,52 @@ test('what was put on record is there again after the folder was lost; what was 
   assert.equal(lines.length, 2)
 })
 
+test('what is in the file before the last renaming is written again only if that file is lost too', async (t) => {
+  const folder = await temporaryFolder(t)
+  const path = join(folder, 'gaps.jsonl')
+  const { logger, lines } = keepingLogger()
+  const outputsOf = async () => {
+    const text = (await readFile(path, 'utf8')).trim().split('\n')
+    return text.map((line) => /"output":"(.*?)"/.exec(line)?.[1])
+  }
+  await writeFile(path, '')
+  await truncate(path, 16 * 1024 * 1024 + 1)
+  const gaps = new GapFile({ files: nodeFileSystem, folder, logger })
+  const give = (output: string) =>
+    gaps.append(output, [{ sequence: 1, write: writeOf('m v=1 1\n') }], 0)
+  await give('a')
+  await assert.rejects(readFile(path), { code: 'ENOENT' }, 'it was renamed')
+  await give('b')
+  await rm(path)
+  await give('c')
+  assert.deepEqual(await outputsOf(), ['b', 'c'])
+  assert.match(lines[0] ?? '', /the last 1 gap of this process are written again$/)
+  await gaps.restore()
+  assert.equal(lines.length, 1, 'nothing is missing')
+
+  await rm(`${path}.1`)
+  await rm(path)
+  await gaps.restore()
+  assert.deepEqual(await outputsOf(), ['a', 'b', 'c'])
+  assert.match(lines[1] ?? '', /the last 3 gaps .*those before are lost/)
+  await gaps.restore()
+  assert.equal(lines.length, 2)
+})
+
+test('a folder that is lost right after the renaming costs no line', async (t) => {
+  const folder = join(await temporaryFolder(t), 'log')
+  const path = join(folder, 'gaps.jsonl')
+  await mkdir(folder)
+  await writeFile(path, '')
+  await truncate(path, 16 * 1024 * 1024 + 1)
+  const gaps = new GapFile({ files: nodeFileSystem, folder, logger: SILENT })
+  await gaps.append('a', [{ sequence: 1, write: writeOf('m v=1 1\n') }], 0)
+  await rm(folder, { recursive: true })
+  await mkdir(folder)
+  await gaps.restore()
+  assert.match(await readFile(path, 'utf8'), /^\{.*"output":"a".*\}\n$/)
+})
+
 test('a log without gaps gets no file, lost or not', async (t) => {
   const folder = await temporaryFolder(t)
   const { logger, lines } = keepingLogger()
