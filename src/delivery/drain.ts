@@ -336,8 +336,9 @@ export class Drain {
     storeAll(batch, body)
     for (const { delivery } of slices) backlog.finishSlice(stream, delivery)
     stream.flow.linger(clock.monotonicMs(), slices.length + stream.pendingCount)
+    if (checkpoint === undefined) return
     const sequences = slices.map(({ delivery }) => delivery.entry.sequence)
-    if (checkpoint !== undefined) onWritten(checkpoint, sequences)
+    onWritten(checkpoint, sequences)
   }
 }
 
